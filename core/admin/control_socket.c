@@ -1,0 +1,315 @@
+#include "admin/control_socket.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "record/json.h"
+#include "sink/sink_queue.h"
+#include "util/counters.h"
+#include "util/log.h"
+#include "util/memory.h"
+#include "util/redact.h"
+
+#define CLIENTS_MOST 32
+#define LINE_MOST 512
+#define UNREAD_MOST (4u << 20) /* bytes a client may leave unread before it misses records */
+#define QUEUE_RECORDS 8192
+#define QUEUE_BYTES (32u << 20)
+#define TAKE_MOST 256
+
+struct client {
+    struct fr_control *control;
+    struct bufferevent *io;
+    bool tailing, redact, closing;
+    char vin[FR_VIN_MAX + 1];
+    uint64_t missed;
+    struct client *next;
+};
+
+struct fr_control {
+    struct event_base *base;
+    struct evconnlistener *listener;
+    char *path;
+    struct fr_routes *routes;
+    void (*status)(void *ctx, struct fr_buffer *out);
+    void *ctx;
+    struct client *clients;
+    size_t client_count;
+    struct fr_sink_queue *queue;
+    int wake;
+    struct event *wake_event;
+    _Atomic bool woken;
+    struct fr_buffer line;
+};
+
+/* ---- records, from the workers --------------------------------------------------- */
+
+static void tap(void *ctx, struct fr_record *record)
+{
+    struct fr_control *control = ctx;
+    struct fr_sink_entry entry = {fr_record_ref(record), false};
+    uint64_t one = 1;
+
+    fr_count_add(FR_COUNT_TAIL_DROPPED, fr_sink_queue_put(control->queue, &entry, 1));
+    if (!atomic_exchange(&control->woken, true) && write(control->wake, &one, sizeof one) < 0)
+        fr_log(FR_LOG_ERROR, "the control socket cannot be woken: %s", strerror(errno));
+}
+
+static void update_tap(struct fr_control *control)
+{
+    bool on = false;
+
+    for (struct client *c = control->clients; c != NULL; c = c->next)
+        on = on || c->tailing;
+    fr_routes_tap_on(control->routes, on);
+}
+
+static void show(struct client *c, struct fr_record *record)
+{
+    struct fr_buffer *line = &c->control->line;
+    struct evbuffer *out = bufferevent_get_output(c->io);
+
+    if (!c->tailing || (c->vin[0] != '\0' && strcmp(c->vin, record->vin) != 0))
+        return;
+    if (evbuffer_get_length(out) > UNREAD_MOST) {
+        c->missed++;
+        fr_count(FR_COUNT_TAIL_DROPPED);
+        return;
+    }
+    fr_buffer_clear(line);
+    if (c->missed != 0)
+        fr_buffer_printf(line, "{\"missed\":%llu}\n", (unsigned long long)c->missed);
+    c->missed = 0;
+    fr_json_record(line, record, NULL, record->resend ? FR_MARK_RESEND : 0,
+                   c->redact || fr_redacting());
+    fr_buffer_byte(line, '\n');
+    if (!line->failed)
+        evbuffer_add(out, line->bytes, line->len);
+}
+
+static void woken(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_control *control = ctx;
+    struct fr_sink_entry entries[TAKE_MOST];
+    uint64_t count;
+    size_t n;
+
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        fr_log(FR_LOG_ERROR, "the control socket's eventfd: %s", strerror(errno));
+    atomic_store(&control->woken, false);
+    while ((n = fr_sink_queue_take(control->queue, entries, TAKE_MOST)) != 0)
+        for (size_t i = 0; i < n; i++) {
+            for (struct client *c = control->clients; c != NULL; c = c->next)
+                show(c, entries[i].record);
+            fr_sink_queue_finish(control->queue, 1, fr_sink_queue_size(entries[i].record));
+            fr_record_unref(entries[i].record);
+        }
+}
+
+/* ---- clients --------------------------------------------------------------------- */
+
+static void drop(struct client *c)
+{
+    struct fr_control *control = c->control;
+    struct client **at = &control->clients;
+
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    control->client_count--;
+    bufferevent_free(c->io);
+    free(c);
+    update_tap(control);
+}
+
+static void ended(struct bufferevent *io, short what, void *ctx)
+{
+    (void)io;
+    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
+        drop(ctx);
+}
+
+static void written(struct bufferevent *io, void *ctx)
+{
+    struct client *c = ctx;
+
+    if (c->closing && evbuffer_get_length(bufferevent_get_output(io)) == 0)
+        drop(c);
+}
+
+static void answer(struct client *c, const char *text, size_t len)
+{
+    c->closing = true;
+    bufferevent_write(c->io, text, len);
+}
+
+static void begin_tail(struct client *c, char *words)
+{
+    char *save = NULL;
+
+    for (char *word = strtok_r(words, " ", &save); word != NULL;
+         word = strtok_r(NULL, " ", &save)) {
+        if (strcmp(word, "redact") == 0)
+            c->redact = true;
+        else if (strncmp(word, "vin=", 4) == 0)
+            snprintf(c->vin, sizeof c->vin, "%s", word + 4);
+    }
+    if (c->redact && !fr_redacting())
+        fr_redact_ready();
+    c->tailing = true;
+    update_tap(c->control);
+}
+
+static void obey(struct client *c, char *line)
+{
+    static const char unknown[] = "{\"error\":\"unknown request; known are status and tail\"}\n";
+    struct fr_buffer out = {0};
+
+    if (strcmp(line, "status") == 0) {
+        c->control->status(c->control->ctx, &out);
+        fr_buffer_byte(&out, '\n');
+        answer(c, fr_buffer_string(&out), out.len);
+        fr_buffer_free(&out);
+    } else if (strncmp(line, "tail", 4) == 0 && (line[4] == ' ' || line[4] == '\0'))
+        begin_tail(c, line + 4);
+    else
+        answer(c, unknown, sizeof unknown - 1);
+}
+
+static void received(struct bufferevent *io, void *ctx)
+{
+    struct client *c = ctx;
+    struct evbuffer *in = bufferevent_get_input(io);
+    char *line;
+
+    if (c->tailing || c->closing) {
+        evbuffer_drain(in, evbuffer_get_length(in));
+        return;
+    }
+    line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF);
+    if (line != NULL)
+        obey(c, line);
+    else if (evbuffer_get_length(in) > LINE_MOST)
+        drop(c);
+    free(line);
+}
+
+static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                     int len, void *ctx)
+{
+    struct fr_control *control = ctx;
+    struct bufferevent *io;
+    struct client *c;
+
+    (void)listener, (void)address, (void)len;
+    if (control->client_count == CLIENTS_MOST ||
+        (io = bufferevent_socket_new(control->base, fd, BEV_OPT_CLOSE_ON_FREE)) == NULL) {
+        close(fd);
+        return;
+    }
+    c = fr_calloc(1, sizeof *c);
+    c->control = control;
+    c->io = io;
+    c->next = control->clients;
+    control->clients = c;
+    control->client_count++;
+    bufferevent_setcb(io, received, written, ended, c);
+    bufferevent_enable(io, EV_READ | EV_WRITE);
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+/* A socket file that nobody listens on is a dead daemon's. */
+static int remove_stale(const struct sockaddr_un *address, struct fr_error *error)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), status;
+
+    if (fd < 0)
+        return fr_error_set(error, "cannot make a socket: %s", strerror(errno));
+    status = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    if (status == 0) {
+        close(fd);
+        return fr_error_set(error, "another fleetrouted answers on %s", address->sun_path);
+    }
+    if (errno == ECONNREFUSED)
+        unlink(address->sun_path);
+    close(fd);
+    return 0;
+}
+
+static int start_listening(struct fr_control *control, struct fr_error *error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(control->path) >= sizeof address.sun_path)
+        return fr_error_set(error, "control: %s is longer than a socket's path can be (%zu)",
+                            control->path, sizeof address.sun_path - 1);
+    strcpy(address.sun_path, control->path);
+    if (remove_stale(&address, error) != 0)
+        return -1;
+    control->listener = evconnlistener_new_bind(control->base, accepted, control,
+                                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
+                                                (struct sockaddr *)&address, sizeof address);
+    if (control->listener == NULL)
+        return fr_error_set(error, "control: cannot listen on %s: %s", control->path,
+                            strerror(errno));
+    chmod(control->path, 0660);
+    return 0;
+}
+
+struct fr_control *fr_control_new(struct event_base *base, const char *path,
+                                  struct fr_routes *routes,
+                                  void (*status)(void *ctx, struct fr_buffer *out), void *ctx,
+                                  struct fr_error *error)
+{
+    struct fr_control *control = fr_calloc(1, sizeof *control);
+
+    control->base = base;
+    control->path = fr_strdup(path);
+    control->routes = routes;
+    control->status = status;
+    control->ctx = ctx;
+    control->queue = fr_sink_queue_new(QUEUE_RECORDS, QUEUE_BYTES);
+    control->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    control->wake_event = event_new(base, control->wake, EV_READ | EV_PERSIST, woken, control);
+    if (control->wake < 0 || control->wake_event == NULL ||
+        event_add(control->wake_event, NULL) != 0)
+        fr_error_set(error, "control: cannot set up its events");
+    else if (start_listening(control, error) == 0) {
+        fr_routes_set_tap(routes, tap, control);
+        return control;
+    }
+    fr_control_free(control);
+    return NULL;
+}
+
+void fr_control_free(struct fr_control *control)
+{
+    if (control == NULL)
+        return;
+    while (control->clients != NULL)
+        drop(control->clients);
+    if (control->listener != NULL) {
+        evconnlistener_free(control->listener);
+        unlink(control->path);
+    }
+    if (control->wake_event != NULL)
+        event_free(control->wake_event);
+    if (control->wake >= 0)
+        close(control->wake);
+    fr_sink_queue_free(control->queue);
+    fr_buffer_free(&control->line);
+    free(control->path);
+    free(control);
+}

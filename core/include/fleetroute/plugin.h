@@ -1,0 +1,255 @@
+/*
+ * fleetroute/plugin.h - all that a sink plugin sees of fleetroute.
+ *
+ * A plugin is a shared object that exports one symbol, `fleetroute_plugin`, a
+ * struct fr_plugin. fleetrouted loads it for each sink of the configuration that
+ * names it, and gives each sink a thread of its own.
+ *
+ * The threading rule: everything of one sink instance happens on that sink's
+ * thread. Two sinks of one plugin are two instances on two threads, so a plugin
+ * keeps its state in what open() returns and has no writable globals.
+ *
+ * See fleetroute-plugin(7), and tests/example_plugin for a whole one.
+ */
+#ifndef FLEETROUTE_PLUGIN_H
+#define FLEETROUTE_PLUGIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Grows when a struct or a promise below changes; a plugin of another number is refused. */
+#define FLEETROUTE_PLUGIN_ABI 1
+
+struct event_base;
+struct fr_sink;
+
+/* ---- values ---------------------------------------------------------------------- */
+
+enum fr_value_kind {
+    FR_VALUE_NONE,     /* the datum came without a value */
+    FR_VALUE_INVALID,  /* the vehicle says: not measurable, or does not apply now */
+    FR_VALUE_BOOL,     /* boolean */
+    FR_VALUE_INT,      /* integer */
+    FR_VALUE_REAL,     /* real */
+    FR_VALUE_TEXT,     /* text: UTF-8, not NUL-terminated */
+    FR_VALUE_ENUM,     /* choice */
+    FR_VALUE_LOCATION, /* location: degrees, north and east positive */
+    FR_VALUE_DOORS,    /* bits: FR_DOOR_* that are open */
+    FR_VALUE_TIRES,    /* bits: 1 << enum fr_tire of the tyres it is about */
+    FR_VALUE_CLOCK,    /* clock: a time of day */
+};
+
+enum fr_door {
+    FR_DOOR_DRIVER_FRONT = 1 << 0,
+    FR_DOOR_DRIVER_REAR = 1 << 1,
+    FR_DOOR_PASSENGER_FRONT = 1 << 2,
+    FR_DOOR_PASSENGER_REAR = 1 << 3,
+    FR_DOOR_TRUNK_FRONT = 1 << 4,
+    FR_DOOR_TRUNK_REAR = 1 << 5,
+};
+
+/* One value in the one type that its field always has, however the vehicle sent it. */
+struct fr_value {
+    enum fr_value_kind kind;
+    union {
+        bool boolean;
+        int64_t integer;
+        double real;
+        struct {
+            const char *bytes;
+            size_t len;
+        } text;
+        struct {
+            const char
+                *name; /* short name such as "D" or "Charging"; NULL: a number we do not know */
+            int32_t number;
+        } choice;
+        struct {
+            double latitude;
+            double longitude;
+        } location;
+        uint32_t bits;
+        struct {
+            int32_t hour;
+            int32_t minute;
+            int32_t second;
+        } clock;
+    };
+};
+
+/* ---- deliveries ------------------------------------------------------------------ */
+
+enum fr_delivery_kind {
+    FR_DELIVERY_RECORD, /* a whole record: `bytes` */
+    FR_DELIVERY_FIELD,  /* one value of one field: `field`, `name`, `value`, `unit` */
+};
+
+enum fr_format {
+    FR_FORMAT_DEFAULT,    /* what the plugin's descriptor prefers */
+    FR_FORMAT_PROTOBUF,   /* the record's protobuf message, as Tesla's server passes it on */
+    FR_FORMAT_JSON,       /* fleetroute's JSON: one object with canonical values */
+    FR_FORMAT_TESLA_JSON, /* the JSON that Tesla's server makes with transmit_decoded_records */
+};
+
+enum fr_mark {
+    FR_MARK_RESEND = 1 << 0,   /* the vehicle sent it before */
+    FR_MARK_LATE = 1 << 1,     /* created before something this vehicle already delivered */
+    FR_MARK_RESTORED = 1 << 2, /* from before a restart, not from the vehicle now */
+};
+
+/*
+ * What a sink is asked to deliver. It belongs to fleetroute; every pointer in it holds
+ * until the plugin reports done() for it.
+ */
+struct fr_delivery {
+    enum fr_delivery_kind kind;
+    const char *vin;
+    const char *vehicle_name; /* from routing.yaml; NULL where the vehicle has none */
+    const char
+        *record_type; /* "V", "alerts", "errors", "connectivity" or the vehicle's own topic */
+    const char *txid;
+    size_t txid_len;
+    const char *client_version; /* the vehicle's Version header; "" where it sent none */
+    int64_t created_ms;         /* when the vehicle measured it, ms since 1970; 0: it did not say */
+    int64_t received_ms;        /* when fleetroute got it, ms since 1970 */
+    uint32_t marks;             /* FR_MARK_* */
+
+    /* FR_DELIVERY_RECORD */
+    enum fr_format format;
+    const uint8_t *bytes;
+    size_t len;
+
+    /* FR_DELIVERY_FIELD */
+    uint32_t field;   /* number in the vehicle's protocol */
+    const char *name; /* the route's `as`, else the field's name */
+    const char *unit; /* of value, after conversion; "" where it has none */
+    struct fr_value value;
+
+    void *plugin_data; /* the plugin's own, NULL at first: to find a delivery again */
+};
+
+enum fr_outcome {
+    FR_DONE,    /* delivered: what is acknowledged to the vehicle rests on this word */
+    FR_RETRY,   /* not delivered; hand it to deliver() again after a pause */
+    FR_REFUSED, /* will never be delivered; counted and logged, the sink goes on */
+};
+
+/* ---- what fleetroute offers a plugin --------------------------------------------- */
+
+enum fr_level {
+    FR_LOG_ERROR,
+    FR_LOG_WARNING,
+    FR_LOG_NOTICE,
+    FR_LOG_INFO,
+    FR_LOG_DEBUG,
+};
+
+enum fr_health {
+    FR_HEALTH_UP,
+    FR_HEALTH_DEGRADED, /* works, but somebody should look */
+    FR_HEALTH_DOWN,     /* nothing is delivered at present */
+};
+
+/*
+ * Called on the sink's thread only. Option calls are for names in the descriptor's list;
+ * their types and bounds were checked when the configuration was read.
+ */
+struct fr_host {
+    /* Write one line to fleetroute's log; the sink's name is put before it. */
+    void (*log)(struct fr_sink *sink, enum fr_level level, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+    /* Report the outcome of one delivery, once, from within deliver() or later. */
+    void (*done)(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome);
+
+    /* Say how the sink is. The text, for people, says why; it is copied. */
+    void (*health)(struct fr_sink *sink, enum fr_health health, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+    /* The libevent base of the sink's thread, for the plugin's own sockets and timers. */
+    struct event_base *(*event_base)(struct fr_sink *sink);
+
+    /* The sink's name in the configuration. Holds as long as the sink. */
+    const char *(*name)(struct fr_sink *sink);
+
+    /* Text of an option, or its default (which may be NULL). Holds as long as the sink. */
+    const char *(*text)(struct fr_sink *sink, const char *option);
+
+    /* Number of an option: FR_OPTION_INTEGER as it is, FR_OPTION_BOOLEAN 0 or 1,
+     * FR_OPTION_DURATION in ms, FR_OPTION_SIZE in bytes, FR_OPTION_CHOICE its place in the list. */
+    int64_t (*number)(struct fr_sink *sink, const char *option);
+
+    /* Call each() for every key of a FR_OPTION_MAP, in the file's order, until it returns
+     * non-zero; returns what the last each() returned. */
+    int (*each)(struct fr_sink *sink, const char *option,
+                int (*each)(const char *key, const char *text, void *context), void *context);
+
+    /* A delivery as one JSON object, NUL-terminated, without a newline: a JSON record's bytes as
+     * they are, a field's value with its vehicle, name, unit and times. Holds until the next
+     * call. *len may be NULL. */
+    const char *(*json)(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len);
+
+    /* In check() or open(): the option is wrong. The message is shown with file, line and
+     * column; say what is wrong and what would be right. `key` names one key of a map, or NULL. */
+    void (*wrong)(struct fr_sink *sink, const char *option, const char *key, const char *format,
+                  ...) __attribute__((format(printf, 4, 5)));
+};
+
+/* ---- what a plugin offers fleetroute --------------------------------------------- */
+
+enum fr_option_type {
+    FR_OPTION_TEXT,
+    FR_OPTION_INTEGER,
+    FR_OPTION_BOOLEAN,
+    FR_OPTION_DURATION, /* "500 ms", "5 s", "7 d" */
+    FR_OPTION_SIZE,     /* "64 kB", "100 MB", "1 GiB" */
+    FR_OPTION_CHOICE,   /* one of `choices` */
+    FR_OPTION_MAP,      /* any keys, each with one text */
+};
+
+struct fr_option {
+    const char *name;
+    enum fr_option_type type;
+    const char *initial; /* as it would stand in YAML; NULL: none */
+    bool required;
+    const char *choices; /* FR_OPTION_CHOICE: the words, with '|' between */
+    const char *meaning; /* one line, shown by `fleetroute check --options` */
+};
+
+struct fr_plugin {
+    uint32_t abi;                    /* FLEETROUTE_PLUGIN_ABI */
+    const char *name;                /* "kafka" */
+    const char *version;             /* the plugin's own */
+    const char *summary;             /* one line for people */
+    const struct fr_option *options; /* ends with a NULL name; may be NULL */
+    enum fr_format format;           /* of whole records, where a route names none */
+    size_t in_flight;                /* deliveries it may hold unfinished; 0: 10,000 */
+
+    /* Look at the options for mistakes that their types do not show; report each with
+     * host->wrong(). Touches nothing outside. May be NULL. */
+    void (*check)(struct fr_sink *sink, const struct fr_host *host);
+
+    /* Begin. Returns the instance's state, or NULL after host->wrong() or an error log line.
+     * A peer that cannot be reached is no failure: begin anyway and report health. */
+    void *(*open)(struct fr_sink *sink, const struct fr_host *host);
+
+    /* Deliver these, in order. Each must be answered with host->done(), now or later. */
+    void (*deliver)(void *state, struct fr_delivery *const *batch, size_t count);
+
+    /* Finish what is unfinished soon: the daemon is about to stop. May be NULL. */
+    void (*flush)(void *state);
+
+    /* End: give everything back. Deliveries without an answer count as not delivered. */
+    void (*close)(void *state);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

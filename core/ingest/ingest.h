@@ -1,0 +1,52 @@
+/*
+ * ingest.h - the vehicles' side: listening sockets, workers, connections.
+ *
+ * Each worker is a thread with its own event base and its own SO_REUSEPORT socket; a
+ * connection lives and dies on one worker. Records go to the dispatch that each worker has.
+ */
+#ifndef FR_INGEST_H
+#define FR_INGEST_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "route/routes.h"
+#include "util/error.h"
+
+struct fr_ingest_settings {
+    const char *address;   /* "0.0.0.0", "::" */
+    uint16_t port;         /* 0: any free one */
+    unsigned workers;      /* 0: one a core */
+    size_t connections;    /* at most, over all workers */
+    size_t unacknowledged; /* records of one vehicle that wait for their acknowledgement, at most */
+    size_t message_size;   /* longest message in bytes */
+    int64_t handshake_timeout_ms; /* from accept to an open WebSocket */
+    int64_t message_timeout_ms;   /* from a message's first byte to its last */
+    int64_t dead_peer_ms;         /* a peer that answers nothing is given up after this */
+};
+
+struct fr_ingest;
+
+/* Bind the sockets and start the workers. The context and routes must outlive the ingest.
+ * NULL and why. */
+struct fr_ingest *fr_ingest_start(const struct fr_ingest_settings *settings, SSL_CTX *context,
+                                  struct fr_routes *routes, struct fr_error *error);
+
+/* The port that vehicles can reach. */
+uint16_t fr_ingest_port(const struct fr_ingest *ingest);
+
+/* Connections that are open now. */
+size_t fr_ingest_connections(const struct fr_ingest *ingest);
+
+/* Accept and read nothing more, but go on telling vehicles of what sinks confirm. */
+void fr_ingest_quiesce(struct fr_ingest *ingest);
+
+/* Close every connection (1001) and end the workers' threads. Sinks may still confirm. */
+void fr_ingest_stop(struct fr_ingest *ingest);
+
+/* Free it, when the sinks that hold its records are stopped. */
+void fr_ingest_free(struct fr_ingest *ingest);
+
+#endif

@@ -1,0 +1,165 @@
+#include "ingest/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/log.h"
+
+/* More CA names than this in a CertificateRequest make vehicles withhold their certificate
+ * (a list as long as a system's trust store is known to); then none is sent. */
+#define CA_NAMES_MAX 64
+
+static int openssl_failed(struct fr_error *error, const char *what, const char *file)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+    fr_error_set(error, "%s %s: %s", what, file, reason != NULL ? reason : "cannot be read");
+    ERR_clear_error();
+    return -1;
+}
+
+static void warn_if_expired(X509 *certificate, const char *file)
+{
+    char name[256];
+
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate)) >= 0)
+        return;
+    X509_NAME_oneline(X509_get_subject_name(certificate), name, sizeof name);
+    fr_log(FR_LOG_NOTICE,
+           "%s: the CA certificate %s has expired; vehicles that depend on it are refused", file,
+           name);
+}
+
+static int add_anchors(SSL_CTX *context, BIO *bio, const char *file, struct fr_error *error)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    X509 *certificate;
+    int count = 0;
+
+    if (names == NULL)
+        return fr_error_set(error, "out of memory");
+    while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+        X509_NAME *name = X509_NAME_dup(X509_get_subject_name(certificate));
+
+        warn_if_expired(certificate, file);
+        X509_STORE_add_cert(store, certificate);
+        if (name != NULL && sk_X509_NAME_push(names, name) <= 0)
+            X509_NAME_free(name);
+        X509_free(certificate);
+        count++;
+    }
+    /* Reading ends with "no start line" at the end of the file; anything else is a fault in it. */
+    if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE || count == 0) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        if (count == 0)
+            ERR_clear_error();
+        return count == 0 ? fr_error_set(error, "%s has no PEM certificate in it", file)
+                          : openssl_failed(error, "CA bundle", file);
+    }
+    ERR_clear_error();
+    if (count > CA_NAMES_MAX) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        names = sk_X509_NAME_new_null();
+    }
+    SSL_CTX_set_client_CA_list(context, names);
+    return 0;
+}
+
+static int load_anchors(SSL_CTX *context, const char *file, struct fr_error *error)
+{
+    BIO *bio = BIO_new_file(file, "r");
+    int status;
+
+    if (bio == NULL)
+        return openssl_failed(error, "CA bundle", file);
+    status = add_anchors(context, bio, file, error);
+    BIO_free(bio);
+    return status;
+}
+
+static void set_policy(SSL_CTX *context)
+{
+    X509_VERIFY_PARAM *verify = SSL_CTX_get0_param(context);
+
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    /* "Tesla Motors Products CA" has only anyExtendedKeyUsage, which OpenSSL's check for a
+     * client CA refuses; the leaf's usage is checked in identity.c instead. */
+    X509_VERIFY_PARAM_set_purpose(verify, X509_PURPOSE_ANY);
+    X509_VERIFY_PARAM_set_flags(verify, X509_V_FLAG_PARTIAL_CHAIN);
+    /* Who a vehicle is must come from a certificate verified now, so nothing is resumed. */
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_num_tickets(context, 0);
+    /* An idle vehicle must not hold 34 kB of record buffers. */
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+
+SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+    ERR_clear_error();
+    if (context == NULL) {
+        fr_error_set(error, "OpenSSL has no memory for a TLS context");
+        return NULL;
+    }
+    set_policy(context);
+    if (SSL_CTX_use_certificate_chain_file(context, files->certificate) != 1)
+        openssl_failed(error, "server certificate", files->certificate);
+    else if (SSL_CTX_use_PrivateKey_file(context, files->key, SSL_FILETYPE_PEM) != 1)
+        openssl_failed(error, "private key", files->key);
+    else if (SSL_CTX_check_private_key(context) != 1)
+        fr_error_set(error, "the private key %s does not belong to the certificate %s", files->key,
+                     files->certificate);
+    else if (load_anchors(context, files->vehicle_ca, error) == 0)
+        return context;
+    ERR_clear_error();
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+const char *fr_tls_failure(SSL *ssl, char *why, size_t size)
+{
+    unsigned long code = ERR_peek_error();
+    long verify = SSL_get_verify_result(ssl);
+    const char *reason = ERR_reason_error_string(code);
+    const char *class = "other";
+
+    switch (ERR_GET_REASON(code)) {
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+        class = "no-certificate";
+        snprintf(
+            why, size,
+            "the peer sent no client certificate: a scanner, or a proxy that ends TLS before us");
+        break;
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+        class = "not-trusted";
+        snprintf(why, size,
+                 "its certificate is not trusted (%s): a stranger, or tls.vehicle_ca lacks its CA",
+                 X509_verify_cert_error_string(verify));
+        break;
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+        class = "rejected-us";
+        snprintf(why, size,
+                 "the vehicle rejected our certificate (%s): the `ca` in its telemetry "
+                 "configuration must hold the root of tls.certificate's chain",
+                 reason != NULL ? reason : "alert");
+        break;
+    default:
+        snprintf(why, size, "%s", code == 0 ? "the peer hung up" : reason != NULL ? reason : "?");
+        break;
+    }
+    ERR_clear_error();
+    return class;
+}

@@ -1,0 +1,400 @@
+#include "ingest/worker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+#include "util/counters.h"
+#include "util/log.h"
+#include "util/memory.h"
+
+#define ACCEPTS_A_PASS 64
+#define TICK_MS 500
+
+/* ---- what other threads do to a worker ------------------------------------------- */
+
+static void wake(struct fr_worker *worker)
+{
+    uint64_t one = 1;
+
+    if (!atomic_exchange(&worker->woken, true) && write(worker->wake, &one, sizeof one) < 0)
+        fr_log(FR_LOG_ERROR, "cannot wake an ingest worker: %s", strerror(errno));
+}
+
+static void settled(struct fr_ack_owner *owner, struct fr_record *first, struct fr_record *last)
+{
+    struct fr_worker *worker = (struct fr_worker *)owner;
+
+    pthread_mutex_lock(&worker->lock);
+    if (worker->settled_first == NULL)
+        worker->settled_first = first;
+    else
+        worker->settled_last->ack_next = first;
+    worker->settled_last = last;
+    pthread_mutex_unlock(&worker->lock);
+    wake(worker);
+}
+
+/* A sink that was full has room again. */
+static void room_again(void *ctx)
+{
+    wake(ctx);
+}
+
+/* ---- the worker's thread --------------------------------------------------------- */
+
+static void tell_vehicles(struct fr_worker *worker)
+{
+    struct fr_record *record, *next;
+
+    pthread_mutex_lock(&worker->lock);
+    record = worker->settled_first;
+    worker->settled_first = worker->settled_last = NULL;
+    pthread_mutex_unlock(&worker->lock);
+    for (; record != NULL; record = next) {
+        struct fr_connection *connection = worker->slots[record->owner_slot];
+
+        next = record->ack_next;
+        if (connection != NULL && connection->generation == record->owner_generation &&
+            connection->state == FR_CONNECTION_OPEN)
+            fr_message_settled(connection, record);
+        else
+            fr_count(FR_COUNT_ACKS_MISSED);
+        fr_record_unref(record);
+    }
+}
+
+/* Hold all vehicles back while a sink that acknowledgements wait for is full. */
+static void update_holding(struct fr_worker *worker)
+{
+    bool hold = fr_dispatch_full(worker->dispatch) || atomic_load(&worker->quiesce);
+
+    if (hold == worker->held)
+        return;
+    worker->held = hold;
+    if (hold)
+        fr_count(FR_COUNT_HELD_BACK);
+    for (struct fr_connection *c = worker->connections; c != NULL; c = c->next)
+        fr_connection_update_reading(c);
+}
+
+void fr_worker_finish_pass(struct fr_worker *worker)
+{
+    struct fr_connection *connection = worker->dirty;
+
+    fr_dispatch_flush(worker->dispatch);
+    worker->dirty = NULL;
+    while (connection != NULL) {
+        struct fr_connection *next = connection->next_dirty;
+
+        connection->dirty = false;
+        fr_connection_send_replies(connection);
+        connection = next;
+    }
+    update_holding(worker);
+}
+
+static void stop_accepting(struct fr_worker *worker)
+{
+    if (worker->accepting)
+        event_del(worker->accept_event);
+    worker->accepting = false;
+}
+
+static void woken(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_worker *worker = ctx;
+    uint64_t count;
+
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        fr_log(FR_LOG_ERROR, "an ingest worker's eventfd: %s", strerror(errno));
+    atomic_store(&worker->woken, false);
+    tell_vehicles(worker);
+    fr_worker_finish_pass(worker);
+    if (atomic_load(&worker->quiesce))
+        stop_accepting(worker);
+    if (atomic_load(&worker->stop))
+        event_base_loopbreak(worker->base);
+}
+
+static void refuse_connection(int fd, const char *peer)
+{
+    static struct fr_log_limit limit;
+
+    fr_count(FR_COUNT_CONNECTIONS_REFUSED);
+    fr_log_limited(&limit, FR_LOG_WARNING,
+                   "%s refused: as many connections are open as listen.connections allows", peer);
+    close(fd);
+}
+
+static void describe_peer(const struct sockaddr_storage *address, socklen_t len, char *peer,
+                          size_t size)
+{
+    char host[46], port[8];
+
+    if (getnameinfo((const struct sockaddr *)address, len, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        snprintf(peer, size, "a peer without an address");
+    else
+        snprintf(peer, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static void accept_some(evutil_socket_t listener, short what, void *ctx)
+{
+    static struct fr_log_limit limit;
+    struct fr_worker *worker = ctx;
+    struct fr_ingest *ingest = worker->ingest;
+
+    (void)what;
+    for (int i = 0; i < ACCEPTS_A_PASS; i++) {
+        struct sockaddr_storage address;
+        socklen_t len = sizeof address;
+        char peer[56];
+        int fd = accept4(listener, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                fr_log_limited(&limit, FR_LOG_ERROR, "cannot accept a connection: %s%s",
+                               strerror(errno),
+                               errno == EMFILE ? " (raise the limit of open files)" : "");
+            return;
+        }
+        describe_peer(&address, len, peer, sizeof peer);
+        fr_count(FR_COUNT_CONNECTIONS);
+        if (atomic_load(&ingest->connections) >= ingest->settings.connections)
+            refuse_connection(fd, peer);
+        else
+            fr_connection_open(worker, fd, peer);
+    }
+}
+
+static void tick(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_worker *worker = ctx;
+    int64_t now = fr_monotonic_ms();
+    struct fr_connection *next;
+
+    (void)fd, (void)what;
+    for (struct fr_connection *c = worker->connections; c != NULL; c = next) {
+        next = c->next;
+        fr_connection_tick(c, now);
+    }
+    fr_worker_finish_pass(worker);
+}
+
+static void *run(void *ctx)
+{
+    struct fr_worker *worker = ctx;
+
+    event_base_loop(worker->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    while (worker->connections != NULL) {
+        if (worker->connections->state == FR_CONNECTION_OPEN)
+            fr_connection_close(worker->connections, FR_WS_GOING_AWAY);
+        if (worker->connections != NULL)
+            fr_connection_free(worker->connections);
+    }
+    fr_dispatch_flush(worker->dispatch);
+    return NULL;
+}
+
+/* ---- starting and stopping ------------------------------------------------------- */
+
+static int bind_one(const struct addrinfo *info, struct fr_error *error, const char *address)
+{
+    int on = 1, fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return fr_error_set(error, "cannot make a socket: %s", strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof on);
+    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+        fr_error_set(error, "cannot listen on %s: %s%s", address, strerror(errno),
+                     errno == EACCES ? " (a port below 1024 needs CAP_NET_BIND_SERVICE)" : "");
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int listen_on(const char *address, uint16_t port, struct fr_error *error)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST};
+    struct addrinfo *info;
+    char service[8], where[96];
+    int status, fd;
+
+    snprintf(service, sizeof service, "%u", port);
+    snprintf(where, sizeof where, "%s port %u", address, port);
+    status = getaddrinfo(address, service, &hints, &info);
+    if (status != 0)
+        return fr_error_set(error, "listen.address \"%s\" is no IP address: %s", address,
+                            gai_strerror(status));
+    fd = bind_one(info, error, where);
+    freeaddrinfo(info);
+    return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static int prepare(struct fr_worker *worker, struct fr_ingest *ingest, struct fr_error *error)
+{
+    struct timeval interval = {0, TICK_MS * 1000};
+
+    worker->owner.settled = settled;
+    worker->ingest = ingest;
+    worker->wake = -1;
+    pthread_mutex_init(&worker->lock, NULL);
+    worker->listener = listen_on(ingest->settings.address, ingest->port, error);
+    if (worker->listener < 0)
+        return -1;
+    ingest->port = port_of(worker->listener);
+    worker->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    worker->base = event_base_new();
+    if (worker->wake < 0 || worker->base == NULL)
+        return fr_error_set(error, "cannot make an event base: %s", strerror(errno));
+    worker->slot_count = ingest->settings.connections;
+    worker->slots = fr_calloc(worker->slot_count, sizeof(struct fr_connection *));
+    worker->free_slots = fr_calloc(worker->slot_count, sizeof *worker->free_slots);
+    while (worker->free_count < worker->slot_count) {
+        worker->free_slots[worker->free_count] =
+            (uint32_t)(worker->slot_count - 1 - worker->free_count);
+        worker->free_count++;
+    }
+    worker->in = fr_calloc(1, FR_WORKER_READ_SIZE);
+    worker->plain = fr_calloc(1, FR_WORKER_PLAIN_SIZE);
+    worker->ws_pool = fr_ws_pool_new();
+    worker->dispatch = fr_dispatch_new(ingest->routes, room_again, worker);
+    worker->accept_event =
+        event_new(worker->base, worker->listener, EV_READ | EV_PERSIST, accept_some, worker);
+    worker->wake_event = event_new(worker->base, worker->wake, EV_READ | EV_PERSIST, woken, worker);
+    worker->tick_event = event_new(worker->base, -1, EV_PERSIST, tick, worker);
+    if (worker->ws_pool == NULL || worker->accept_event == NULL || worker->wake_event == NULL ||
+        worker->tick_event == NULL || event_add(worker->accept_event, NULL) != 0 ||
+        event_add(worker->wake_event, NULL) != 0 || event_add(worker->tick_event, &interval) != 0)
+        return fr_error_set(error, "cannot set up an ingest worker's events");
+    worker->accepting = true;
+    return 0;
+}
+
+static void free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+static void dispose(struct fr_worker *worker)
+{
+    tell_vehicles(worker); /* nobody is left to tell; lets go of the records */
+    fr_dispatch_free(worker->dispatch);
+    free_event(worker->accept_event);
+    free_event(worker->wake_event);
+    free_event(worker->tick_event);
+    if (worker->base != NULL)
+        event_base_free(worker->base);
+    if (worker->listener >= 0)
+        close(worker->listener);
+    if (worker->wake >= 0)
+        close(worker->wake);
+    fr_ws_pool_free(worker->ws_pool);
+    fr_buffer_free(&worker->out);
+    fr_buffer_free(&worker->scratch);
+    free(worker->slots);
+    free(worker->free_slots);
+    free(worker->in);
+    free(worker->plain);
+    pthread_mutex_destroy(&worker->lock);
+}
+
+struct fr_ingest *fr_ingest_start(const struct fr_ingest_settings *settings, SSL_CTX *context,
+                                  struct fr_routes *routes, struct fr_error *error)
+{
+    struct fr_ingest *ingest = fr_calloc(1, sizeof *ingest);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned count = settings->workers != 0 ? settings->workers : cores > 0 ? (unsigned)cores : 1;
+
+    ingest->settings = *settings;
+    ingest->context = context;
+    ingest->routes = routes;
+    ingest->port = settings->port;
+    ingest->workers = fr_calloc(count, sizeof *ingest->workers);
+    for (; ingest->worker_count < count; ingest->worker_count++)
+        if (prepare(&ingest->workers[ingest->worker_count], ingest, error) != 0) {
+            ingest->worker_count++;
+            goto failed;
+        }
+    for (unsigned i = 0; i < count; i++) {
+        struct fr_worker *worker = &ingest->workers[i];
+
+        if (pthread_create(&worker->thread, NULL, run, worker) != 0) {
+            fr_error_set(error, "cannot start an ingest thread: %s", strerror(errno));
+            goto failed;
+        }
+        worker->started = true;
+    }
+    return ingest;
+failed:
+    fr_ingest_free(ingest);
+    return NULL;
+}
+
+uint16_t fr_ingest_port(const struct fr_ingest *ingest)
+{
+    return ingest->port;
+}
+
+size_t fr_ingest_connections(const struct fr_ingest *ingest)
+{
+    return atomic_load(&ingest->connections);
+}
+
+void fr_ingest_quiesce(struct fr_ingest *ingest)
+{
+    for (unsigned i = 0; i < ingest->worker_count; i++) {
+        atomic_store(&ingest->workers[i].quiesce, true);
+        wake(&ingest->workers[i]);
+    }
+}
+
+void fr_ingest_stop(struct fr_ingest *ingest)
+{
+    for (unsigned i = 0; i < ingest->worker_count; i++) {
+        atomic_store(&ingest->workers[i].stop, true);
+        if (ingest->workers[i].started) {
+            atomic_store(&ingest->workers[i].woken, false);
+            wake(&ingest->workers[i]);
+            pthread_join(ingest->workers[i].thread, NULL);
+            ingest->workers[i].started = false;
+        }
+    }
+}
+
+void fr_ingest_free(struct fr_ingest *ingest)
+{
+    fr_ingest_stop(ingest);
+    for (unsigned i = 0; i < ingest->worker_count; i++)
+        dispose(&ingest->workers[i]);
+    free(ingest->workers);
+    free(ingest);
+}

@@ -1,0 +1,141 @@
+/* worker.h - one ingest thread; for the files of this folder only. */
+#ifndef FR_WORKER_H
+#define FR_WORKER_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ingest/http_upgrade.h"
+#include "ingest/identity.h"
+#include "ingest/ingest.h"
+#include "ingest/tls_stream.h"
+#include "ingest/websocket.h"
+#include "record/acknowledge.h"
+#include "route/dispatch.h"
+#include "util/buffer.h"
+
+#define FR_WORKER_READ_SIZE (64 * 1024)
+#define FR_WORKER_PLAIN_SIZE (17 * 1024) /* a TLS record holds 16 kB at most */
+
+enum fr_connection_state {
+    FR_CONNECTION_HANDSHAKE,
+    FR_CONNECTION_UPGRADE,
+    FR_CONNECTION_OPEN,
+    FR_CONNECTION_CLOSING, /* our last words are sent; waiting for the peer to hang up */
+};
+
+struct fr_connection {
+    struct event event;
+    struct fr_worker *worker;
+    int fd;
+    enum fr_connection_state state;
+    bool reading; /* the event is added */
+    bool waits_to_write;
+    bool dirty; /* in the worker's list of those with replies to send */
+    uint32_t slot;
+    uint32_t generation;
+    uint32_t unacknowledged;
+    int64_t deadline_ms;      /* of the state; 0: none */
+    int64_t message_since_ms; /* when an incomplete message was first seen; 0: none */
+    struct fr_tls_stream tls;
+    struct fr_ws ws;
+    struct fr_buffer head;    /* the HTTP request, until it is complete */
+    struct fr_buffer replies; /* frames to encrypt at the end of the pass */
+    struct fr_buffer unsent;  /* ciphertext that the socket did not take */
+    struct fr_connection *next_dirty;
+    struct fr_connection *previous, *next; /* all of the worker */
+    struct {
+        char *vin;
+        char *sender; /* "<type>.<id>" */
+        char *client_version;
+        char *connection_id;
+        char *network_interface;
+        char *refusal; /* why the upgrade will be refused; NULL: it will not */
+    } who;
+    char peer[56]; /* address, for the log */
+};
+
+struct fr_worker {
+    struct fr_ack_owner owner; /* first: settled records find the worker by it */
+    struct fr_ingest *ingest;
+    pthread_t thread;
+    bool started;
+    int listener;
+    int wake; /* eventfd */
+    struct event_base *base;
+    struct event *accept_event, *wake_event, *tick_event;
+    struct fr_dispatch *dispatch;
+    struct fr_ws_pool *ws_pool;
+
+    pthread_mutex_t lock; /* of the inbox */
+    struct fr_record *settled_first, *settled_last;
+    _Atomic bool woken;
+    _Atomic bool stop;
+    _Atomic bool quiesce;
+
+    struct fr_connection **slots;
+    size_t slot_count;
+    uint32_t *free_slots;
+    size_t free_count;
+    uint32_t next_generation;
+    struct fr_connection *connections;
+    struct fr_connection *dirty;
+    bool held; /* a sink is full: nothing is read from vehicles */
+    bool accepting;
+    unsigned ticks;
+
+    uint8_t *in;          /* ciphertext of one read */
+    uint8_t *plain;       /* plaintext of one TLS record */
+    struct fr_buffer out; /* ciphertext to write */
+    struct fr_buffer scratch;
+};
+
+struct fr_ingest {
+    struct fr_ingest_settings settings;
+    SSL_CTX *context;
+    struct fr_routes *routes;
+    struct fr_worker *workers;
+    unsigned worker_count;
+    uint16_t port;
+    _Atomic size_t connections;
+};
+
+/* connection.c: take over a socket that was accepted; closes it if that fails. */
+void fr_connection_open(struct fr_worker *worker, int fd, const char *peer);
+
+/* Close it and free it, now. A DISCONNECTED record is made if it was open. */
+void fr_connection_free(struct fr_connection *connection);
+
+/* Say why (a WebSocket close code), then close it when the peer has had time to read it. */
+void fr_connection_close(struct fr_connection *connection, enum fr_ws_code code);
+
+/* Put the connection on the list of those that have replies to send. */
+void fr_connection_reply_later(struct fr_connection *connection);
+
+/* Encrypt and send the replies. May close the connection. */
+void fr_connection_send_replies(struct fr_connection *connection);
+
+/* Read or stop reading, whichever the worker's and the connection's state ask for. */
+void fr_connection_update_reading(struct fr_connection *connection);
+
+/* Look for time-outs. */
+void fr_connection_tick(struct fr_connection *connection, int64_t now_ms);
+
+/* message.c: one binary message of an open connection. Replies go to connection->replies. */
+void fr_message_received(struct fr_connection *connection, const uint8_t *bytes, size_t len);
+
+/* A message over the size limit was read over; the vehicle gets the error reply. */
+void fr_message_oversized(struct fr_connection *connection);
+
+/* Tell the vehicle that its record is settled: an ack, or an error reply when refused. */
+void fr_message_settled(struct fr_connection *connection, const struct fr_record *record);
+
+/* Make the connectivity record of an open connection. */
+void fr_message_connectivity(struct fr_connection *connection, bool connected);
+
+/* worker.c: run what the message parser gave to the dispatch, and send what is dirty. */
+void fr_worker_finish_pass(struct fr_worker *worker);
+
+#endif

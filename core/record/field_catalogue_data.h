@@ -1,0 +1,12 @@
+/* field_catalogue_data.h - the tables between the generated catalogue and its look-ups. */
+#ifndef FR_FIELD_CATALOGUE_DATA_H
+#define FR_FIELD_CATALOGUE_DATA_H
+
+#include "record/field_catalogue.h"
+
+extern const struct fr_enum fr_catalogue_enums[];
+extern const size_t fr_catalogue_enum_count;
+extern const struct fr_field fr_catalogue_fields[]; /* by number, without gaps */
+extern const size_t fr_catalogue_field_count;
+
+#endif

@@ -1,0 +1,147 @@
+#include "record/normalise.h"
+
+#include <string.h>
+
+#include "vehicle_alert.pb-c.h"
+#include "vehicle_connectivity.pb-c.h"
+#include "vehicle_error.pb-c.h"
+
+typedef Google__Protobuf__Timestamp timestamp;
+
+/* Seconds from which on a time must be milliseconds: the year 11970 (identity.md). */
+#define MILLISECONDS_FROM INT64_C(315576000000)
+
+static int64_t to_ns(const timestamp *t)
+{
+    if (t == NULL || t->seconds > INT64_MAX / 1000000000 - 3 || t->seconds < 0)
+        return 0;
+    return t->seconds * 1000000000 + t->nanos;
+}
+
+static void mend_time(timestamp *t)
+{
+    if (t == NULL || t->seconds < MILLISECONDS_FROM)
+        return;
+    t->nanos = (int32_t)(t->seconds % 1000) * 1000000;
+    t->seconds /= 1000;
+}
+
+static void pack(const ProtobufCMessage *message, struct fr_buffer *out)
+{
+    size_t len = protobuf_c_message_get_packed_size(message);
+    uint8_t *to = fr_buffer_reserve(out, len);
+
+    if (to != NULL)
+        out->len += protobuf_c_message_pack(message, to);
+}
+
+/* protobuf-c frees what it unpacked; the VIN is ours and is lent for the time of packing. */
+static void pack_with_vin(const ProtobufCMessage *message, char **vin_field, const char *vin,
+                          struct fr_buffer *out)
+{
+    char lent[FR_VIN_MAX + 1] = "";
+    char *own = *vin_field;
+
+    strncpy(lent, vin, sizeof lent - 1);
+    *vin_field = lent;
+    pack(message, out);
+    *vin_field = own;
+}
+
+static int normalise_v(const uint8_t *payload, size_t len, const char *vin,
+                       struct fr_normalised *result, struct fr_buffer *out, struct fr_error *error)
+{
+    struct fr_payload_info info;
+
+    if (fr_payload_inspect(payload, len, &info) != 0)
+        return fr_error_set(error, "the vehicle data is no valid protobuf message");
+    result->created_ns = info.created_ns;
+    result->resend = info.resend;
+    if (info.ordered && !info.old_text && info.vin_len == strlen(vin) &&
+        memcmp(info.vin, vin, info.vin_len) == 0)
+        return 0;
+    fr_payload_rewrite(payload, len, vin, out);
+    result->rewritten = true;
+    return 0;
+}
+
+static int normalise_alerts(const uint8_t *payload, size_t len, const char *vin,
+                            struct fr_normalised *result, struct fr_buffer *out,
+                            struct fr_error *error)
+{
+    Telemetry__VehicleAlerts__VehicleAlerts *message =
+        telemetry__vehicle_alerts__vehicle_alerts__unpack(NULL, len, payload);
+
+    if (message == NULL)
+        return fr_error_set(error, "the alerts are no valid protobuf message");
+    for (size_t i = 0; i < message->n_alerts; i++) {
+        mend_time(message->alerts[i]->started_at);
+        mend_time(message->alerts[i]->ended_at);
+    }
+    result->created_ns = to_ns(message->created_at);
+    result->rewritten = true;
+    pack_with_vin(&message->base, &message->vin, vin, out);
+    telemetry__vehicle_alerts__vehicle_alerts__free_unpacked(message, NULL);
+    return 0;
+}
+
+static int normalise_errors(const uint8_t *payload, size_t len, const char *vin,
+                            struct fr_normalised *result, struct fr_buffer *out,
+                            struct fr_error *error)
+{
+    Telemetry__VehicleError__VehicleErrors *message =
+        telemetry__vehicle_error__vehicle_errors__unpack(NULL, len, payload);
+
+    if (message == NULL)
+        return fr_error_set(error, "the errors are no valid protobuf message");
+    result->created_ns = to_ns(message->created_at);
+    result->rewritten = true;
+    pack_with_vin(&message->base, &message->vin, vin, out);
+    telemetry__vehicle_error__vehicle_errors__free_unpacked(message, NULL);
+    return 0;
+}
+
+static int normalise_connectivity(const uint8_t *payload, size_t len, const char *vin,
+                                  struct fr_normalised *result, struct fr_buffer *out,
+                                  struct fr_error *error)
+{
+    Telemetry__VehicleConnectivity__VehicleConnectivity *message =
+        telemetry__vehicle_connectivity__vehicle_connectivity__unpack(NULL, len, payload);
+
+    if (message == NULL)
+        return fr_error_set(error, "the connectivity record is no valid protobuf message");
+    result->created_ns = to_ns(message->created_at);
+    result->rewritten = true;
+    pack_with_vin(&message->base, &message->vin, vin, out);
+    telemetry__vehicle_connectivity__vehicle_connectivity__free_unpacked(message, NULL);
+    return 0;
+}
+
+int fr_normalise(enum fr_record_type type, const uint8_t *payload, size_t len, const char *vin,
+                 struct fr_normalised *result, struct fr_buffer *out, struct fr_error *error)
+{
+    int status = 0;
+
+    memset(result, 0, sizeof *result);
+    switch (type) {
+    case FR_RECORD_V:
+        status = normalise_v(payload, len, vin, result, out, error);
+        break;
+    case FR_RECORD_ALERTS:
+        status = normalise_alerts(payload, len, vin, result, out, error);
+        break;
+    case FR_RECORD_ERRORS:
+        status = normalise_errors(payload, len, vin, result, out, error);
+        break;
+    case FR_RECORD_CONNECTIVITY:
+        status = normalise_connectivity(payload, len, vin, result, out, error);
+        break;
+    case FR_RECORD_OTHER:
+    case FR_RECORD_TYPES:
+    default:
+        break;
+    }
+    if (status == 0 && out->failed)
+        return fr_error_set(error, "out of memory");
+    return status;
+}

@@ -1,0 +1,144 @@
+#include "record/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/normalise.h"
+#include "util/counters.h"
+
+static const char *const type_names[FR_RECORD_TYPES] = {"V", "alerts", "errors", "connectivity",
+                                                        ""};
+static struct fr_data no_data;
+
+enum fr_record_type fr_record_type_of(const uint8_t *topic, size_t len)
+{
+    for (int type = 0; type < FR_RECORD_OTHER; type++)
+        if (strlen(type_names[type]) == len && memcmp(type_names[type], topic, len) == 0)
+            return (enum fr_record_type)type;
+    return FR_RECORD_OTHER;
+}
+
+const char *fr_record_type_name(enum fr_record_type type)
+{
+    return type_names[type];
+}
+
+/* Copy bytes and a NUL to *at and step over them. */
+static char *place(char **at, const void *bytes, size_t len)
+{
+    char *placed = *at;
+
+    if (len != 0)
+        memcpy(placed, bytes, len);
+    placed[len] = '\0';
+    *at += len + 1;
+    return placed;
+}
+
+static struct fr_record *assemble(const struct fr_record_source *source,
+                                  const struct fr_normalised *normalised, const uint8_t *payload,
+                                  size_t payload_len)
+{
+    size_t vin_len = strlen(source->vin), version_len = strlen(source->client_version);
+    size_t size = sizeof(struct fr_record) + vin_len + source->topic_len + source->txid_len +
+                  version_len + payload_len + 5;
+    struct fr_record *record = malloc(size);
+    char *at;
+
+    if (record == NULL)
+        return NULL;
+    at = (char *)(record + 1);
+    memset(record, 0, sizeof *record);
+    atomic_init(&record->references, 1);
+    atomic_init(&record->unconfirmed, 0);
+    atomic_init(&record->refused, false);
+    atomic_init(&record->data, NULL);
+    record->type = fr_record_type_of(source->topic, source->topic_len);
+    record->resend = normalised->resend;
+    record->created_ns = normalised->created_ns;
+    record->received_ms = source->received_ms;
+    record->vin = place(&at, source->vin, vin_len);
+    record->topic = place(&at, source->topic, source->topic_len);
+    record->txid = place(&at, source->txid, source->txid_len);
+    record->txid_len = source->txid_len;
+    record->client_version = place(&at, source->client_version, version_len);
+    record->payload = (const uint8_t *)place(&at, payload, payload_len);
+    record->payload_len = payload_len;
+    record->size = size;
+    return record;
+}
+
+struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr_error *error)
+{
+    struct fr_buffer rewritten = {0};
+    struct fr_normalised normalised;
+    struct fr_record *record = NULL;
+
+    if (fr_normalise(fr_record_type_of(source->topic, source->topic_len), source->payload,
+                     source->payload_len, source->vin, &normalised, &rewritten, error) != 0)
+        goto out;
+    record = normalised.rewritten
+                 ? assemble(source, &normalised, rewritten.bytes, rewritten.len)
+                 : assemble(source, &normalised, source->payload, source->payload_len);
+    if (record == NULL) {
+        fr_count(FR_COUNT_OUT_OF_MEMORY);
+        fr_error_set(error, "out of memory for a record of %zu bytes", source->payload_len);
+    }
+out:
+    fr_buffer_free(&rewritten);
+    return record;
+}
+
+struct fr_record *fr_record_ref(struct fr_record *record)
+{
+    atomic_fetch_add_explicit(&record->references, 1, memory_order_relaxed);
+    return record;
+}
+
+void fr_record_unref(struct fr_record *record)
+{
+    struct fr_data *data;
+
+    if (atomic_fetch_sub_explicit(&record->references, 1, memory_order_acq_rel) != 1)
+        return;
+    data = atomic_load_explicit(&record->data, memory_order_relaxed);
+    if (data != &no_data)
+        free(data);
+    free(record);
+}
+
+static struct fr_data *decode(const struct fr_record *record)
+{
+    struct fr_payload_info info;
+    struct fr_data *data;
+    size_t as_sent;
+
+    if (record->type != FR_RECORD_V ||
+        fr_payload_inspect(record->payload, record->payload_len, &info) != 0)
+        return &no_data;
+    data = malloc(sizeof *data + info.data * sizeof data->datum[0]);
+    if (data == NULL)
+        return NULL;
+    data->count =
+        fr_payload_decode(record->payload, record->payload_len, data->datum, info.data, &as_sent);
+    fr_count_add(FR_COUNT_VALUES_AS_SENT, as_sent);
+    return data;
+}
+
+const struct fr_data *fr_record_data(struct fr_record *record)
+{
+    struct fr_data *data = atomic_load_explicit(&record->data, memory_order_acquire);
+    struct fr_data *none = NULL;
+
+    if (data != NULL)
+        return data;
+    data = decode(record);
+    if (data == NULL)
+        return NULL;
+    if (atomic_compare_exchange_strong(&record->data, &none, data))
+        return data;
+    /* Another thread was quicker; both decoded the same. */
+    if (data != &no_data)
+        free(data);
+    return none;
+}

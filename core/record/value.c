@@ -1,0 +1,509 @@
+#include "record/value.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "record/text.h"
+
+#define EARTH_RADIUS_M 6371008.8
+
+/* ---- from the wire --------------------------------------------------------------- */
+
+static double real_of_bits(uint64_t bits)
+{
+    double real;
+
+    memcpy(&real, &bits, sizeof real);
+    return real;
+}
+
+/* The double that a person would write for a float: 21.3f gives 21.3, not 21.299999237. */
+static double real_of_float(uint32_t bits)
+{
+    char text[32];
+    float f;
+
+    memcpy(&f, &bits, sizeof f);
+    if (!isfinite(f) || f == (float)(int32_t)(f < -1e9f || f > 1e9f ? 0 : f))
+        return (double)f;
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)f);
+        if (strtof(text, NULL) == f)
+            break;
+    }
+    return strtod(text, NULL);
+}
+
+static int parse_location(struct fr_wire wire, struct fr_wire_value *value)
+{
+    struct fr_wire_field f;
+    int more;
+
+    if (value->tag != FR_MEMBER_LOCATION)
+        value->location.latitude = value->location.longitude = 0;
+    while ((more = fr_wire_next(&wire, &f)) > 0) {
+        if (f.type == FR_WIRE_FIXED64 && f.number == 1)
+            value->location.latitude = real_of_bits(f.varint);
+        else if (f.type == FR_WIRE_FIXED64 && f.number == 2)
+            value->location.longitude = real_of_bits(f.varint);
+    }
+    return more;
+}
+
+static int parse_bits(struct fr_wire wire, struct fr_wire_value *value, uint32_t tag)
+{
+    struct fr_wire_field f;
+    int more;
+
+    if (value->tag != tag)
+        value->bits = 0;
+    while ((more = fr_wire_next(&wire, &f)) > 0) {
+        if (f.type != FR_WIRE_VARINT || f.number > 31)
+            continue;
+        if (f.varint != 0)
+            value->bits |= 1u << (f.number - 1);
+        else
+            value->bits &= ~(1u << (f.number - 1));
+    }
+    return more;
+}
+
+static int parse_clock(struct fr_wire wire, struct fr_wire_value *value)
+{
+    struct fr_wire_field f;
+    int more;
+
+    if (value->tag != FR_MEMBER_TIME)
+        memset(value->clock, 0, sizeof value->clock);
+    while ((more = fr_wire_next(&wire, &f)) > 0)
+        if (f.type == FR_WIRE_VARINT && f.number <= 3)
+            value->clock[f.number - 1] = (int32_t)(uint32_t)f.varint;
+    return more;
+}
+
+static int parse_member(const struct fr_wire_field *f, struct fr_wire_value *value)
+{
+    int result = 0;
+
+    switch (f->type) {
+    case FR_WIRE_VARINT:
+        /* int32 and enums are cut to 32 bits, as every protobuf decoder does. */
+        value->integer = f->number == FR_MEMBER_LONG ? (int64_t)f->varint
+                         : f->number == FR_MEMBER_BOOLEAN || f->number == FR_MEMBER_INVALID
+                             ? f->varint != 0
+                             : (int32_t)(uint32_t)f->varint;
+        break;
+    case FR_WIRE_FIXED64:
+        value->real = real_of_bits(f->varint);
+        break;
+    case FR_WIRE_FIXED32:
+        value->real = real_of_float((uint32_t)f->varint);
+        break;
+    case FR_WIRE_BYTES:
+        switch (f->number) {
+        case FR_MEMBER_STRING:
+            value->text.bytes = (const char *)f->bytes;
+            value->text.len = f->len;
+            if (!fr_text_is_utf8(f->bytes, f->len))
+                return -1;
+            break;
+        case FR_MEMBER_LOCATION:
+            result = parse_location(fr_wire_over(f->bytes, f->len), value);
+            break;
+        case FR_MEMBER_TIME:
+            result = parse_clock(fr_wire_over(f->bytes, f->len), value);
+            break;
+        default:
+            result = parse_bits(fr_wire_over(f->bytes, f->len), value, f->number);
+            break;
+        }
+        break;
+    }
+    value->tag = f->number;
+    return result;
+}
+
+/* Whether a member has the wire type that the .proto gives it; what has not is an unknown
+ * field to protobuf, and so to us. */
+static bool has_its_type(const struct fr_wire_field *f)
+{
+    switch (f->number) {
+    case FR_MEMBER_STRING:
+    case FR_MEMBER_LOCATION:
+    case FR_MEMBER_DOORS:
+    case FR_MEMBER_TIME:
+    case FR_MEMBER_TIRES:
+        return f->type == FR_WIRE_BYTES;
+    case FR_MEMBER_FLOAT:
+        return f->type == FR_WIRE_FIXED32;
+    case FR_MEMBER_DOUBLE:
+        return f->type == FR_WIRE_FIXED64;
+    default:
+        return f->type == FR_WIRE_VARINT;
+    }
+}
+
+int fr_value_parse(const uint8_t *bytes, size_t len, struct fr_wire_value *value)
+{
+    struct fr_wire wire = fr_wire_over(bytes, len);
+    struct fr_wire_field f;
+    int more;
+
+    while ((more = fr_wire_next(&wire, &f)) > 0)
+        if (has_its_type(&f) && parse_member(&f, value) != 0)
+            return -1;
+    return more;
+}
+
+/* ---- to the canonical type ------------------------------------------------------- */
+
+/* What the vehicle sent, without a field to say what it should be. */
+static void as_sent(const struct fr_wire_value *wire, struct fr_value *value)
+{
+    const struct fr_enum *e;
+
+    switch (wire->tag) {
+    case 0:
+        value->kind = FR_VALUE_NONE;
+        return;
+    case FR_MEMBER_INVALID:
+        value->kind = FR_VALUE_INVALID;
+        return;
+    case FR_MEMBER_STRING:
+        value->kind = FR_VALUE_TEXT;
+        value->text.bytes = wire->text.bytes;
+        value->text.len = wire->text.len;
+        return;
+    case FR_MEMBER_BOOLEAN:
+        value->kind = FR_VALUE_BOOL;
+        value->boolean = wire->integer != 0;
+        return;
+    case FR_MEMBER_FLOAT:
+    case FR_MEMBER_DOUBLE:
+        value->kind = FR_VALUE_REAL;
+        value->real = wire->real;
+        return;
+    case FR_MEMBER_LOCATION:
+        value->kind = FR_VALUE_LOCATION;
+        value->location.latitude = wire->location.latitude;
+        value->location.longitude = wire->location.longitude;
+        return;
+    case FR_MEMBER_DOORS:
+    case FR_MEMBER_TIRES:
+        value->kind = wire->tag == FR_MEMBER_DOORS ? FR_VALUE_DOORS : FR_VALUE_TIRES;
+        value->bits = wire->bits;
+        return;
+    case FR_MEMBER_TIME:
+        value->kind = FR_VALUE_CLOCK;
+        value->clock.hour = wire->clock[0];
+        value->clock.minute = wire->clock[1];
+        value->clock.second = wire->clock[2];
+        return;
+    default:
+        break;
+    }
+    e = fr_enum_by_tag(wire->tag);
+    if (e != NULL) {
+        const struct fr_choice *choice = fr_enum_choice(e, wire->integer);
+
+        value->kind = FR_VALUE_ENUM;
+        value->choice.name = choice != NULL ? choice->name : NULL;
+        value->choice.number = (int32_t)wire->integer;
+    } else {
+        value->kind = FR_VALUE_INT;
+        value->integer = wire->integer;
+    }
+}
+
+static bool text_is(const struct fr_value *value, const char *word)
+{
+    return value->text.len == strlen(word) &&
+           strncasecmp(value->text.bytes, word, value->text.len) == 0;
+}
+
+/* A number for what was sent, if it has one. */
+static bool to_number(const struct fr_value *sent, double *number)
+{
+    switch (sent->kind) {
+    case FR_VALUE_BOOL:
+        *number = sent->boolean;
+        return true;
+    case FR_VALUE_INT:
+        *number = (double)sent->integer;
+        return true;
+    case FR_VALUE_REAL:
+        *number = sent->real;
+        return true;
+    case FR_VALUE_ENUM:
+        *number = sent->choice.number;
+        return true;
+    case FR_VALUE_TEXT:
+        return fr_text_to_real(sent->text.bytes, sent->text.len, number);
+    default:
+        return false;
+    }
+}
+
+static bool make_real(const struct fr_value *sent, struct fr_value *value)
+{
+    double number;
+
+    if (!to_number(sent, &number))
+        return false;
+    value->kind = FR_VALUE_REAL;
+    value->real = number;
+    return true;
+}
+
+static bool make_integer(const struct fr_value *sent, struct fr_value *value)
+{
+    double number;
+
+    if (sent->kind == FR_VALUE_INT) {
+        *value = *sent;
+        return true;
+    }
+    if (!to_number(sent, &number) || !(fabs(number) < 9e15))
+        return false;
+    value->kind = FR_VALUE_INT;
+    value->integer = (int64_t)llround(number);
+    return true;
+}
+
+static bool make_boolean(const struct fr_value *sent, struct fr_value *value)
+{
+    double number;
+    bool is;
+
+    if (sent->kind == FR_VALUE_TEXT && (text_is(sent, "true") || text_is(sent, "on")))
+        is = true;
+    else if (sent->kind == FR_VALUE_TEXT && (text_is(sent, "false") || text_is(sent, "off")))
+        is = false;
+    else if (sent->kind == FR_VALUE_ENUM && sent->choice.name != NULL) {
+        /* BuckleStatus and the like: the first choices are unknown and "not". */
+        is = strcmp(sent->choice.name, "Latched") == 0 || strcmp(sent->choice.name, "On") == 0 ||
+             strcmp(sent->choice.name, "OK") == 0;
+        if (!is && sent->choice.number != 1)
+            return false;
+    } else if (to_number(sent, &number))
+        is = number != 0;
+    else
+        return false;
+    value->kind = FR_VALUE_BOOL;
+    value->boolean = is;
+    return true;
+}
+
+static bool make_choice(const struct fr_enum *e, const struct fr_value *sent,
+                        struct fr_value *value)
+{
+    const struct fr_choice *choice = NULL;
+    double number;
+
+    if (sent->kind == FR_VALUE_TEXT && e != NULL)
+        choice = fr_enum_choice_named(e, sent->text.bytes, sent->text.len);
+    else if (sent->kind == FR_VALUE_BOOL && e != NULL)
+        choice = fr_enum_choice_named(e, sent->boolean ? "On" : "Off", sent->boolean ? 2 : 3);
+    else if (sent->kind == FR_VALUE_ENUM && sent->choice.name != NULL && e != NULL &&
+             fr_enum_choice(e, sent->choice.number) == NULL)
+        choice = fr_enum_choice_named(e, sent->choice.name, strlen(sent->choice.name));
+    if (choice == NULL) {
+        if (sent->kind == FR_VALUE_BOOL || !to_number(sent, &number) || fabs(number) > INT32_MAX ||
+            number != floor(number))
+            return false;
+        if (e != NULL)
+            choice = fr_enum_choice(e, (int64_t)number);
+        value->choice.number = (int32_t)number;
+    } else
+        value->choice.number = choice->number;
+    value->kind = FR_VALUE_ENUM;
+    value->choice.name = choice != NULL ? choice->name : NULL;
+    return true;
+}
+
+static bool make_location(const struct fr_value *sent, struct fr_value *value)
+{
+    double latitude, longitude;
+
+    if (sent->kind != FR_VALUE_TEXT ||
+        !fr_text_to_location(sent->text.bytes, sent->text.len, &latitude, &longitude))
+        return false;
+    value->kind = FR_VALUE_LOCATION;
+    value->location.latitude = latitude;
+    value->location.longitude = longitude;
+    return true;
+}
+
+/* Old firmware lists what is open: "DriverFront|TrunkRear". */
+static bool make_doors(const struct fr_value *sent, struct fr_value *value)
+{
+    static const char *const doors[] = {"DriverFront",   "DriverRear", "PassengerFront",
+                                        "PassengerRear", "TrunkFront", "TrunkRear"};
+    const char *at, *end;
+    uint32_t bits = 0;
+
+    if (sent->kind != FR_VALUE_TEXT)
+        return false;
+    at = sent->text.bytes;
+    end = at + sent->text.len;
+    while (at < end) {
+        size_t len = 0, door;
+
+        while (at + len < end && strchr("|, ;", at[len]) == NULL)
+            len++;
+        for (door = 0; door < 6; door++)
+            if (strlen(doors[door]) == len && strncmp(doors[door], at, len) == 0)
+                break;
+        if (len != 0 && door == 6)
+            return false;
+        if (len != 0)
+            bits |= 1u << door;
+        at += len + 1;
+    }
+    value->kind = FR_VALUE_DOORS;
+    value->bits = bits;
+    return true;
+}
+
+static bool make_clock(const struct fr_value *sent, struct fr_value *value)
+{
+    char text[16];
+    int hour, minute, second = 0, used = 0;
+
+    if (sent->kind != FR_VALUE_TEXT || sent->text.len == 0 || sent->text.len >= sizeof text)
+        return false;
+    memcpy(text, sent->text.bytes, sent->text.len);
+    text[sent->text.len] = '\0';
+    if (sscanf(text, "%2d:%2d%n:%2d%n", &hour, &minute, &used, &second, &used) < 2 ||
+        text[used] != '\0' || hour < 0 || minute < 0 || second < 0 || hour > 23 || minute > 59 ||
+        second > 60)
+        return false;
+    value->kind = FR_VALUE_CLOCK;
+    value->clock.hour = hour;
+    value->clock.minute = minute;
+    value->clock.second = second;
+    return true;
+}
+
+bool fr_value_canonical(const struct fr_field *field, const struct fr_wire_value *wire,
+                        struct fr_value *value)
+{
+    struct fr_value sent;
+    bool fits;
+
+    as_sent(wire, &sent);
+    *value = sent;
+    if (field == NULL || field->kind == FR_FIELD_NONE || sent.kind == FR_VALUE_NONE ||
+        sent.kind == FR_VALUE_INVALID)
+        return true;
+    if (sent.kind == FR_VALUE_TEXT) {
+        fr_text_unquote(&sent.text.bytes, &sent.text.len);
+        value->text.bytes = sent.text.bytes;
+        value->text.len = sent.text.len;
+        if (field->kind != FR_FIELD_TEXT && text_is(&sent, "<invalid>")) {
+            value->kind = FR_VALUE_INVALID;
+            return true;
+        }
+        if (sent.text.len == 0 && field->kind != FR_FIELD_TEXT && field->kind != FR_FIELD_DOORS) {
+            value->kind = FR_VALUE_NONE;
+            return true;
+        }
+    }
+    switch (field->kind) {
+    case FR_FIELD_REAL:
+        fits = sent.kind == FR_VALUE_REAL || make_real(&sent, value);
+        break;
+    case FR_FIELD_INTEGER:
+    case FR_FIELD_TIME:
+        fits = make_integer(&sent, value);
+        break;
+    case FR_FIELD_BOOLEAN:
+        fits = sent.kind == FR_VALUE_BOOL || make_boolean(&sent, value);
+        break;
+    case FR_FIELD_ENUM:
+        fits = make_choice(field->choices, &sent, value);
+        break;
+    case FR_FIELD_TEXT:
+        fits = sent.kind == FR_VALUE_TEXT;
+        break;
+    case FR_FIELD_LOCATION:
+        fits = sent.kind == FR_VALUE_LOCATION || make_location(&sent, value);
+        break;
+    case FR_FIELD_DOORS:
+        fits = sent.kind == FR_VALUE_DOORS || make_doors(&sent, value);
+        break;
+    case FR_FIELD_TIRES:
+        fits = sent.kind == FR_VALUE_TIRES;
+        break;
+    case FR_FIELD_CLOCK:
+        fits = sent.kind == FR_VALUE_CLOCK || make_clock(&sent, value);
+        break;
+    case FR_FIELD_NONE:
+    default:
+        fits = true;
+        break;
+    }
+    return fits;
+}
+
+/* ---- comparing ------------------------------------------------------------------- */
+
+bool fr_value_equal(const struct fr_value *a, const struct fr_value *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    switch (a->kind) {
+    case FR_VALUE_BOOL:
+        return a->boolean == b->boolean;
+    case FR_VALUE_INT:
+        return a->integer == b->integer;
+    case FR_VALUE_REAL:
+        return !(a->real < b->real) && !(a->real > b->real);
+    case FR_VALUE_TEXT:
+        return a->text.len == b->text.len &&
+               (a->text.len == 0 || memcmp(a->text.bytes, b->text.bytes, a->text.len) == 0);
+    case FR_VALUE_ENUM:
+        return a->choice.number == b->choice.number;
+    case FR_VALUE_LOCATION:
+        return fr_value_distance(a, b) <= 0;
+    case FR_VALUE_DOORS:
+    case FR_VALUE_TIRES:
+        return a->bits == b->bits;
+    case FR_VALUE_CLOCK:
+        return a->clock.hour == b->clock.hour && a->clock.minute == b->clock.minute &&
+               a->clock.second == b->clock.second;
+    case FR_VALUE_NONE:
+    case FR_VALUE_INVALID:
+    default:
+        return true;
+    }
+}
+
+/* Along the great circle (haversine). */
+static double metres_between(const struct fr_value *a, const struct fr_value *b)
+{
+    double to_radians = acos(-1) / 180;
+    double north = (b->location.latitude - a->location.latitude) * to_radians;
+    double east = (b->location.longitude - a->location.longitude) * to_radians;
+    double h = sin(north / 2) * sin(north / 2) + cos(a->location.latitude * to_radians) *
+                                                     cos(b->location.latitude * to_radians) *
+                                                     sin(east / 2) * sin(east / 2);
+
+    return 2 * EARTH_RADIUS_M * asin(sqrt(h > 1 ? 1 : h));
+}
+
+double fr_value_distance(const struct fr_value *a, const struct fr_value *b)
+{
+    if (a->kind != b->kind)
+        return -1;
+    if (a->kind == FR_VALUE_REAL)
+        return fabs(a->real - b->real);
+    if (a->kind == FR_VALUE_INT)
+        return fabs((double)a->integer - (double)b->integer);
+    if (a->kind == FR_VALUE_LOCATION)
+        return metres_between(a, b);
+    return -1;
+}

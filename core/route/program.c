@@ -1,0 +1,488 @@
+#include "route/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/field_catalogue.h"
+#include "record/units.h"
+#include "record/value.h"
+#include "route/throttle.h"
+#include "util/memory.h"
+
+/* Vehicles that a program remembers; those that come after are served without late marks. */
+#define VEHICLES_MAX (1u << 20)
+
+/* One route as it applies to one field. */
+struct step {
+    const struct fr_field_route *route;
+    uint32_t index; /* the route's number in the program */
+    const char *name;
+    const char *unit;
+    bool converts;
+    struct fr_conversion conversion;
+    struct step *next; /* of the same field */
+};
+
+struct vehicle {
+    struct vehicle *next;
+    uint64_t hash;
+    uint64_t id;
+    int64_t newest_ns; /* creation time of the newest record seen */
+    const char *name;
+    char vin[];
+};
+
+struct fr_program {
+    const struct fr_routing *routing;
+    size_t sink;
+    enum fr_format format;
+    const struct fr_record_route **record_routes;
+    size_t record_route_count;
+    const struct fr_field_route **field_routes;
+    struct fr_throttle_windows *windows; /* of each field route */
+    size_t field_route_count;
+    struct step **steps;    /* by field number, for the catalogue's fields */
+    struct step *unknown;   /* for every other number: routes of "*" */
+    struct step **numbered; /* for field_N named in the file */
+    uint32_t *numbers;
+    size_t number_count;
+    struct fr_throttle *throttle;
+    struct vehicle **vehicles;
+    size_t vehicle_buckets, vehicle_count;
+    struct fr_program_counts counts;
+};
+
+/* ---- compiling ------------------------------------------------------------------- */
+
+static struct step *make_step(const struct fr_field_route *route, uint32_t index,
+                              const struct fr_field *field, uint32_t number)
+{
+    struct step *step = fr_calloc(1, sizeof *step);
+    const char *wire = field != NULL ? field->unit : "";
+
+    step->route = route;
+    step->index = index;
+    step->name = route->as;
+    if (step->name == NULL && field != NULL)
+        step->name = field->name;
+    step->unit = wire;
+    if (route->unit != NULL) {
+        const char *unit = fr_routing_unit(route->unit, wire);
+
+        if (unit != NULL && fr_unit_convert(wire, unit, &step->conversion)) {
+            step->unit = unit;
+            step->converts = strcmp(unit, wire) != 0;
+        }
+    }
+    (void)number;
+    return step;
+}
+
+static void append_step(struct step **list, struct step *step)
+{
+    while (*list != NULL)
+        list = &(*list)->next;
+    *list = step;
+}
+
+static void add_numbered(struct fr_program *program, const struct fr_field_route *route,
+                         uint32_t index, uint32_t number)
+{
+    size_t i = 0;
+
+    while (i < program->number_count && program->numbers[i] != number)
+        i++;
+    if (i == program->number_count) {
+        program->numbered = fr_realloc(program->numbered, i + 1, sizeof(struct step *));
+        program->numbers = fr_realloc(program->numbers, i + 1, sizeof *program->numbers);
+        program->numbered[i] = NULL;
+        program->numbers[i] = number;
+        program->number_count++;
+    }
+    append_step(&program->numbered[i], make_step(route, index, NULL, number));
+}
+
+static void compile_field_route(struct fr_program *program, const struct fr_field_route *route)
+{
+    uint32_t index = (uint32_t)program->field_route_count++;
+
+    program->field_routes[index] = route;
+    for (size_t i = 0; i < route->field_count; i++) {
+        uint32_t number = route->fields[i];
+        const struct fr_field *field = fr_field_by_number(number);
+
+        if (field != NULL)
+            append_step(&program->steps[number], make_step(route, index, field, number));
+        else
+            add_numbered(program, route, index, number);
+    }
+    if (route->all)
+        append_step(&program->unknown, make_step(route, index, NULL, 0));
+}
+
+struct fr_program *fr_program_new(const struct fr_routing *routing, size_t sink,
+                                  enum fr_format format)
+{
+    struct fr_program *program = fr_calloc(1, sizeof *program);
+    uint64_t bit = UINT64_C(1) << sink;
+
+    program->routing = routing;
+    program->sink = sink;
+    program->format = format;
+    program->record_routes =
+        fr_calloc(routing->record_count, sizeof(const struct fr_record_route *));
+    for (size_t i = 0; i < routing->record_count; i++)
+        if (routing->records[i].sinks & bit)
+            program->record_routes[program->record_route_count++] = &routing->records[i];
+    program->field_routes = fr_calloc(routing->field_count, sizeof(const struct fr_field_route *));
+    program->windows = fr_calloc(routing->field_count, sizeof *program->windows);
+    program->steps = fr_calloc(fr_field_count(), sizeof(struct step *));
+    for (size_t i = 0; i < routing->field_count; i++)
+        if (routing->fields[i].sinks & bit)
+            compile_field_route(program, &routing->fields[i]);
+    program->throttle = fr_throttle_new();
+    program->vehicle_buckets = 64;
+    program->vehicles = fr_calloc(program->vehicle_buckets, sizeof(struct vehicle *));
+    return program;
+}
+
+static void free_steps(struct step *step)
+{
+    while (step != NULL) {
+        struct step *next = step->next;
+
+        free(step);
+        step = next;
+    }
+}
+
+void fr_program_free(struct fr_program *program)
+{
+    if (program == NULL)
+        return;
+    for (size_t i = 0; i < fr_field_count(); i++)
+        free_steps(program->steps[i]);
+    for (size_t i = 0; i < program->number_count; i++)
+        free_steps(program->numbered[i]);
+    free_steps(program->unknown);
+    for (size_t i = 0; i < program->vehicle_buckets; i++)
+        for (struct vehicle *v = program->vehicles[i], *next; v != NULL; v = next) {
+            next = v->next;
+            free(v);
+        }
+    fr_throttle_free(program->throttle);
+    free(program->vehicles);
+    free(program->steps);
+    free(program->numbered);
+    free(program->numbers);
+    free(program->windows);
+    free(program->field_routes);
+    free(program->record_routes);
+    free(program);
+}
+
+/* ---- vehicles -------------------------------------------------------------------- */
+
+static uint64_t hash_of(const char *vin)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (; *vin != '\0'; vin++)
+        hash = (hash ^ (unsigned char)*vin) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 29;
+}
+
+static void grow_vehicles(struct fr_program *program)
+{
+    size_t count = program->vehicle_buckets * 2;
+    struct vehicle **buckets = fr_calloc(count, sizeof(struct vehicle *));
+
+    for (size_t i = 0; i < program->vehicle_buckets; i++)
+        for (struct vehicle *v = program->vehicles[i], *next; v != NULL; v = next) {
+            next = v->next;
+            v->next = buckets[v->hash & (count - 1)];
+            buckets[v->hash & (count - 1)] = v;
+        }
+    free(program->vehicles);
+    program->vehicles = buckets;
+    program->vehicle_buckets = count;
+}
+
+static const char *name_of(const struct fr_routing *routing, const char *vin)
+{
+    for (size_t i = 0; i < routing->vehicle_count; i++)
+        if (strcmp(routing->vehicles[i].vin, vin) == 0)
+            return routing->vehicles[i].name;
+    return NULL;
+}
+
+static struct vehicle *find_vehicle(struct fr_program *program, const char *vin)
+{
+    uint64_t hash = hash_of(vin);
+    struct vehicle *v = program->vehicles[hash & (program->vehicle_buckets - 1)];
+    size_t size;
+
+    for (; v != NULL; v = v->next)
+        if (v->hash == hash && strcmp(v->vin, vin) == 0)
+            return v;
+    if (program->vehicle_count >= VEHICLES_MAX)
+        return NULL;
+    if (program->vehicle_count >= program->vehicle_buckets)
+        grow_vehicles(program);
+    size = strlen(vin) + 1;
+    v = fr_calloc(1, sizeof *v + size);
+    memcpy(v->vin, vin, size);
+    v->hash = hash;
+    v->id = program->vehicle_count++;
+    v->name = name_of(program->routing, vin);
+    v->next = program->vehicles[hash & (program->vehicle_buckets - 1)];
+    program->vehicles[hash & (program->vehicle_buckets - 1)] = v;
+    return v;
+}
+
+/* ---- running --------------------------------------------------------------------- */
+
+/* One record on its way through the program. */
+struct run {
+    struct fr_program *program;
+    struct fr_record *record;
+    struct vehicle *vehicle;
+    uint32_t marks;
+    int64_t now_ms;
+    int64_t age_ms; /* -1: not known */
+    fr_emit_fn *emit;
+    void *ctx;
+};
+
+static bool too_old(const struct run *run, int64_t max_age_ms)
+{
+    if (max_age_ms == 0 || run->age_ms <= max_age_ms)
+        return false;
+    run->program->counts.too_old++;
+    return true;
+}
+
+static bool record_matches(const struct fr_record_route *route, const struct fr_record *record)
+{
+    if (route->all || route->types & 1u << record->type)
+        return true;
+    for (size_t i = 0; i < route->topic_count; i++)
+        if (record->type == FR_RECORD_OTHER && strcmp(route->topics[i], record->topic) == 0)
+            return true;
+    return false;
+}
+
+static void run_records(const struct run *run)
+{
+    const struct fr_program *program = run->program;
+
+    for (size_t i = 0; i < program->record_route_count; i++) {
+        const struct fr_record_route *route = program->record_routes[i];
+        struct fr_emission emission = {
+            .kind = FR_DELIVERY_RECORD,
+            .record = run->record,
+            .vehicle_name = run->vehicle != NULL ? run->vehicle->name : NULL,
+            .marks = run->marks,
+            .format = route->format != FR_FORMAT_DEFAULT ? route->format : program->format,
+        };
+
+        if (record_matches(route, run->record) && !too_old(run, route->max_age_ms))
+            run->emit(run->ctx, &emission);
+    }
+}
+
+static void emit_value(const struct run *run, const struct step *step, uint32_t field,
+                       const struct fr_value *value, uint32_t marks)
+{
+    char name[FR_FIELD_NAME_SIZE];
+    struct fr_emission emission = {
+        .kind = FR_DELIVERY_FIELD,
+        .record = run->record,
+        .vehicle_name = run->vehicle != NULL ? run->vehicle->name : NULL,
+        .marks = marks,
+        .field = field,
+        .name = step->name != NULL ? step->name : fr_field_name(field, name),
+        .unit = step->unit,
+        .value = *value,
+    };
+
+    run->emit(run->ctx, &emission);
+}
+
+static void deliver(const struct run *run, const struct step *step, struct fr_throttle_slot *slot,
+                    uint32_t field, const struct fr_value *value, uint32_t marks)
+{
+    emit_value(run, step, field, value, marks);
+    slot->last = fr_throttle_kept(value);
+    slot->has_last = true;
+    if (step->route->every_ms != 0)
+        fr_throttle_open(&run->program->windows[step->index], slot,
+                         run->now_ms + step->route->every_ms);
+}
+
+static bool changed_enough(const struct fr_throttle_slot *slot, const struct fr_value *value,
+                           double min_change)
+{
+    struct fr_value kept = fr_throttle_kept(value);
+    double distance = fr_value_distance(&slot->last, &kept);
+
+    if (value->kind == FR_VALUE_TEXT || distance < 0)
+        return !fr_value_equal(&slot->last, &kept);
+    return distance >= min_change;
+}
+
+static void convert(const struct step *step, struct fr_value *value)
+{
+    double number;
+
+    if (!step->converts)
+        return;
+    if (value->kind == FR_VALUE_REAL)
+        number = value->real;
+    else if (value->kind == FR_VALUE_INT)
+        number = (double)value->integer;
+    else
+        return;
+    value->kind = FR_VALUE_REAL;
+    value->real = number * step->conversion.factor + step->conversion.offset;
+}
+
+static void run_step(const struct run *run, const struct step *step, const struct fr_datum *datum)
+{
+    const struct fr_field_route *route = step->route;
+    struct fr_program_counts *counts = &run->program->counts;
+    struct fr_value value = datum->value;
+    struct fr_throttle_slot *slot = NULL;
+
+    if (too_old(run, route->max_age_ms))
+        return;
+    if (route->edge_only && run->marks != 0) {
+        counts->not_edges++;
+        return;
+    }
+    convert(step, &value);
+    if (route->every_ms == 0 && !(route->min_change > 0) && !route->edge_only) {
+        emit_value(run, step, datum->field, &value, run->marks);
+        return;
+    }
+    if (run->vehicle != NULL)
+        slot =
+            fr_throttle_slot(run->program->throttle, run->vehicle->id, step->index, datum->field);
+    if (slot == NULL) {
+        counts->untracked++;
+        emit_value(run, step, datum->field, &value, run->marks);
+    } else if (route->edge_only && slot->has_last &&
+               !changed_enough(slot, &value, route->min_change > 0 ? route->min_change : 1e-12))
+        counts->not_edges++;
+    else if (route->min_change > 0 && slot->has_last &&
+             !changed_enough(slot, &value, route->min_change)) {
+        counts->unchanged++;
+        /* Back to where it was within the window: what waited is no longer true. */
+        if (slot->waiting != NULL)
+            fr_throttle_wait(slot, run->record, &value, run->marks);
+    } else if (slot->closes_ms != 0)
+        counts->superseded += fr_throttle_wait(slot, run->record, &value, run->marks);
+    else
+        deliver(run, step, slot, datum->field, &value, run->marks);
+}
+
+static const struct step *steps_of(const struct fr_program *program, uint32_t field)
+{
+    if (field < fr_field_count())
+        return program->steps[field];
+    for (size_t i = 0; i < program->number_count; i++)
+        if (program->numbers[i] == field)
+            return program->numbered[i];
+    return program->unknown;
+}
+
+static void run_fields(const struct run *run)
+{
+    const struct fr_data *data;
+
+    if (run->program->field_route_count == 0 || run->record->type != FR_RECORD_V)
+        return;
+    data = fr_record_data(run->record);
+    for (size_t i = 0; data != NULL && i < data->count; i++)
+        for (const struct step *step = steps_of(run->program, data->datum[i].field); step != NULL;
+             step = step->next)
+            run_step(run, step, &data->datum[i]);
+}
+
+void fr_program_run(struct fr_program *program, struct fr_record *record, int64_t now_ms,
+                    int64_t wall_ms, fr_emit_fn *emit, void *ctx)
+{
+    struct run run = {
+        .program = program,
+        .record = record,
+        .vehicle = find_vehicle(program, record->vin),
+        .marks = record->resend ? FR_MARK_RESEND : 0,
+        .now_ms = now_ms,
+        .age_ms = record->created_ns != 0 ? wall_ms - record->created_ns / 1000000 : -1,
+        .emit = emit,
+        .ctx = ctx,
+    };
+
+    if (run.vehicle != NULL && record->type == FR_RECORD_V) {
+        if (record->created_ns < run.vehicle->newest_ns)
+            run.marks |= FR_MARK_LATE;
+        else
+            run.vehicle->newest_ns = record->created_ns;
+    }
+    run_records(&run);
+    run_fields(&run);
+}
+
+/* ---- windows --------------------------------------------------------------------- */
+
+static const struct step *step_of_route(const struct fr_program *program, uint32_t route,
+                                        uint32_t field)
+{
+    const struct step *step = steps_of(program, field);
+
+    while (step != NULL && step->index != route)
+        step = step->next;
+    return step;
+}
+
+void fr_program_close_windows(struct fr_program *program, int64_t now_ms, fr_emit_fn *emit,
+                              void *ctx)
+{
+    for (uint32_t i = 0; i < program->field_route_count; i++) {
+        struct fr_throttle_slot *slot;
+
+        while ((slot = fr_throttle_close(&program->windows[i], now_ms)) != NULL) {
+            struct fr_record *record = slot->waiting;
+            uint32_t field = (uint32_t)slot->key[1];
+            const struct step *step = step_of_route(program, i, field);
+            struct run run = {
+                .program = program, .record = record, .now_ms = now_ms, .emit = emit, .ctx = ctx};
+
+            slot->waiting = NULL;
+            if (record == NULL)
+                continue;
+            run.vehicle = find_vehicle(program, record->vin);
+            if (step != NULL)
+                deliver(&run, step, slot, field, &slot->waiting_value, slot->waiting_marks);
+            fr_record_unref(record);
+        }
+    }
+}
+
+int64_t fr_program_next_close(const struct fr_program *program)
+{
+    int64_t next = -1;
+
+    for (size_t i = 0; i < program->field_route_count; i++) {
+        const struct fr_throttle_slot *slot = program->windows[i].first;
+
+        if (slot != NULL && (next < 0 || slot->closes_ms < next))
+            next = slot->closes_ms;
+    }
+    return next;
+}
+
+struct fr_program_counts fr_program_counts(const struct fr_program *program)
+{
+    return program->counts;
+}

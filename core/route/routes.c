@@ -1,0 +1,151 @@
+#include "route/routes.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/memory.h"
+
+struct topic {
+    const char *name;
+    struct fr_targets targets;
+};
+
+struct fr_routes {
+    const struct fr_routing *routing;
+    struct fr_sink *const *sinks;
+    size_t sink_count;
+    const char **vins; /* sorted */
+    size_t vin_count;
+    struct fr_targets by_type[FR_RECORD_TYPES]; /* OTHER: from routes of "*" */
+    struct topic *topics;
+    size_t topic_count;
+    void (*tap)(void *ctx, struct fr_record *record);
+    void *tap_ctx;
+    _Atomic bool tap_on;
+};
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add(struct fr_targets *targets, uint64_t sinks, uint64_t acks)
+{
+    targets->sinks |= sinks;
+    targets->acks |= acks;
+}
+
+static struct topic *find_topic(const struct fr_routes *routes, const char *name, size_t len)
+{
+    for (size_t i = 0; i < routes->topic_count; i++)
+        if (strlen(routes->topics[i].name) == len && memcmp(routes->topics[i].name, name, len) == 0)
+            return &routes->topics[i];
+    return NULL;
+}
+
+static void add_record_route(struct fr_routes *routes, const struct fr_record_route *route)
+{
+    for (int type = 0; type < FR_RECORD_TYPES; type++)
+        if (route->all || route->types & 1u << type)
+            add(&routes->by_type[type], route->sinks, route->acks);
+    for (size_t i = 0; i < route->topic_count; i++) {
+        struct topic *topic = find_topic(routes, route->topics[i], strlen(route->topics[i]));
+
+        if (topic == NULL) {
+            routes->topics =
+                fr_realloc(routes->topics, routes->topic_count + 1, sizeof *routes->topics);
+            topic = &routes->topics[routes->topic_count++];
+            *topic = (struct topic){.name = route->topics[i]};
+        }
+        add(&topic->targets, route->sinks, route->acks);
+    }
+}
+
+struct fr_routes *fr_routes_new(const struct fr_routing *routing, struct fr_sink *const *sinks,
+                                size_t sink_count)
+{
+    struct fr_routes *routes = fr_calloc(1, sizeof *routes);
+
+    routes->routing = routing;
+    routes->sinks = sinks;
+    routes->sink_count = sink_count;
+    routes->vins = fr_calloc(routing->vehicle_count, sizeof(const char *));
+    for (size_t i = 0; i < routing->vehicle_count; i++)
+        routes->vins[routes->vin_count++] = routing->vehicles[i].vin;
+    qsort(routes->vins, routes->vin_count, sizeof(const char *), compare);
+    for (size_t i = 0; i < routing->record_count; i++)
+        add_record_route(routes, &routing->records[i]);
+    for (size_t i = 0; i < routes->topic_count; i++)
+        add(&routes->topics[i].targets, routes->by_type[FR_RECORD_OTHER].sinks,
+            routes->by_type[FR_RECORD_OTHER].acks);
+    for (size_t i = 0; i < routing->field_count; i++)
+        add(&routes->by_type[FR_RECORD_V], routing->fields[i].sinks, 0);
+    return routes;
+}
+
+void fr_routes_free(struct fr_routes *routes)
+{
+    if (routes == NULL)
+        return;
+    free(routes->topics);
+    free(routes->vins);
+    free(routes);
+}
+
+bool fr_routes_admit(const struct fr_routes *routes, const char *vin)
+{
+    return routes->vin_count == 0 ||
+           bsearch(&vin, routes->vins, routes->vin_count, sizeof(const char *), compare) != NULL;
+}
+
+bool fr_routes_know_topic(const struct fr_routes *routes, const char *topic, size_t len)
+{
+    return routes->by_type[FR_RECORD_OTHER].sinks != 0 || find_topic(routes, topic, len) != NULL;
+}
+
+struct fr_targets fr_routes_targets(const struct fr_routes *routes, const struct fr_record *record)
+{
+    const struct topic *topic = NULL;
+
+    if (record->type == FR_RECORD_OTHER)
+        topic = find_topic(routes, record->topic, strlen(record->topic));
+    return topic != NULL ? topic->targets : routes->by_type[record->type];
+}
+
+struct fr_sink *fr_routes_sink(const struct fr_routes *routes, size_t place)
+{
+    return routes->sinks[place];
+}
+
+size_t fr_routes_sink_count(const struct fr_routes *routes)
+{
+    return routes->sink_count;
+}
+
+uint64_t fr_routes_ack_sinks(const struct fr_routes *routes)
+{
+    uint64_t acks = 0;
+
+    for (size_t i = 0; i < routes->routing->record_count; i++)
+        acks |= routes->routing->records[i].acks;
+    return acks;
+}
+
+void fr_routes_set_tap(struct fr_routes *routes, void (*tap)(void *ctx, struct fr_record *record),
+                       void *ctx)
+{
+    routes->tap = tap;
+    routes->tap_ctx = ctx;
+}
+
+void fr_routes_tap_on(struct fr_routes *routes, bool on)
+{
+    atomic_store(&routes->tap_on, on);
+}
+
+void fr_routes_tap(const struct fr_routes *routes, struct fr_record *record)
+{
+    if (atomic_load_explicit(&routes->tap_on, memory_order_acquire))
+        routes->tap(routes->tap_ctx, record);
+}

@@ -1,0 +1,95 @@
+#include "setup.h"
+
+#include <stdlib.h>
+
+#include "ingest/tls.h"
+#include "sink/plugin_loader.h"
+#include "util/memory.h"
+
+static void load_sink(struct fr_setup *setup, size_t place)
+{
+    const struct fr_sink_config *config = &setup->server->sinks[place];
+    struct fr_yaml_file file = {setup->server->path, &setup->diagnostics};
+    struct fr_sink_settings settings = {
+        .name = config->name,
+        .queue_records = config->queue_records,
+        .queue_bytes = config->queue_bytes,
+        .retry_least_ms = config->retry_least_ms,
+        .retry_most_ms = config->retry_most_ms,
+    };
+    const struct fr_plugin *plugin;
+    struct fr_error error;
+    size_t errors;
+
+    if (config->plugin == NULL)
+        return;
+    plugin = fr_plugin_load(config->plugin, setup->server->plugin_dir, &error);
+    if (plugin == NULL) {
+        fr_yaml_wrong(&file, config->plugin_node, "%s", error.text);
+        return;
+    }
+    errors = setup->diagnostics.errors;
+    setup->options[place] = fr_options_read(plugin, &file, config->options, config->node);
+    setup->sinks[place] = fr_sink_new(&settings, plugin, setup->options[place]);
+    if (setup->diagnostics.errors == errors)
+        fr_sink_check(setup->sinks[place], &setup->diagnostics);
+}
+
+static void load_routing(struct fr_setup *setup)
+{
+    size_t count = setup->server->sink_count;
+    const char **names = fr_calloc(count, sizeof(const char *));
+
+    for (size_t i = 0; i < count; i++)
+        names[i] = setup->server->sinks[i].name;
+    setup->routing = fr_routing_load(setup->server->routing, names, count, &setup->diagnostics);
+    free(names);
+}
+
+static void load_tls(struct fr_setup *setup)
+{
+    struct fr_server_config *server = setup->server;
+    struct fr_tls_files files = {server->certificate, server->key, server->vehicle_ca};
+    struct fr_error error;
+
+    setup->tls = fr_tls_context(&files, &error);
+    if (setup->tls == NULL)
+        fr_diagnose(&setup->diagnostics, FR_SEVERITY_ERROR, server->path, 0, 0, "tls: %s",
+                    error.text);
+}
+
+struct fr_setup *fr_setup_load(const char *path)
+{
+    struct fr_setup *setup = fr_calloc(1, sizeof *setup);
+    struct fr_server_config *server = fr_server_config_load(path, &setup->diagnostics);
+
+    setup->server = server;
+    if (server == NULL)
+        return setup;
+    setup->sinks = fr_calloc(server->sink_count, sizeof(struct fr_sink *));
+    setup->options = fr_calloc(server->sink_count, sizeof(struct fr_options *));
+    for (size_t i = 0; server->plugin_dir != NULL && i < server->sink_count; i++)
+        load_sink(setup, i);
+    if (server->routing != NULL)
+        load_routing(setup);
+    if (setup->diagnostics.errors == 0)
+        load_tls(setup);
+    return setup;
+}
+
+void fr_setup_free(struct fr_setup *setup)
+{
+    if (setup == NULL)
+        return;
+    for (size_t i = 0; setup->server != NULL && i < setup->server->sink_count; i++) {
+        fr_sink_free(setup->sinks[i]);
+        fr_options_free(setup->options[i]);
+    }
+    free(setup->sinks);
+    free(setup->options);
+    SSL_CTX_free(setup->tls);
+    fr_routing_free(setup->routing);
+    fr_server_config_free(setup->server);
+    fr_diagnostics_free(&setup->diagnostics);
+    free(setup);
+}

@@ -1,0 +1,272 @@
+#include "sim/trip.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "record/value.h"
+#include "util/memory.h"
+
+/* The phases, in seconds of trip time. */
+enum { UNLOCK = 4, DRIVE = 8, ARRIVE = 98, PLUG = 104, CHARGE = 108, FULL = 150 };
+
+/* Field numbers and the members that carry enums (vehicle_data.proto). */
+enum {
+    VEHICLE_SPEED = 4,
+    ODOMETER = 5,
+    PACK_VOLTAGE = 6,
+    PACK_CURRENT = 7,
+    SOC = 8,
+    GEAR = 10,
+    LOCATION = 21,
+    GPS_STATE = 22,
+    GPS_HEADING = 23,
+    AC_CHARGING_POWER = 37,
+    CHARGE_LIMIT_SOC = 38,
+    EST_BATTERY_RANGE = 40,
+    BATTERY_LEVEL = 42,
+    TIME_TO_FULL = 43,
+    CHARGE_AMPS = 49,
+    DOOR_STATE = 58,
+    LOCKED = 59,
+    VEHICLE_NAME = 64,
+    TPMS_FL = 69,
+    INSIDE_TEMP = 85,
+    OUTSIDE_TEMP = 86,
+    DRIVER_SEAT = 96,
+    DETAILED_CHARGE_STATE = 179,
+    CHARGER_VOLTAGE = 184,
+    CHARGING_CABLE = 185,
+    LOCATED_AT_HOME = 229,
+    MEMBER_SHIFT_STATE = 9,
+    MEMBER_DETAILED_CHARGE = 32,
+    MEMBER_CABLE = 41
+};
+enum { GEAR_P = 2, GEAR_D = 5, DISCONNECTED = 1, STARTING = 3, CHARGING = 4, COMPLETE = 5 };
+
+#define TOP_MPH 42.0
+#define METRES_PER_DEGREE 111194.9
+#define MPH_TO_MPS 0.44704
+
+struct sensor {
+    uint32_t field;
+    uint32_t member;
+    int64_t interval_ms;
+    double step; /* smaller changes are no change */
+};
+
+static const struct sensor sensors[] = {
+    {VEHICLE_NAME, FR_MEMBER_STRING, 3600000, 0},
+    {LOCKED, FR_MEMBER_BOOLEAN, 1000, 0},
+    {DRIVER_SEAT, FR_MEMBER_BOOLEAN, 1000, 0},
+    {GEAR, MEMBER_SHIFT_STATE, 500, 0},
+    {VEHICLE_SPEED, FR_MEMBER_DOUBLE, 500, 0.5},
+    {LOCATION, FR_MEMBER_LOCATION, 1000, 1e-6},
+    {GPS_HEADING, FR_MEMBER_DOUBLE, 1000, 0.5},
+    {GPS_STATE, FR_MEMBER_BOOLEAN, 1000, 0},
+    {LOCATED_AT_HOME, FR_MEMBER_BOOLEAN, 1000, 0},
+    {ODOMETER, FR_MEMBER_DOUBLE, 10000, 0.05},
+    {SOC, FR_MEMBER_DOUBLE, 5000, 0.02},
+    {BATTERY_LEVEL, FR_MEMBER_DOUBLE, 5000, 0.02},
+    {EST_BATTERY_RANGE, FR_MEMBER_DOUBLE, 5000, 0.1},
+    {PACK_VOLTAGE, FR_MEMBER_DOUBLE, 2000, 0.5},
+    {PACK_CURRENT, FR_MEMBER_DOUBLE, 1000, 0.5},
+    {INSIDE_TEMP, FR_MEMBER_DOUBLE, 10000, 0.2},
+    {OUTSIDE_TEMP, FR_MEMBER_DOUBLE, 30000, 0.2},
+    {TPMS_FL, FR_MEMBER_DOUBLE, 30000, 0.02},
+    {DETAILED_CHARGE_STATE, MEMBER_DETAILED_CHARGE, 500, 0},
+    {CHARGING_CABLE, MEMBER_CABLE, 1000, 0},
+    {CHARGE_LIMIT_SOC, FR_MEMBER_INT, 60000, 0},
+    {CHARGE_AMPS, FR_MEMBER_DOUBLE, 1000, 0.5},
+    {AC_CHARGING_POWER, FR_MEMBER_DOUBLE, 1000, 0.1},
+    {CHARGER_VOLTAGE, FR_MEMBER_DOUBLE, 2000, 0.5},
+    {TIME_TO_FULL, FR_MEMBER_DOUBLE, 5000, 0.02},
+};
+#define SENSORS (sizeof sensors / sizeof *sensors)
+
+struct fr_trip {
+    double latitude, longitude;
+    struct fr_sim_datum last[SENSORS];
+    int64_t taken_ms[SENSORS];
+    bool taken[SENSORS];
+};
+
+struct fr_trip *fr_trip_new(double home_latitude, double home_longitude)
+{
+    struct fr_trip *trip = fr_calloc(1, sizeof *trip);
+
+    trip->latitude = home_latitude;
+    trip->longitude = home_longitude;
+    return trip;
+}
+
+void fr_trip_free(struct fr_trip *trip)
+{
+    free(trip);
+}
+
+int64_t fr_trip_duration_ms(void)
+{
+    return (FULL + 10) * 1000;
+}
+
+const char *fr_trip_phase(int64_t ms)
+{
+    int64_t s = ms / 1000;
+
+    return s < UNLOCK   ? "parked"
+           : s < DRIVE  ? "unlocked"
+           : s < ARRIVE ? "driving home"
+           : s < PLUG   ? "parked at home"
+           : s < CHARGE ? "plugged in"
+           : s < FULL   ? "charging"
+                        : "charged";
+}
+
+/* Speed rises over 15 s, holds, and falls over 20 s: a trapezium with round shoulders. */
+static double speed_mph(double s)
+{
+    double up = (s - DRIVE) / 15, down = (ARRIVE - s) / 20;
+    double share = up < down ? up : down;
+
+    if (s <= DRIVE || s >= ARRIVE)
+        return 0;
+    if (share > 1)
+        share = 1;
+    return TOP_MPH * share * share * (3 - 2 * share);
+}
+
+/* Metres driven by then, summed over 100 ms steps. */
+static double metres(double s)
+{
+    double sum = 0;
+
+    for (double t = DRIVE; t < s && t < ARRIVE; t += 0.1)
+        sum += speed_mph(t) * MPH_TO_MPS * 0.1;
+    return sum;
+}
+
+static double charge_share(double s)
+{
+    return s <= CHARGE ? 0 : s >= FULL ? 1 : (s - CHARGE) / (FULL - CHARGE);
+}
+
+/* The way home leads north-east with a bend, so the heading changes. */
+static void place(const struct fr_trip *trip, double s, double *latitude, double *longitude,
+                  double *heading)
+{
+    double left = metres(ARRIVE) - metres(s);
+    double bend = left > 400 ? 60 : 60 - (400 - left) / 400 * 40;
+    double radians = bend * acos(-1) / 180;
+
+    *latitude = trip->latitude - left * cos(radians) / METRES_PER_DEGREE;
+    *longitude = trip->longitude -
+                 left * sin(radians) / (METRES_PER_DEGREE * cos(trip->latitude * acos(-1) / 180));
+    *heading = bend;
+}
+
+static double measure(uint32_t field, double s)
+{
+    double soc = 62 - 1.8 * metres(s) / metres(ARRIVE) + 20 * charge_share(s);
+    double power = s > CHARGE && s < FULL ? 11.0 : 0;
+
+    switch (field) {
+    case VEHICLE_SPEED:
+        return speed_mph(s);
+    case ODOMETER:
+        return 18234.5 + metres(s) / 1609.344;
+    case PACK_VOLTAGE:
+        return 372 + soc / 5;
+    case PACK_CURRENT:
+        return power > 0 ? power * 1000 / 385 : -(2 + speed_mph(s) * 1.4);
+    case SOC:
+        return soc;
+    case BATTERY_LEVEL:
+        return soc + 0.6;
+    case EST_BATTERY_RANGE:
+        return soc * 2.71;
+    case INSIDE_TEMP:
+        return 27 - 5 * (s > UNLOCK ? 1 - exp(-(s - UNLOCK) / 40) : 0);
+    case OUTSIDE_TEMP:
+        return 18.5;
+    case TPMS_FL:
+        return 2.9 + 0.06 * metres(s) / metres(ARRIVE);
+    case CHARGE_AMPS:
+        return power > 0 ? 16 : 0;
+    case AC_CHARGING_POWER:
+        return power;
+    case CHARGER_VOLTAGE:
+        return power > 0 ? 229 + 2 * sin(s / 3) : 0;
+    case TIME_TO_FULL:
+        return (1 - charge_share(s)) * 1.4;
+    default:
+        return 0;
+    }
+}
+
+static int64_t state(uint32_t field, double s)
+{
+    switch (field) {
+    case LOCKED:
+        return s < UNLOCK || s > PLUG;
+    case DRIVER_SEAT:
+        return s > UNLOCK + 2 && s < ARRIVE + 3;
+    case GEAR:
+        return s >= DRIVE && s < ARRIVE ? GEAR_D : GEAR_P;
+    case GPS_STATE:
+        return 1;
+    case LOCATED_AT_HOME:
+        return metres(ARRIVE) - metres(s) < 60;
+    case DETAILED_CHARGE_STATE:
+        return s < PLUG ? DISCONNECTED : s < CHARGE ? STARTING : s < FULL ? CHARGING : COMPLETE;
+    case CHARGING_CABLE:
+        return s < PLUG ? 5 /* SNA */ : 1 /* IEC */;
+    case CHARGE_LIMIT_SOC:
+        return 80;
+    default:
+        return 0;
+    }
+}
+
+static struct fr_sim_datum sample(const struct fr_trip *trip, const struct sensor *sensor, double s)
+{
+    struct fr_sim_datum datum = {.field = sensor->field, .member = sensor->member};
+    double heading;
+
+    if (sensor->member == FR_MEMBER_STRING)
+        datum.text = "Melan Y";
+    else if (sensor->field == LOCATION)
+        place(trip, s, &datum.real, &datum.real2, &heading);
+    else if (sensor->field == GPS_HEADING)
+        place(trip, s, &datum.real2, &datum.real2, &datum.real);
+    else if (sensor->member == FR_MEMBER_DOUBLE)
+        datum.real = measure(sensor->field, s);
+    else
+        datum.integer = state(sensor->field, s);
+    if (sensor->field == GPS_HEADING)
+        datum.real2 = 0;
+    return datum;
+}
+
+static bool changed(const struct fr_sim_datum *a, const struct fr_sim_datum *b, double step)
+{
+    return a->integer != b->integer || fabs(a->real - b->real) > step ||
+           fabs(a->real2 - b->real2) > step;
+}
+
+size_t fr_trip_bucket(struct fr_trip *trip, int64_t ms, struct fr_sim_datum *data)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < SENSORS; i++) {
+        struct fr_sim_datum datum = sample(trip, &sensors[i], (double)ms / 1000);
+
+        if (trip->taken[i] && (ms - trip->taken_ms[i] < sensors[i].interval_ms ||
+                               !changed(&datum, &trip->last[i], sensors[i].step)))
+            continue;
+        trip->last[i] = datum;
+        trip->taken_ms[i] = ms;
+        trip->taken[i] = true;
+        data[n++] = datum;
+    }
+    return n;
+}

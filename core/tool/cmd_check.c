@@ -1,0 +1,121 @@
+/* fleetroute check: everything the daemon would read, read; every mistake, told. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/field_catalogue.h"
+#include "setup.h"
+#include "sink/plugin_loader.h"
+#include "tool/commands.h"
+
+#ifndef FR_CONFIG_DIR
+#define FR_CONFIG_DIR "/etc/fleetroute"
+#endif
+
+static const char help[] =
+    "usage: fleetroute check [-c FILE] [--strict]\n"
+    "       fleetroute check --fields\n"
+    "       fleetroute check --options PLUGIN\n"
+    "Reads the configuration as the daemon would and shows every mistake and warning in it,\n"
+    "with file, line and column. Exits with 1 when there is a mistake.\n"
+    "\n"
+    "  -c, --config FILE     configuration (" FR_CONFIG_DIR "/fleetroute.yaml)\n"
+    "      --strict          warnings count as mistakes\n"
+    "      --fields          list the fields that can be routed\n"
+    "      --options PLUGIN  list a plugin's options\n"
+    "  -h, --help            show this\n";
+
+static void list_fields(void)
+{
+    static const char *const kinds[] = {"",         "real",  "integer", "boolean", "text", "choice",
+                                        "location", "doors", "tires",   "clock",   "time"};
+
+    for (uint32_t i = 0; i < fr_field_count(); i++) {
+        const struct fr_field *f = fr_field_by_number(i);
+
+        if (f->kind != FR_FIELD_NONE)
+            printf("%-40s %-8s %-6s %-15s %-12s %s%s%s%s\n", f->name, kinds[f->kind], f->unit,
+                   f->category, f->since, f->meaning, f->note[0] ? " (" : "", f->note,
+                   f->note[0] ? ")" : "");
+    }
+}
+
+static int list_options(const char *name)
+{
+    const char *directory = getenv("FLEETROUTE_PLUGIN_DIR");
+    const struct fr_plugin *plugin;
+    struct fr_error error;
+
+    plugin = fr_plugin_load(name, directory != NULL ? directory : FR_PLUGIN_DIR, &error);
+    if (plugin == NULL) {
+        fprintf(stderr, "fleetroute check: %s\n", error.text);
+        return EXIT_FAILURE;
+    }
+    printf("%s: %s\n", plugin->name, plugin->summary);
+    for (const struct fr_option *o = plugin->options; o != NULL && o->name != NULL; o++)
+        printf("  %-18s %-14s %s\n", o->name,
+               o->required                ? "(needed)"
+               : o->initial != NULL       ? o->initial
+               : o->type == FR_OPTION_MAP ? "(map)"
+                                          : "",
+               o->meaning);
+    return EXIT_SUCCESS;
+}
+
+static int check(const char *path, bool strict)
+{
+    struct fr_setup *setup = fr_setup_load(path);
+    size_t errors = setup->diagnostics.errors;
+    size_t warnings = setup->diagnostics.count -
+                      (errors < setup->diagnostics.count ? errors : setup->diagnostics.count);
+    int status = errors != 0 || (strict && warnings != 0) ? EXIT_FAILURE : EXIT_SUCCESS;
+
+    fr_diagnostics_print(&setup->diagnostics, stdout);
+    if (errors == 0 && setup->server != NULL && setup->routing != NULL)
+        printf("%s: good: %zu sinks, %zu record routes, %zu field routes, %zu vehicles%s\n", path,
+               setup->server->sink_count, setup->routing->record_count, setup->routing->field_count,
+               setup->routing->vehicle_count,
+               setup->routing->vehicle_count == 0 ? " (all are let in)" : "");
+    else
+        printf("%zu mistake%s, %zu warning%s\n", errors, errors == 1 ? "" : "s", warnings,
+               warnings == 1 ? "" : "s");
+    fr_setup_free(setup);
+    return status;
+}
+
+int fr_cmd_check(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"strict", no_argument, NULL, 's'},
+        {"fields", no_argument, NULL, 'f'},       {"options", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    const char *path = FR_CONFIG_DIR "/fleetroute.yaml";
+    bool strict = false;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 's':
+            strict = true;
+            break;
+        case 'f':
+            list_fields();
+            return EXIT_SUCCESS;
+        case 'o':
+            return list_options(optarg);
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_FAILURE;
+        }
+    }
+    if (optind < argc)
+        path = argv[optind];
+    return check(path, strict);
+}

@@ -1,0 +1,96 @@
+/* fleetroute status: what the daemon says of itself. */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tool/commands.h"
+#include "tool/control_client.h"
+
+static const char help[] =
+    "usage: fleetroute status [-s SOCKET] [--json]\n"
+    "Shows how the daemon is: vehicles, records, sinks.\n"
+    "\n"
+    "  -s, --socket PATH  the daemon's control socket (" FR_CONTROL_PATH ")\n"
+    "      --json         one JSON object with every counter\n"
+    "  -h, --help         show this\n";
+
+static long long number(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void show(const json_t *status)
+{
+    const json_t *counters = json_object_get(status, "counters"), *sink;
+    const char *name;
+
+    printf("fleetrouted %s, up %lld s, %lld kB of memory, %lld vehicles connected\n",
+           json_string_value(json_object_get(status, "version")),
+           number(status, "uptime_ms") / 1000, number(status, "resident_kb"),
+           number(status, "connections"));
+    printf("%lld messages, %lld acknowledged, %lld refused\n", number(counters, "messages"),
+           number(counters, "acknowledged"), number(counters, "error_replies"));
+    json_object_foreach(json_object_get(status, "sinks"), name, sink)
+        printf("sink %-16s %-8s %lld delivered, %lld unfinished, %lld dropped, %lld refused%s%s\n",
+               name, json_string_value(json_object_get(sink, "health")), number(sink, "delivered"),
+               number(sink, "unfinished"), number(sink, "dropped"), number(sink, "refused"), ": ",
+               json_string_value(json_object_get(sink, "why")));
+}
+
+static int ask(const char *path, bool as_json)
+{
+    struct fr_error error;
+    FILE *stream = fr_control_ask(path, "status", &error);
+    json_error_t problem;
+    json_t *status;
+
+    if (stream == NULL) {
+        fprintf(stderr, "fleetroute status: %s\n", error.text);
+        return EXIT_FAILURE;
+    }
+    status = json_loadf(stream, 0, &problem);
+    fclose(stream);
+    if (status == NULL) {
+        fprintf(stderr, "fleetroute status: the answer cannot be read: %s\n", problem.text);
+        return EXIT_FAILURE;
+    }
+    if (as_json) {
+        json_dumpf(status, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else
+        show(status);
+    json_decref(status);
+    return EXIT_SUCCESS;
+}
+
+int fr_cmd_status(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *path = FR_CONTROL_PATH;
+    bool as_json = false;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "s:h", longs, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            path = optarg;
+            break;
+        case 'j':
+            as_json = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_FAILURE;
+        }
+    }
+    return ask(path, as_json);
+}

@@ -1,0 +1,258 @@
+/* fleetroute tail: live, decoded records, a line for each value. */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/suggest.h"
+#include "record/field_catalogue.h"
+#include "tool/commands.h"
+#include "tool/control_client.h"
+
+#define FIELDS_MOST 64
+
+static const char help[] =
+    "usage: fleetroute tail [-s SOCKET] [--vin VIN] [--field NAME]... [-n COUNT] [--json] "
+    "[--redact]\n"
+    "Shows what vehicles send, as it comes in, until it is interrupted.\n"
+    "\n"
+    "  -s, --socket PATH  the daemon's control socket (" FR_CONTROL_PATH ")\n"
+    "      --vin VIN      this vehicle only\n"
+    "      --field NAME   this field only; may be given more than once\n"
+    "  -n, --count COUNT  end after so many lines\n"
+    "      --json         one JSON object for each record\n"
+    "      --redact       show no VINs and no places\n"
+    "  -h, --help         show this\n";
+
+struct view {
+    const char *fields[FIELDS_MOST];
+    size_t field_count;
+    bool as_json;
+    long long left; /* lines to show; -1: no end */
+};
+
+static bool wanted(const struct view *view, const char *field)
+{
+    for (size_t i = 0; i < view->field_count; i++)
+        if (strcmp(view->fields[i], field) == 0)
+            return true;
+    return view->field_count == 0;
+}
+
+static void end_line(struct view *view)
+{
+    putchar('\n');
+    if (view->left > 0)
+        view->left--;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text != NULL ? text : "";
+}
+
+static bool contains(const json_t *list, const char *word)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+
+        if (text != NULL && strcmp(text, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Numbers at six digits, locations and doors in short; for eyes, not for programs. */
+static void show_value(const json_t *value)
+{
+    const json_t *latitude = json_object_get(value, "latitude");
+    const json_t *item;
+    const char *key;
+
+    if (json_is_string(value))
+        fputs(json_string_value(value), stdout);
+    else if (json_is_real(value))
+        printf("%.6g", json_real_value(value));
+    else if (json_is_integer(value))
+        printf("%lld", (long long)json_integer_value(value));
+    else if (json_is_boolean(value))
+        fputs(json_is_true(value) ? "yes" : "no", stdout);
+    else if (latitude != NULL)
+        printf("%.6f, %.6f", json_number_value(latitude),
+               json_number_value(json_object_get(value, "longitude")));
+    else if (json_is_object(value))
+        json_object_foreach((json_t *)(uintptr_t)value, key, item)
+        {
+            if (json_is_true(item))
+                printf("%s ", key);
+        }
+    else
+        fputs("-", stdout);
+}
+
+static void show_head(const json_t *record)
+{
+    const char *at = text_of(record, "created_at");
+
+    if (at[0] == '\0')
+        at = text_of(record, "received_at");
+    printf("%.12s  %s  ", strlen(at) > 11 ? at + 11 : "", text_of(record, "vin"));
+}
+
+static void show_data(struct view *view, json_t *record)
+{
+    json_t *value;
+    const char *key;
+
+    json_object_foreach(json_object_get(record, "data"), key, value)
+    {
+        const struct fr_field *field = fr_field_by_name(key);
+
+        if (!wanted(view, key) || view->left == 0)
+            continue;
+        show_head(record);
+        printf("%-28s ", key);
+        if (contains(json_object_get(record, "invalid"), key))
+            fputs("invalid", stdout);
+        else
+            show_value(value);
+        if (field != NULL && field->unit[0] != '\0' && !json_is_null(value))
+            printf(" %s", field->unit);
+        if (json_is_true(json_object_get(record, "resend")))
+            fputs("  (resent)", stdout);
+        end_line(view);
+    }
+}
+
+static void show_other(struct view *view, json_t *record)
+{
+    static const char *const lists[] = {"alerts", "errors"};
+    const char *type = text_of(record, "type");
+
+    if (view->field_count != 0)
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *list = json_object_get(record, lists[i]);
+
+        for (size_t k = 0; k < json_array_size(list) && view->left != 0; k++) {
+            show_head(record);
+            printf("%-28s %s", type, text_of(json_array_get(list, k), "name"));
+            end_line(view);
+        }
+    }
+    if (json_object_get(record, "status") != NULL) {
+        show_head(record);
+        printf("%-28s %s %s", type, text_of(record, "status"), text_of(record, "networkInterface"));
+        end_line(view);
+    }
+}
+
+static void show_line(struct view *view, const char *line)
+{
+    json_t *record = json_loads(line, 0, NULL);
+    const json_t *missed = json_object_get(record, "missed");
+
+    if (record == NULL)
+        return;
+    if (missed != NULL)
+        printf("(%lld records were missed: this terminal is too slow)\n",
+               (long long)json_integer_value(missed));
+    else if (view->as_json) {
+        fputs(line, stdout);
+        if (view->left > 0)
+            view->left--;
+    } else if (strcmp(text_of(record, "type"), "V") == 0)
+        show_data(view, record);
+    else
+        show_other(view, record);
+    json_decref(record);
+    if (fflush(stdout) != 0)
+        view->left = 0;
+}
+
+static int follow(struct view *view, const char *path, const char *vin, bool redact)
+{
+    char request[160], *line = NULL;
+    struct fr_error error;
+    size_t size = 0;
+    FILE *stream;
+
+    snprintf(request, sizeof request, "tail%s%s%.100s", redact ? " redact" : "",
+             vin != NULL ? " vin=" : "", vin != NULL ? vin : "");
+    stream = fr_control_ask(path, request, &error);
+    if (stream == NULL) {
+        fprintf(stderr, "fleetroute tail: %s\n", error.text);
+        return EXIT_FAILURE;
+    }
+    while (view->left != 0 && getline(&line, &size, stream) > 0)
+        show_line(view, line);
+    free(line);
+    fclose(stream);
+    return EXIT_SUCCESS;
+}
+
+static int add_field(struct view *view, const char *name)
+{
+    struct fr_suggestion suggestion = fr_suggest_begin(name);
+
+    for (uint32_t i = 0; i < fr_field_count(); i++)
+        fr_suggest_try(&suggestion, fr_field_by_number(i)->name);
+    if (fr_field_number(name) < 0) {
+        const char *best = fr_suggest_best(&suggestion);
+
+        fprintf(stderr, "fleetroute tail: there is no field \"%s\"%s%s%s\n", name,
+                best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
+        return -1;
+    }
+    if (view->field_count < FIELDS_MOST)
+        view->fields[view->field_count++] = name;
+    return 0;
+}
+
+int fr_cmd_tail(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"socket", required_argument, NULL, 's'}, {"vin", required_argument, NULL, 'v'},
+        {"field", required_argument, NULL, 'f'},  {"count", required_argument, NULL, 'n'},
+        {"json", no_argument, NULL, 'j'},         {"redact", no_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    const char *path = FR_CONTROL_PATH, *vin = NULL;
+    struct view view = {.left = -1};
+    bool redact = false;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "s:n:h", longs, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            path = optarg;
+            break;
+        case 'v':
+            vin = optarg;
+            break;
+        case 'f':
+            if (add_field(&view, optarg) != 0)
+                return EXIT_FAILURE;
+            break;
+        case 'n':
+            view.left = strtoll(optarg, NULL, 10);
+            break;
+        case 'j':
+            view.as_json = true;
+            break;
+        case 'r':
+            redact = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_FAILURE;
+        }
+    }
+    return follow(&view, path, vin, redact);
+}

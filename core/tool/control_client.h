@@ -1,0 +1,18 @@
+/* control_client.h - asking a running daemon over its Unix socket. */
+#ifndef FR_CONTROL_CLIENT_H
+#define FR_CONTROL_CLIENT_H
+
+#include <stdio.h>
+
+#include "util/error.h"
+
+#ifndef FR_RUN_DIR
+#define FR_RUN_DIR "/run/fleetroute"
+#endif
+#define FR_CONTROL_PATH FR_RUN_DIR "/control.sock"
+
+/* Connect to the socket, send one request line and return a stream to read the answer from.
+ * NULL and why. */
+FILE *fr_control_ask(const char *path, const char *request, struct fr_error *error);
+
+#endif

@@ -1,0 +1,31 @@
+#include "util/clock.h"
+
+#include <time.h>
+
+static int64_t read_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t fr_wall_ms(void)
+{
+    return read_ns(CLOCK_REALTIME) / 1000000;
+}
+
+int64_t fr_wall_ns(void)
+{
+    return read_ns(CLOCK_REALTIME);
+}
+
+int64_t fr_monotonic_ms(void)
+{
+    return read_ns(CLOCK_MONOTONIC) / 1000000;
+}
+
+int64_t fr_cpu_us(void)
+{
+    return read_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000;
+}

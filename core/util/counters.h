@@ -1,0 +1,62 @@
+/*
+ * counters.h - what the daemon counts about itself.
+ *
+ * Each thread counts in an array of its own, without locks; reading adds the arrays up.
+ * A count never goes down. The names are those shown by `fleetroute status`.
+ */
+#ifndef FR_COUNTERS_H
+#define FR_COUNTERS_H
+
+#include <stdint.h>
+
+#define FR_COUNTERS(X)                                                                             \
+    X(CONNECTIONS, "connections_accepted")                                                         \
+    X(CONNECTIONS_CLOSED, "connections_closed")                                                    \
+    X(CONNECTIONS_REFUSED, "connections_over_limit")                                               \
+    X(HANDSHAKE_FAILED, "tls_handshakes_failed")                                                   \
+    X(HANDSHAKE_TIMEOUT, "handshakes_timed_out")                                                   \
+    X(IDENTITY_REFUSED, "identities_refused")                                                      \
+    X(VIN_REFUSED, "vins_not_listed")                                                              \
+    X(UPGRADE_REFUSED, "http_upgrades_refused")                                                    \
+    X(WEBSOCKET_ERROR, "websocket_protocol_errors")                                                \
+    X(WEBSOCKET_TEXT, "websocket_text_refused")                                                    \
+    X(MESSAGE_TOO_BIG, "messages_too_big")                                                         \
+    X(MESSAGES, "messages")                                                                        \
+    X(ENVELOPE_BAD, "envelopes_malformed")                                                         \
+    X(ENVELOPE_UNKNOWN, "envelopes_of_unknown_kind")                                               \
+    X(PAYLOAD_BAD, "payloads_malformed")                                                           \
+    X(SENDER_MISMATCH, "senders_mismatched")                                                       \
+    X(RECORDS, "records")                                                                          \
+    X(RECORD_BYTES, "record_bytes")                                                                \
+    X(RECORDS_UNROUTED, "records_without_route")                                                   \
+    X(ACKS, "acknowledged")                                                                        \
+    X(ACKS_MISSED, "acknowledgements_missed")                                                      \
+    X(ERROR_REPLIES, "error_replies")                                                              \
+    X(HELD_BACK, "times_vehicles_held_back")                                                       \
+    X(OUT_OF_MEMORY, "records_refused_without_memory")                                             \
+    X(VALUES_AS_SENT, "values_without_their_canonical_type")                                       \
+    X(TAIL_DROPPED, "records_skipped_by_tail")
+
+enum fr_counter {
+#define FR_COUNTER_ENUM(id, name) FR_COUNT_##id,
+    FR_COUNTERS(FR_COUNTER_ENUM)
+#undef FR_COUNTER_ENUM
+        FR_COUNTER_END
+};
+
+/* Add to a counter of the calling thread. */
+void fr_count_add(enum fr_counter counter, uint64_t n);
+
+/* Add one. */
+static inline void fr_count(enum fr_counter counter)
+{
+    fr_count_add(counter, 1);
+}
+
+/* The sum over all threads, those that have ended included. */
+uint64_t fr_count_read(enum fr_counter counter);
+
+/* The name of a counter. */
+const char *fr_count_name(enum fr_counter counter);
+
+#endif

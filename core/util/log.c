@@ -1,0 +1,121 @@
+#include "util/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+
+#define LIMIT_INTERVAL_MS 60000
+
+static const char *const level_names[] = {"error", "warning", "notice", "info", "debug"};
+static const int syslog_levels[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
+
+static _Atomic int highest = FR_LOG_INFO;
+static _Atomic bool to_syslog;
+
+void fr_log_set_level(enum fr_level level)
+{
+    atomic_store(&highest, (int)level);
+}
+
+void fr_log_to_syslog(const char *name)
+{
+    openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+    atomic_store(&to_syslog, true);
+}
+
+const char *fr_log_level_name(enum fr_level level)
+{
+    return level_names[level];
+}
+
+int fr_log_level_from(const char *word)
+{
+    for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++)
+        if (strcasecmp(word, level_names[i]) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* A peer's text must not forge a second line or steer a terminal. */
+static void make_printable(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
+        if (*p < 0x20 || *p == 0x7f)
+            *p = '?';
+}
+
+static void write_line(enum fr_level level, char *text)
+{
+    char line[1280];
+    struct timespec now;
+    struct tm tm;
+    int n;
+
+    make_printable(text);
+    if (atomic_load(&to_syslog)) {
+        syslog(syslog_levels[level], "%s", text);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    n = snprintf(line, sizeof line, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s: %s\n",
+                 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                 now.tv_nsec / 1000000, level_names[level], text);
+    if (n < 0)
+        return;
+    if ((size_t)n >= sizeof line) {
+        n = (int)sizeof line - 1;
+        line[n - 1] = '\n';
+    }
+    /* One write(2), so that lines of several threads do not mix. Nobody to tell if it fails. */
+    if (write(STDERR_FILENO, line, (size_t)n) < 0)
+        return;
+}
+
+void fr_vlog(enum fr_level level, const char *prefix, const char *format, va_list ap)
+{
+    char text[1024];
+    int n;
+
+    if ((int)level > atomic_load_explicit(&highest, memory_order_relaxed))
+        return;
+    n = snprintf(text, sizeof text, "%s", prefix);
+    if (n >= 0 && (size_t)n < sizeof text)
+        vsnprintf(text + n, sizeof text - (size_t)n, format, ap);
+    write_line(level, text);
+}
+
+void fr_log(enum fr_level level, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    fr_vlog(level, "", format, ap);
+    va_end(ap);
+}
+
+void fr_log_limited(struct fr_log_limit *limit, enum fr_level level, const char *format, ...)
+{
+    int64_t now = fr_monotonic_ms();
+    int64_t next = atomic_load_explicit(&limit->next_ms, memory_order_relaxed);
+    uint64_t held;
+    char prefix[64] = "";
+    va_list ap;
+
+    if (now < next ||
+        !atomic_compare_exchange_strong(&limit->next_ms, &next, now + LIMIT_INTERVAL_MS)) {
+        atomic_fetch_add_explicit(&limit->held, 1, memory_order_relaxed);
+        return;
+    }
+    held = atomic_exchange(&limit->held, 0);
+    if (held != 0)
+        snprintf(prefix, sizeof prefix, "(%llu more like this before) ", (unsigned long long)held);
+    va_start(ap, format);
+    fr_vlog(level, prefix, format, ap);
+    va_end(ap);
+}

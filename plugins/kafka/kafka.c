@@ -1,0 +1,403 @@
+/*
+ * kafka.so - records to Apache Kafka, as Tesla's server writes them: topic tesla_<type>, key
+ * VIN, value the record's bytes, headers vin, receivedat, timestamp, txid, txtype, version,
+ * device_client_version.
+ *
+ * A delivery is done when all in-sync replicas have it. The producer is idempotent and tries
+ * for ever, so that a broker that is away costs time and no record.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "fleetroute/plugin.h"
+#include "kafka_topics.h"
+#include "path_pattern.h"
+
+#define EVENTS_A_PASS 64
+
+struct instance {
+    struct fr_sink *sink;
+    const struct fr_host *host;
+    rd_kafka_t *producer;
+    rd_kafka_queue_t *events;
+    int wake;
+    struct event *wake_event;
+    struct fr_topics *topics;
+    const char *pattern, *field_topic;
+    bool created_in_header;
+    bool up;
+    bool restarting; /* a fatal error: waiting for the last delivery reports */
+    size_t unreported;
+};
+
+/* ---- configuration --------------------------------------------------------------- */
+
+struct setter {
+    rd_kafka_conf_t *conf;
+    struct fr_sink *sink;
+    const struct fr_host *host;
+    int mistakes;
+};
+
+static int set_property(const char *key, const char *text, void *context)
+{
+    struct setter *s = context;
+    char why[256];
+
+    if (rd_kafka_conf_set(s->conf, key, text, why, sizeof why) != RD_KAFKA_CONF_OK) {
+        s->host->wrong(s->sink, "properties", key, "librdkafka: %s", why);
+        s->mistakes++;
+    }
+    return 0;
+}
+
+static rd_kafka_conf_t *make_conf(struct fr_sink *sink, const struct fr_host *host, int *mistakes)
+{
+    static const char *const ours[][2] = {
+        {"client.id", "fleetroute"},
+        {"enable.idempotence", "true"},
+        {"acks", "all"},
+        {"message.timeout.ms", "0"}, /* for ever: nothing is given up that a vehicle waits for */
+        {"queue.buffering.max.messages", "1000000"}, /* fleetroute's own queue is the bound */
+        {"linger.ms", "5"},
+        {"log.queue", "true"},
+    };
+    struct setter s = {rd_kafka_conf_new(), sink, host, 0};
+    const char *brokers = host->text(sink, "brokers");
+    char why[256];
+
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        rd_kafka_conf_set(s.conf, ours[i][0], ours[i][1], why, sizeof why);
+    if (brokers != NULL && rd_kafka_conf_set(s.conf, "bootstrap.servers", brokers, why,
+                                             sizeof why) != RD_KAFKA_CONF_OK)
+        host->wrong(sink, "brokers", NULL, "librdkafka: %s", why);
+    host->each(sink, "properties", set_property, &s);
+    *mistakes = s.mistakes;
+    return s.conf;
+}
+
+static void check(struct fr_sink *sink, const struct fr_host *host)
+{
+    const char *topic = host->text(sink, "topic");
+    const char *mistake = topic != NULL ? fr_pattern_mistake(topic) : NULL;
+    char text[256];
+    int mistakes;
+    rd_kafka_conf_t *conf = make_conf(sink, host, &mistakes);
+    rd_kafka_t *trial;
+
+    if (mistake != NULL)
+        host->wrong(sink, "topic", NULL, "topic: %s", mistake);
+    if (mistakes != 0) {
+        rd_kafka_conf_destroy(conf);
+        return;
+    }
+    /* Properties that contradict each other show only when a producer is made. */
+    trial = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    if (trial == NULL) {
+        host->wrong(sink, "properties", NULL, "librdkafka: %s", text);
+        rd_kafka_conf_destroy(conf);
+    } else
+        rd_kafka_destroy(trial);
+}
+
+/* ---- producing ------------------------------------------------------------------- */
+
+static void add_header(rd_kafka_headers_t *headers, const char *name, const char *value, size_t len)
+{
+    rd_kafka_header_add(headers, name, -1, value, (ssize_t)len);
+}
+
+static rd_kafka_headers_t *make_headers(const struct instance *i, const struct fr_delivery *d)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(7);
+    char received[24], created[24] = "0";
+    int n = snprintf(received, sizeof received, "%lld", (long long)d->received_ms);
+
+    if (headers == NULL)
+        return NULL;
+    if (i->created_in_header)
+        snprintf(created, sizeof created, "%lld", (long long)d->created_ms);
+    add_header(headers, "vin", d->vin, strlen(d->vin));
+    add_header(headers, "receivedat", received, (size_t)n);
+    add_header(headers, "timestamp", created, strlen(created));
+    add_header(headers, "txid", d->txid, d->txid_len);
+    add_header(headers, "txtype", d->record_type, strlen(d->record_type));
+    add_header(headers, "version", "0", 1);
+    add_header(headers, "device_client_version", d->client_version, strlen(d->client_version));
+    return headers;
+}
+
+static void produced_not(struct instance *i, struct fr_delivery *d, rd_kafka_resp_err_t err)
+{
+    bool hopeless = err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+                    err == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
+                    err == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+
+    i->host->log(i->sink, hopeless ? FR_LOG_ERROR : FR_LOG_INFO, "Kafka did not take a record: %s",
+                 rd_kafka_err2str(err));
+    i->host->done(i->sink, d, hopeless ? FR_REFUSED : FR_RETRY);
+}
+
+/* Hand a delivery to librdkafka; its topic is there. */
+static void produce(void *ctx, rd_kafka_topic_t *topic, struct fr_delivery *d)
+{
+    struct instance *i = ctx;
+    rd_kafka_headers_t *headers = make_headers(i, d);
+    const void *value = d->bytes;
+    size_t len = d->len;
+    int flags = 0;
+    rd_kafka_resp_err_t err;
+
+    if (d->kind == FR_DELIVERY_FIELD) {
+        value = i->host->json(i->sink, d, &len);
+        flags = RD_KAFKA_MSG_F_COPY; /* the text holds only until the next one is made */
+    }
+    err = rd_kafka_producev(i->producer, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_MSGFLAGS(flags),
+                            RD_KAFKA_V_KEY(d->vin, strlen(d->vin)),
+                            RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
+                            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(d), RD_KAFKA_V_END);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        i->unreported++;
+        return;
+    }
+    if (headers != NULL)
+        rd_kafka_headers_destroy(headers);
+    produced_not(i, d, err);
+}
+
+static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
+{
+    struct instance *i = state;
+    char name[256];
+
+    for (size_t k = 0; k < count; k++) {
+        struct fr_delivery *d = batch[k];
+        bool fits = true;
+
+        if (i->restarting) {
+            i->host->done(i->sink, d, FR_RETRY);
+            continue;
+        }
+        if (d->kind == FR_DELIVERY_FIELD)
+            snprintf(name, sizeof name, "%s", i->field_topic);
+        else
+            fits = fr_pattern_expand(i->pattern, d, d->received_ms, name, sizeof name);
+        if (!fits)
+            i->host->done(i->sink, d, FR_REFUSED);
+        else
+            fr_topics_deliver(i->topics, name, d);
+    }
+}
+
+/* ---- librdkafka's events --------------------------------------------------------- */
+
+static int start_producer(struct instance *i);
+
+static void reports(struct instance *i, rd_kafka_event_t *event)
+{
+    const rd_kafka_message_t *message;
+
+    while ((message = rd_kafka_event_message_next(event)) != NULL) {
+        struct fr_delivery *d = message->_private;
+
+        i->unreported--;
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            if (!i->up) {
+                i->up = true;
+                i->host->health(i->sink, FR_HEALTH_UP, "delivering");
+            }
+            i->host->done(i->sink, d, FR_DONE);
+        } else
+            produced_not(i, d, message->err);
+    }
+}
+
+/* The idempotent producer lost its place (its state at the broker is gone, say): begin anew
+ * with a new one. What it had not confirmed is delivered again. */
+static void fatal(struct instance *i)
+{
+    char why[256];
+
+    rd_kafka_fatal_error(i->producer, why, sizeof why);
+    i->host->log(i->sink, FR_LOG_WARNING, "librdkafka must begin anew: %s", why);
+    i->restarting = true;
+    rd_kafka_purge(i->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+}
+
+static void error_event(struct instance *i, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+
+    if (err == RD_KAFKA_RESP_ERR__FATAL && !i->restarting)
+        fatal(i);
+    else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+             err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR__SSL) {
+        i->up = false;
+        i->host->health(i->sink, FR_HEALTH_DOWN, "%s (check `brokers:` and whether Kafka runs)",
+                        rd_kafka_event_error_string(event));
+    }
+}
+
+static void log_event(struct instance *i, rd_kafka_event_t *event)
+{
+    const char *facility, *text;
+    int level;
+
+    /* Below warning librdkafka's lines are for who debugs it. */
+    if (rd_kafka_event_log(event, &facility, &text, &level) == 0)
+        i->host->log(i->sink, level <= 3 ? FR_LOG_INFO : FR_LOG_DEBUG, "librdkafka %s: %s",
+                     facility, text);
+}
+
+static void stop_producer(struct instance *i)
+{
+    if (i->topics != NULL)
+        fr_topics_free(i->topics);
+    if (i->events != NULL) {
+        rd_kafka_queue_io_event_enable(i->events, -1, NULL, 0);
+        rd_kafka_queue_destroy(i->events);
+    }
+    if (i->producer != NULL)
+        rd_kafka_destroy_flags(i->producer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    i->topics = NULL;
+    i->events = NULL;
+    i->producer = NULL;
+}
+
+static void woken(evutil_socket_t fd, short what, void *ctx)
+{
+    struct instance *i = ctx;
+    rd_kafka_event_t *event;
+    uint64_t count;
+
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        i->host->log(i->sink, FR_LOG_ERROR, "eventfd: %s", strerror(errno));
+    for (int n = 0; n < EVENTS_A_PASS && i->events != NULL &&
+                    (event = rd_kafka_queue_poll(i->events, 0)) != NULL;
+         n++) {
+        switch (rd_kafka_event_type(event)) {
+        case RD_KAFKA_EVENT_DR:
+            reports(i, event);
+            break;
+        case RD_KAFKA_EVENT_ERROR:
+            error_event(i, event);
+            break;
+        case RD_KAFKA_EVENT_LOG:
+            log_event(i, event);
+            break;
+        case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
+            fr_topics_created(i->topics, event);
+            break;
+        default:
+            break;
+        }
+        rd_kafka_event_destroy(event);
+        if (n == EVENTS_A_PASS - 1)
+            event_active(i->wake_event, EV_READ, 0);
+    }
+    if (i->restarting && i->unreported == 0) {
+        i->restarting = false;
+        stop_producer(i);
+        if (start_producer(i) != 0)
+            i->host->health(i->sink, FR_HEALTH_DOWN, "the producer cannot be made again");
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+static int start_producer(struct instance *i)
+{
+    static const uint64_t one = 1;
+    rd_kafka_conf_t *conf;
+    char why[256];
+    int mistakes;
+
+    conf = make_conf(i->sink, i->host, &mistakes);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+    i->producer = mistakes == 0 ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why) : NULL;
+    if (i->producer == NULL) {
+        if (mistakes == 0)
+            i->host->log(i->sink, FR_LOG_ERROR, "librdkafka: %s", why);
+        rd_kafka_conf_destroy(conf);
+        return -1;
+    }
+    i->events = rd_kafka_queue_get_main(i->producer);
+    rd_kafka_set_log_queue(i->producer, i->events);
+    rd_kafka_queue_io_event_enable(i->events, i->wake, &one, sizeof one);
+    i->topics = fr_topics_new(i->sink, i->host, i->producer, i->events, produce, i);
+    return i->topics != NULL ? 0 : -1;
+}
+
+static void close_instance(void *state)
+{
+    struct instance *i = state;
+
+    if (i->producer != NULL)
+        rd_kafka_purge(i->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    stop_producer(i);
+    if (i->wake_event != NULL)
+        event_free(i->wake_event);
+    if (i->wake >= 0)
+        close(i->wake);
+    free(i);
+}
+
+static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
+{
+    struct instance *i = calloc(1, sizeof *i);
+
+    if (i == NULL)
+        return NULL;
+    i->sink = sink;
+    i->host = host;
+    i->pattern = host->text(sink, "topic");
+    i->field_topic = host->text(sink, "field_topic");
+    i->created_in_header = host->number(sink, "timestamp_header") == 1;
+    i->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    i->wake_event = event_new(host->event_base(sink), i->wake, EV_READ | EV_PERSIST, woken, i);
+    if (i->wake < 0 || i->wake_event == NULL || event_add(i->wake_event, NULL) != 0 ||
+        start_producer(i) != 0) {
+        close_instance(i);
+        return NULL;
+    }
+    return i;
+}
+
+static const struct fr_option options[] = {
+    {"brokers", FR_OPTION_TEXT, NULL, true, NULL, "host:port of some brokers, with commas between"},
+    {"topic", FR_OPTION_TEXT, "tesla_%{type}", false, NULL, "topic of a record"},
+    {"field_topic", FR_OPTION_TEXT, "tesla_fields", false, NULL, "topic of field routes' values"},
+    {"create_topics", FR_OPTION_BOOLEAN, "true", false, NULL, "create a topic that is missing"},
+    {"partitions", FR_OPTION_INTEGER, "0", false, NULL,
+     "of a created topic; 0: the broker's default"},
+    {"replication", FR_OPTION_INTEGER, "0", false, NULL,
+     "of a created topic; 0: the broker's default"},
+    {"retention", FR_OPTION_DURATION, "7 d", false, NULL, "of a created topic"},
+    {"timestamp_header", FR_OPTION_CHOICE, "zero", false, "zero|created",
+     "zero as Tesla's server sends it, or the vehicle's created_at in ms"},
+    {"properties", FR_OPTION_MAP, NULL, false, NULL, "any of librdkafka's properties"},
+    {0},
+};
+
+extern const struct fr_plugin fleetroute_plugin;
+
+const struct fr_plugin fleetroute_plugin = {
+    .abi = FLEETROUTE_PLUGIN_ABI,
+    .name = "kafka",
+    .version = PACKAGE_VERSION,
+    .summary = "Apache Kafka, with Tesla's topics, keys, headers and values",
+    .options = options,
+    .format = FR_FORMAT_PROTOBUF,
+    .in_flight = 100000,
+    .check = check,
+    .open = open_instance,
+    .deliver = deliver,
+    .close = close_instance,
+};
