@@ -55,6 +55,7 @@ struct fr_car {
     struct fr_ws ws;
     struct fr_buffer head, unsent;
     int64_t pause_ms;
+    int64_t drop_for_ms; /* -1, or the connection is to be dropped for so long */
     char prefix[24]; /* of this car's txids */
     struct message ring[RING];
     uint64_t first, next_send, next; /* counters: oldest kept, next to go out, next to be made */
@@ -460,8 +461,17 @@ static void lost(struct fr_car *car, const char *why)
 
 static void timer_due(evutil_socket_t fd, short what, void *ctx)
 {
+    struct fr_car *car = ctx;
+    int64_t ms = car->drop_for_ms;
+
     (void)fd, (void)what;
-    fr_car_connect(ctx);
+    if (ms < 0) {
+        fr_car_connect(car);
+        return;
+    }
+    car->drop_for_ms = -1;
+    hang_up(car);
+    come_back(car, ms);
 }
 
 void fr_car_connect(struct fr_car *car)
@@ -487,10 +497,11 @@ void fr_car_connect(struct fr_car *car)
     watch(car);
 }
 
+/* Not at once: the caller may be a callback from deep within the connection. */
 void fr_car_lose_connection(struct fr_car *car, int64_t back_ms)
 {
-    hang_up(car);
-    come_back(car, back_ms);
+    car->drop_for_ms = back_ms;
+    event_active(car->timer, EV_TIMEOUT, 0);
 }
 
 void fr_car_leave(struct fr_car *car)
@@ -518,6 +529,7 @@ struct fr_car *fr_car_new(struct fr_garage *garage, const struct fr_car_settings
     snprintf(car->vin, sizeof car->vin, "%s", settings->vin);
     car->settings.vin = car->vin;
     car->fd = -1;
+    car->drop_for_ms = -1;
     if (car->settings.retry_ms <= 0)
         car->settings.retry_ms = 500;
     car->pause_ms = car->settings.retry_ms;
