@@ -138,6 +138,7 @@ int fr_envelope_read(const uint8_t *bytes, size_t len, struct fr_envelope *envel
  */
 #define ENVELOPE_TABLE 20 /* behind the root offset, two bytes of padding and the vtable */
 #define ENVELOPE_HEAD 44  /* where the first vector stands */
+#define STREAM_VTABLE 14
 
 static void put16(struct fr_buffer *out, uint16_t value)
 {
@@ -195,20 +196,35 @@ static void put_envelope(struct fr_buffer *out, const struct fr_envelope *envelo
     put32(out, txid - (ENVELOPE_TABLE + 20));
     put_vector(out, envelope->message_id);
     put_vector(out, envelope->topic);
-    put_vector(out, envelope->txid);
+    put32(out, envelope->txid.len);
+    fr_buffer_append(out, envelope->txid.bytes, envelope->txid.len);
 }
 
+/* Where the txid, the last vector, ends with its NUL. */
 static size_t vectors_end(const struct fr_envelope *envelope)
 {
-    return ENVELOPE_HEAD + vector_size(envelope->message_id) + vector_size(envelope->topic) +
-           vector_size(envelope->txid);
+    return ENVELOPE_HEAD + vector_size(envelope->message_id) + vector_size(envelope->topic) + 4 +
+           envelope->txid.len + 1;
+}
+
+/* A table with a vtable of so many bytes before it stands here, on a multiple of four. */
+static size_t table_after(const struct fr_envelope *envelope, size_t vtable)
+{
+    return (vectors_end(envelope) + vtable + 3) / 4 * 4;
+}
+
+/* The txid's NUL and the padding up to the message's vtable. */
+static void put_gap(struct fr_buffer *out, const struct fr_envelope *envelope, size_t vtable)
+{
+    put_zeros(out, table_after(envelope, vtable) - vtable - vectors_end(envelope) + 1);
 }
 
 void fr_envelope_write_ack(struct fr_buffer *out, struct fr_span txid, struct fr_span topic)
 {
     struct fr_envelope envelope = {.txid = txid, .topic = topic};
 
-    put_envelope(out, &envelope, FR_ENVELOPE_ACK, vectors_end(&envelope) + 4);
+    put_envelope(out, &envelope, FR_ENVELOPE_ACK, table_after(&envelope, 4));
+    put_gap(out, &envelope, 4);
     put16(out, 4); /* an empty vtable and its table: what a strict FlatBuffers reader wants */
     put16(out, 4);
     put32(out, 4);
@@ -222,7 +238,7 @@ static void put_stream(struct fr_buffer *out, const struct fr_envelope *envelope
            payload = type + vector_size(envelope->device_type),
            sender = payload + vector_size(envelope->payload);
 
-    put16(out, 14);
+    put16(out, STREAM_VTABLE);
     put16(out, (uint16_t)table);
     put16(out, created ? 20 : 0);
     put16(out, 16);
@@ -244,9 +260,8 @@ static void put_stream(struct fr_buffer *out, const struct fr_envelope *envelope
 
 void fr_envelope_write_stream(struct fr_buffer *out, const struct fr_envelope *envelope)
 {
-    /* Two bytes of padding and the vtable's 14 put the message's table on a multiple of four. */
-    put_envelope(out, envelope, FR_ENVELOPE_STREAM, vectors_end(envelope) + 16);
-    put_zeros(out, 2);
+    put_envelope(out, envelope, FR_ENVELOPE_STREAM, table_after(envelope, STREAM_VTABLE));
+    put_gap(out, envelope, STREAM_VTABLE);
     put_stream(out, envelope);
 }
 

@@ -43,11 +43,11 @@ static int failed(struct fr_error *error, const char *what)
 
 /* ---- certificates ---------------------------------------------------------------- */
 
-static void set_name(X509 *certificate, const char *name)
+static void set_name(X509 *certificate, const char *what, const char *name)
 {
     X509_NAME *subject = X509_get_subject_name(certificate);
 
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1,
+    X509_NAME_add_entry_by_txt(subject, what, MBSTRING_UTF8, (const unsigned char *)name, -1, -1,
                                0);
 }
 
@@ -67,12 +67,10 @@ static int add_extension(X509 *certificate, const X509 *issuer, int nid, const c
     return status;
 }
 
-/* A certificate for `key`, signed by `by` (NULL: by itself). */
-static X509 *make(const char *name, EVP_PKEY *key, const struct signer *by, bool authority,
-                  const char *usage, const char *alternative, long from_s, long until_s)
+X509 *fr_pki_certificate(const struct fr_pki_wish *wish)
 {
     X509 *certificate = X509_new();
-    const X509 *issuer = by != NULL ? by->certificate : certificate;
+    const X509 *issuer = wish->issuer != NULL ? wish->issuer : certificate;
     uint64_t serial = 0;
     int good;
 
@@ -81,25 +79,47 @@ static X509 *make(const char *name, EVP_PKEY *key, const struct signer *by, bool
     RAND_bytes((unsigned char *)&serial, sizeof serial);
     X509_set_version(certificate, X509_VERSION_3);
     ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1 | 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), from_s);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), until_s);
-    X509_set_pubkey(certificate, key);
-    set_name(certificate, name);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), wish->from_s);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), wish->until_s);
+    X509_set_pubkey(certificate, wish->key);
+    set_name(certificate, "CN", wish->name);
+    if (wish->unit != NULL)
+        set_name(certificate, "OU", wish->unit);
     X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
     good = add_extension(certificate, issuer, NID_basic_constraints,
-                         authority ? "critical,CA:TRUE" : "CA:FALSE") &&
+                         wish->authority ? "critical,CA:TRUE" : "CA:FALSE") &&
            add_extension(certificate, issuer, NID_subject_key_identifier, "hash");
     good = good && add_extension(certificate, issuer, NID_key_usage,
-                                 authority ? "keyCertSign,cRLSign" : "digitalSignature");
-    if (usage != NULL)
-        good = good && add_extension(certificate, issuer, NID_ext_key_usage, usage);
-    if (alternative != NULL)
-        good = good && add_extension(certificate, issuer, NID_subject_alt_name, alternative);
-    if (!good || !X509_sign(certificate, by != NULL ? by->key : key, EVP_sha256())) {
+                                 wish->authority ? "keyCertSign,cRLSign" : "digitalSignature");
+    if (wish->usage != NULL)
+        good = good && add_extension(certificate, issuer, NID_ext_key_usage, wish->usage);
+    if (wish->alternative != NULL)
+        good = good && add_extension(certificate, issuer, NID_subject_alt_name, wish->alternative);
+    if (!good || !X509_sign(certificate, wish->issuer != NULL ? wish->issuer_key : wish->key,
+                            EVP_sha256())) {
         X509_free(certificate);
         return NULL;
     }
     return certificate;
+}
+
+/* A certificate for `key`, signed by `by` (NULL: by itself). */
+static X509 *make(const char *name, EVP_PKEY *key, const struct signer *by, bool authority,
+                  const char *usage, const char *alternative, long from_s, long until_s)
+{
+    struct fr_pki_wish wish = {
+        .name = name,
+        .key = key,
+        .issuer = by != NULL ? by->certificate : NULL,
+        .issuer_key = by != NULL ? by->key : NULL,
+        .authority = authority,
+        .usage = usage,
+        .alternative = alternative,
+        .from_s = from_s,
+        .until_s = until_s,
+    };
+
+    return fr_pki_certificate(&wish);
 }
 
 /* ---- files ----------------------------------------------------------------------- */

@@ -7,10 +7,27 @@
 #define FR_TEST_PKI_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 
 #include "util/error.h"
 
 struct fr_pki;
+
+/* A certificate to make. */
+struct fr_pki_wish {
+    const char *name; /* common name of the subject */
+    const char *unit; /* organisational unit; NULL: none */
+    EVP_PKEY *key;    /* whose public part is certified */
+    X509 *issuer;     /* NULL: self-signed */
+    EVP_PKEY *issuer_key;
+    bool authority;
+    const char *usage;       /* extended key usage in OpenSSL's words; NULL: none */
+    const char *alternative; /* subject alternative names; NULL: none */
+    long from_s, until_s;    /* validity, in seconds from now */
+};
+
+/* Make it; the caller frees it. NULL when OpenSSL fails. */
+X509 *fr_pki_certificate(const struct fr_pki_wish *wish);
 
 /* Use the PKI in a folder, or make one there: vehicle-ca.pem (+ .key), server-ca.pem (+ .key),
  * server.pem, server.key. `host` is put into a new server certificate beside localhost and

@@ -56,7 +56,7 @@ struct fr_car {
     struct fr_buffer head, unsent;
     int64_t pause_ms;
     int64_t drop_for_ms; /* -1, or the connection is to be dropped for so long */
-    char prefix[24]; /* of this car's txids */
+    char prefix[24];     /* of this car's txids */
     struct message ring[RING];
     uint64_t first, next_send, next; /* counters: oldest kept, next to go out, next to be made */
     size_t in_flight;

@@ -95,16 +95,16 @@ static void wait_for(uint16_t port)
 static struct server start_fleetrouted(const char *routing)
 {
     struct server server = {.port = free_port()};
-    char *config = fr_asprintf(
-        "listen: {address: 127.0.0.1, port: %u}\n"
-        "tls: {certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}\n"
-        "control: control.sock\nplugin_dir: %s/.libs\nlog: {level: warning}\n"
-        "sinks:\n"
-        "  archive: {plugin: file, options: {path: \"%s/%%{type}.jsonl\"}}\n"
-        "%s%s%s",
-        server.port, getcwd((char[512]){0}, 512), bench.folder,
-        bench.kafka ? "  kafka: {plugin: kafka, options: {brokers: \"" : "",
-        bench.kafka ? bench.kafka : "", bench.kafka ? "\"}}\n" : "");
+    char *config =
+        fr_asprintf("listen: {address: 127.0.0.1, port: %u}\n"
+                    "tls: {certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}\n"
+                    "control: control.sock\nplugin_dir: %s/.libs\nlog: {level: warning}\n"
+                    "sinks:\n"
+                    "  archive: {plugin: file, options: {path: \"%s/%%{type}.jsonl\"}}\n"
+                    "%s%s%s",
+                    server.port, getcwd((char[512]){0}, 512), bench.folder,
+                    bench.kafka ? "  kafka: {plugin: kafka, options: {brokers: \"" : "",
+                    bench.kafka ? bench.kafka : "", bench.kafka ? "\"}}\n" : "");
     char *path = in_folder("fleetroute.yaml");
 
     write_file("fleetroute.yaml", config);
@@ -348,7 +348,8 @@ static double handshake_run(const char *name, struct server server)
 {
     double before = cpu_seconds(server.pid), cpu;
     struct fr_error error;
-    int64_t count = fr_load_handshakes("127.0.0.1", server.port, bench.pki, 16, bench.ms / 2, &error);
+    int64_t count =
+        fr_load_handshakes("127.0.0.1", server.port, bench.pki, 16, bench.ms / 2, &error);
 
     if (count < 0) {
         printf("%-34s %s\n", name, error.text);
@@ -363,8 +364,7 @@ static double handshake_run(const char *name, struct server server)
 static void run_all(void)
 {
     if (wanted("saturated") || wanted("paced"))
-        printf("%-34s %9s %11s %8s %8s %7s\n", "", "ack/s", "ack/CPU-s", "p50 ms", "p99 ms",
-               "MB");
+        printf("%-34s %9s %11s %8s %8s %7s\n", "", "ack/s", "ack/CPU-s", "p50 ms", "p99 ms", "MB");
     if (wanted("saturated"))
         throughput("50 x 64", 50, 0, 64);
     if (wanted("paced"))

@@ -1,0 +1,215 @@
+/* Routing programs: windows, thresholds, edges, ages. Time is handed in, so nothing waits. */
+#include "unit.h"
+
+#include <string.h>
+
+#include "route/program.h"
+#include "sim/sim_message.h"
+
+#define VIN "5YJ3E1EA7KF000001"
+#define WALL INT64_C(1767225600000)
+
+static const char *const sinks[] = {"s"};
+static struct fr_routing *routing;
+static struct fr_program *program;
+static struct {
+    char name[64];
+    char unit[16];
+    double real;
+    int kind;
+    uint32_t marks;
+} got[64];
+static size_t count;
+
+static void compile(const char *text)
+{
+    struct fr_diagnostics diagnostics = {0};
+
+    routing = fr_routing_parse(text, strlen(text), "r", sinks, 1, &diagnostics);
+    if (routing == NULL)
+        fr_diagnostics_print(&diagnostics, stderr);
+    ck_assert_ptr_nonnull(routing);
+    fr_diagnostics_free(&diagnostics);
+    program = fr_program_new(routing, 0, FR_FORMAT_PROTOBUF);
+    count = 0;
+}
+
+static void tear_down(void)
+{
+    fr_program_free(program);
+    fr_routing_free(routing);
+    program = NULL;
+    routing = NULL;
+}
+
+static void note(void *ctx, const struct fr_emission *e)
+{
+    (void)ctx;
+    ck_assert_uint_lt(count, 64);
+    got[count].kind = (int)e->kind;
+    got[count].marks = e->marks;
+    if (e->kind == FR_DELIVERY_FIELD) {
+        strncpy(got[count].name, e->name, 63);
+        strncpy(got[count].unit, e->unit, 15);
+        got[count].real = e->value.kind == FR_VALUE_REAL ? e->value.real : e->value.kind;
+    }
+    count++;
+}
+
+static void send(const char *vin, uint32_t field, double real, int64_t created_ms, bool resend,
+                 int64_t now)
+{
+    struct fr_sim_datum datum = {.field = field, .member = 5, .real = real};
+    struct fr_buffer payload = {0};
+    struct fr_record_source source = {.vin = vin,
+                                      .topic = (const uint8_t *)"V",
+                                      .topic_len = 1,
+                                      .client_version = "",
+                                      .received_ms = WALL + now};
+    struct fr_record *record;
+    struct fr_error error;
+
+    fr_sim_payload(&payload, &datum, 1, vin, created_ms * 1000000, resend);
+    source.payload = payload.bytes;
+    source.payload_len = payload.len;
+    record = fr_record_new(&source, &error);
+    ck_assert_ptr_nonnull(record);
+    fr_program_run(program, record, now, WALL + now, note, NULL);
+    fr_record_unref(record);
+    fr_buffer_free(&payload);
+}
+
+static void speed(double real, int64_t now)
+{
+    send(VIN, 4, real, WALL + now, false, now);
+}
+
+START_TEST(the_last_value_of_a_window_is_delivered)
+{
+    compile("fields: [{field: VehicleSpeed, to: s, every: 1 s, unit: km/h, as: speed}]");
+    speed(10, 1000);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_str_eq(got[0].name, "speed");
+    ck_assert_str_eq(got[0].unit, "km/h");
+    ck_assert_double_eq_tol(got[0].real, 16.09344, 1e-9);
+    speed(20, 1200);
+    speed(30, 1900);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(fr_program_next_close(program), 2000);
+    fr_program_close_windows(program, 1999, note, NULL);
+    ck_assert_uint_eq(count, 1);
+    fr_program_close_windows(program, 2000, note, NULL);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_double_eq_tol(got[1].real, 48.28032, 1e-9);
+    /* That delivery opened the next window; nothing came in it. */
+    fr_program_close_windows(program, 3000, note, NULL);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_int_eq(fr_program_next_close(program), -1);
+    ck_assert_uint_eq(fr_program_counts(program).superseded, 1);
+}
+END_TEST
+
+START_TEST(vehicles_have_windows_of_their_own)
+{
+    compile("fields: [{field: VehicleSpeed, to: s, every: 1 s}]");
+    speed(10, 1000);
+    send("5YJ3E1EA7KF000002", 4, 11, WALL, false, 1100);
+    ck_assert_uint_eq(count, 2);
+    speed(12, 1500);
+    ck_assert_uint_eq(count, 2);
+}
+END_TEST
+
+START_TEST(small_changes_are_none)
+{
+    compile("fields: [{field: VehicleSpeed, to: s, min_change: 0.5}]");
+    speed(10, 0);
+    speed(10.4, 10);
+    speed(10.49, 20);
+    ck_assert_uint_eq(count, 1);
+    speed(10.5, 30);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(fr_program_counts(program).unchanged, 2);
+}
+END_TEST
+
+START_TEST(back_within_the_threshold_is_the_last_value)
+{
+    compile("fields: [{field: VehicleSpeed, to: s, every: 1 s, min_change: 5}]");
+    speed(10, 0);
+    speed(50, 100);
+    speed(11, 200);
+    fr_program_close_windows(program, 1000, note, NULL);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_double_eq(got[1].real, 11);
+}
+END_TEST
+
+START_TEST(edges_only)
+{
+    compile("fields: [{field: VehicleSpeed, to: s, edge_only: true}]");
+    send(VIN, 4, 1, WALL + 10, true, 10); /* resent: never */
+    ck_assert_uint_eq(count, 0);
+    speed(1, 20);
+    speed(1, 30); /* repeated */
+    ck_assert_uint_eq(count, 1);
+    send(VIN, 4, 2, WALL + 5, false, 40); /* late */
+    ck_assert_uint_eq(count, 1);
+    speed(2, 50);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(fr_program_counts(program).not_edges, 3);
+}
+END_TEST
+
+START_TEST(old_values_are_left_out)
+{
+    compile("records: [{type: V, to: s, max_age: 30 s}]\n"
+            "fields: [{field: VehicleSpeed, to: s, max_age: 10 s}]");
+    send(VIN, 4, 1, WALL - 5000, false, 0);
+    ck_assert_uint_eq(count, 2);
+    send(VIN, 4, 1, WALL - 20000, false, 0);
+    ck_assert_uint_eq(count, 3);
+    ck_assert_uint_eq(got[2].marks, FR_MARK_LATE);
+    send(VIN, 4, 1, WALL - 60000, false, 0);
+    ck_assert_uint_eq(count, 3);
+}
+END_TEST
+
+START_TEST(unknown_fields_go_with_the_star)
+{
+    compile("fields: [{field: \"*\", to: s, every: 1 s}]");
+    send(VIN, 300, 7, WALL, false, 0);
+    send(VIN, 300, 8, WALL, false, 10);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_str_eq(got[0].name, "field_300");
+    fr_program_close_windows(program, 1000, note, NULL);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(got[1].name, "field_300");
+}
+END_TEST
+
+START_TEST(fields_that_are_not_routed_stay)
+{
+    compile("fields: [{field: Soc, to: s}]");
+    speed(10, 0);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+Suite *suite_program(void)
+{
+    Suite *suite = suite_create("program");
+    TCase *tests = tcase_create("program");
+
+    tcase_add_checked_fixture(tests, NULL, tear_down);
+    tcase_add_test(tests, the_last_value_of_a_window_is_delivered);
+    tcase_add_test(tests, vehicles_have_windows_of_their_own);
+    tcase_add_test(tests, small_changes_are_none);
+    tcase_add_test(tests, back_within_the_threshold_is_the_last_value);
+    tcase_add_test(tests, edges_only);
+    tcase_add_test(tests, old_values_are_left_out);
+    tcase_add_test(tests, unknown_fields_go_with_the_star);
+    tcase_add_test(tests, fields_that_are_not_routed_stay);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,202 @@
+#include "unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/acknowledge.h"
+#include "record/json.h"
+#include "record/normalise.h"
+#include "record/record.h"
+#include "sim/sim_message.h"
+#include "vehicle_data.pb-c.h"
+
+#define VIN "5YJ3E1EA7KF000001"
+
+static struct fr_record *make(const struct fr_sim_datum *data, size_t count, const char *said_vin)
+{
+    struct fr_buffer payload = {0};
+    struct fr_record_source source = {.vin = VIN,
+                                      .topic = (const uint8_t *)"V",
+                                      .topic_len = 1,
+                                      .txid = (const uint8_t *)"t-1",
+                                      .txid_len = 3,
+                                      .client_version = "",
+                                      .received_ms = 1767225601000};
+    struct fr_record *record;
+    struct fr_error error;
+
+    fr_sim_payload(&payload, data, count, said_vin, INT64_C(1767225600123456789), false);
+    source.payload = payload.bytes;
+    source.payload_len = payload.len;
+    record = fr_record_new(&source, &error);
+    ck_assert_msg(record != NULL, "%s", error.text);
+    fr_buffer_free(&payload);
+    return record;
+}
+
+START_TEST(the_certificates_vin_counts)
+{
+    struct fr_sim_datum speed = {.field = 4, .member = 5, .real = 65.5};
+    const char *const said[] = {VIN, "", "WRONGVIN000000000", "SHORT"};
+
+    for (size_t i = 0; i < 4; i++) {
+        struct fr_record *record = make(&speed, 1, said[i]);
+        Telemetry__VehicleData__Payload *payload =
+            telemetry__vehicle_data__payload__unpack(NULL, record->payload_len, record->payload);
+
+        ck_assert_ptr_nonnull(payload);
+        ck_assert_str_eq(payload->vin, VIN);
+        ck_assert_uint_eq(payload->n_data, 1);
+        ck_assert_int_eq(record->created_ns, INT64_C(1767225600123456789));
+        telemetry__vehicle_data__payload__free_unpacked(payload, NULL);
+        fr_record_unref(record);
+    }
+}
+END_TEST
+
+START_TEST(json_says_it_all)
+{
+    struct fr_sim_datum data[] = {
+        {.field = 4, .member = 5, .real = 65.5},
+        {.field = 10, .member = 9, .integer = 5},
+        {.field = 300, .member = 2, .integer = -7},
+        {.field = 112, .member = 10, .integer = 1},
+        {.field = 59, .member = 0},
+        {.field = 4, .member = 5, .real = 66},
+        {.field = 64, .member = 1, .text = "a \"b\"\n"},
+    };
+    struct fr_record *record = make(data, 7, VIN);
+    struct fr_buffer json = {0};
+
+    fr_json_record(&json, record, "Melan Y", FR_MARK_RESEND, false);
+    ck_assert_str_eq(fr_buffer_string(&json),
+                     "{\"type\":\"V\",\"vin\":\"" VIN "\",\"name\":\"Melan Y\",\"txid\":\"t-1\","
+                     "\"created_at\":\"2026-01-01T00:00:00.123Z\","
+                     "\"received_at\":\"2026-01-01T00:00:01.000Z\",\"resend\":true,"
+                     "\"data\":{\"Gear\":\"D\",\"field_300\":-7,\"DestinationLocation\":null,"
+                     "\"Locked\":null,\"VehicleSpeed\":66,\"VehicleName\":\"a \\\"b\\\"\\n\"},"
+                     "\"invalid\":[\"DestinationLocation\"],\"empty\":[\"Locked\"]}");
+    fr_buffer_free(&json);
+    fr_record_unref(record);
+}
+END_TEST
+
+START_TEST(redaction_hides)
+{
+    struct fr_sim_datum data[] = {
+        {.field = 21, .member = 7, .real = 37.412374, .real2 = -122.145867},
+        {.field = 163, .member = 1, .text = "Grandmother"},
+    };
+    struct fr_record *record = make(data, 2, VIN);
+    struct fr_buffer json = {0};
+
+    fr_json_record(&json, record, "Melan Y", 0, true);
+    ck_assert_ptr_null(strstr(fr_buffer_string(&json), VIN));
+    ck_assert_ptr_null(strstr(fr_buffer_string(&json), "Melan"));
+    ck_assert_ptr_null(strstr(fr_buffer_string(&json), "Grandmother"));
+    ck_assert_ptr_null(strstr(fr_buffer_string(&json), "37.412"));
+    ck_assert_ptr_nonnull(strstr(fr_buffer_string(&json), "\"latitude\":37.41,"));
+    fr_buffer_free(&json);
+    fr_record_unref(record);
+}
+END_TEST
+
+START_TEST(too_many_data_are_refused)
+{
+    struct fr_payload_info info;
+    uint8_t *bytes = malloc(2 * (FR_PAYLOAD_DATA_MAX + 1));
+
+    for (size_t i = 0; i <= FR_PAYLOAD_DATA_MAX; i++)
+        memcpy(bytes + 2 * i, "\x0a\x00", 2);
+    ck_assert_int_eq(fr_payload_inspect(bytes, 2 * FR_PAYLOAD_DATA_MAX, &info), 0);
+    ck_assert_int_eq(fr_payload_inspect(bytes, 2 * (FR_PAYLOAD_DATA_MAX + 1), &info), -1);
+    free(bytes);
+}
+END_TEST
+
+/* Our walk and protobuf-c see the same in every datum. */
+START_TEST(decoding_agrees_with_protobuf_c)
+{
+    struct fr_sim_datum data[64];
+    struct fr_record *record;
+    const struct fr_data *decoded;
+    Telemetry__VehicleData__Payload *payload;
+
+    for (size_t i = 0; i < 64; i++)
+        data[i] = (struct fr_sim_datum){.field = 1000 + (uint32_t)i,
+                                        .member = i % 3 == 0   ? 5
+                                                  : i % 3 == 1 ? 3
+                                                               : 6,
+                                        .real = (double)i / 7,
+                                        .integer = i % 3 == 2 ? (int64_t)i % 2 : (int64_t)i - 32};
+    record = make(data, 64, VIN);
+    decoded = fr_record_data(record);
+    payload = telemetry__vehicle_data__payload__unpack(NULL, record->payload_len, record->payload);
+    ck_assert_uint_eq(decoded->count, payload->n_data);
+    for (size_t i = 0; i < 64; i++) {
+        const struct fr_value *v = &decoded->datum[i].value;
+
+        ck_assert_uint_eq(decoded->datum[i].field, (uint32_t)payload->data[i]->key);
+        if (v->kind == FR_VALUE_REAL)
+            ck_assert_double_eq(v->real, payload->data[i]->value->double_value);
+        else if (v->kind == FR_VALUE_INT)
+            ck_assert_int_eq(v->integer, payload->data[i]->value->long_value);
+        else
+            ck_assert_int_eq(v->boolean, payload->data[i]->value->boolean_value);
+    }
+    telemetry__vehicle_data__payload__free_unpacked(payload, NULL);
+    fr_record_unref(record);
+}
+END_TEST
+
+static size_t told;
+static bool told_refused;
+
+static void settled(struct fr_ack_owner *owner, struct fr_record *first, struct fr_record *last)
+{
+    struct fr_record *next;
+
+    (void)owner, (void)last;
+    for (; first != NULL; first = next) {
+        next = first->ack_next;
+        told++;
+        told_refused = atomic_load(&first->refused);
+        fr_record_unref(first);
+    }
+}
+
+START_TEST(the_last_confirmation_settles)
+{
+    struct fr_sim_datum speed = {.field = 4, .member = 5, .real = 1};
+    struct fr_ack_owner owner = {settled};
+    struct fr_ack_batch batch = {0};
+    struct fr_record *record = make(&speed, 1, VIN);
+
+    told = 0;
+    record->owner = &owner;
+    atomic_store(&record->unconfirmed, 2);
+    fr_record_confirm(record, true, &batch);
+    fr_ack_batch_flush(&batch);
+    ck_assert_uint_eq(told, 0);
+    fr_record_confirm(record, false, &batch);
+    fr_ack_batch_flush(&batch);
+    ck_assert_uint_eq(told, 1);
+    ck_assert(told_refused);
+    fr_record_unref(record);
+}
+END_TEST
+
+Suite *suite_record(void)
+{
+    Suite *suite = suite_create("record");
+    TCase *tests = tcase_create("record");
+
+    tcase_add_test(tests, the_certificates_vin_counts);
+    tcase_add_test(tests, json_says_it_all);
+    tcase_add_test(tests, redaction_hides);
+    tcase_add_test(tests, too_many_data_are_refused);
+    tcase_add_test(tests, decoding_agrees_with_protobuf_c);
+    tcase_add_test(tests, the_last_confirmation_settles);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

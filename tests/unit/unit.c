@@ -1,0 +1,33 @@
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *source_file(const char *name)
+{
+    static char path[1024];
+    const char *top = getenv("top_srcdir");
+
+    snprintf(path, sizeof path, "%s/%s", top != NULL ? top : TOP_SRCDIR, name);
+    return path;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(suite_units());
+    int failed;
+
+    srunner_add_suite(runner, suite_envelope());
+    srunner_add_suite(runner, suite_vectors());
+    srunner_add_suite(runner, suite_record());
+    srunner_add_suite(runner, suite_http());
+    srunner_add_suite(runner, suite_websocket());
+    srunner_add_suite(runner, suite_identity());
+    srunner_add_suite(runner, suite_config());
+    srunner_add_suite(runner, suite_program());
+    srunner_add_suite(runner, suite_queue());
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
