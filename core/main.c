@@ -129,14 +129,6 @@ static int run(const struct arguments *arguments)
     return status;
 }
 
-/* A configuration named by a relative path must be found after chdir("/") too. */
-static const char *absolute(const char *path)
-{
-    char *full = realpath(path, NULL);
-
-    return full != NULL ? full : path;
-}
-
 int main(int argc, char **argv)
 {
     static const struct option longs[] = {
@@ -146,7 +138,8 @@ int main(int argc, char **argv)
         {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {.config = FR_CONFIG_DIR "/fleetroute.yaml"};
-    int option;
+    char *full;
+    int option, status;
 
     while ((option = getopt_long(argc, argv, "c:dp:th", longs, NULL)) != -1) {
         switch (option) {
@@ -181,6 +174,11 @@ int main(int argc, char **argv)
                 argv[optind]);
         return EXIT_FAILURE;
     }
-    arguments.config = absolute(arguments.config);
-    return run(&arguments);
+    /* A configuration named by a relative path must be found after chdir("/") too. */
+    full = realpath(arguments.config, NULL);
+    if (full != NULL)
+        arguments.config = full;
+    status = run(&arguments);
+    free(full);
+    return status;
 }

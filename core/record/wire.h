@@ -38,7 +38,7 @@ struct fr_wire_field {
 
 static inline struct fr_wire fr_wire_over(const uint8_t *bytes, size_t len)
 {
-    return (struct fr_wire){bytes, bytes + len};
+    return (struct fr_wire){bytes, len != 0 ? bytes + len : bytes};
 }
 
 /* Read a varint; false when it is cut off or longer than 64 bits. */

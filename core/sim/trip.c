@@ -249,8 +249,9 @@ static struct fr_sim_datum sample(const struct fr_trip *trip, const struct senso
 
 static bool changed(const struct fr_sim_datum *a, const struct fr_sim_datum *b, double step)
 {
+    /* Coming to rest is told, however small the last step. */
     return a->integer != b->integer || fabs(a->real - b->real) > step ||
-           fabs(a->real2 - b->real2) > step;
+           fabs(a->real2 - b->real2) > step || (a->real == 0 && fabs(b->real) > 0);
 }
 
 size_t fr_trip_bucket(struct fr_trip *trip, int64_t ms, struct fr_sim_datum *data)

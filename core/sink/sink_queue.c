@@ -132,8 +132,8 @@ bool fr_sink_queue_finish(struct fr_sink_queue *queue, size_t records, size_t by
 {
     discount(queue, records, bytes);
     /* A tenth of room first, so that vehicles are not let in and held back record by record. */
-    if (atomic_load_explicit(&queue->records, memory_order_relaxed) >
-            queue->most_records / 10 * 9 ||
+    if (atomic_load_explicit(&queue->records, memory_order_relaxed) >=
+            queue->most_records - queue->most_records / 10 ||
         atomic_load_explicit(&queue->bytes, memory_order_relaxed) >=
             queue->most_bytes - queue->most_bytes / 10)
         return false;

@@ -152,23 +152,30 @@ static void produce(void *ctx, rd_kafka_topic_t *topic, struct fr_delivery *d)
     const void *value = d->bytes;
     size_t len = d->len;
     int flags = 0;
-    rd_kafka_resp_err_t err;
+    rd_kafka_vu_t parts[6];
+    rd_kafka_error_t *error;
 
     if (d->kind == FR_DELIVERY_FIELD) {
         value = i->host->json(i->sink, d, &len);
         flags = RD_KAFKA_MSG_F_COPY; /* the text holds only until the next one is made */
     }
-    err = rd_kafka_producev(i->producer, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_MSGFLAGS(flags),
-                            RD_KAFKA_V_KEY(d->vin, strlen(d->vin)),
-                            RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
-                            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(d), RD_KAFKA_V_END);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    parts[0] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic};
+    parts[1] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = flags};
+    parts[2] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY,
+                               .u.mem = {(void *)(uintptr_t)d->vin, strlen(d->vin)}};
+    parts[3] =
+        (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)value, len}};
+    parts[4] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
+    parts[5] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = d};
+    error = rd_kafka_produceva(i->producer, parts, sizeof parts / sizeof *parts);
+    if (error == NULL) {
         i->unreported++;
         return;
     }
     if (headers != NULL)
         rd_kafka_headers_destroy(headers);
-    produced_not(i, d, err);
+    produced_not(i, d, rd_kafka_error_code(error));
+    rd_kafka_error_destroy(error);
 }
 
 static void deliver(void *state, struct fr_delivery *const *batch, size_t count)

@@ -133,11 +133,10 @@ START_TEST(violations_get_their_code)
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        tear_down();
         set_up();
         ck_assert_msg(feed(bad[i].bytes, bad[i].len) == bad[i].code, "case %zu", i);
-        tear_down();
     }
-    set_up();
 }
 END_TEST
 

@@ -1,0 +1,107 @@
+#!/bin/sh
+# Installs what the tests need and runs them all: unit, scenario (with a real Kafka), fuzz
+# corpus; with gcc, with clang, and with AddressSanitizer and UBSan; then fuzzes each parser.
+#   packaging/test.sh     FR_FUZZ_SECONDS (30) for each target; FR_KAFKA_SECONDS (60) for each load
+set -eu
+cd "$(dirname "$0")/.."
+top=$PWD
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+passed=0
+failed=0
+
+packages="autoconf automake libtool make gcc libc6-dev pkg-config protobuf-c-compiler
+    protobuf-compiler libprotobuf-c-dev libevent-dev libssl-dev librdkafka-dev libyaml-dev
+    libwslay-dev libjansson-dev zlib1g-dev libzstd-dev check clang clang-format libclang-rt-dev
+    llvm python3 kcat default-jdk-headless maven mandoc xz-utils gzip"
+missing=
+for p in $packages; do
+    dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+if [ -n "$missing" ]; then
+    echo "== installing:" $missing
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing \
+        >/dev/null
+fi
+
+step() {
+    what=$1
+    shift
+    echo "== $what"
+    begun=$(date +%s)
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "== $what: passed in $(($(date +%s) - begun)) s"
+    else
+        failed=$((failed + 1))
+        echo "== $what: FAILED"
+    fi
+}
+
+configure_in() {
+    mkdir -p "$top/$1" && cd "$top/$1" && shift && "$top/configure" -q --enable-werror "$@"
+}
+
+show_failures() {
+    make -s check || { cat test-suite.log; return 1; }
+}
+
+with_gcc() (
+    configure_in build-gcc CC=gcc CFLAGS="-O2 -g" && make -s -j"$(nproc)" && show_failures
+)
+
+with_clang() (
+    configure_in build-clang CC=clang CFLAGS="-O2 -g" && make -s -j"$(nproc)" &&
+        make -s -j"$(nproc)" tests/unit/unit && tests/unit/unit
+)
+
+# The Kafka loads ran with the gcc build; here a short one shows that nothing is read wrongly.
+with_sanitizers() (
+    export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+    export LSAN_OPTIONS=suppressions="$top/tests/lsan.supp:print_suppressions=0"
+    export FR_KAFKA_SECONDS=5 FR_KAFKA_VEHICLES=50 FR_KAFKA_OUTAGE=5 CK_FORK=no
+    configure_in build-asan --enable-sanitizers CC=clang CFLAGS="-O1 -g" &&
+        make -s -j"$(nproc)" && show_failures
+)
+
+fuzz_one() {
+    mkdir -p "found/$1"
+    "tests/fuzz/fuzz_$1" -max_total_time="${FR_FUZZ_SECONDS:-30}" -timeout=10 -rss_limit_mb=2048 \
+        -print_final_stats=0 -verbosity=0 -artifact_prefix="found/$1-" "found/$1" \
+        "$top/tests/fuzz/corpus/$1" >"found/$1.log" 2>&1 || { tail -n 40 "found/$1.log"; return 1; }
+    echo "   $1: $(ls "found/$1" | wc -l) new inputs, no fault"
+}
+
+fuzzing() (
+    configure_in build-fuzz --enable-fuzzers CC=clang CFLAGS="-O1 -g" && make -s -j"$(nproc)" || exit 1
+    status=0
+    for name in envelope record upgrade routing; do
+        fuzz_one $name || status=1
+    done
+    exit $status
+)
+
+formatted() {
+    clang-format --dry-run -Werror $(git ls-files '*.c' '*.h')
+}
+
+pages() {
+    mandoc -Tlint -Wwarning man/*.[1-9]
+}
+
+dist() (
+    cd "$top/build-gcc" && FR_SKIP_SCENARIOS=1 make -s -j"$(nproc)" distcheck >dist.log 2>&1 ||
+        { tail -n 40 dist.log; exit 1; }
+)
+
+autoreconf -fi >/dev/null 2>&1
+step "formatting" formatted
+step "man pages" pages
+step "gcc: unit, scenario and corpus tests" with_gcc
+step "clang: build and unit tests" with_clang
+step "AddressSanitizer and UBSan: unit, scenario and corpus tests" with_sanitizers
+step "fuzzing" fuzzing
+step "distcheck" dist
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""A car's trip arrives in files as it was driven: every record, typed values, events of coming
+and going; a tunnel's backlog is delivered with is_resend; Wi-Fi and LTE overlap; tail shows it."""
+import subprocess
+
+from fr import BUILD, VIN, Daemon, fleetroute, wait_until
+
+SINKS = """  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}
+  values: {plugin: file, options: {path: "@/values.jsonl"}}"""
+ROUTING = f"""vehicles: [{{vin: {VIN}, name: Melan Y}}]
+records: [{{type: "*", to: archive, ack: archive}}]
+fields:
+  - {{field: Gear, to: values, edge_only: true}}
+  - {{field: VehicleSpeed, to: values, unit: km/h, every: 100 ms, as: speed}}
+  - {{field: Location, to: values, min_change: 100, max_age: 10 s}}
+"""
+
+
+def values(d, name):
+    return [r for r in d.records("values.jsonl") if r["field"] == name]
+
+
+def whole_trip(d):
+    out = d.simulate("--speed", 40).stdout
+    messages, acknowledged, refused = (int(word) for word in out.split() if word.isdigit())
+    assert messages > 100 and acknowledged == messages and refused == 0, out
+    wait_until("all records are written", lambda: len(d.lines("V.jsonl")) == messages)
+    records = d.records("V.jsonl")
+    assert {r["vin"] for r in records} == {VIN} and {r["name"] for r in records} == {"Melan Y"}
+    assert len({r["txid"] for r in records}) == messages
+    gears = [r["data"]["Gear"] for r in records if "Gear" in r["data"]]
+    assert gears == ["P", "D", "P"], gears
+    states = [r["data"]["DetailedChargeState"] for r in records if "DetailedChargeState" in r["data"]]
+    assert states == ["Disconnected", "Starting", "Charging", "Complete"], states
+    last = [r["data"]["Location"] for r in records if "Location" in r["data"]][-1]
+    assert abs(last["latitude"] - 37.4) < 1e-3 and abs(last["longitude"] + 122.1) < 1e-3, last
+    # The first P only repeats what the trip before ended with: no edge.
+    assert [v["value"] for v in values(d, "Gear")] == ["D", "P"]
+    wait_until("the last speed's window closes", lambda: values(d, "speed")[-1]["value"] == 0)
+    speeds = [v["value"] for v in values(d, "speed")]
+    assert 66 < max(speeds) < 68 and values(d, "speed")[0]["unit"] == "km/h", speeds
+    assert 10 < len(values(d, "Location")) < 30, len(values(d, "Location"))
+    status = wait_until("the car is gone", lambda: len(d.lines("connectivity.jsonl")) == 2 and
+                        [r["status"] for r in d.records("connectivity.jsonl")])
+    assert status == ["CONNECTED", "DISCONNECTED"], status
+
+
+def tunnel(d):
+    before = len(d.lines("V.jsonl"))
+    out = d.simulate("--speed", 20, "--tunnel", "20,40").stdout
+    messages, acknowledged, _ = (int(word) for word in out.split() if word.isdigit())
+    assert acknowledged == messages, out
+    wait_until("the backlog is written", lambda: len({r["txid"] for r in d.records("V.jsonl")[before:]})
+               == messages)
+
+
+def overlap(d):
+    before = len(d.lines("connectivity.jsonl"))
+    d.simulate("--speed", 20, "--overlap")
+    events = wait_until("both are gone", lambda: len(d.lines("connectivity.jsonl")) == before + 4 and
+                        d.records("connectivity.jsonl")[before:])
+    seen = [(e["networkInterface"], e["status"]) for e in events]
+    assert seen == [("cellular", "CONNECTED"), ("wifi", "CONNECTED"), ("cellular", "DISCONNECTED"),
+                    ("wifi", "DISCONNECTED")], seen
+
+
+def tail(d):
+    view = subprocess.Popen([f"{BUILD}/fleetroute", "tail", "-s", d.control, "--redact", "--field",
+                             "Gear", "--field", "Location", "-n", "3"], stdout=subprocess.PIPE,
+                            text=True)
+    d.simulate("--speed", 40)
+    shown = view.communicate(timeout=20)[0]
+    assert "Gear" in shown and "5YJ-" in shown and VIN not in shown and "37.39" in shown, shown
+
+
+with Daemon(ROUTING, SINKS) as d:
+    tail(d)
+    wait_until("the first trip is written", lambda: len(d.lines("connectivity.jsonl")) == 2)
+    for name in ("V.jsonl", "connectivity.jsonl", "values.jsonl"):
+        open(d.path(name), "w").close()
+    whole_trip(d)
+    tunnel(d)
+    overlap(d)
