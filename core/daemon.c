@@ -17,7 +17,7 @@
 #include "util/memory.h"
 
 /* SIGTERM to the end: what vehicles sent is delivered, then the news that they are gone. */
-#define DRAIN_RECORDS_MS 7000
+#define DRAIN_RECORDS_MS 6000
 #define DRAIN_GOODBYES_MS 2000
 #define DRAIN_STEP_MS 5
 

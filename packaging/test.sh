@@ -13,7 +13,7 @@ failed=0
 packages="autoconf automake libtool make gcc libc6-dev pkg-config protobuf-c-compiler
     protobuf-compiler libprotobuf-c-dev libevent-dev libssl-dev librdkafka-dev libyaml-dev
     libwslay-dev libjansson-dev zlib1g-dev libzstd-dev check clang clang-format libclang-rt-dev
-    llvm python3 kcat default-jdk-headless maven mandoc xz-utils gzip"
+    llvm python3 kcat default-jdk-headless maven mandoc iproute2 xz-utils gzip"
 missing=
 for p in $packages; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

@@ -374,13 +374,13 @@ static void close_windows(struct fr_sink *sink, int64_t now)
     sink->emitting = NULL;
     fr_program_close_windows(sink->program, now, emit, sink);
     hand_to_plugin(sink);
-    arm_window_timer(sink);
 }
 
 static void window_due(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     close_windows(ctx, fr_monotonic_ms());
+    arm_window_timer(ctx);
 }
 
 static void retry_due(evutil_socket_t fd, short what, void *ctx)
@@ -417,7 +417,7 @@ static void take_due(evutil_socket_t fd, short what, void *ctx)
 static void drain_now(struct fr_sink *sink)
 {
     take(sink);
-    close_windows(sink, INT64_MAX);
+    close_windows(sink, INT64_MAX / 2); /* all; with room for the windows that this opens */
     if (sink->plugin->flush != NULL)
         sink->plugin->flush(sink->state);
 }

@@ -57,11 +57,11 @@ def fleetroute(*arguments, check=True, **more):
 class Daemon:
     """fleetrouted with a configuration; ends with the `with` block and must end well."""
 
-    def __init__(self, routing, sinks, extra=""):
+    def __init__(self, routing, sinks, extra="", address="127.0.0.1"):
         self.folder = tempfile.mkdtemp(prefix="fr-scenario.")
         self.port = free_port()
         self.control = f"{self.folder}/c.sock"
-        self.routing, self.sinks, self.extra = routing, sinks, extra
+        self.routing, self.sinks, self.extra, self.address = routing, sinks, extra, address
         self.process = None
         self.most_kb = 0
         fleetroute("simulate", "--pki", self.folder, "--pki-only")
@@ -71,7 +71,7 @@ class Daemon:
 
     def write(self):
         with open(self.path("fleetroute.yaml"), "w") as f:
-            f.write(f"""listen: {{address: 127.0.0.1, port: {self.port}}}
+            f.write(f"""listen: {{address: {self.address}, port: {self.port}}}
 tls: {{certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}}
 control: c.sock
 plugin_dir: {BUILD}/.libs

@@ -125,7 +125,7 @@ def broker_away(kafka):
         kafka.start()
 
     # A limit that the load reaches within the outage, whatever the machine.
-    with Daemon(ROUTING, sinks(kafka, f"    queue: {{records: {VEHICLES * RATE * 10}}}\n")) as d:
+    with Daemon(ROUTING, sinks(kafka, f"    queue: {{records: {VEHICLES * RATE * SECONDS // 6}}}\n")) as d:
         acknowledged = load(d, outage)
         assert_all_in_kafka(kafka, acknowledged, set())
         status = d.status()
