@@ -26,7 +26,8 @@ fi
 echo "== building in $demo"
 [ -x configure ] || autoreconf -fi >/dev/null 2>&1
 mkdir -p "$demo" && cd "$demo"
-[ -f Makefile ] || ../configure -q CFLAGS="-O2 -g"
+[ -f Makefile ] || ../configure -q CFLAGS="-O2 -g" >configure.out 2>&1 ||
+    { cat configure.out; exit 1; }
 make -s -j"$(nproc)"
 
 echo "== a test CA, a configuration, the daemon"

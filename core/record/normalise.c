@@ -28,24 +28,27 @@ static void mend_time(timestamp *t)
 
 static void pack(const ProtobufCMessage *message, struct fr_buffer *out)
 {
-    size_t len = protobuf_c_message_get_packed_size(message);
-    uint8_t *to = fr_buffer_reserve(out, len);
+    uint8_t *to = fr_buffer_reserve(out, protobuf_c_message_get_packed_size(message));
 
     if (to != NULL)
         out->len += protobuf_c_message_pack(message, to);
 }
 
-/* protobuf-c frees what it unpacked; the VIN is ours and is lent for the time of packing. */
-static void pack_with_vin(const ProtobufCMessage *message, char **vin_field, const char *vin,
-                          struct fr_buffer *out)
+/* Where a message has a field of its own, found by name. */
+static void *member(ProtobufCMessage *message, const char *name)
 {
-    char lent[FR_VIN_MAX + 1] = "";
-    char *own = *vin_field;
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
 
-    strncpy(lent, vin, sizeof lent - 1);
-    *vin_field = lent;
-    pack(message, out);
-    *vin_field = own;
+    return (char *)message + field->offset;
+}
+
+static void mend_alerts(Telemetry__VehicleAlerts__VehicleAlerts *message)
+{
+    for (size_t i = 0; i < message->n_alerts; i++) {
+        mend_time(message->alerts[i]->started_at);
+        mend_time(message->alerts[i]->ended_at);
+    }
 }
 
 static int normalise_v(const uint8_t *payload, size_t len, const char *vin,
@@ -65,55 +68,28 @@ static int normalise_v(const uint8_t *payload, size_t len, const char *vin,
     return 0;
 }
 
-static int normalise_alerts(const uint8_t *payload, size_t len, const char *vin,
-                            struct fr_normalised *result, struct fr_buffer *out,
-                            struct fr_error *error)
+/* Alerts, errors and connectivity have a vin and a created_at of their own. */
+static int normalise_message(const ProtobufCMessageDescriptor *descriptor, const uint8_t *payload,
+                             size_t len, const char *vin, struct fr_normalised *result,
+                             struct fr_buffer *out, struct fr_error *error)
 {
-    Telemetry__VehicleAlerts__VehicleAlerts *message =
-        telemetry__vehicle_alerts__vehicle_alerts__unpack(NULL, len, payload);
+    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, len, payload);
+    char lent[FR_VIN_MAX + 1] = "", *own, **vin_member;
 
     if (message == NULL)
-        return fr_error_set(error, "the alerts are no valid protobuf message");
-    for (size_t i = 0; i < message->n_alerts; i++) {
-        mend_time(message->alerts[i]->started_at);
-        mend_time(message->alerts[i]->ended_at);
-    }
-    result->created_ns = to_ns(message->created_at);
+        return fr_error_set(error, "the payload is no valid protobuf message %s", descriptor->name);
+    if (descriptor == &telemetry__vehicle_alerts__vehicle_alerts__descriptor)
+        mend_alerts((Telemetry__VehicleAlerts__VehicleAlerts *)message);
+    result->created_ns = to_ns(*(timestamp **)member(message, "created_at"));
     result->rewritten = true;
-    pack_with_vin(&message->base, &message->vin, vin, out);
-    telemetry__vehicle_alerts__vehicle_alerts__free_unpacked(message, NULL);
-    return 0;
-}
-
-static int normalise_errors(const uint8_t *payload, size_t len, const char *vin,
-                            struct fr_normalised *result, struct fr_buffer *out,
-                            struct fr_error *error)
-{
-    Telemetry__VehicleError__VehicleErrors *message =
-        telemetry__vehicle_error__vehicle_errors__unpack(NULL, len, payload);
-
-    if (message == NULL)
-        return fr_error_set(error, "the errors are no valid protobuf message");
-    result->created_ns = to_ns(message->created_at);
-    result->rewritten = true;
-    pack_with_vin(&message->base, &message->vin, vin, out);
-    telemetry__vehicle_error__vehicle_errors__free_unpacked(message, NULL);
-    return 0;
-}
-
-static int normalise_connectivity(const uint8_t *payload, size_t len, const char *vin,
-                                  struct fr_normalised *result, struct fr_buffer *out,
-                                  struct fr_error *error)
-{
-    Telemetry__VehicleConnectivity__VehicleConnectivity *message =
-        telemetry__vehicle_connectivity__vehicle_connectivity__unpack(NULL, len, payload);
-
-    if (message == NULL)
-        return fr_error_set(error, "the connectivity record is no valid protobuf message");
-    result->created_ns = to_ns(message->created_at);
-    result->rewritten = true;
-    pack_with_vin(&message->base, &message->vin, vin, out);
-    telemetry__vehicle_connectivity__vehicle_connectivity__free_unpacked(message, NULL);
+    /* protobuf-c frees what it unpacked; the VIN is ours and is lent for the time of packing. */
+    vin_member = member(message, "vin");
+    own = *vin_member;
+    strncpy(lent, vin, sizeof lent - 1);
+    *vin_member = lent;
+    pack(message, out);
+    *vin_member = own;
+    protobuf_c_message_free_unpacked(message, NULL);
     return 0;
 }
 
@@ -128,13 +104,17 @@ int fr_normalise(enum fr_record_type type, const uint8_t *payload, size_t len, c
         status = normalise_v(payload, len, vin, result, out, error);
         break;
     case FR_RECORD_ALERTS:
-        status = normalise_alerts(payload, len, vin, result, out, error);
+        status = normalise_message(&telemetry__vehicle_alerts__vehicle_alerts__descriptor, payload,
+                                   len, vin, result, out, error);
         break;
     case FR_RECORD_ERRORS:
-        status = normalise_errors(payload, len, vin, result, out, error);
+        status = normalise_message(&telemetry__vehicle_error__vehicle_errors__descriptor, payload,
+                                   len, vin, result, out, error);
         break;
     case FR_RECORD_CONNECTIVITY:
-        status = normalise_connectivity(payload, len, vin, result, out, error);
+        status =
+            normalise_message(&telemetry__vehicle_connectivity__vehicle_connectivity__descriptor,
+                              payload, len, vin, result, out, error);
         break;
     case FR_RECORD_OTHER:
     case FR_RECORD_TYPES:

@@ -1,0 +1,107 @@
+/* What a plugin may call: thin functions over the sink that it belongs to. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "record/json.h"
+#include "sink/sink_state.h"
+#include "util/log.h"
+
+static void host_log(struct fr_sink *sink, enum fr_level level, const char *format, ...)
+{
+    char prefix[96];
+    va_list ap;
+
+    snprintf(prefix, sizeof prefix, "sink %s: ", sink->settings.name);
+    va_start(ap, format);
+    fr_vlog(level, prefix, format, ap);
+    va_end(ap);
+}
+
+static void host_health(struct fr_sink *sink, enum fr_health health, const char *format, ...)
+{
+    static const char *const words[] = {"up", "degraded", "down"};
+    enum fr_health before;
+    va_list ap;
+
+    pthread_mutex_lock(&sink->status_lock);
+    before = sink->health;
+    sink->health = health;
+    va_start(ap, format);
+    vsnprintf(sink->why, sizeof sink->why, format, ap);
+    va_end(ap);
+    pthread_mutex_unlock(&sink->status_lock);
+    if (before != health)
+        fr_log(health == FR_HEALTH_UP ? FR_LOG_NOTICE : FR_LOG_WARNING, "sink %s is %s: %s",
+               sink->settings.name, words[health], sink->why);
+}
+
+static struct event_base *host_event_base(struct fr_sink *sink)
+{
+    return sink->base;
+}
+
+static const char *host_name(struct fr_sink *sink)
+{
+    return sink->settings.name;
+}
+
+static const char *host_text(struct fr_sink *sink, const char *option)
+{
+    return fr_options_text(sink->options, option);
+}
+
+static int64_t host_number(struct fr_sink *sink, const char *option)
+{
+    return fr_options_number(sink->options, option);
+}
+
+static int host_each(struct fr_sink *sink, const char *option,
+                     int (*each)(const char *key, const char *text, void *context), void *context)
+{
+    return fr_options_each(sink->options, option, each, context);
+}
+
+static const char *host_json(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len)
+{
+    const char *text;
+
+    fr_buffer_clear(&sink->json);
+    if (delivery->kind == FR_DELIVERY_FIELD)
+        fr_json_field(&sink->json, delivery);
+    else if (delivery->format != FR_FORMAT_PROTOBUF)
+        fr_buffer_append(&sink->json, delivery->bytes, delivery->len);
+    text = fr_buffer_string(&sink->json);
+    if (len != NULL)
+        *len = sink->json.failed ? 0 : sink->json.len;
+    return text;
+}
+
+static void host_wrong(struct fr_sink *sink, const char *option, const char *key,
+                       const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    if (sink->diagnostics != NULL)
+        fr_options_wrong(sink->options, option, key, sink->diagnostics, format, ap);
+    else {
+        char prefix[96];
+
+        snprintf(prefix, sizeof prefix, "sink %s: option %s: ", sink->settings.name, option);
+        fr_vlog(FR_LOG_ERROR, prefix, format, ap);
+    }
+    va_end(ap);
+}
+
+const struct fr_host fr_plugin_host = {
+    .log = host_log,
+    .done = fr_delivery_done,
+    .health = host_health,
+    .event_base = host_event_base,
+    .name = host_name,
+    .text = host_text,
+    .number = host_number,
+    .each = host_each,
+    .json = host_json,
+    .wrong = host_wrong,
+};
