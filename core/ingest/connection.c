@@ -485,6 +485,7 @@ static int decrypt(struct fr_connection *c)
     int status;
 
     c->tls.out = &worker->out;
+    ERR_clear_error(); /* what another connection left there must not be taken for ours */
     if (c->state == FR_CONNECTION_HANDSHAKE) {
         status = continue_handshake(c);
         if (status != 0)

@@ -16,7 +16,7 @@
 
 /* At most this many vehicle-route-field triples are remembered; what comes after is passed on
  * as if it had no window, and counted. */
-#define FR_THROTTLE_MAX (4u << 20)
+#define FR_THROTTLE_MAX (1u << 20)
 
 struct fr_throttle;
 

@@ -56,6 +56,7 @@ struct fr_car {
     struct fr_buffer head, unsent;
     int64_t pause_ms;
     int64_t drop_for_ms; /* -1, or the connection is to be dropped for so long */
+    bool broken;         /* it broke in the middle of something; the timer sees to it */
     char prefix[24];     /* of this car's txids */
     struct message ring[RING];
     uint64_t first, next_send, next; /* counters: oldest kept, next to go out, next to be made */
@@ -224,8 +225,11 @@ void fr_car_send(struct fr_car *car, const char *topic, const uint8_t *payload, 
     snprintf(m->topic, sizeof m->topic, "%s", topic);
     m->payload = (uint8_t *)fr_strndup((const char *)payload, len);
     m->len = len;
-    if (car->state == OPEN && pump(car) != 0)
-        lost(car, "the connection broke while sending");
+    if (car->state == OPEN && !car->broken && pump(car) != 0) {
+        /* Not at once: the caller may be a callback from deep within the connection. */
+        car->broken = true;
+        event_active(car->timer, EV_TIMEOUT, 0);
+    }
 }
 
 /* ---- receiving ------------------------------------------------------------------- */
@@ -437,6 +441,7 @@ static void hang_up(struct fr_car *car)
     fr_buffer_free(&car->unsent);
     fr_buffer_clear(&car->garage->out);
     car->state = AWAY;
+    car->broken = false;
     car->in_flight = 0;
     car->next_send = car->first;
 }
@@ -465,6 +470,10 @@ static void timer_due(evutil_socket_t fd, short what, void *ctx)
     int64_t ms = car->drop_for_ms;
 
     (void)fd, (void)what;
+    if (car->broken) {
+        lost(car, "the connection broke while sending");
+        return;
+    }
     if (ms < 0) {
         fr_car_connect(car);
         return;

@@ -4,13 +4,33 @@
 
 #include "record/json.h"
 #include "sink/sink_state.h"
+#include "util/clock.h"
 #include "util/log.h"
+
+#define LINES_A_MINUTE 60
+
+/* A plugin may say something for each delivery; the log must not drown in it. */
+static bool may_log(struct fr_sink *sink)
+{
+    int64_t now = fr_monotonic_ms();
+
+    if (now - sink->log_minute >= 60000) {
+        if (sink->log_lines > LINES_A_MINUTE)
+            fr_log(FR_LOG_WARNING, "sink %s: %u more lines were left out", sink->settings.name,
+                   sink->log_lines - LINES_A_MINUTE);
+        sink->log_minute = now;
+        sink->log_lines = 0;
+    }
+    return ++sink->log_lines <= LINES_A_MINUTE;
+}
 
 static void host_log(struct fr_sink *sink, enum fr_level level, const char *format, ...)
 {
     char prefix[96];
     va_list ap;
 
+    if (level < FR_LOG_DEBUG && !may_log(sink))
+        return;
     snprintf(prefix, sizeof prefix, "sink %s: ", sink->settings.name);
     va_start(ap, format);
     fr_vlog(level, prefix, format, ap);

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "route/throttle.h"
 #include "sink/sink_state.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -70,6 +71,13 @@ static void take(struct fr_sink *sink)
 
 static void copy_program_counts(struct fr_sink *sink)
 {
+    static struct fr_log_limit limit;
+
+    if (fr_program_counts(sink->program).untracked != sink->program_counts.untracked)
+        fr_log_limited(&limit, FR_LOG_WARNING,
+                       "sink %s: more vehicles and fields than %u windows can be kept for; the "
+                       "rest is delivered without `every` and `min_change`",
+                       sink->settings.name, FR_THROTTLE_MAX);
     pthread_mutex_lock(&sink->status_lock);
     sink->program_counts = fr_program_counts(sink->program);
     pthread_mutex_unlock(&sink->status_lock);
@@ -138,6 +146,7 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
 {
     static const struct timeval pause = {0, WAKE_INTERVAL_MS * 1000};
     struct fr_sink *sink = ctx;
+    unsigned wanted;
     uint64_t count;
 
     (void)what;
@@ -147,9 +156,11 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
         event_base_loopbreak(sink->base);
         return;
     }
-    if (atomic_exchange(&sink->drain, false)) {
+    wanted = atomic_load(&sink->drains_wanted);
+    if (wanted != atomic_load(&sink->drains_done)) {
         atomic_store(&sink->woken, false);
         drain_now(sink);
+        atomic_store(&sink->drains_done, wanted);
         return;
     }
     if (sink->take_later)
@@ -183,6 +194,7 @@ struct fr_sink *fr_sink_new(const struct fr_sink_settings *settings, const struc
     sink->queue = fr_sink_queue_new(settings->queue_records, settings->queue_bytes);
     sink->in_flight_most = plugin->in_flight != 0 ? plugin->in_flight : IN_FLIGHT_DEFAULT;
     sink->wake = -1;
+    sem_init(&sink->opened, 0, 0);
     pthread_mutex_init(&sink->status_lock, NULL);
     snprintf(sink->why, sizeof sink->why, "nothing to complain of");
     return sink;
@@ -210,7 +222,7 @@ static void *run(void *ctx)
     struct fr_sink *sink = ctx;
 
     sink->state = sink->plugin->open(sink, &fr_plugin_host);
-    pthread_barrier_wait(&sink->opened);
+    sem_post(&sink->opened);
     if (sink->state == NULL)
         return NULL;
     event_base_loop(sink->base, EVLOOP_NO_EXIT_ON_EMPTY);
@@ -251,14 +263,11 @@ int fr_sink_start(struct fr_sink *sink, const struct fr_routing *routing, size_t
     sink->program = fr_program_new(routing, place,
                                    sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
                                                                              : FR_FORMAT_PROTOBUF);
-    pthread_barrier_init(&sink->opened, NULL, 2);
-    if (pthread_create(&sink->thread, NULL, run, sink) != 0) {
-        pthread_barrier_destroy(&sink->opened);
+    if (pthread_create(&sink->thread, NULL, run, sink) != 0)
         return fr_error_set(error, "sink %s: cannot start its thread: %s", sink->settings.name,
                             strerror(errno));
-    }
-    pthread_barrier_wait(&sink->opened);
-    pthread_barrier_destroy(&sink->opened);
+    while (sem_wait(&sink->opened) != 0)
+        ; /* a signal came */
     if (sink->state == NULL) {
         pthread_join(sink->thread, NULL);
         return fr_error_set(error, "sink %s: plugin %s could not begin; the log says why",
@@ -290,13 +299,14 @@ bool fr_sink_full(struct fr_sink *sink)
 
 void fr_sink_drain(struct fr_sink *sink)
 {
-    atomic_store(&sink->drain, true);
+    atomic_fetch_add(&sink->drains_wanted, 1);
     wake_up(sink, true);
 }
 
 bool fr_sink_idle(struct fr_sink *sink)
 {
-    return fr_sink_queue_records(sink->queue) == 0;
+    return atomic_load(&sink->drains_wanted) == atomic_load(&sink->drains_done) &&
+           fr_sink_queue_records(sink->queue) == 0 && atomic_load(&sink->in_flight) == 0;
 }
 
 void fr_sink_stop(struct fr_sink *sink)
@@ -333,6 +343,7 @@ void fr_sink_free(struct fr_sink *sink)
     fr_sink_queue_free(sink->queue);
     free(sink->batch);
     fr_buffer_free(&sink->json);
+    sem_destroy(&sink->opened);
     pthread_mutex_destroy(&sink->status_lock);
     free(sink);
 }

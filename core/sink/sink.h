@@ -68,7 +68,7 @@ bool fr_sink_full(struct fr_sink *sink);
 /* Ask it to deliver what it has, open windows included, and to tell the plugin to flush. */
 void fr_sink_drain(struct fr_sink *sink);
 
-/* Whether nothing is unfinished. */
+/* Whether nothing is unfinished, and what fr_sink_drain asked for is done. */
 bool fr_sink_idle(struct fr_sink *sink);
 
 /* End the thread and close the plugin. What is unfinished stays unconfirmed. */

@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "record/acknowledge.h"
 #include "record/field_catalogue.h"
@@ -47,11 +48,11 @@ struct fr_sink {
     int wake;
     struct event *wake_event, *take_timer, *window_timer, *retry_timer, *after_event;
     _Atomic bool woken;
-    _Atomic bool stop, drain;
+    _Atomic bool stop;
+    _Atomic unsigned drains_wanted, drains_done;
     int64_t last_take_ms;
     bool take_later;
-    pthread_barrier_t opened;
-    struct fr_error open_error;
+    sem_t opened; /* the plugin is open, or could not be */
 
     struct {
         void (*room)(void *ctx);
@@ -59,7 +60,7 @@ struct fr_sink {
     } listeners[FR_SINK_LISTENERS_MAX];
     size_t listener_count;
 
-    size_t in_flight;
+    _Atomic size_t in_flight; /* deliveries; changed by the sink's thread alone */
     struct fr_delivery **batch;
     size_t batch_count, batch_room;
     struct item *emitting; /* the item whose record runs through the program */
@@ -72,6 +73,9 @@ struct fr_sink {
     struct fr_ack_batch acks;
     size_t finished_records, finished_bytes;
     bool after_pending;
+
+    int64_t log_minute; /* when the present minute of the plugin's log lines began */
+    unsigned log_lines; /* in it */
 
     pthread_mutex_t status_lock; /* of health and why, and of counts */
     enum fr_health health;

@@ -18,6 +18,7 @@ def everything_acknowledged_is_written():
         d.wait_count("acknowledged", 2000)
         assert d.end() == 0, d.log_text()
         load.communicate(timeout=60)
+        assert load.returncode == 0, load.returncode
         written = {r["txid"] for r in d.records("V.jsonl")}
         told = d.lines("acknowledged")
         assert len(told) >= 2000 and set(told) <= written, len(set(told) - written)
