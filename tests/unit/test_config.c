@@ -58,6 +58,40 @@ START_TEST(a_good_file)
 }
 END_TEST
 
+/* The file that is shipped, and what it would be without its comment signs. */
+START_TEST(the_shipped_file)
+{
+    static const char *const shipped[] = {"archive"};
+    struct fr_routing *r;
+    char text[8192];
+    size_t len = 0;
+    FILE *file = fopen(source_file("etc/routing.yaml"), "r");
+
+    fr_diagnostics_free(&diagnostics);
+    r = fr_routing_load(source_file("etc/routing.yaml"), shipped, 1, &diagnostics);
+    ck_assert_ptr_nonnull(r);
+    ck_assert_uint_eq(diagnostics.count, 0);
+    ck_assert_uint_eq(r->records[0].acks, 1);
+    fr_routing_free(r);
+    ck_assert_ptr_nonnull(file);
+    while (len + 256 < sizeof text && fgets(text + len, 256, file) != NULL) {
+        /* Examples are commented out at the second column; remarks stand elsewhere. */
+        if (strncmp(text + len, "  # ", 4) == 0)
+            memmove(text + len + 2, text + len + 4, strlen(text + len + 4) + 1);
+        len += strlen(text + len);
+    }
+    fclose(file);
+    r = fr_routing_parse(text, len, "etc/routing.yaml", shipped, 1, &diagnostics);
+    fr_diagnostics_print(&diagnostics, stderr);
+    ck_assert_ptr_nonnull(r);
+    ck_assert_uint_eq(r->vehicle_count, 1);
+    ck_assert_uint_eq(r->field_count, 3);
+    ck_assert(r->fields[1].edge_only);
+    fr_routing_free(r);
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
 START_TEST(every_mistake_at_once)
 {
     ck_assert_ptr_null(parse("records:\n"
@@ -145,6 +179,7 @@ Suite *suite_config(void)
     TCase *tests = tcase_create("config");
 
     tcase_add_test(tests, a_good_file);
+    tcase_add_test(tests, the_shipped_file);
     tcase_add_test(tests, every_mistake_at_once);
     tcase_add_test(tests, warnings_do_not_refuse);
     tcase_add_test(tests, what_is_no_yaml);
