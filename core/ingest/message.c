@@ -181,9 +181,9 @@ void fr_message_connectivity(struct fr_connection *c, bool connected)
 
     now.seconds = ns / 1000000000;
     now.nanos = (int32_t)(ns % 1000000000);
-    message.vin = c->who.vin;
-    message.connection_id = c->who.connection_id;
-    message.network_interface = c->who.network_interface;
+    message.vin = (char *)(uintptr_t)c->who.vin;
+    message.connection_id = (char *)(uintptr_t)c->who.connection_id;
+    message.network_interface = (char *)(uintptr_t)c->who.network_interface;
     message.created_at = &now;
     message.status = connected ? TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__CONNECTED
                                : TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__DISCONNECTED;

@@ -47,11 +47,11 @@ struct fr_connection {
     struct fr_connection *next_dirty;
     struct fr_connection *previous, *next; /* all of the worker */
     struct {
-        char *vin;
-        char *sender; /* "<type>.<id>" */
-        char *client_version;
-        char *connection_id;
-        char *network_interface;
+        char *sender;         /* "<type>.<id>" */
+        const char *vin;      /* the id in it */
+        char *client_version; /* this and the next two are one allocation */
+        const char *connection_id;
+        const char *network_interface;
         char *refusal; /* why the upgrade will be refused; NULL: it will not */
     } who;
     char peer[56]; /* address, for the log */
