@@ -6,22 +6,8 @@ set -eu
 cd "$(dirname "$0")/.."
 demo=$PWD/build-demo
 run=$demo/run
-sudo=
-[ "$(id -u)" = 0 ] || sudo=sudo
 
-packages="autoconf automake libtool make gcc pkg-config protobuf-c-compiler libprotobuf-c-dev
-    libevent-dev libssl-dev librdkafka-dev libyaml-dev libwslay-dev libjansson-dev zlib1g-dev
-    libzstd-dev"
-missing=
-for p in $packages; do
-    dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
-done
-if [ -n "$missing" ]; then
-    echo "== installing:$missing"
-    $sudo apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing \
-        >/dev/null
-fi
+packaging/need.sh
 
 echo "== building in $demo"
 [ -x configure ] || autoreconf -fi >/dev/null 2>&1

@@ -448,7 +448,7 @@ static void hang_up(struct fr_car *car)
 
 static void come_back(struct fr_car *car, int64_t ms)
 {
-    struct timeval pause = {ms / 1000, ms % 1000 * 1000};
+    struct timeval pause = fr_timeval(ms);
 
     event_add(car->timer, &pause);
 }

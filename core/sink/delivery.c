@@ -4,6 +4,7 @@
 
 #include "record/json.h"
 #include "sink/sink_state.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/memory.h"
 
@@ -69,7 +70,7 @@ static void retry_later(struct fr_sink *sink, struct delivery *d)
         sink->retry_pause_ms = sink->settings.retry_least_ms;
     /* Up to a quarter more, so that sinks that failed together do not return together. */
     ms = sink->retry_pause_ms + sink->retry_pause_ms * (random() & 0xff) / 1024;
-    pause = (struct timeval){ms / 1000, ms % 1000 * 1000};
+    pause = fr_timeval(ms);
     event_add(sink->retry_timer, &pause);
     sink->retry_pause_ms *= 2;
     if (sink->retry_pause_ms > sink->settings.retry_most_ms)

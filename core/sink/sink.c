@@ -38,7 +38,7 @@ static void arm_window_timer(struct fr_sink *sink)
     ms = next - fr_monotonic_ms();
     if (ms < 1)
         ms = 1;
-    pause = (struct timeval){ms / 1000, ms % 1000 * 1000};
+    pause = fr_timeval(ms);
     event_add(sink->window_timer, &pause);
 }
 
@@ -72,14 +72,15 @@ static void take(struct fr_sink *sink)
 static void copy_program_counts(struct fr_sink *sink)
 {
     static struct fr_log_limit limit;
+    struct fr_program_counts counts = fr_program_counts(sink->program);
 
-    if (fr_program_counts(sink->program).untracked != sink->program_counts.untracked)
+    if (counts.untracked != sink->program_counts.untracked)
         fr_log_limited(&limit, FR_LOG_WARNING,
                        "sink %s: more vehicles and fields than %u windows can be kept for; the "
                        "rest is delivered without `every` and `min_change`",
                        sink->settings.name, FR_THROTTLE_MAX);
     pthread_mutex_lock(&sink->status_lock);
-    sink->program_counts = fr_program_counts(sink->program);
+    sink->program_counts = counts;
     pthread_mutex_unlock(&sink->status_lock);
 }
 

@@ -25,6 +25,11 @@ int64_t fr_monotonic_ms(void)
     return read_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
+struct timeval fr_timeval(int64_t ms)
+{
+    return (struct timeval){ms / 1000, ms % 1000 * 1000};
+}
+
 int64_t fr_cpu_us(void)
 {
     return read_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000;

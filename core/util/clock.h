@@ -8,6 +8,7 @@
 #define FR_CLOCK_H
 
 #include <stdint.h>
+#include <sys/time.h>
 
 /* Milliseconds since 1970. */
 int64_t fr_wall_ms(void);
@@ -17,6 +18,9 @@ int64_t fr_wall_ns(void);
 
 /* Milliseconds since some fixed moment; never goes back. */
 int64_t fr_monotonic_ms(void);
+
+/* An interval of ms as libevent's timers want it. */
+struct timeval fr_timeval(int64_t ms);
 
 /* CPU time that this process has used, in microseconds, all threads together. */
 int64_t fr_cpu_us(void);

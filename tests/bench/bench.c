@@ -188,8 +188,8 @@ static long resident_kb(pid_t pid)
 /* CPU time counts from the moment all vehicles are connected to the end of the load. */
 struct window {
     pid_t pid;
-    double cpu_at_start, cpu_now;
-    long most_kb, kb_at_start;
+    double cpu_at_start;
+    long most_kb;
 };
 
 static void connected(void *ctx)
@@ -197,7 +197,6 @@ static void connected(void *ctx)
     struct window *w = ctx;
 
     w->cpu_at_start = cpu_seconds(w->pid);
-    w->kb_at_start = resident_kb(w->pid);
 }
 
 static void second(void *ctx)
@@ -245,10 +244,10 @@ static double run_load(const char *name, struct server server, size_t vehicles, 
     return per_cpu;
 }
 
-static void ratio(const char *what, double ours, double floor)
+static void ratio(double ours, double floor)
 {
     if (ours > 0 && floor > 0)
-        printf("%-34s %31.0f %% of the floor\n", what, ours / floor * 100);
+        printf("%-34s %31.0f %% of the floor\n", "", ours / floor * 100);
 }
 
 static const char nothing[] = "records: [{type: alerts, to: archive}]\n";
@@ -269,15 +268,15 @@ static void throughput(const char *label, size_t vehicles, double rate, size_t w
     floor = run_load(name, start_floor(), vehicles, rate, window);
     snprintf(name, sizeof name, "acknowledged at once, %s", label);
     ours = run_load(name, start_fleetrouted(nothing), vehicles, rate, window);
-    ratio("", ours, floor);
+    ratio(ours, floor);
     snprintf(name, sizeof name, "file, fsync, %s", label);
     ours = run_load(name, start_fleetrouted(to_file), vehicles, rate, window);
-    ratio("", ours, floor);
+    ratio(ours, floor);
     if (bench.kafka == NULL)
         return;
     snprintf(name, sizeof name, "Kafka, acks=all, %s", label);
     ours = run_load(name, start_fleetrouted(to_kafka), vehicles, rate, window);
-    ratio("", ours, floor);
+    ratio(ours, floor);
 }
 
 static void tell_parent(void *ctx)
@@ -344,7 +343,7 @@ static void idle_run(const char *name, struct server server)
     stop(server);
 }
 
-static double handshake_run(const char *name, struct server server)
+static void handshake_run(const char *name, struct server server)
 {
     double before = cpu_seconds(server.pid), cpu;
     struct fr_error error;
@@ -358,7 +357,6 @@ static double handshake_run(const char *name, struct server server)
     cpu = cpu_seconds(server.pid) - before;
     printf("%-34s %9.0f\n", name, (double)count / cpu);
     stop(server);
-    return (double)count / cpu;
 }
 
 static void run_all(void)
