@@ -7,99 +7,30 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin/control_socket.h"
-#include "ingest/ingest.h"
-#include "record/json.h"
-#include "route/routes.h"
+#include "daemon_state.h"
+#include "record/normalise.h"
+#include "record/value.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/memory.h"
+#include "vehicle_connectivity.pb-c.h"
 
-/* SIGTERM to the end: what vehicles sent is delivered, then the news that they are gone. */
+/* SIGTERM to the end: what vehicles sent is delivered, then the news that they are gone. With a
+ * journal nothing depends on it, so nobody waits long for a sink that is down. */
 #define DRAIN_RECORDS_MS 6000
 #define DRAIN_GOODBYES_MS 2000
+#define DRAIN_BESIDE_JOURNAL_MS 2500
+#define COMMIT_MS 2000
 #define DRAIN_STEP_MS 5
-
-struct daemon {
-    struct fr_setup *setup;
-    struct event_base *base;
-    struct event *signals[3];
-    struct fr_routes *routes;
-    struct fr_ingest *ingest;
-    struct fr_control *control;
-    size_t started; /* sinks */
-    int64_t since_ms;
-};
-
-/* ---- status ---------------------------------------------------------------------- */
-
-static long resident_kb(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    long pages = 0;
-
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%*d %ld", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
-{
-    static const char *const healths[] = {"up", "degraded", "down"};
-
-    fr_json_string(out, s->name, strlen(s->name));
-    fr_buffer_text(out, ":{\"plugin\":");
-    fr_json_string(out, s->plugin, strlen(s->plugin));
-    fr_buffer_printf(out, ",\"health\":\"%s\",\"why\":", healths[s->health]);
-    fr_json_string(out, s->why, strlen(s->why));
-    fr_buffer_printf(
-        out,
-        ",\"unfinished\":%zu,\"unfinished_bytes\":%zu,\"taken\":%llu,\"delivered\":%llu,"
-        "\"retried\":%llu,\"refused\":%llu,\"dropped\":%llu,\"too_old\":%llu,\"not_edges\":%llu,"
-        "\"unchanged\":%llu,\"superseded\":%llu,\"untracked\":%llu}",
-        s->unfinished, s->unfinished_bytes, (unsigned long long)s->taken,
-        (unsigned long long)s->delivered, (unsigned long long)s->retried,
-        (unsigned long long)s->refused, (unsigned long long)s->dropped,
-        (unsigned long long)s->program.too_old, (unsigned long long)s->program.not_edges,
-        (unsigned long long)s->program.unchanged, (unsigned long long)s->program.superseded,
-        (unsigned long long)s->program.untracked);
-}
-
-static void put_status(void *ctx, struct fr_buffer *out)
-{
-    struct daemon *d = ctx;
-
-    fr_buffer_printf(out,
-                     "{\"version\":\"%s\",\"uptime_ms\":%lld,\"port\":%u,\"connections\":%zu,"
-                     "\"resident_kb\":%ld,\"cpu_us\":%lld,\"counters\":{",
-                     PACKAGE_VERSION, (long long)(fr_monotonic_ms() - d->since_ms),
-                     d->ingest ? fr_ingest_port(d->ingest) : 0,
-                     d->ingest ? fr_ingest_connections(d->ingest) : 0, resident_kb(),
-                     (long long)fr_cpu_us());
-    for (int i = 0; i < FR_COUNTER_END; i++)
-        fr_buffer_printf(out, "%s\"%s\":%llu", i ? "," : "", fr_count_name((enum fr_counter)i),
-                         (unsigned long long)fr_count_read((enum fr_counter)i));
-    fr_buffer_text(out, "},\"sinks\":{");
-    for (size_t i = 0; i < d->setup->server->sink_count; i++) {
-        struct fr_sink_status status;
-
-        if (i != 0)
-            fr_buffer_byte(out, ',');
-        fr_sink_status(d->setup->sinks[i], &status);
-        put_sink(out, &status);
-    }
-    fr_buffer_text(out, "}}");
-}
+#define FILES_EVERY_MS 5000
+#define SYNC_VALUES_MS 5000
 
 /* ---- signals --------------------------------------------------------------------- */
 
 static void stop_signal(evutil_socket_t number, short what, void *ctx)
 {
-    struct daemon *d = ctx;
+    struct fr_daemon *d = ctx;
 
     (void)what;
     fr_log(FR_LOG_NOTICE, "signal %d: draining", (int)number);
@@ -108,13 +39,23 @@ static void stop_signal(evutil_socket_t number, short what, void *ctx)
 
 static void reload_signal(evutil_socket_t number, short what, void *ctx)
 {
-    (void)number, (void)what, (void)ctx;
-    fr_log(FR_LOG_WARNING, "SIGHUP: this version cannot reload; restart it to take changes in");
+    struct fr_buffer report = {0};
+
+    (void)number, (void)what;
+    fr_daemon_reload(ctx, &report);
+    fr_buffer_free(&report);
 }
 
-static int catch_signals(struct daemon *d, struct fr_error *error)
+static void look_at_files(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    fr_daemon_refresh_files(ctx);
+}
+
+static int catch_signals(struct fr_daemon *d, struct fr_error *error)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    struct timeval pause = fr_timeval(FILES_EVERY_MS);
 
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < 3; i++) {
@@ -123,15 +64,17 @@ static int catch_signals(struct daemon *d, struct fr_error *error)
         if (d->signals[i] == NULL || event_add(d->signals[i], NULL) != 0)
             return fr_error_set(error, "cannot catch signal %d", numbers[i]);
     }
+    d->files_timer = event_new(d->base, -1, EV_PERSIST, look_at_files, d);
+    if (d->files_timer == NULL || event_add(d->files_timer, &pause) != 0)
+        return fr_error_set(error, "cannot set up a timer");
     return 0;
 }
 
-/* ---- starting and ending --------------------------------------------------------- */
+/* ---- settings -------------------------------------------------------------------- */
 
-static int start(struct daemon *d, struct fr_error *error)
+struct fr_ingest_settings fr_daemon_ingest_settings(const struct fr_server_config *c)
 {
-    const struct fr_server_config *c = d->setup->server;
-    struct fr_ingest_settings settings = {
+    return (struct fr_ingest_settings){
         .address = c->address,
         .port = c->port,
         .workers = c->workers,
@@ -141,20 +84,132 @@ static int start(struct daemon *d, struct fr_error *error)
         .handshake_timeout_ms = c->handshake_timeout_ms,
         .message_timeout_ms = c->message_timeout_ms,
         .dead_peer_ms = c->dead_peer_ms,
+        .presence_grace_ms = c->presence_grace_ms,
     };
-
-    d->routes = fr_routes_new(d->setup->routing, d->setup->sinks, c->sink_count);
-    d->control = fr_control_new(d->base, c->control, d->routes, put_status, d, error);
-    if (d->control == NULL)
-        return -1;
-    for (; d->started < c->sink_count; d->started++)
-        if (fr_sink_start(d->setup->sinks[d->started], d->setup->routing, d->started, error) != 0)
-            return -1;
-    d->ingest = fr_ingest_start(&settings, d->setup->tls, d->routes, error);
-    return d->ingest != NULL ? 0 : -1;
 }
 
-static bool all_idle(const struct daemon *d)
+struct fr_journal_settings fr_daemon_journal_settings(const struct fr_server_config *c)
+{
+    return (struct fr_journal_settings){
+        .path = c->journal_path,
+        .size = c->journal_size,
+        .retention_ms = c->journal_retention_ms,
+        .when_full = c->journal_full,
+        .commit_every_ms = c->journal_commit_every_ms,
+        .commit_records = c->journal_commit_records,
+        .duplicates = c->journal_duplicates,
+    };
+}
+
+/* ---- starting -------------------------------------------------------------------- */
+
+/* The journal, or a sink's queue, has room again. Any thread. */
+static void room(void *ctx)
+{
+    struct fr_daemon *d = ctx;
+    struct fr_ingest *ingest = atomic_load(&d->ingest);
+
+    if (ingest != NULL)
+        fr_ingest_room(ingest);
+    pthread_mutex_lock(&d->sources_lock);
+    for (size_t i = 0; i < FR_SOURCES_MAX; i++)
+        if (d->sources[i] != NULL)
+            fr_source_room(d->sources[i]);
+    pthread_mutex_unlock(&d->sources_lock);
+    fr_control_room(d->control);
+}
+
+void fr_daemon_list_sources(struct fr_daemon *d, const struct fr_setup *setup)
+{
+    pthread_mutex_lock(&d->sources_lock);
+    for (size_t i = 0; i < FR_SOURCES_MAX; i++)
+        d->sources[i] = setup != NULL && i < setup->server->source_count ? setup->sources[i] : NULL;
+    pthread_mutex_unlock(&d->sources_lock);
+}
+
+static int start_journal(struct fr_daemon *d, const struct fr_server_config *c,
+                         struct fr_error *error)
+{
+    struct fr_journal_settings settings = fr_daemon_journal_settings(c);
+
+    d->journal = fr_journal_start(&settings, room, d, error);
+    if (d->journal == NULL)
+        return -1;
+    if (!c->values)
+        return 0;
+    d->values = fr_values_start(d->journal, c->values_every_ms, error);
+    if (d->values == NULL)
+        return -1;
+    if (!fr_values_sync(d->values, SYNC_VALUES_MS))
+        fr_log(FR_LOG_NOTICE, "last values are still being gathered from the journal");
+    return 0;
+}
+
+static int start_sinks(struct fr_daemon *d, struct fr_error *error)
+{
+    struct fr_setup *setup = d->setup;
+
+    d->house = (struct fr_sink_house){d->journal, d->values, d->dead_letters, room, d};
+    for (; d->started < setup->server->sink_count; d->started++)
+        if (fr_sink_start(setup->sinks[d->started], setup->routing, d->started, &d->house, error) !=
+            0)
+            return -1;
+    return 0;
+}
+
+static int start_sources(struct fr_daemon *d, struct fr_error *error)
+{
+    for (size_t i = 0; i < d->setup->server->source_count; i++) {
+        struct fr_source *source = d->setup->sources[i];
+
+        if (fr_source_start(source, d->journal, d->setup->routing, error) != 0)
+            return -1;
+    }
+    fr_daemon_list_sources(d, d->setup);
+    return 0;
+}
+
+/* Who was there before a restart is gone if it does not come back. */
+static bool expect(void *ctx, const struct fr_last_value *value)
+{
+    struct fr_daemon *d = ctx;
+    Telemetry__VehicleConnectivity__VehicleConnectivity *message;
+
+    if (value->field != FR_FIELD_PRESENCE)
+        return true;
+    message = telemetry__vehicle_connectivity__vehicle_connectivity__unpack(NULL, value->len,
+                                                                            value->bytes);
+    if (message == NULL)
+        return true;
+    if (message->status == TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__CONNECTED)
+        fr_ingest_expect(d->ingest, value->vin);
+    telemetry__vehicle_connectivity__vehicle_connectivity__free_unpacked(message, NULL);
+    return true;
+}
+
+static int start(struct fr_daemon *d, struct fr_error *error)
+{
+    const struct fr_server_config *c = d->setup->server;
+    struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
+
+    d->files_changed_ns = fr_daemon_files_changed(c);
+    d->dead_letters = fr_asprintf("%s/dead-letters", c->state);
+    d->control = fr_control_new(d->base, c->control, &fr_daemon_orders, d, error);
+    if (d->control == NULL || (c->journal_on && start_journal(d, c, error) != 0) ||
+        start_sinks(d, error) != 0)
+        return -1;
+    d->routes = fr_routes_new(d->setup->routing, d->setup->sinks, c->sink_count, d->journal);
+    atomic_store(&d->ingest, fr_ingest_start(&settings, d->setup->tls, d->routes, error));
+    if (d->ingest == NULL || start_sources(d, error) != 0)
+        return -1;
+    if (d->values != NULL)
+        return fr_values_each(d->values, NULL, expect, d, error);
+    return 0;
+}
+
+/* ---- ending ---------------------------------------------------------------------- */
+
+static bool all_idle(const struct fr_daemon *d)
 {
     for (size_t i = 0; i < d->started; i++)
         if (!fr_sink_idle(d->setup->sinks[i]))
@@ -163,53 +218,83 @@ static bool all_idle(const struct daemon *d)
 }
 
 /* Let the sinks deliver what they have, for so long at most. */
-static void drain_sinks(const struct daemon *d, int64_t most_ms)
+static void drain_sinks(const struct fr_daemon *d, int64_t most_ms)
 {
-    int64_t until = fr_monotonic_ms() + most_ms;
+    int64_t until;
 
+    if (d->journal != NULL) {
+        fr_journal_flush(d->journal, COMMIT_MS);
+        if (most_ms > DRAIN_BESIDE_JOURNAL_MS)
+            most_ms = DRAIN_BESIDE_JOURNAL_MS;
+    }
+    until = fr_monotonic_ms() + most_ms;
     for (size_t i = 0; i < d->started; i++)
         fr_sink_drain(d->setup->sinks[i]);
     while (!all_idle(d) && fr_monotonic_ms() < until)
         usleep(DRAIN_STEP_MS * 1000);
 }
 
-static void report_undelivered(const struct daemon *d)
+static void report_undelivered(const struct fr_daemon *d)
 {
     for (size_t i = 0; i < d->started; i++) {
-        struct fr_sink_status status;
+        struct fr_sink_status s;
 
-        fr_sink_status(d->setup->sinks[i], &status);
-        if (status.unfinished != 0)
-            fr_log(FR_LOG_WARNING, "sink %s ends with %zu records undelivered (%s)", status.name,
-                   status.unfinished, status.why);
+        fr_sink_status(d->setup->sinks[i], &s);
+        if (s.from_journal && s.behind != 0)
+            fr_log(FR_LOG_NOTICE, "sink %s ends %llu records behind; they are in the journal (%s)",
+                   s.name, (unsigned long long)s.behind, s.why);
+        else if (!s.from_journal && s.unfinished != 0)
+            fr_log(FR_LOG_WARNING, "sink %s ends with %zu records undelivered (%s)", s.name,
+                   s.unfinished, s.why);
     }
 }
 
-static void end(struct daemon *d)
+static void stop_sources(struct fr_daemon *d)
 {
-    if (d->ingest != NULL) {
-        fr_ingest_quiesce(d->ingest);
-        drain_sinks(d, DRAIN_RECORDS_MS);
-        fr_ingest_stop(d->ingest);
-        drain_sinks(d, DRAIN_GOODBYES_MS);
-        report_undelivered(d);
-    }
+    fr_daemon_list_sources(d, NULL);
+    for (size_t i = 0; i < d->setup->server->source_count; i++)
+        fr_source_stop(d->setup->sources[i]);
+}
+
+static void stop_vehicles(struct fr_daemon *d)
+{
+    stop_sources(d);
+    fr_ingest_quiesce(d->ingest);
+    drain_sinks(d, DRAIN_RECORDS_MS);
+    fr_ingest_stop(d->ingest);
+    drain_sinks(d, DRAIN_GOODBYES_MS);
+    report_undelivered(d);
+}
+
+static void end(struct fr_daemon *d)
+{
+    if (d->ingest != NULL)
+        stop_vehicles(d);
     for (size_t i = 0; i < d->started; i++)
         fr_sink_stop(d->setup->sinks[i]);
+    fr_values_stop(d->values);
+    if (d->journal != NULL)
+        fr_journal_stop(d->journal);
     fr_control_free(d->control);
     if (d->ingest != NULL)
         fr_ingest_free(d->ingest);
     fr_routes_free(d->routes);
+    fr_setup_free(d->setup);
+    fr_journal_free(d->journal);
     for (size_t i = 0; i < 3; i++)
         if (d->signals[i] != NULL)
             event_free(d->signals[i]);
+    if (d->files_timer != NULL)
+        event_free(d->files_timer);
     event_base_free(d->base);
+    free(d->dead_letters);
 }
 
 int fr_daemon_run(struct fr_setup *setup, void (*ready)(void *ctx), void *ctx,
                   struct fr_error *error)
 {
-    struct daemon d = {.setup = setup, .since_ms = fr_monotonic_ms()};
+    struct fr_daemon d = {
+        .setup = setup, .since_ms = fr_monotonic_ms(), .sources_lock = PTHREAD_MUTEX_INITIALIZER};
     int status = -1;
 
     if (evthread_use_pthreads() != 0 || (d.base = event_base_new()) == NULL)

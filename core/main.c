@@ -121,6 +121,7 @@ static int run(const struct arguments *arguments)
                 status = EXIT_SUCCESS;
             else
                 fr_log(FR_LOG_ERROR, "%s", error.text);
+            setup = NULL; /* it was the daemon's */
         }
         if (arguments->pidfile != NULL)
             unlink(arguments->pidfile);

@@ -10,14 +10,8 @@ static void load_sink(struct fr_setup *setup, size_t place)
 {
     const struct fr_sink_config *config = &setup->server->sinks[place];
     struct fr_yaml_file file = {setup->server->path, &setup->diagnostics};
-    struct fr_sink_settings settings = {
-        .name = config->name,
-        .queue_records = config->queue_records,
-        .queue_bytes = config->queue_bytes,
-        .retry_least_ms = config->retry_least_ms,
-        .retry_most_ms = config->retry_most_ms,
-    };
     const struct fr_plugin *plugin;
+    struct fr_options *options;
     struct fr_error error;
     size_t errors;
 
@@ -29,21 +23,59 @@ static void load_sink(struct fr_setup *setup, size_t place)
         return;
     }
     errors = setup->diagnostics.errors;
-    setup->options[place] = fr_options_read(plugin, &file, config->options, config->node);
-    setup->sinks[place] = fr_sink_new(&settings, plugin, setup->options[place]);
+    options = fr_options_read(plugin->name, plugin->options, &file, config->options, config->node);
+    setup->sinks[place] = fr_sink_new(setup->server, place, plugin, options);
     if (setup->diagnostics.errors == errors)
         fr_sink_check(setup->sinks[place], &setup->diagnostics);
 }
 
+static void load_source(struct fr_setup *setup, size_t place)
+{
+    const struct fr_source_config *config = &setup->server->sources[place];
+    struct fr_yaml_file file = {setup->server->path, &setup->diagnostics};
+    const struct fr_source_plugin *plugin;
+    struct fr_options *options;
+    struct fr_error error;
+    size_t errors;
+
+    if (config->plugin == NULL)
+        return;
+    plugin = fr_source_plugin_load(config->plugin, setup->server->plugin_dir, &error);
+    if (plugin == NULL) {
+        fr_yaml_wrong(&file, config->plugin_node, "%s", error.text);
+        return;
+    }
+    errors = setup->diagnostics.errors;
+    options = fr_options_read(plugin->name, plugin->options, &file, config->options, config->node);
+    setup->sources[place] = fr_source_new(setup->server, place, plugin, options);
+    if (setup->diagnostics.errors == errors)
+        fr_source_check(setup->sources[place], &setup->diagnostics);
+}
+
+/* With a journal nobody waits for a sink; who wrote `ack:` should know. */
+static void warn_of_acks(struct fr_setup *setup)
+{
+    for (size_t i = 0; i < setup->routing->record_count; i++)
+        if (setup->routing->records[i].acks != 0) {
+            fr_diagnose(&setup->diagnostics, FR_SEVERITY_WARNING, setup->server->routing, 0, 0,
+                        "`ack:` has no effect beside a journal, which every record is safe in "
+                        "before it is acknowledged");
+            return;
+        }
+}
+
 static void load_routing(struct fr_setup *setup)
 {
-    size_t count = setup->server->sink_count;
+    const struct fr_server_config *server = setup->server;
+    size_t count = server->sink_count;
     const char **names = fr_calloc(count, sizeof(const char *));
 
     for (size_t i = 0; i < count; i++)
         names[i] = setup->server->sinks[i].name;
     setup->routing = fr_routing_load(setup->server->routing, names, count, &setup->diagnostics);
     free(names);
+    if (setup->routing != NULL && server->journal_on)
+        warn_of_acks(setup);
 }
 
 static void load_tls(struct fr_setup *setup)
@@ -67,9 +99,11 @@ struct fr_setup *fr_setup_load(const char *path)
     if (server == NULL)
         return setup;
     setup->sinks = fr_calloc(server->sink_count, sizeof(struct fr_sink *));
-    setup->options = fr_calloc(server->sink_count, sizeof(struct fr_options *));
     for (size_t i = 0; server->plugin_dir != NULL && i < server->sink_count; i++)
         load_sink(setup, i);
+    setup->sources = fr_calloc(server->source_count, sizeof(struct fr_source *));
+    for (size_t i = 0; server->plugin_dir != NULL && i < server->source_count; i++)
+        load_source(setup, i);
     if (server->routing != NULL)
         load_routing(setup);
     if (setup->diagnostics.errors == 0)
@@ -81,15 +115,15 @@ void fr_setup_free(struct fr_setup *setup)
 {
     if (setup == NULL)
         return;
-    for (size_t i = 0; setup->server != NULL && i < setup->server->sink_count; i++) {
+    for (size_t i = 0; setup->server != NULL && i < setup->server->sink_count; i++)
         fr_sink_free(setup->sinks[i]);
-        fr_options_free(setup->options[i]);
-    }
+    for (size_t i = 0; setup->server != NULL && i < setup->server->source_count; i++)
+        fr_source_free(setup->sources[i]);
     free(setup->sinks);
-    free(setup->options);
+    free(setup->sources);
     SSL_CTX_free(setup->tls);
-    fr_routing_free(setup->routing);
-    fr_server_config_free(setup->server);
+    fr_routing_unref(setup->routing);
+    fr_server_config_unref(setup->server);
     fr_diagnostics_free(&setup->diagnostics);
     free(setup);
 }

@@ -11,13 +11,14 @@
 #include "config/routing_config.h"
 #include "config/server_config.h"
 #include "sink/sink.h"
+#include "source/source.h"
 
 struct fr_setup {
     struct fr_server_config *server;
     struct fr_routing *routing;
     SSL_CTX *tls;
-    struct fr_sink **sinks; /* one for each of server->sinks; not started */
-    struct fr_options **options;
+    struct fr_sink **sinks;     /* one for each of server->sinks; not started */
+    struct fr_source **sources; /* likewise */
     struct fr_diagnostics diagnostics;
 };
 

@@ -23,13 +23,14 @@ cat >"$run/fleetroute.yaml" <<YAML
 listen: {address: 127.0.0.1, port: 0}
 tls: {certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}
 control: control.sock
+state: state
 plugin_dir: $demo/.libs
 sinks:
   archive: {plugin: file, options: {path: "$run/%{type}.jsonl"}}
 YAML
 cat >"$run/routing.yaml" <<YAML
 vehicles: [{vin: 5YJ3E1EA7KF000001, name: Melan Y}]
-records: [{type: "*", to: archive, ack: archive}]
+records: [{type: "*", to: archive}]
 YAML
 cd "$run"
 "$demo/fleetroute" check -c fleetroute.yaml

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "record/json.h"
+#include "route/routes.h"
 #include "sink/sink_queue.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -26,13 +27,15 @@
 #define QUEUE_RECORDS 8192
 #define QUEUE_BYTES (32u << 20)
 #define TAKE_MOST 256
+#define REPLAY_UNREAD (1u << 20) /* bytes of a replay that are read ahead */
 
 struct client {
     struct fr_control *control;
     struct bufferevent *io;
     bool tailing, redact, closing;
+    struct fr_replay *replay; /* records that come in; NULL: none do */
     char vin[FR_VIN_MAX + 1];
-    uint64_t missed;
+    uint64_t missed, told_stored;
     struct client *next;
 };
 
@@ -40,8 +43,7 @@ struct fr_control {
     struct event_base *base;
     struct evconnlistener *listener;
     char *path;
-    struct fr_routes *routes;
-    void (*status)(void *ctx, struct fr_buffer *out);
+    const struct fr_control_orders *orders;
     void *ctx;
     struct client *clients;
     size_t client_count;
@@ -52,17 +54,37 @@ struct fr_control {
     struct fr_buffer line;
 };
 
+static void replay_more(struct client *c);
+
 /* ---- records, from the workers --------------------------------------------------- */
+
+static void wake_up(struct fr_control *control)
+{
+    uint64_t one = 1;
+
+    if (!atomic_exchange(&control->woken, true) && write(control->wake, &one, sizeof one) < 0)
+        fr_log(FR_LOG_ERROR, "the control socket cannot be woken: %s", strerror(errno));
+}
+
+void fr_control_room(struct fr_control *control)
+{
+    if (control != NULL)
+        wake_up(control);
+}
+
+/* Records of a replay are on disk; on the journal's thread. */
+static void stored(void *ctx)
+{
+    wake_up(ctx);
+}
 
 static void tap(void *ctx, struct fr_record *record)
 {
     struct fr_control *control = ctx;
     struct fr_sink_entry entry = {fr_record_ref(record), false};
-    uint64_t one = 1;
 
     fr_count_add(FR_COUNT_TAIL_DROPPED, fr_sink_queue_put(control->queue, &entry, 1));
-    if (!atomic_exchange(&control->woken, true) && write(control->wake, &one, sizeof one) < 0)
-        fr_log(FR_LOG_ERROR, "the control socket cannot be woken: %s", strerror(errno));
+    wake_up(control);
 }
 
 static void update_tap(struct fr_control *control)
@@ -71,7 +93,7 @@ static void update_tap(struct fr_control *control)
 
     for (struct client *c = control->clients; c != NULL; c = c->next)
         on = on || c->tailing;
-    fr_routes_tap_on(control->routes, on);
+    fr_tap_on(on);
 }
 
 static void show(struct client *c, struct fr_record *record)
@@ -115,6 +137,9 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
             fr_sink_queue_finish(control->queue, 1, fr_sink_queue_size(entries[i].record));
             fr_record_unref(entries[i].record);
         }
+    for (struct client *c = control->clients; c != NULL; c = c->next)
+        if (c->replay != NULL && !c->closing)
+            replay_more(c);
 }
 
 /* ---- clients --------------------------------------------------------------------- */
@@ -128,6 +153,7 @@ static void drop(struct client *c)
         at = &(*at)->next;
     *at = c->next;
     control->client_count--;
+    fr_replay_free(c->replay);
     bufferevent_free(c->io);
     free(c);
     update_tap(control);
@@ -158,7 +184,7 @@ static void begin_tail(struct client *c, char *words)
 {
     char *save = NULL;
 
-    for (char *word = strtok_r(words, " ", &save); word != NULL;
+    for (char *word = words != NULL ? strtok_r(words, " ", &save) : NULL; word != NULL;
          word = strtok_r(NULL, " ", &save)) {
         if (strcmp(word, "redact") == 0)
             c->redact = true;
@@ -171,20 +197,71 @@ static void begin_tail(struct client *c, char *words)
     update_tap(c->control);
 }
 
-static void obey(struct client *c, char *line)
+static void refuse(struct client *c, const char *text)
 {
-    static const char unknown[] = "{\"error\":\"unknown request; known are status and tail\"}\n";
     struct fr_buffer out = {0};
 
-    if (strcmp(line, "status") == 0) {
-        c->control->status(c->control->ctx, &out);
-        fr_buffer_byte(&out, '\n');
-        answer(c, fr_buffer_string(&out), out.len);
-        fr_buffer_free(&out);
-    } else if (strncmp(line, "tail", 4) == 0 && (line[4] == ' ' || line[4] == '\0'))
-        begin_tail(c, line + 4);
+    fr_buffer_text(&out, "{\"error\":");
+    fr_json_string(&out, text, strlen(text));
+    fr_buffer_text(&out, "}\n");
+    answer(c, fr_buffer_string(&out), out.len);
+    fr_buffer_free(&out);
+}
+
+static void begin_replay(struct client *c)
+{
+    c->replay = c->control->orders->replay(c->control->ctx, stored, c->control);
+    if (c->replay == NULL)
+        refuse(c, "replay needs the journal");
     else
-        answer(c, unknown, sizeof unknown - 1);
+        bufferevent_setwatermark(c->io, EV_READ, 0, REPLAY_UNREAD);
+}
+
+/* A request is a word, and a rest that some of them need. */
+static void obey(struct client *c, char *line)
+{
+    const struct fr_control *control = c->control;
+    char *rest = strchr(line, ' ');
+    struct fr_buffer out = {0};
+
+    if (rest != NULL)
+        *rest++ = '\0';
+    if (strcmp(line, "tail") == 0) {
+        begin_tail(c, rest);
+        return;
+    }
+    if (strcmp(line, "replay") == 0) {
+        begin_replay(c);
+        return;
+    }
+    for (size_t i = 0; control->orders->orders[i].word != NULL; i++)
+        if (strcmp(control->orders->orders[i].word, line) == 0) {
+            control->orders->orders[i].obey(control->ctx, rest != NULL ? rest : "", &out);
+            fr_buffer_byte(&out, '\n');
+            answer(c, fr_buffer_string(&out), out.len);
+            fr_buffer_free(&out);
+            return;
+        }
+    refuse(c, "unknown request");
+}
+
+static void replay_more(struct client *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->io);
+    struct fr_error error;
+    uint64_t told;
+
+    if (fr_replay_take(c->replay, in, &error) != 0) {
+        refuse(c, error.text);
+        return;
+    }
+    told = fr_replay_stored(c->replay) + fr_replay_left_out(c->replay);
+    if (told != c->told_stored) {
+        c->told_stored = told;
+        evbuffer_add_printf(bufferevent_get_output(c->io), "{\"stored\":%llu,\"left_out\":%llu}\n",
+                            (unsigned long long)(told - fr_replay_left_out(c->replay)),
+                            (unsigned long long)fr_replay_left_out(c->replay));
+    }
 }
 
 static void received(struct bufferevent *io, void *ctx)
@@ -193,14 +270,20 @@ static void received(struct bufferevent *io, void *ctx)
     struct evbuffer *in = bufferevent_get_input(io);
     char *line;
 
+    if (c->replay != NULL && !c->closing) {
+        replay_more(c);
+        return;
+    }
     if (c->tailing || c->closing) {
         evbuffer_drain(in, evbuffer_get_length(in));
         return;
     }
     line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF);
-    if (line != NULL)
+    if (line != NULL) {
         obey(c, line);
-    else if (evbuffer_get_length(in) > LINE_MOST)
+        if (c->replay != NULL && !c->closing)
+            replay_more(c);
+    } else if (evbuffer_get_length(in) > LINE_MOST)
         drop(c);
     free(line);
 }
@@ -269,16 +352,14 @@ static int start_listening(struct fr_control *control, struct fr_error *error)
 }
 
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
-                                  struct fr_routes *routes,
-                                  void (*status)(void *ctx, struct fr_buffer *out), void *ctx,
+                                  const struct fr_control_orders *orders, void *ctx,
                                   struct fr_error *error)
 {
     struct fr_control *control = fr_calloc(1, sizeof *control);
 
     control->base = base;
     control->path = fr_strdup(path);
-    control->routes = routes;
-    control->status = status;
+    control->orders = orders;
     control->ctx = ctx;
     control->queue = fr_sink_queue_new(QUEUE_RECORDS, QUEUE_BYTES);
     control->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -287,7 +368,7 @@ struct fr_control *fr_control_new(struct event_base *base, const char *path,
         event_add(control->wake_event, NULL) != 0)
         fr_error_set(error, "control: cannot set up its events");
     else if (start_listening(control, error) == 0) {
-        fr_routes_set_tap(routes, tap, control);
+        fr_tap_set(tap, control);
         return control;
     }
     fr_control_free(control);

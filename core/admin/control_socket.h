@@ -1,28 +1,43 @@
 /*
- * control_socket.h - the daemon's Unix socket, for `fleetroute tail` and `fleetroute status`.
+ * control_socket.h - the daemon's Unix socket, for the subcommands of fleetroute(1).
  *
  * A client sends one line and reads lines of JSON:
- *   status                     one object, then the end
  *   tail [redact] [vin=VIN]    every record from now on, as fr_json_record writes it
- * A client that does not keep up misses records and is told how many: {"missed":N}.
+ *   replay                     then records (replay.h); answered {"stored":N,"left_out":N}
+ *   an order                   one object, then the end; {"error":TEXT} when it cannot be done
+ * A client of tail that does not keep up misses records and is told how many: {"missed":N}.
  */
 #ifndef FR_CONTROL_SOCKET_H
 #define FR_CONTROL_SOCKET_H
 
 #include <event2/event.h>
 
-#include "route/routes.h"
+#include "source/replay.h"
 #include "util/buffer.h"
 #include "util/error.h"
 
 struct fr_control;
 
-/* Listen on `path` (mode 0660; a socket left behind by a dead daemon is replaced). status()
- * appends the answer to `status`. NULL and why. */
+/* What a client may ask for: words, each with a function that appends its answer. `rest` is
+ * what stood behind the word. */
+struct fr_control_order {
+    const char *word;
+    void (*obey)(void *ctx, const char *rest, struct fr_buffer *out);
+};
+
+struct fr_control_orders {
+    const struct fr_control_order *orders; /* ends with a NULL word */
+    struct fr_replay *(*replay)(void *ctx, void (*stored)(void *owner), void *owner);
+};
+
+/* Listen on `path` (mode 0660; a socket left behind by a dead daemon is replaced). NULL and
+ * why. */
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
-                                  struct fr_routes *routes,
-                                  void (*status)(void *ctx, struct fr_buffer *out), void *ctx,
+                                  const struct fr_control_orders *orders, void *ctx,
                                   struct fr_error *error);
+
+/* The journal has room again. Any thread. NULL is nothing. */
+void fr_control_room(struct fr_control *control);
 
 /* Close it and every client; no worker may run any more. */
 void fr_control_free(struct fr_control *control);

@@ -419,6 +419,7 @@ static struct fr_routing *read_tree(struct reader *r, struct fr_yaml *root)
     if (root == NULL)
         return NULL;
     r->routing = fr_calloc(1, sizeof *r->routing);
+    r->routing->references = 1;
     if (fr_yaml_is_map(&r->file, root, "the routing file", keys)) {
         read_list(r, root, "vehicles", read_vehicle);
         read_list(r, root, "records", read_record_route);
@@ -430,7 +431,7 @@ static struct fr_routing *read_tree(struct reader *r, struct fr_yaml *root)
     fr_yaml_free(root);
     if (r->file.diagnostics->errors == errors)
         return r->routing;
-    fr_routing_free(r->routing);
+    fr_routing_unref(r->routing);
     return NULL;
 }
 
@@ -451,9 +452,17 @@ struct fr_routing *fr_routing_parse(const char *text, size_t len, const char *pa
     return read_tree(&r, fr_yaml_parse(&r.file, text, len));
 }
 
-void fr_routing_free(struct fr_routing *routing)
+struct fr_routing *fr_routing_ref(struct fr_routing *routing)
 {
-    if (routing == NULL)
+    if (routing != NULL)
+        atomic_fetch_add_explicit(&routing->references, 1, memory_order_relaxed);
+    return routing;
+}
+
+void fr_routing_unref(struct fr_routing *routing)
+{
+    if (routing == NULL ||
+        atomic_fetch_sub_explicit(&routing->references, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < routing->vehicle_count; i++) {
         free(routing->vehicles[i].vin);

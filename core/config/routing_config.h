@@ -5,6 +5,7 @@
 #ifndef FR_ROUTING_CONFIG_H
 #define FR_ROUTING_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +48,7 @@ struct fr_field_route {
 };
 
 struct fr_routing {
+    _Atomic unsigned references;
     struct fr_vehicle *vehicles; /* none: every vehicle with a valid certificate is let in */
     size_t vehicle_count;
     struct fr_record_route *records;
@@ -65,7 +67,9 @@ struct fr_routing *fr_routing_parse(const char *text, size_t len, const char *pa
                                     const char *const *sinks, size_t sink_count,
                                     struct fr_diagnostics *diagnostics);
 
-void fr_routing_free(struct fr_routing *routing);
+/* A routing is loaded with one reference and freed with the last; any thread. NULL is nothing. */
+struct fr_routing *fr_routing_ref(struct fr_routing *routing);
+void fr_routing_unref(struct fr_routing *routing);
 
 /* The unit in which a route delivers a field, or NULL when the route's unit does not suit it.
  * "" for a field without a unit. */

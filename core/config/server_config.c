@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/routing_config.h"
+#include "config/suggest.h"
 #include "util/log.h"
 #include "util/memory.h"
 
@@ -15,6 +16,13 @@
 #ifndef FR_RUN_DIR
 #define FR_RUN_DIR "/run/fleetroute"
 #endif
+#ifndef FR_STATE_DIR
+#define FR_STATE_DIR "/var/lib/fleetroute"
+#endif
+
+#define JOURNAL_SIZE 1000000000
+#define JOURNAL_SIZE_LEAST 4000000
+#define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 struct reader {
     struct fr_yaml_file file;
@@ -83,13 +91,9 @@ static void read_tls(struct reader *r, const struct fr_yaml *root)
 
 static void read_limits(struct reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {"connections",
-                                       "unacknowledged",
-                                       "message_size",
-                                       "handshake_timeout",
-                                       "message_timeout",
-                                       "dead_peer",
-                                       NULL};
+    static const char *const keys[] = {
+        "connections",     "unacknowledged", "message_size",   "handshake_timeout",
+        "message_timeout", "dead_peer",      "presence_grace", NULL};
     const struct fr_yaml *node = section(r, root, "limits", keys);
     const struct fr_yaml_file *file = &r->file;
     struct fr_server_config *c = r->config;
@@ -105,6 +109,8 @@ static void read_limits(struct reader *r, const struct fr_yaml *root)
     c->message_timeout_ms =
         fr_yaml_duration(file, fr_yaml_get(node, "message_timeout"), "message_timeout", 60000);
     c->dead_peer_ms = fr_yaml_duration(file, fr_yaml_get(node, "dead_peer"), "dead_peer", 120000);
+    c->presence_grace_ms =
+        fr_yaml_duration(file, fr_yaml_get(node, "presence_grace"), "presence_grace", 15000);
     if (c->message_size < 1000 || c->message_size > 64000000)
         fr_yaml_wrong(file, fr_yaml_get(node, "message_size"),
                       "message_size must lie between 1 kB and 64 MB");
@@ -128,11 +134,84 @@ static void read_log(struct reader *r, const struct fr_yaml *root)
     r->config->redact = fr_yaml_boolean(&r->file, fr_yaml_get(node, "redact"), "redact", false);
 }
 
+/* `off`, `on`, or a map; an absent section is on. */
+static bool is_off(struct reader *r, const struct fr_yaml *node, const char *what)
+{
+    return node != NULL && node->kind == FR_YAML_TEXT && node->text[0] != '\0' &&
+           !fr_yaml_boolean(&r->file, node, what, true);
+}
+
+/* One of some words; its place. */
+static int read_word(struct reader *r, const struct fr_yaml *node, const char *what,
+                     const char *const *words, int initial)
+{
+    const char *text = fr_yaml_text(&r->file, node, what, NULL);
+    struct fr_suggestion suggestion;
+
+    if (text == NULL)
+        return initial;
+    suggestion = fr_suggest_begin(text);
+    for (int i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], text) == 0)
+            return i;
+        fr_suggest_try(&suggestion, words[i]);
+    }
+    fr_yaml_wrong(&r->file, node, "%s must be %s or %s, not \"%s\"", what, words[0], words[1],
+                  text);
+    return initial;
+}
+
+static void read_journal(struct reader *r, const struct fr_yaml *root)
+{
+    static const char *const keys[] = {
+        "path",           "size",       "retention", "when_full",    "commit_every",
+        "commit_records", "duplicates", "values",    "values_every", NULL};
+    static const char *const full[] = {"block", "drop-oldest", NULL};
+    const struct fr_yaml *node = fr_yaml_get(root, "journal");
+    const struct fr_yaml_file *file = &r->file;
+    struct fr_server_config *c = r->config;
+    int64_t size;
+
+    c->journal_on = !is_off(r, node, "journal");
+    if (node != NULL && node->kind == FR_YAML_TEXT)
+        node = NULL;
+    else
+        node = section(r, root, "journal", keys);
+    c->journal_path = fr_yaml_get(node, "path") != NULL
+                          ? resolve(r, fr_yaml_text(file, fr_yaml_get(node, "path"), "path", "."))
+                          : fr_asprintf("%s/journal", c->state);
+    size = fr_yaml_size(file, fr_yaml_get(node, "size"), "size", JOURNAL_SIZE);
+    if (size < JOURNAL_SIZE_LEAST)
+        fr_yaml_wrong(file, fr_yaml_get(node, "size"), "size must be 4 MB or more");
+    c->journal_size = (uint64_t)size;
+    c->journal_retention_ms =
+        fr_yaml_duration(file, fr_yaml_get(node, "retention"), "retention", WEEK_MS);
+    c->journal_full = (enum fr_journal_full)read_word(r, fr_yaml_get(node, "when_full"),
+                                                      "when_full", full, FR_JOURNAL_BLOCK);
+    c->journal_commit_every_ms =
+        fr_yaml_duration(file, fr_yaml_get(node, "commit_every"), "commit_every", 5);
+    c->journal_commit_records = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "commit_records"),
+                                                        "commit_records", 1, 100000, 4000);
+    c->journal_duplicates = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "duplicates"),
+                                                    "duplicates", 0, 10000000, 200000);
+    c->values = fr_yaml_boolean(file, fr_yaml_get(node, "values"), "values", true);
+    c->values_every_ms =
+        fr_yaml_duration(file, fr_yaml_get(node, "values_every"), "values_every", 10000);
+    if (c->journal_retention_ms < 60000)
+        fr_yaml_wrong(file, fr_yaml_get(node, "retention"), "retention must be 1 min or more");
+    if (c->values_every_ms < 100)
+        fr_yaml_wrong(file, fr_yaml_get(node, "values_every"),
+                      "values_every must be 100 ms or more");
+}
+
 static void read_sink(struct reader *r, const struct fr_yaml *key, const struct fr_yaml *node)
 {
-    static const char *const keys[] = {"plugin", "options", "queue", "retry", NULL};
+    static const char *const keys[] = {"plugin", "options", "queue", "retry", "delivery",
+                                       "from",   "restore", "stall", NULL};
     static const char *const queue_keys[] = {"records", "bytes", NULL};
-    static const char *const retry_keys[] = {"least", "most", NULL};
+    static const char *const retry_keys[] = {"least", "most", "refused", NULL};
+    static const char *const modes[] = {"log", "latest", NULL};
+    static const char *const places[] = {"now", "oldest", NULL};
     const struct fr_yaml_file *file = &r->file;
     const struct fr_yaml *queue, *retry;
     struct fr_sink_config *sink;
@@ -154,9 +233,20 @@ static void read_sink(struct reader *r, const struct fr_yaml *key, const struct 
     if (sink->plugin == NULL)
         fr_yaml_wrong(file, node, "sink %s has no `plugin:` (file, kafka, …)", sink->name);
     sink->options = fr_yaml_get(node, "options");
-    sink->queue_records =
-        (size_t)fr_yaml_integer(file, fr_yaml_get(queue, "records"), "records", 1, 10000000, 50000);
-    sink->queue_bytes = (size_t)fr_yaml_size(file, fr_yaml_get(queue, "bytes"), "bytes", 96000000);
+    /* With a journal the rest waits on disk, so little needs to be in memory. */
+    sink->queue_records = (size_t)fr_yaml_integer(file, fr_yaml_get(queue, "records"), "records", 1,
+                                                  10000000, r->config->journal_on ? 10000 : 50000);
+    sink->queue_bytes = (size_t)fr_yaml_size(file, fr_yaml_get(queue, "bytes"), "bytes",
+                                             r->config->journal_on ? 16000000 : 96000000);
+    sink->tries =
+        (unsigned)fr_yaml_integer(file, fr_yaml_get(retry, "refused"), "refused", 1, 100, 3);
+    sink->stall_ms = fr_yaml_duration(file, fr_yaml_get(node, "stall"), "stall", 30000);
+    sink->mode = (enum fr_delivery_mode)(
+        1 + read_word(r, fr_yaml_get(node, "delivery"), "delivery", modes, FR_MODE_DEFAULT - 1));
+    sink->from_oldest = read_word(r, fr_yaml_get(node, "from"), "from", places, 0) == 1;
+    sink->restore = fr_yaml_get(node, "restore") != NULL
+                        ? fr_yaml_boolean(file, fr_yaml_get(node, "restore"), "restore", false)
+                        : -1;
     sink->retry_least_ms = fr_yaml_duration(file, fr_yaml_get(retry, "least"), "least", 200);
     sink->retry_most_ms = fr_yaml_duration(file, fr_yaml_get(retry, "most"), "most", 30000);
     if (sink->retry_least_ms < 1 || sink->retry_most_ms < sink->retry_least_ms)
@@ -176,10 +266,51 @@ static void read_sinks(struct reader *r, const struct fr_yaml *root)
             read_sink(r, node->keys[i], node->items[i]);
 }
 
+static void read_source(struct reader *r, const struct fr_yaml *key, const struct fr_yaml *node)
+{
+    static const char *const keys[] = {"plugin", "options", NULL};
+    struct fr_source_config *source;
+
+    if (!fr_yaml_is_map(&r->file, node, "a source", keys))
+        return;
+    if (r->config->source_count == FR_SOURCES_MAX) {
+        fr_yaml_wrong(&r->file, key, "there can be %d sources at most", FR_SOURCES_MAX);
+        return;
+    }
+    r->config->sources =
+        fr_realloc(r->config->sources, r->config->source_count + 1, sizeof *r->config->sources);
+    source = &r->config->sources[r->config->source_count++];
+    *source = (struct fr_source_config){.name = key->text, .node = node};
+    source->plugin_node = fr_yaml_get(node, "plugin");
+    source->plugin = fr_yaml_text(&r->file, source->plugin_node, "plugin", NULL);
+    if (source->plugin == NULL)
+        fr_yaml_wrong(&r->file, node, "source %s has no `plugin:` (kafka, …)", source->name);
+    source->options = fr_yaml_get(node, "options");
+}
+
+static void read_sources(struct reader *r, const struct fr_yaml *root)
+{
+    const struct fr_yaml *node = fr_yaml_get(root, "sources");
+
+    if (node == NULL || (node->kind == FR_YAML_TEXT && node->text[0] == '\0'))
+        return;
+    if (node->kind != FR_YAML_MAP) {
+        fr_yaml_wrong(&r->file, node, "`sources:` must be a map of a name for each source");
+        return;
+    }
+    if (!r->config->journal_on)
+        fr_yaml_wrong(&r->file, node,
+                      "`sources:` need the journal: what they are given is confirmed when it is "
+                      "there (take `journal: off` away)");
+    for (size_t i = 0; i < node->count; i++)
+        read_source(r, node->keys[i], node->items[i]);
+}
+
 static void read_tree(struct reader *r, struct fr_yaml *root)
 {
-    static const char *const keys[] = {"listen",     "tls",   "limits", "routing", "control",
-                                       "plugin_dir", "sinks", "log",    NULL};
+    static const char *const keys[] = {"listen",  "tls",   "limits",     "routing",
+                                       "control", "state", "plugin_dir", "journal",
+                                       "sources", "sinks", "log",        NULL};
     struct fr_server_config *c = r->config;
 
     c->root = root;
@@ -195,7 +326,11 @@ static void read_tree(struct reader *r, struct fr_yaml *root)
                                          FR_RUN_DIR "/control.sock"));
     c->plugin_dir = resolve(
         r, fr_yaml_text(&r->file, fr_yaml_get(root, "plugin_dir"), "plugin_dir", FR_PLUGIN_DIR));
+    c->state =
+        resolve(r, fr_yaml_text(&r->file, fr_yaml_get(root, "state"), "state", FR_STATE_DIR));
+    read_journal(r, root);
     read_sinks(r, root);
+    read_sources(r, root);
 }
 
 struct fr_server_config *fr_server_config_load(const char *path, struct fr_diagnostics *diagnostics)
@@ -206,15 +341,26 @@ struct fr_server_config *fr_server_config_load(const char *path, struct fr_diagn
     if (root == NULL)
         return NULL;
     r.config = fr_calloc(1, sizeof *r.config);
+    r.config->references = 1;
     r.config->path = fr_strdup(path);
     read_tree(&r, root);
     return r.config;
 }
 
-void fr_server_config_free(struct fr_server_config *config)
+struct fr_server_config *fr_server_config_ref(struct fr_server_config *config)
 {
-    if (config == NULL)
+    if (config != NULL)
+        atomic_fetch_add(&config->references, 1);
+    return config;
+}
+
+void fr_server_config_unref(struct fr_server_config *config)
+{
+    if (config == NULL || atomic_fetch_sub(&config->references, 1) != 1)
         return;
+    free(config->state);
+    free(config->journal_path);
+    free(config->sources);
     free(config->path);
     free(config->certificate);
     free(config->key);

@@ -2,6 +2,7 @@
 #ifndef FR_SERVER_CONFIG_H
 #define FR_SERVER_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include "config/diagnostics.h"
 #include "config/yaml_tree.h"
 #include "fleetroute/plugin.h"
+#include "journal/journal.h"
 
 struct fr_sink_config {
     const char *name;
@@ -17,12 +19,28 @@ struct fr_sink_config {
     size_t queue_bytes;
     int64_t retry_least_ms;
     int64_t retry_most_ms;
+    unsigned tries;             /* of a delivery that the plugin refuses */
+    int64_t stall_ms;           /* without progress for so long a sink is reported as stalled */
+    enum fr_delivery_mode mode; /* FR_MODE_DEFAULT: the plugin's */
+    bool from_oldest;           /* where a new sink begins in the journal */
+    int restore;                /* last values at its start: 0, 1; -1: as its mode has it */
     const struct fr_yaml *node; /* the sink's map */
     const struct fr_yaml *plugin_node;
     const struct fr_yaml *options; /* NULL: none */
 };
 
+struct fr_source_config {
+    const char *name;
+    const char *plugin;
+    const struct fr_yaml *node;
+    const struct fr_yaml *plugin_node;
+    const struct fr_yaml *options;
+};
+
+#define FR_SOURCES_MAX 16
+
 struct fr_server_config {
+    _Atomic unsigned references;
     char *path;
     const char *address;
     uint16_t port;
@@ -31,6 +49,18 @@ struct fr_server_config {
     char *routing;
     char *control;
     char *plugin_dir;
+    char *state; /* the folder for what must outlive the daemon */
+    bool journal_on;
+    char *journal_path;
+    uint64_t journal_size;
+    int64_t journal_retention_ms;
+    enum fr_journal_full journal_full;
+    int64_t journal_commit_every_ms;
+    size_t journal_commit_records;
+    size_t journal_duplicates;
+    bool values;
+    int64_t values_every_ms;
+    int64_t presence_grace_ms;
     size_t connections;
     size_t unacknowledged;
     size_t message_size;
@@ -41,6 +71,8 @@ struct fr_server_config {
     bool redact;
     struct fr_sink_config *sinks;
     size_t sink_count;
+    struct fr_source_config *sources;
+    size_t source_count;
     struct fr_yaml *root; /* what the texts above are part of */
 };
 
@@ -48,6 +80,9 @@ struct fr_server_config {
  * NULL when nothing could be read at all. */
 struct fr_server_config *fr_server_config_load(const char *path,
                                                struct fr_diagnostics *diagnostics);
-void fr_server_config_free(struct fr_server_config *config);
+
+/* A configuration is loaded with one reference and freed with the last. NULL is nothing. */
+struct fr_server_config *fr_server_config_ref(struct fr_server_config *config);
+void fr_server_config_unref(struct fr_server_config *config);
 
 #endif

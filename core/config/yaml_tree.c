@@ -286,6 +286,19 @@ struct fr_yaml *fr_yaml_get(const struct fr_yaml *map, const char *key)
     return NULL;
 }
 
+bool fr_yaml_equal(const struct fr_yaml *a, const struct fr_yaml *b)
+{
+    if (a == NULL || b == NULL || a->kind != b->kind || a->count != b->count)
+        return a == b;
+    if (a->kind == FR_YAML_TEXT)
+        return strcmp(a->text, b->text) == 0;
+    for (size_t i = 0; i < a->count; i++)
+        if (!fr_yaml_equal(a->items[i], b->items[i]) ||
+            (a->kind == FR_YAML_MAP && !fr_yaml_equal(a->keys[i], b->keys[i])))
+            return false;
+    return true;
+}
+
 bool fr_yaml_is_map(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
                     const char *const *keys)
 {

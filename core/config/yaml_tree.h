@@ -51,6 +51,9 @@ void fr_yaml_free(struct fr_yaml *node);
 /* The value of a key of a map, or NULL. */
 struct fr_yaml *fr_yaml_get(const struct fr_yaml *map, const char *key);
 
+/* Whether two trees say the same, wherever they stand. NULL equals NULL. */
+bool fr_yaml_equal(const struct fr_yaml *a, const struct fr_yaml *b);
+
 /* Report a mistake or a warning at a node. */
 void fr_yaml_wrong(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *format,
                    ...) __attribute__((format(printf, 3, 4)));

@@ -26,7 +26,7 @@ static void became_ready(evutil_socket_t fd, short what, void *ctx);
 
 void fr_connection_update_reading(struct fr_connection *c)
 {
-    const struct fr_ingest_settings *settings = &c->worker->ingest->settings;
+    const struct fr_ingest_settings *settings = &c->worker->settings;
     bool read = c->state != FR_CONNECTION_OPEN ||
                 (!c->worker->held && c->unacknowledged < settings->unacknowledged &&
                  c->unsent.len < UNSENT_MAX);
@@ -110,11 +110,11 @@ static void set_socket_options(int fd, int64_t dead_peer_ms)
 
 void fr_connection_open(struct fr_worker *worker, int fd, const char *peer)
 {
-    const struct fr_ingest_settings *settings = &worker->ingest->settings;
+    const struct fr_ingest_settings *settings = &worker->settings;
     struct fr_connection *c = NULL;
 
     if (worker->free_count == 0 || (c = calloc(1, sizeof *c)) == NULL ||
-        fr_tls_stream_open(&c->tls, worker->ingest->context, 0) != 0) {
+        fr_tls_stream_open(&c->tls, worker->context, 0) != 0) {
         free(c);
         close(fd);
         return;
@@ -247,7 +247,7 @@ void fr_connection_send_replies(struct fr_connection *c)
 void fr_connection_tick(struct fr_connection *c, int64_t now)
 {
     static struct fr_log_limit handshake_limit, message_limit;
-    int64_t patience = c->worker->ingest->settings.message_timeout_ms;
+    int64_t patience = c->worker->settings.message_timeout_ms;
 
     if (c->deadline_ms != 0 && now >= c->deadline_ms) {
         if (c->state != FR_CONNECTION_CLOSING) {
@@ -310,7 +310,7 @@ static void identify(struct fr_connection *c)
     }
     c->who.sender = fr_asprintf("%s.%s", identity.type, identity.id);
     c->who.vin = c->who.sender + strlen(identity.type) + 1;
-    if (!fr_routes_admit(c->worker->ingest->routes, identity.id)) {
+    if (!fr_routes_admit(c->worker->routes, identity.id)) {
         fr_count(FR_COUNT_VIN_REFUSED);
         fr_log_limited(&unlisted, FR_LOG_WARNING,
                        "%s: refused: VIN %s is not under `vehicles:` in the routing file", c->peer,
@@ -479,7 +479,7 @@ static int consume(struct fr_connection *c, const uint8_t *bytes, size_t len)
     if (c->state != FR_CONNECTION_OPEN || len == 0)
         return 0;
     code = fr_ws_feed(&c->ws, c->worker->ws_pool, bytes, len, true,
-                      c->worker->ingest->settings.message_size, got_frame, c);
+                      c->worker->settings.message_size, got_frame, c);
     if (code > 0)
         return violation(c, (enum fr_ws_code)code);
     return code;

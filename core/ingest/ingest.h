@@ -25,14 +25,27 @@ struct fr_ingest_settings {
     int64_t handshake_timeout_ms; /* from accept to an open WebSocket */
     int64_t message_timeout_ms;   /* from a message's first byte to its last */
     int64_t dead_peer_ms;         /* a peer that answers nothing is given up after this */
+    int64_t presence_grace_ms;    /* a vehicle without a connection is gone after this */
 };
 
 struct fr_ingest;
 
-/* Bind the sockets and start the workers. The context and routes must outlive the ingest.
- * NULL and why. */
+/* Bind the sockets and start the workers. The context is counted; the routes must outlive the
+ * ingest or be replaced. NULL and why. */
 struct fr_ingest *fr_ingest_start(const struct fr_ingest_settings *settings, SSL_CTX *context,
                                   struct fr_routes *routes, struct fr_error *error);
+
+/* Follow other settings (all but address, port and workers), another context for connections to
+ * come, and other routes. Waits until every worker has let go of the old routes; no connection
+ * is dropped but those of vehicles that are no longer let in. */
+void fr_ingest_update(struct fr_ingest *ingest, const struct fr_ingest_settings *settings,
+                      SSL_CTX *context, struct fr_routes *routes);
+
+/* What held the vehicles back has room again. Any thread. */
+void fr_ingest_room(struct fr_ingest *ingest);
+
+/* The vehicle was there before a restart. */
+void fr_ingest_expect(struct fr_ingest *ingest, const char *vin);
 
 /* The port that vehicles can reach. */
 uint16_t fr_ingest_port(const struct fr_ingest *ingest);

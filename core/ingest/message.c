@@ -116,8 +116,7 @@ void fr_message_received(struct fr_connection *c, const uint8_t *bytes, size_t l
         return;
     }
     if (fr_record_type_of(e.topic.bytes, e.topic.len) == FR_RECORD_OTHER &&
-        !fr_routes_know_topic(c->worker->ingest->routes, (const char *)e.topic.bytes,
-                              e.topic.len) &&
+        !fr_routes_know_topic(c->worker->routes, (const char *)e.topic.bytes, e.topic.len) &&
         !sender_matches(c, e.sender_id)) {
         refuse(c, FR_COUNT_SENDER_MISMATCH, e.txid,
                "its topic is not routed and its sender_id is not the certificate's");
@@ -159,19 +158,25 @@ void fr_message_settled(struct fr_connection *c, const struct fr_record *record)
         reply_ack(c, txid, span_of(record->topic));
 }
 
-void fr_message_connectivity(struct fr_connection *c, bool connected)
+/* A record of our own about a vehicle's connection; nobody waits for its acknowledgement. */
+struct happening {
+    const char *topic, *vin, *connection_id, *network_interface, *client_version;
+    bool connected;
+};
+
+static void dispatch_event(struct fr_worker *worker, const struct happening *event)
 {
     Telemetry__VehicleConnectivity__VehicleConnectivity message =
         TELEMETRY__VEHICLE_CONNECTIVITY__VEHICLE_CONNECTIVITY__INIT;
     Google__Protobuf__Timestamp now = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
     uint8_t bytes[512];
     struct fr_record_source source = {
-        .vin = c->who.vin,
-        .topic = (const uint8_t *)"connectivity",
-        .topic_len = strlen("connectivity"),
-        .txid = (const uint8_t *)c->who.connection_id,
-        .txid_len = strlen(c->who.connection_id),
-        .client_version = c->who.client_version,
+        .vin = event->vin,
+        .topic = (const uint8_t *)event->topic,
+        .topic_len = strlen(event->topic),
+        .txid = (const uint8_t *)event->connection_id,
+        .txid_len = strlen(event->connection_id),
+        .client_version = event->client_version,
         .payload = bytes,
         .received_ms = fr_wall_ms(),
     };
@@ -181,17 +186,50 @@ void fr_message_connectivity(struct fr_connection *c, bool connected)
 
     now.seconds = ns / 1000000000;
     now.nanos = (int32_t)(ns % 1000000000);
-    message.vin = (char *)(uintptr_t)c->who.vin;
-    message.connection_id = (char *)(uintptr_t)c->who.connection_id;
-    message.network_interface = (char *)(uintptr_t)c->who.network_interface;
+    message.vin = (char *)(uintptr_t)event->vin;
+    message.connection_id = (char *)(uintptr_t)event->connection_id;
+    message.network_interface = (char *)(uintptr_t)event->network_interface;
     message.created_at = &now;
-    message.status = connected ? TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__CONNECTED
-                               : TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__DISCONNECTED;
+    message.status = event->connected
+                         ? TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__CONNECTED
+                         : TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__DISCONNECTED;
     source.payload_len =
         telemetry__vehicle_connectivity__vehicle_connectivity__pack(&message, bytes);
     record = fr_record_new(&source, &error);
     if (record == NULL)
         return;
-    fr_dispatch_record(c->worker->dispatch, record, NULL);
+    fr_dispatch_record(worker->dispatch, record, NULL);
     fr_record_unref(record);
+}
+
+void fr_message_connectivity(struct fr_connection *c, bool connected)
+{
+    struct fr_presence *presence = c->worker->ingest->presence;
+    struct happening event = {
+        .topic = "connectivity",
+        .vin = c->who.vin,
+        .connection_id = c->who.connection_id,
+        .network_interface = c->who.network_interface,
+        .client_version = c->who.client_version,
+        .connected = connected,
+    };
+
+    dispatch_event(c->worker, &event);
+    if (!connected)
+        fr_presence_down(presence, c->who.vin, fr_monotonic_ms());
+    else if (fr_presence_up(presence, c->who.vin)) {
+        event.topic = "presence";
+        dispatch_event(c->worker, &event);
+    }
+}
+
+void fr_message_gone(struct fr_worker *worker, const char *vin)
+{
+    struct happening event = {.topic = "presence",
+                              .vin = vin,
+                              .connection_id = "",
+                              .network_interface = "",
+                              .client_version = ""};
+
+    dispatch_event(worker, &event);
 }

@@ -46,10 +46,10 @@ static void settled(struct fr_ack_owner *owner, struct fr_record *first, struct 
     wake(worker);
 }
 
-/* A sink that was full has room again. */
-static void room_again(void *ctx)
+void fr_ingest_room(struct fr_ingest *ingest)
 {
-    wake(ctx);
+    for (unsigned i = 0; i < ingest->worker_count; i++)
+        wake(&ingest->workers[i]);
 }
 
 /* ---- the worker's thread --------------------------------------------------------- */
@@ -75,7 +75,7 @@ static void tell_vehicles(struct fr_worker *worker)
     }
 }
 
-/* Hold all vehicles back while a sink that acknowledgements wait for is full. */
+/* Hold all vehicles back while what acknowledgements wait for is full. */
 static void update_holding(struct fr_worker *worker)
 {
     bool hold = fr_dispatch_full(worker->dispatch) || atomic_load(&worker->quiesce);
@@ -112,6 +112,58 @@ static void stop_accepting(struct fr_worker *worker)
     worker->accepting = false;
 }
 
+static void grow_slots(struct fr_worker *worker, size_t count)
+{
+    if (count <= worker->slot_count)
+        return;
+    worker->slots = fr_realloc(worker->slots, count, sizeof(struct fr_connection *));
+    worker->free_slots = fr_realloc(worker->free_slots, count, sizeof *worker->free_slots);
+    for (size_t i = worker->slot_count; i < count; i++) {
+        worker->slots[i] = NULL;
+        worker->free_slots[worker->free_count++] = (uint32_t)i;
+    }
+    worker->slot_count = count;
+}
+
+/* Vehicles that are no longer on the list have to leave. */
+static void dismiss_unlisted(struct fr_worker *worker)
+{
+    struct fr_connection *next;
+
+    for (struct fr_connection *c = worker->connections; c != NULL; c = next) {
+        next = c->next;
+        if (c->state == FR_CONNECTION_OPEN && !fr_routes_admit(worker->routes, c->who.vin)) {
+            fr_count(FR_COUNT_VIN_REFUSED);
+            fr_connection_close(c, FR_WS_POLICY);
+        }
+    }
+}
+
+/* Between two passes: nothing refers to what is replaced. */
+static void follow_update(struct fr_worker *worker)
+{
+    const struct fr_ingest_update *update = atomic_load(&worker->update);
+    struct fr_dispatch *older = worker->dispatch;
+
+    if (update == NULL)
+        return;
+    fr_dispatch_flush(older);
+    worker->settings = *update->settings;
+    SSL_CTX_up_ref(update->context);
+    SSL_CTX_free(worker->context);
+    worker->context = update->context;
+    worker->routes = update->routes;
+    worker->dispatch = fr_dispatch_new(update->routes);
+    fr_dispatch_free(older);
+    grow_slots(worker, worker->settings.connections);
+    dismiss_unlisted(worker);
+    fr_worker_finish_pass(worker);
+    for (struct fr_connection *c = worker->connections; c != NULL; c = c->next)
+        fr_connection_update_reading(c);
+    atomic_store(&worker->update, NULL);
+    sem_post((sem_t *)(uintptr_t)&update->followed);
+}
+
 static void woken(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_worker *worker = ctx;
@@ -123,6 +175,7 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
     atomic_store(&worker->woken, false);
     tell_vehicles(worker);
     fr_worker_finish_pass(worker);
+    follow_update(worker);
     if (atomic_load(&worker->quiesce))
         stop_accepting(worker);
     if (atomic_load(&worker->stop))
@@ -173,7 +226,7 @@ static void accept_some(evutil_socket_t listener, short what, void *ctx)
         }
         describe_peer(&address, len, peer, sizeof peer);
         fr_count(FR_COUNT_CONNECTIONS);
-        if (atomic_load(&ingest->connections) >= ingest->settings.connections)
+        if (atomic_load(&ingest->connections) >= worker->settings.connections)
             refuse_connection(fd, peer);
         else
             fr_connection_open(worker, fd, peer);
@@ -185,8 +238,11 @@ static void tick(evutil_socket_t fd, short what, void *ctx)
     struct fr_worker *worker = ctx;
     int64_t now = fr_monotonic_ms();
     struct fr_connection *next;
+    char vin[FR_VIN_MAX + 1];
 
     (void)fd, (void)what;
+    while (fr_presence_gone(worker->ingest->presence, now, vin))
+        fr_message_gone(worker, vin);
     for (struct fr_connection *c = worker->connections; c != NULL; c = next) {
         next = c->next;
         fr_connection_tick(c, now);
@@ -285,7 +341,11 @@ static int prepare(struct fr_worker *worker, struct fr_ingest *ingest, struct fr
     worker->in = fr_calloc(1, FR_WORKER_READ_SIZE);
     worker->plain = fr_calloc(1, FR_WORKER_PLAIN_SIZE);
     worker->ws_pool = fr_ws_pool_new();
-    worker->dispatch = fr_dispatch_new(ingest->routes, room_again, worker);
+    worker->settings = ingest->settings;
+    worker->routes = ingest->routes;
+    SSL_CTX_up_ref(ingest->context);
+    worker->context = ingest->context;
+    worker->dispatch = fr_dispatch_new(worker->routes);
     worker->accept_event =
         event_new(worker->base, worker->listener, EV_READ | EV_PERSIST, accept_some, worker);
     worker->wake_event = event_new(worker->base, worker->wake, EV_READ | EV_PERSIST, woken, worker);
@@ -307,7 +367,9 @@ static void free_event(struct event *event)
 static void dispose(struct fr_worker *worker)
 {
     tell_vehicles(worker); /* nobody is left to tell; lets go of the records */
-    fr_dispatch_free(worker->dispatch);
+    if (worker->dispatch != NULL)
+        fr_dispatch_free(worker->dispatch);
+    SSL_CTX_free(worker->context);
     free_event(worker->accept_event);
     free_event(worker->wake_event);
     free_event(worker->tick_event);
@@ -337,6 +399,7 @@ struct fr_ingest *fr_ingest_start(const struct fr_ingest_settings *settings, SSL
     ingest->settings = *settings;
     ingest->context = context;
     ingest->routes = routes;
+    ingest->presence = fr_presence_new(settings->presence_grace_ms);
     ingest->port = settings->port;
     ingest->workers = fr_calloc(count, sizeof *ingest->workers);
     for (; ingest->worker_count < count; ingest->worker_count++)
@@ -357,6 +420,29 @@ struct fr_ingest *fr_ingest_start(const struct fr_ingest_settings *settings, SSL
 failed:
     fr_ingest_free(ingest);
     return NULL;
+}
+
+void fr_ingest_update(struct fr_ingest *ingest, const struct fr_ingest_settings *settings,
+                      SSL_CTX *context, struct fr_routes *routes)
+{
+    struct fr_ingest_update update = {.settings = settings, .context = context, .routes = routes};
+
+    fr_presence_set_grace(ingest->presence, settings->presence_grace_ms);
+    sem_init(&update.followed, 0, 0);
+    for (unsigned i = 0; i < ingest->worker_count; i++) {
+        atomic_store(&ingest->workers[i].update, &update);
+        atomic_store(&ingest->workers[i].woken, false); /* wake it for certain */
+        wake(&ingest->workers[i]);
+    }
+    for (unsigned i = 0; i < ingest->worker_count; i++)
+        while (sem_wait(&update.followed) != 0)
+            ; /* a signal came */
+    sem_destroy(&update.followed);
+}
+
+void fr_ingest_expect(struct fr_ingest *ingest, const char *vin)
+{
+    fr_presence_expect(ingest->presence, vin, fr_monotonic_ms());
 }
 
 uint16_t fr_ingest_port(const struct fr_ingest *ingest)
@@ -395,6 +481,7 @@ void fr_ingest_free(struct fr_ingest *ingest)
     fr_ingest_stop(ingest);
     for (unsigned i = 0; i < ingest->worker_count; i++)
         dispose(&ingest->workers[i]);
+    fr_presence_free(ingest->presence);
     free(ingest->workers);
     free(ingest);
 }

@@ -5,11 +5,13 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "ingest/http_upgrade.h"
 #include "ingest/identity.h"
 #include "ingest/ingest.h"
+#include "ingest/presence.h"
 #include "ingest/tls_stream.h"
 #include "ingest/websocket.h"
 #include "record/acknowledge.h"
@@ -66,6 +68,9 @@ struct fr_worker {
     int wake; /* eventfd */
     struct event_base *base;
     struct event *accept_event, *wake_event, *tick_event;
+    struct fr_ingest_settings settings; /* the worker's own copy, as the next two */
+    SSL_CTX *context;
+    struct fr_routes *routes;
     struct fr_dispatch *dispatch;
     struct fr_ws_pool *ws_pool;
 
@@ -74,6 +79,7 @@ struct fr_worker {
     _Atomic bool woken;
     _Atomic bool stop;
     _Atomic bool quiesce;
+    _Atomic(const struct fr_ingest_update *) update; /* to be followed; NULL: none */
 
     struct fr_connection **slots;
     size_t slot_count;
@@ -92,8 +98,16 @@ struct fr_worker {
     struct fr_buffer scratch;
 };
 
+struct fr_ingest_update {
+    const struct fr_ingest_settings *settings;
+    SSL_CTX *context;
+    struct fr_routes *routes;
+    sem_t followed; /* posted by each worker */
+};
+
 struct fr_ingest {
     struct fr_ingest_settings settings;
+    struct fr_presence *presence;
     SSL_CTX *context;
     struct fr_routes *routes;
     struct fr_worker *workers;
@@ -132,8 +146,12 @@ void fr_message_oversized(struct fr_connection *connection);
 /* Tell the vehicle that its record is settled: an ack, or an error reply when refused. */
 void fr_message_settled(struct fr_connection *connection, const struct fr_record *record);
 
-/* Make the connectivity record of an open connection. */
+/* Make the connectivity record of an open connection, and the presence record if the vehicle
+ * came with it. */
 void fr_message_connectivity(struct fr_connection *connection, bool connected);
+
+/* Make the presence record of a vehicle that is gone. */
+void fr_message_gone(struct fr_worker *worker, const char *vin);
 
 /* worker.c: run what the message parser gave to the dispatch, and send what is dirty. */
 void fr_worker_finish_pass(struct fr_worker *worker);

@@ -16,6 +16,7 @@
  * chain of records (by ack_next), each with a reference that the callee takes over. */
 struct fr_ack_owner {
     void (*settled)(struct fr_ack_owner *owner, struct fr_record *first, struct fr_record *last);
+    bool repeats; /* what it sends again it means to: no duplicate */
 };
 
 #define FR_ACK_LANES 64

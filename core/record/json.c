@@ -97,21 +97,22 @@ static void put_bits(struct fr_buffer *out, uint32_t bits, const char *const *na
     fr_buffer_byte(out, '}');
 }
 
+const char *const fr_door_names[FR_DOOR_NAMES] = {"driver_front",    "driver_rear",
+                                                  "passenger_front", "passenger_rear",
+                                                  "trunk_front",     "trunk_rear"};
+const char *const fr_tire_names[FR_TIRE_NAMES] = {"front_left",
+                                                  "front_right",
+                                                  "rear_left",
+                                                  "rear_right",
+                                                  "semi_middle_axle_left_2",
+                                                  "semi_middle_axle_right_2",
+                                                  "semi_rear_axle_left",
+                                                  "semi_rear_axle_right",
+                                                  "semi_rear_axle_left_2",
+                                                  "semi_rear_axle_right_2"};
+
 void fr_json_value(struct fr_buffer *out, const struct fr_value *value)
 {
-    static const char *const doors[] = {"driver_front",   "driver_rear", "passenger_front",
-                                        "passenger_rear", "trunk_front", "trunk_rear"};
-    static const char *const tires[] = {"front_left",
-                                        "front_right",
-                                        "rear_left",
-                                        "rear_right",
-                                        "semi_middle_axle_left_2",
-                                        "semi_middle_axle_right_2",
-                                        "semi_rear_axle_left",
-                                        "semi_rear_axle_right",
-                                        "semi_rear_axle_left_2",
-                                        "semi_rear_axle_right_2"};
-
     switch (value->kind) {
     case FR_VALUE_BOOL:
         fr_buffer_text(out, value->boolean ? "true" : "false");
@@ -139,10 +140,10 @@ void fr_json_value(struct fr_buffer *out, const struct fr_value *value)
         fr_buffer_byte(out, '}');
         break;
     case FR_VALUE_DOORS:
-        put_bits(out, value->bits, doors, sizeof doors / sizeof *doors);
+        put_bits(out, value->bits, fr_door_names, FR_DOOR_NAMES);
         break;
     case FR_VALUE_TIRES:
-        put_bits(out, value->bits, tires, sizeof tires / sizeof *tires);
+        put_bits(out, value->bits, fr_tire_names, FR_TIRE_NAMES);
         break;
     case FR_VALUE_CLOCK:
         fr_buffer_printf(out, "\"%02d:%02d:%02d\"", (int)value->clock.hour,

@@ -27,6 +27,12 @@ void fr_json_time_ms(struct fr_buffer *out, int64_t ms);
 /* Append RFC 3339 in UTC, unquoted, with 0, 3, 6 or 9 decimals, whatever the time needs. */
 void fr_json_rfc3339(struct fr_buffer *out, int64_t seconds, int32_t nanos);
 
+/* What doors and tyres are called, by their bits. */
+#define FR_DOOR_NAMES 6
+#define FR_TIRE_NAMES 10
+extern const char *const fr_door_names[FR_DOOR_NAMES];
+extern const char *const fr_tire_names[FR_TIRE_NAMES];
+
 /* Append one value: number, text, true or false, object, or null for none and invalid. */
 void fr_json_value(struct fr_buffer *out, const struct fr_value *value);
 

@@ -228,6 +228,7 @@ static int put_record(struct fr_buffer *out, const struct fr_record *record, boo
         &telemetry__vehicle_alerts__vehicle_alerts__descriptor,
         &telemetry__vehicle_error__vehicle_errors__descriptor,
         &telemetry__vehicle_connectivity__vehicle_connectivity__descriptor,
+        &telemetry__vehicle_connectivity__vehicle_connectivity__descriptor,
         NULL,
     };
     ProtobufCMessage *message;

@@ -112,6 +112,7 @@ int fr_normalise(enum fr_record_type type, const uint8_t *payload, size_t len, c
                                    len, vin, result, out, error);
         break;
     case FR_RECORD_CONNECTIVITY:
+    case FR_RECORD_PRESENCE:
         status =
             normalise_message(&telemetry__vehicle_connectivity__vehicle_connectivity__descriptor,
                               payload, len, vin, result, out, error);

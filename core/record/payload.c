@@ -241,3 +241,49 @@ size_t fr_payload_decode(const uint8_t *bytes, size_t len, struct fr_datum *data
     }
     return n;
 }
+
+/* ---- one datum ------------------------------------------------------------------- */
+
+void fr_payload_each(const uint8_t *bytes, size_t len,
+                     void (*each)(void *ctx, uint32_t field, const uint8_t *value, size_t len),
+                     void *ctx)
+{
+    struct fr_wire wire = fr_wire_over(bytes, len);
+    struct fr_wire_field f, part;
+
+    while (fr_wire_next(&wire, &f) > 0) {
+        struct fr_wire datum = fr_wire_over(f.bytes, f.len);
+        const uint8_t *value = NULL;
+        size_t value_len = 0;
+        uint32_t key = 0;
+
+        if (f.number != PAYLOAD_DATA || f.type != FR_WIRE_BYTES)
+            continue;
+        while (fr_wire_next(&datum, &part) > 0) {
+            if (part.type == FR_WIRE_VARINT && part.number == DATUM_KEY)
+                key = (uint32_t)part.varint;
+            else if (part.type == FR_WIRE_BYTES && part.number == DATUM_VALUE) {
+                value = part.bytes;
+                value_len = part.len;
+            }
+        }
+        each(ctx, key, value != NULL ? value : bytes, value_len);
+    }
+}
+
+void fr_payload_of_one(struct fr_buffer *out, const char *vin, int64_t created_ns, uint32_t field,
+                       const uint8_t *value, size_t len)
+{
+    struct fr_buffer time = {0};
+
+    put_datum(out, field, value, len);
+    if (created_ns > 0) {
+        put_varint(&time, 1 << 3 | FR_WIRE_VARINT);
+        put_varint(&time, (uint64_t)(created_ns / NS_PER_S));
+        put_varint(&time, 2 << 3 | FR_WIRE_VARINT);
+        put_varint(&time, (uint64_t)(created_ns % NS_PER_S));
+        put_bytes(out, PAYLOAD_CREATED_AT, time.bytes, time.len);
+        fr_buffer_free(&time);
+    }
+    put_bytes(out, PAYLOAD_VIN, vin, strlen(vin));
+}

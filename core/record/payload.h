@@ -46,6 +46,16 @@ struct fr_datum {
 size_t fr_payload_decode(const uint8_t *bytes, size_t len, struct fr_datum *data, size_t most,
                          size_t *as_sent);
 
+/* Call each() for every datum, with the bytes of its message Value (none: no bytes). The
+ * message must have passed fr_payload_inspect. */
+void fr_payload_each(const uint8_t *bytes, size_t len,
+                     void (*each)(void *ctx, uint32_t field, const uint8_t *value, size_t len),
+                     void *ctx);
+
+/* Append a message of one datum. created_ns 0: it does not say. */
+void fr_payload_of_one(struct fr_buffer *out, const char *vin, int64_t created_ns, uint32_t field,
+                       const uint8_t *value, size_t len);
+
 /* A google.protobuf.Timestamp as ns since 1970, held within what int64_t can say. -1:
  * malformed. */
 int fr_timestamp_parse(const uint8_t *bytes, size_t len, int64_t *ns);

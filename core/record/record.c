@@ -6,8 +6,8 @@
 #include "record/normalise.h"
 #include "util/counters.h"
 
-static const char *const type_names[FR_RECORD_TYPES] = {"V", "alerts", "errors", "connectivity",
-                                                        ""};
+static const char *const type_names[FR_RECORD_TYPES] = {
+    "V", "alerts", "errors", "connectivity", "presence", ""};
 static struct fr_data no_data;
 
 enum fr_record_type fr_record_type_of(const uint8_t *topic, size_t len)
@@ -87,6 +87,14 @@ struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr
 out:
     fr_buffer_free(&rewritten);
     return record;
+}
+
+struct fr_record *fr_record_known(const struct fr_record_source *source, int64_t created_ns,
+                                  bool resend)
+{
+    struct fr_normalised normalised = {.resend = resend, .created_ns = created_ns};
+
+    return assemble(source, &normalised, source->payload, source->payload_len);
 }
 
 struct fr_record *fr_record_ref(struct fr_record *record)

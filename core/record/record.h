@@ -1,7 +1,7 @@
 /*
  * record.h - one message of one vehicle, on its way from ingest to the sinks.
  *
- * A record never changes after fr_record_new, so any thread may read one it has counted.
+ * What a record says never changes, so any thread may read one it has counted.
  * Whoever holds a record longer than a call counts it with fr_record_ref and lets go with
  * fr_record_unref. What it holds is one allocation, the decoded data one more.
  */
@@ -20,8 +20,9 @@ enum fr_record_type {
     FR_RECORD_V,
     FR_RECORD_ALERTS,
     FR_RECORD_ERRORS,
-    FR_RECORD_CONNECTIVITY,
-    FR_RECORD_OTHER, /* a topic we have no message for: passed on as bytes */
+    FR_RECORD_CONNECTIVITY, /* one connection opened or closed */
+    FR_RECORD_PRESENCE,     /* the vehicle is there or gone, over all its connections */
+    FR_RECORD_OTHER,        /* a topic we have no message for: passed on as bytes */
     FR_RECORD_TYPES,
 };
 
@@ -52,7 +53,9 @@ struct fr_record {
     const char *client_version;
     const uint8_t *payload; /* protobuf, normalised as Tesla's server does */
     size_t payload_len;
-    size_t size; /* bytes of memory it takes up */
+    size_t size;   /* bytes of memory it takes up */
+    bool restored; /* a last value told again, not from the vehicle now */
+    uint64_t seq;  /* its place in the journal, set by who appends or reads it; 0: none */
 
     /* Acknowledgement (acknowledge.h). */
     _Atomic uint32_t unconfirmed; /* sinks that have yet to confirm it */
@@ -88,6 +91,11 @@ const char *fr_record_type_name(enum fr_record_type type);
  * payload says, and old text and times are normalised. Returns it with one reference, or
  * NULL and says why. */
 struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr_error *error);
+
+/* The same from a payload that has been through fr_record_new before: it is taken as it is.
+ * NULL: no memory. */
+struct fr_record *fr_record_known(const struct fr_record_source *source, int64_t created_ns,
+                                  bool resend);
 
 struct fr_record *fr_record_ref(struct fr_record *record);
 void fr_record_unref(struct fr_record *record);

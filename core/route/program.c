@@ -12,6 +12,10 @@
 /* Vehicles that a program remembers; those that come after are served without late marks. */
 #define VEHICLES_MAX (1u << 20)
 
+/* A value that is sent again and older than this is from the past; a younger one may belong to
+ * an arrival that is happening now. */
+#define EDGE_PAST_MS 60000
+
 /* One route as it applies to one field. */
 struct step {
     const struct fr_field_route *route;
@@ -33,7 +37,7 @@ struct vehicle {
 };
 
 struct fr_program {
-    const struct fr_routing *routing;
+    struct fr_routing *routing; /* counted */
     size_t sink;
     enum fr_format format;
     const struct fr_record_route **record_routes;
@@ -50,12 +54,15 @@ struct fr_program {
     struct vehicle **vehicles;
     size_t vehicle_buckets, vehicle_count;
     struct fr_program_counts counts;
+    void (*hold)(void *ctx, void *origin);
+    void (*let_go)(void *ctx, void *origin);
+    void *watcher;
 };
 
 /* ---- compiling ------------------------------------------------------------------- */
 
 static struct step *make_step(const struct fr_field_route *route, uint32_t index,
-                              const struct fr_field *field, uint32_t number)
+                              const struct fr_field *field)
 {
     struct step *step = fr_calloc(1, sizeof *step);
     const char *wire = field != NULL ? field->unit : "";
@@ -74,7 +81,6 @@ static struct step *make_step(const struct fr_field_route *route, uint32_t index
             step->converts = strcmp(unit, wire) != 0;
         }
     }
-    (void)number;
     return step;
 }
 
@@ -99,7 +105,7 @@ static void add_numbered(struct fr_program *program, const struct fr_field_route
         program->numbers[i] = number;
         program->number_count++;
     }
-    append_step(&program->numbered[i], make_step(route, index, NULL, number));
+    append_step(&program->numbered[i], make_step(route, index, NULL));
 }
 
 static void compile_field_route(struct fr_program *program, const struct fr_field_route *route)
@@ -112,21 +118,20 @@ static void compile_field_route(struct fr_program *program, const struct fr_fiel
         const struct fr_field *field = fr_field_by_number(number);
 
         if (field != NULL)
-            append_step(&program->steps[number], make_step(route, index, field, number));
+            append_step(&program->steps[number], make_step(route, index, field));
         else
             add_numbered(program, route, index, number);
     }
     if (route->all)
-        append_step(&program->unknown, make_step(route, index, NULL, 0));
+        append_step(&program->unknown, make_step(route, index, NULL));
 }
 
-struct fr_program *fr_program_new(const struct fr_routing *routing, size_t sink,
-                                  enum fr_format format)
+struct fr_program *fr_program_new(struct fr_routing *routing, size_t sink, enum fr_format format)
 {
     struct fr_program *program = fr_calloc(1, sizeof *program);
     uint64_t bit = UINT64_C(1) << sink;
 
-    program->routing = routing;
+    program->routing = fr_routing_ref(routing);
     program->sink = sink;
     program->format = format;
     program->record_routes =
@@ -178,7 +183,21 @@ void fr_program_free(struct fr_program *program)
     free(program->windows);
     free(program->field_routes);
     free(program->record_routes);
+    fr_routing_unref(program->routing);
     free(program);
+}
+
+void fr_program_watch(struct fr_program *program, void (*hold)(void *ctx, void *origin),
+                      void (*let_go)(void *ctx, void *origin), void *ctx)
+{
+    program->hold = hold;
+    program->let_go = let_go;
+    program->watcher = ctx;
+}
+
+struct fr_routing *fr_program_routing(const struct fr_program *program)
+{
+    return program->routing;
 }
 
 /* ---- vehicles -------------------------------------------------------------------- */
@@ -246,6 +265,7 @@ static struct vehicle *find_vehicle(struct fr_program *program, const char *vin)
 struct run {
     struct fr_program *program;
     struct fr_record *record;
+    void *origin;
     struct vehicle *vehicle;
     uint32_t marks;
     int64_t now_ms;
@@ -262,12 +282,23 @@ static bool too_old(const struct run *run, int64_t max_age_ms)
     return true;
 }
 
-static bool record_matches(const struct fr_record_route *route, const struct fr_record *record)
+static bool route_matches(const struct fr_record_route *route, enum fr_record_type type,
+                          const char *topic)
 {
-    if (route->all || route->types & 1u << record->type)
+    if (route->all || route->types & 1u << type)
         return true;
     for (size_t i = 0; i < route->topic_count; i++)
-        if (record->type == FR_RECORD_OTHER && strcmp(route->topics[i], record->topic) == 0)
+        if (type == FR_RECORD_OTHER && strcmp(route->topics[i], topic) == 0)
+            return true;
+    return false;
+}
+
+bool fr_program_wants(const struct fr_program *program, enum fr_record_type type, const char *topic)
+{
+    if (type == FR_RECORD_V && program->field_route_count != 0)
+        return true;
+    for (size_t i = 0; i < program->record_route_count; i++)
+        if (route_matches(program->record_routes[i], type, topic))
             return true;
     return false;
 }
@@ -281,12 +312,14 @@ static void run_records(const struct run *run)
         struct fr_emission emission = {
             .kind = FR_DELIVERY_RECORD,
             .record = run->record,
+            .origin = run->origin,
             .vehicle_name = run->vehicle != NULL ? run->vehicle->name : NULL,
             .marks = run->marks,
             .format = route->format != FR_FORMAT_DEFAULT ? route->format : program->format,
         };
 
-        if (record_matches(route, run->record) && !too_old(run, route->max_age_ms))
+        if (route_matches(route, run->record->type, run->record->topic) &&
+            !too_old(run, route->max_age_ms))
             run->emit(run->ctx, &emission);
     }
 }
@@ -298,6 +331,8 @@ static void emit_value(const struct run *run, const struct step *step, uint32_t 
     struct fr_emission emission = {
         .kind = FR_DELIVERY_FIELD,
         .record = run->record,
+        .origin = run->origin,
+        .route = step->index,
         .vehicle_name = run->vehicle != NULL ? run->vehicle->name : NULL,
         .marks = marks,
         .field = field,
@@ -309,12 +344,34 @@ static void emit_value(const struct run *run, const struct step *step, uint32_t 
     run->emit(run->ctx, &emission);
 }
 
+static void keep_last(struct fr_throttle_slot *slot, const struct fr_value *value)
+{
+    slot->last = fr_throttle_kept(value);
+    slot->has_last = true;
+}
+
+/* Let a value wait for its window in place of the one that waited; whether one did. */
+static bool let_wait(const struct run *run, struct fr_throttle_slot *slot,
+                     const struct fr_value *value)
+{
+    struct fr_program *program = run->program;
+    void *before = slot->waiting != NULL ? slot->waiting_origin : NULL;
+    bool replaced;
+
+    if (program->hold != NULL && run->origin != NULL)
+        program->hold(program->watcher, run->origin);
+    replaced = fr_throttle_wait(slot, run->record, value, run->marks);
+    slot->waiting_origin = run->origin;
+    if (before != NULL && program->let_go != NULL)
+        program->let_go(program->watcher, before);
+    return replaced;
+}
+
 static void deliver(const struct run *run, const struct step *step, struct fr_throttle_slot *slot,
                     uint32_t field, const struct fr_value *value, uint32_t marks)
 {
     emit_value(run, step, field, value, marks);
-    slot->last = fr_throttle_kept(value);
-    slot->has_last = true;
+    keep_last(slot, value);
     if (step->route->every_ms != 0)
         fr_throttle_open(&run->program->windows[step->index], slot,
                          run->now_ms + step->route->every_ms);
@@ -347,6 +404,41 @@ static void convert(const struct step *step, struct fr_value *value)
     value->real = number * step->conversion.factor + step->conversion.offset;
 }
 
+static struct fr_throttle_slot *slot_of(const struct run *run, const struct step *step,
+                                        uint32_t field)
+{
+    if (run->vehicle == NULL)
+        return NULL;
+    return fr_throttle_slot(run->program->throttle, run->vehicle->id, step->index, field);
+}
+
+/* A last value told again: no window, no threshold, and never an edge. */
+static void restore_value(const struct run *run, const struct step *step,
+                          const struct fr_datum *datum)
+{
+    const struct fr_field_route *route = step->route;
+    struct fr_value value = datum->value;
+    struct fr_throttle_slot *slot;
+
+    convert(step, &value);
+    if ((route->edge_only || route->every_ms != 0 || route->min_change > 0) &&
+        (slot = slot_of(run, step, datum->field)) != NULL && slot->waiting == NULL)
+        keep_last(slot, &value);
+    if (!route->edge_only && !too_old(run, route->max_age_ms))
+        emit_value(run, step, datum->field, &value, run->marks);
+}
+
+/* No edge, because it is from the past; but the next value is compared with it, unless newer is
+ * known: a car that has been at home for half an hour does not arrive when it says so again. */
+static void learn(const struct run *run, const struct step *step, uint32_t field,
+                  const struct fr_value *value)
+{
+    struct fr_throttle_slot *slot = slot_of(run, step, field);
+
+    if (slot != NULL && !(run->marks & FR_MARK_LATE))
+        keep_last(slot, value);
+}
+
 static void run_step(const struct run *run, const struct step *step, const struct fr_datum *datum)
 {
     const struct fr_field_route *route = step->route;
@@ -354,20 +446,27 @@ static void run_step(const struct run *run, const struct step *step, const struc
     struct fr_value value = datum->value;
     struct fr_throttle_slot *slot = NULL;
 
-    if (too_old(run, route->max_age_ms))
-        return;
-    if (route->edge_only && run->marks != 0) {
-        counts->not_edges++;
+    if (run->record->restored) {
+        restore_value(run, step, datum);
         return;
     }
     convert(step, &value);
+    if (too_old(run, route->max_age_ms)) {
+        if (route->edge_only)
+            learn(run, step, datum->field, &value);
+        return;
+    }
+    if (route->edge_only && run->marks != 0) {
+        counts->not_edges++;
+        if (run->age_ms > EDGE_PAST_MS)
+            learn(run, step, datum->field, &value);
+        return;
+    }
     if (route->every_ms == 0 && !(route->min_change > 0) && !route->edge_only) {
         emit_value(run, step, datum->field, &value, run->marks);
         return;
     }
-    if (run->vehicle != NULL)
-        slot =
-            fr_throttle_slot(run->program->throttle, run->vehicle->id, step->index, datum->field);
+    slot = slot_of(run, step, datum->field);
     if (slot == NULL) {
         counts->untracked++;
         emit_value(run, step, datum->field, &value, run->marks);
@@ -379,9 +478,9 @@ static void run_step(const struct run *run, const struct step *step, const struc
         counts->unchanged++;
         /* Back to where it was within the window: what waited is no longer true. */
         if (slot->waiting != NULL)
-            fr_throttle_wait(slot, run->record, &value, run->marks);
+            let_wait(run, slot, &value);
     } else if (slot->closes_ms != 0)
-        counts->superseded += fr_throttle_wait(slot, run->record, &value, run->marks);
+        counts->superseded += let_wait(run, slot, &value);
     else
         deliver(run, step, slot, datum->field, &value, run->marks);
 }
@@ -409,14 +508,21 @@ static void run_fields(const struct run *run)
             run_step(run, step, &data->datum[i]);
 }
 
-void fr_program_run(struct fr_program *program, struct fr_record *record, int64_t now_ms,
-                    int64_t wall_ms, fr_emit_fn *emit, void *ctx)
+static uint32_t marks_of(const struct fr_record *record)
+{
+    return (record->resend ? (uint32_t)FR_MARK_RESEND : 0) |
+           (record->restored ? (uint32_t)FR_MARK_RESTORED : 0);
+}
+
+void fr_program_run(struct fr_program *program, struct fr_record *record, void *origin,
+                    int64_t now_ms, int64_t wall_ms, fr_emit_fn *emit, void *ctx)
 {
     struct run run = {
         .program = program,
         .record = record,
+        .origin = origin,
         .vehicle = find_vehicle(program, record->vin),
-        .marks = record->resend ? FR_MARK_RESEND : 0,
+        .marks = marks_of(record),
         .now_ms = now_ms,
         .age_ms = record->created_ns != 0 ? wall_ms - record->created_ns / 1000000 : -1,
         .emit = emit,
@@ -425,11 +531,12 @@ void fr_program_run(struct fr_program *program, struct fr_record *record, int64_
 
     if (run.vehicle != NULL && record->type == FR_RECORD_V) {
         if (record->created_ns < run.vehicle->newest_ns)
-            run.marks |= FR_MARK_LATE;
+            run.marks |= record->restored ? 0u : (uint32_t)FR_MARK_LATE;
         else
             run.vehicle->newest_ns = record->created_ns;
     }
-    run_records(&run);
+    if (!record->restored || record->type != FR_RECORD_V)
+        run_records(&run); /* a last value told again is no record of its own */
     run_fields(&run);
 }
 
@@ -445,27 +552,40 @@ static const struct step *step_of_route(const struct fr_program *program, uint32
     return step;
 }
 
+/* Emit what waits in a slot whose window is closed. */
+static void emit_waiting(struct fr_program *program, struct fr_throttle_slot *slot, uint32_t route,
+                         int64_t now_ms, fr_emit_fn *emit, void *ctx)
+{
+    struct fr_record *record = slot->waiting;
+    uint32_t field = (uint32_t)slot->key[1];
+    const struct step *step = step_of_route(program, route, field);
+    struct run run = {.program = program,
+                      .record = record,
+                      .origin = slot->waiting_origin,
+                      .now_ms = now_ms,
+                      .emit = emit,
+                      .ctx = ctx};
+
+    slot->waiting = NULL;
+    slot->waiting_origin = NULL;
+    if (record == NULL)
+        return;
+    run.vehicle = find_vehicle(program, record->vin);
+    if (step != NULL)
+        deliver(&run, step, slot, field, &slot->waiting_value, slot->waiting_marks);
+    if (run.origin != NULL && program->let_go != NULL)
+        program->let_go(program->watcher, run.origin);
+    fr_record_unref(record);
+}
+
 void fr_program_close_windows(struct fr_program *program, int64_t now_ms, fr_emit_fn *emit,
                               void *ctx)
 {
     for (uint32_t i = 0; i < program->field_route_count; i++) {
         struct fr_throttle_slot *slot;
 
-        while ((slot = fr_throttle_close(&program->windows[i], now_ms)) != NULL) {
-            struct fr_record *record = slot->waiting;
-            uint32_t field = (uint32_t)slot->key[1];
-            const struct step *step = step_of_route(program, i, field);
-            struct run run = {
-                .program = program, .record = record, .now_ms = now_ms, .emit = emit, .ctx = ctx};
-
-            slot->waiting = NULL;
-            if (record == NULL)
-                continue;
-            run.vehicle = find_vehicle(program, record->vin);
-            if (step != NULL)
-                deliver(&run, step, slot, field, &slot->waiting_value, slot->waiting_marks);
-            fr_record_unref(record);
-        }
+        while ((slot = fr_throttle_close(&program->windows[i], now_ms)) != NULL)
+            emit_waiting(program, slot, i, now_ms, emit, ctx);
     }
 }
 
@@ -485,4 +605,121 @@ int64_t fr_program_next_close(const struct fr_program *program)
 struct fr_program_counts fr_program_counts(const struct fr_program *program)
 {
     return program->counts;
+}
+
+/* ---- from one program to the next ------------------------------------------------ */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Whether two routes treat their fields alike; where else they lead does not matter. */
+static bool same_route(const struct fr_field_route *a, const struct fr_field_route *b)
+{
+    return a->all == b->all && a->field_count == b->field_count &&
+           (a->field_count == 0 ||
+            memcmp(a->fields, b->fields, a->field_count * sizeof *a->fields) == 0) &&
+           a->every_ms == b->every_ms && !(a->min_change < b->min_change) &&
+           !(a->min_change > b->min_change) && same_text(a->unit, b->unit) &&
+           same_text(a->as, b->as) && a->max_age_ms == b->max_age_ms &&
+           a->edge_only == b->edge_only;
+}
+
+struct adoption {
+    struct fr_program *program;
+    uint32_t *place; /* of each of the older one's routes; UINT32_MAX: gone */
+};
+
+static struct fr_throttle_slot *slot_for(const struct adoption *a,
+                                         const struct fr_throttle_slot *older)
+{
+    uint32_t place = a->place[older->key[1] >> 32];
+
+    if (place == UINT32_MAX)
+        return NULL;
+    return fr_throttle_slot(a->program->throttle, older->key[0], place, (uint32_t)older->key[1]);
+}
+
+static void adopt_last(void *ctx, struct fr_throttle_slot *older)
+{
+    struct fr_throttle_slot *slot = slot_for(ctx, older);
+
+    if (slot == NULL)
+        return;
+    slot->has_last = older->has_last;
+    slot->last = older->last;
+}
+
+static void adopt_vehicles(struct fr_program *program, struct fr_program *older)
+{
+    struct vehicle **buckets = program->vehicles;
+    size_t count = program->vehicle_buckets;
+
+    program->vehicles = older->vehicles;
+    program->vehicle_buckets = older->vehicle_buckets;
+    program->vehicle_count = older->vehicle_count;
+    older->vehicles = buckets;
+    older->vehicle_buckets = count;
+    older->vehicle_count = 0;
+    for (size_t i = 0; i < program->vehicle_buckets; i++)
+        for (struct vehicle *v = program->vehicles[i]; v != NULL; v = v->next)
+            v->name = name_of(program->routing, v->vin);
+}
+
+static void adopt_window(struct adoption *a, struct fr_program *older, uint32_t route,
+                         struct fr_throttle_slot *from, int64_t closes_ms, int64_t now_ms,
+                         fr_emit_fn *emit, void *ctx)
+{
+    struct fr_throttle_slot *slot = slot_for(a, from);
+
+    if (slot == NULL) {
+        emit_waiting(older, from, route, now_ms, emit, ctx);
+        return;
+    }
+    slot->waiting = from->waiting;
+    slot->waiting_origin = from->waiting_origin;
+    slot->waiting_value = from->waiting_value;
+    slot->waiting_marks = from->waiting_marks;
+    from->waiting = NULL;
+    fr_throttle_open(&a->program->windows[a->place[route]], slot, closes_ms);
+}
+
+/* Two routes that are alike are matched with two. */
+static bool taken(const struct adoption *a, uint32_t before, uint32_t place)
+{
+    for (uint32_t i = 0; i < before; i++)
+        if (a->place[i] == place)
+            return true;
+    return false;
+}
+
+void fr_program_adopt(struct fr_program *program, struct fr_program *older, int64_t now_ms,
+                      fr_emit_fn *emit, void *ctx)
+{
+    struct adoption a = {program, fr_calloc(older->field_route_count, sizeof *a.place)};
+
+    program->hold = older->hold;
+    program->let_go = older->let_go;
+    program->watcher = older->watcher;
+    program->counts = older->counts;
+    for (uint32_t i = 0; i < older->field_route_count; i++) {
+        a.place[i] = UINT32_MAX;
+        for (uint32_t k = 0; k < program->field_route_count && a.place[i] == UINT32_MAX; k++)
+            if (!taken(&a, i, k) && same_route(older->field_routes[i], program->field_routes[k]))
+                a.place[i] = k;
+    }
+    fr_throttle_each(older->throttle, adopt_last, &a);
+    for (uint32_t i = 0; i < older->field_route_count; i++) {
+        struct fr_throttle_slot *slot;
+
+        while ((slot = older->windows[i].first) != NULL) {
+            int64_t closes_ms = slot->closes_ms;
+
+            fr_throttle_close(&older->windows[i], closes_ms);
+            adopt_window(&a, older, i, slot, closes_ms, now_ms, emit, ctx);
+        }
+    }
+    adopt_vehicles(program, older);
+    free(a.place);
 }

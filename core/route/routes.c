@@ -12,18 +12,23 @@ struct topic {
 };
 
 struct fr_routes {
-    const struct fr_routing *routing;
-    struct fr_sink *const *sinks;
+    struct fr_routing *routing; /* counted */
+    struct fr_journal *journal;
+    struct fr_sink **sinks;
     size_t sink_count;
     const char **vins; /* sorted */
     size_t vin_count;
     struct fr_targets by_type[FR_RECORD_TYPES]; /* OTHER: from routes of "*" */
     struct topic *topics;
     size_t topic_count;
-    void (*tap)(void *ctx, struct fr_record *record);
-    void *tap_ctx;
-    _Atomic bool tap_on;
 };
+
+/* Survives a reload, so it is no part of the routes. Set before threads start. */
+static struct {
+    void (*listener)(void *ctx, struct fr_record *record);
+    void *ctx;
+    _Atomic bool on;
+} tap;
 
 static int compare(const void *a, const void *b)
 {
@@ -62,13 +67,16 @@ static void add_record_route(struct fr_routes *routes, const struct fr_record_ro
     }
 }
 
-struct fr_routes *fr_routes_new(const struct fr_routing *routing, struct fr_sink *const *sinks,
-                                size_t sink_count)
+struct fr_routes *fr_routes_new(struct fr_routing *routing, struct fr_sink *const *sinks,
+                                size_t sink_count, struct fr_journal *journal)
 {
     struct fr_routes *routes = fr_calloc(1, sizeof *routes);
 
-    routes->routing = routing;
-    routes->sinks = sinks;
+    routes->routing = fr_routing_ref(routing);
+    routes->journal = journal;
+    routes->sinks = fr_calloc(sink_count, sizeof(struct fr_sink *));
+    for (size_t i = 0; i < sink_count; i++)
+        routes->sinks[i] = sinks[i];
     routes->sink_count = sink_count;
     routes->vins = fr_calloc(routing->vehicle_count, sizeof(const char *));
     for (size_t i = 0; i < routing->vehicle_count; i++)
@@ -88,6 +96,8 @@ void fr_routes_free(struct fr_routes *routes)
 {
     if (routes == NULL)
         return;
+    fr_routing_unref(routes->routing);
+    free(routes->sinks);
     free(routes->topics);
     free(routes->vins);
     free(routes);
@@ -118,6 +128,11 @@ struct fr_sink *fr_routes_sink(const struct fr_routes *routes, size_t place)
     return routes->sinks[place];
 }
 
+struct fr_journal *fr_routes_journal(const struct fr_routes *routes)
+{
+    return routes->journal;
+}
+
 size_t fr_routes_sink_count(const struct fr_routes *routes)
 {
     return routes->sink_count;
@@ -132,20 +147,19 @@ uint64_t fr_routes_ack_sinks(const struct fr_routes *routes)
     return acks;
 }
 
-void fr_routes_set_tap(struct fr_routes *routes, void (*tap)(void *ctx, struct fr_record *record),
-                       void *ctx)
+void fr_tap_set(void (*listener)(void *ctx, struct fr_record *record), void *ctx)
 {
-    routes->tap = tap;
-    routes->tap_ctx = ctx;
+    tap.listener = listener;
+    tap.ctx = ctx;
 }
 
-void fr_routes_tap_on(struct fr_routes *routes, bool on)
+void fr_tap_on(bool on)
 {
-    atomic_store(&routes->tap_on, on);
+    atomic_store(&tap.on, on);
 }
 
-void fr_routes_tap(const struct fr_routes *routes, struct fr_record *record)
+void fr_tap(struct fr_record *record)
 {
-    if (atomic_load_explicit(&routes->tap_on, memory_order_acquire))
-        routes->tap(routes->tap_ctx, record);
+    if (atomic_load_explicit(&tap.on, memory_order_acquire))
+        tap.listener(tap.ctx, record);
 }

@@ -14,6 +14,7 @@
 #include "record/record.h"
 
 struct fr_sink;
+struct fr_journal;
 struct fr_routes;
 
 /* Which sinks want a record, and which of them its acknowledgement waits for: bits by the
@@ -23,9 +24,9 @@ struct fr_targets {
     uint64_t acks;
 };
 
-/* The routing and the sinks must outlive the routes. */
-struct fr_routes *fr_routes_new(const struct fr_routing *routing, struct fr_sink *const *sinks,
-                                size_t sink_count);
+/* The routes hold on to the routing; sinks and journal (NULL: off) must outlive them. */
+struct fr_routes *fr_routes_new(struct fr_routing *routing, struct fr_sink *const *sinks,
+                                size_t sink_count, struct fr_journal *journal);
 void fr_routes_free(struct fr_routes *routes);
 
 /* Whether a vehicle is on the list; every one is when there is no list. */
@@ -39,14 +40,15 @@ struct fr_targets fr_routes_targets(const struct fr_routes *routes, const struct
 struct fr_sink *fr_routes_sink(const struct fr_routes *routes, size_t place);
 size_t fr_routes_sink_count(const struct fr_routes *routes);
 
+struct fr_journal *fr_routes_journal(const struct fr_routes *routes);
+
 /* Sinks that some acknowledgement waits for. */
 uint64_t fr_routes_ack_sinks(const struct fr_routes *routes);
 
 /* A listener that sees every record while it is switched on, beside the sinks (`fleetroute
- * tail`). tap() is called on the workers' threads. */
-void fr_routes_set_tap(struct fr_routes *routes, void (*tap)(void *ctx, struct fr_record *record),
-                       void *ctx);
-void fr_routes_tap_on(struct fr_routes *routes, bool on);
-void fr_routes_tap(const struct fr_routes *routes, struct fr_record *record);
+ * tail`); one for all routes there ever are. tap() is called on the workers' threads. */
+void fr_tap_set(void (*tap)(void *ctx, struct fr_record *record), void *ctx);
+void fr_tap_on(bool on);
+void fr_tap(struct fr_record *record);
 
 #endif

@@ -148,3 +148,11 @@ bool fr_throttle_wait(struct fr_throttle_slot *slot, struct fr_record *record,
     slot->waiting_marks = marks;
     return replaced;
 }
+
+void fr_throttle_each(struct fr_throttle *throttle,
+                      void (*each)(void *ctx, struct fr_throttle_slot *slot), void *ctx)
+{
+    for (size_t i = 0; i < throttle->bucket_count; i++)
+        for (struct fr_throttle_slot *s = throttle->buckets[i]; s != NULL; s = s->next_in_bucket)
+            each(ctx, s);
+}

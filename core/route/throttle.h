@@ -28,6 +28,7 @@ struct fr_throttle_slot {
     bool has_last;
     struct fr_value last;      /* delivered; text only as its hash in `integer` */
     struct fr_record *waiting; /* counted; NULL: nothing waits */
+    void *waiting_origin;      /* whose record it is, as fr_program_run was told */
     struct fr_value waiting_value;
     uint32_t waiting_marks;
 };
@@ -58,5 +59,9 @@ struct fr_throttle_slot *fr_throttle_close(struct fr_throttle_windows *windows, 
 /* Let a value wait in place of the one that waited. Returns whether one did. */
 bool fr_throttle_wait(struct fr_throttle_slot *slot, struct fr_record *record,
                       const struct fr_value *value, uint32_t marks);
+
+/* Call each() for every slot. */
+void fr_throttle_each(struct fr_throttle *throttle,
+                      void (*each)(void *ctx, struct fr_throttle_slot *slot), void *ctx);
 
 #endif

@@ -121,7 +121,7 @@ static void read_value(const struct fr_yaml_file *file, const struct fr_option *
     }
 }
 
-static void find_unknown(const struct fr_options *options, const struct fr_plugin *plugin,
+static void find_unknown(const struct fr_options *options, const char *plugin,
                          const struct fr_yaml_file *file, const struct fr_yaml *node)
 {
     for (size_t i = 0; i < node->count; i++) {
@@ -135,19 +135,20 @@ static void find_unknown(const struct fr_options *options, const struct fr_plugi
             continue;
         if (fr_suggest_best(&suggestion) != NULL)
             fr_yaml_wrong(file, node->keys[i],
-                          "plugin %s has no option \"%s\"; did you mean \"%s\"?", plugin->name, key,
+                          "plugin %s has no option \"%s\"; did you mean \"%s\"?", plugin, key,
                           fr_suggest_best(&suggestion));
         else
-            fr_yaml_wrong(file, node->keys[i], "plugin %s has no option \"%s\"", plugin->name, key);
+            fr_yaml_wrong(file, node->keys[i], "plugin %s has no option \"%s\"", plugin, key);
     }
 }
 
-struct fr_options *fr_options_read(const struct fr_plugin *plugin, const struct fr_yaml_file *file,
-                                   const struct fr_yaml *node, const struct fr_yaml *sink)
+struct fr_options *fr_options_read(const char *plugin, const struct fr_option *declared,
+                                   const struct fr_yaml_file *file, const struct fr_yaml *node,
+                                   const struct fr_yaml *sink)
 {
     struct fr_options *options = fr_calloc(1, sizeof *options);
 
-    options->declared = plugin->options != NULL ? plugin->options : none;
+    options->declared = declared != NULL ? declared : none;
     while (options->declared[options->count].name != NULL)
         options->count++;
     options->values = fr_calloc(options->count, sizeof *options->values);
@@ -169,8 +170,8 @@ struct fr_options *fr_options_read(const struct fr_plugin *plugin, const struct 
         if (value != NULL)
             read_value(file, option, value, &options->values[i]);
         else if (option->required)
-            fr_yaml_wrong(file, options->node, "plugin %s needs the option `%s:` (%s)",
-                          plugin->name, option->name, option->meaning);
+            fr_yaml_wrong(file, options->node, "plugin %s needs the option `%s:` (%s)", plugin,
+                          option->name, option->meaning);
     }
     return options;
 }

@@ -7,11 +7,12 @@
 
 struct fr_options;
 
-/* Read the options of one sink. `node` is its `options:` map or NULL; it and the file's path
- * must outlive the result. Mistakes go to the file's diagnostics; always returns options,
+/* Read the options of one sink or source. `declared` is what the plugin of that name declares;
+ * `node` is its `options:` map or NULL; it and the file's path must outlive the result. Mistakes go to the file's diagnostics; always returns options,
  * which the caller frees. */
-struct fr_options *fr_options_read(const struct fr_plugin *plugin, const struct fr_yaml_file *file,
-                                   const struct fr_yaml *node, const struct fr_yaml *sink);
+struct fr_options *fr_options_read(const char *plugin, const struct fr_option *declared,
+                                   const struct fr_yaml_file *file, const struct fr_yaml *node,
+                                   const struct fr_yaml *sink);
 void fr_options_free(struct fr_options *options);
 
 /* What struct fr_host's text, number, each and wrong do. An option that the plugin does not

@@ -96,6 +96,12 @@ static const char *host_json(struct fr_sink *sink, const struct fr_delivery *del
     return text;
 }
 
+static void host_restore(struct fr_sink *sink)
+{
+    atomic_store(&sink->restore_wanted, true);
+    fr_sink_wake(sink, true);
+}
+
 static void host_wrong(struct fr_sink *sink, const char *option, const char *key,
                        const char *format, ...)
 {
@@ -123,5 +129,6 @@ const struct fr_host fr_plugin_host = {
     .number = host_number,
     .each = host_each,
     .json = host_json,
+    .restore = host_restore,
     .wrong = host_wrong,
 };

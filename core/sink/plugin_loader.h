@@ -7,10 +7,15 @@
 
 /* The symbol that a plugin exports, a struct fr_plugin. */
 #define FR_PLUGIN_SYMBOL "fleetroute_plugin"
+#define FR_SOURCE_SYMBOL "fleetroute_source"
 
 /* Load a plugin: `name` is a path if it has a slash in it, else NAME.so in `directory`. The
  * plugin stays loaded for the life of the process. NULL and why. */
 const struct fr_plugin *fr_plugin_load(const char *name, const char *directory,
                                        struct fr_error *error);
+
+/* The same for the source in a plugin. */
+const struct fr_source_plugin *fr_source_plugin_load(const char *name, const char *directory,
+                                                     struct fr_error *error);
 
 #endif

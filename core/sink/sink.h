@@ -1,9 +1,11 @@
 /*
- * sink.h - one configured sink: a thread, a queue, a program and a plugin's instance.
+ * sink.h - one configured sink: a thread, its supply of records, a program and a plugin's
+ * instance.
  *
- * Workers offer records; the sink's thread runs them through the routing program, hands what
- * comes out to the plugin and confirms each record when all of it is delivered. Nothing here
- * makes another sink or a worker wait.
+ * With a journal the sink reads it from its cursor, at its own pace; without one workers offer
+ * records to its queue. Its thread runs them through the routing program, hands what comes out
+ * to the plugin, and moves the cursor (or confirms the record) when all of it is delivered.
+ * Nothing here makes another sink or a worker wait.
  */
 #ifndef FR_SINK_H
 #define FR_SINK_H
@@ -14,56 +16,88 @@
 
 #include "config/diagnostics.h"
 #include "config/routing_config.h"
+#include "config/server_config.h"
 #include "fleetroute/plugin.h"
+#include "journal/last_values.h"
 #include "route/program.h"
 #include "sink/options.h"
 #include "sink/sink_queue.h"
 #include "util/error.h"
 
-struct fr_sink_settings {
-    const char *name;
-    size_t queue_records;
-    size_t queue_bytes;
-    int64_t retry_least_ms; /* first pause after a failed delivery; doubles up to … */
-    int64_t retry_most_ms;
-};
+/* Delays from a record's receipt to its delivery are counted in classes with these upper bounds
+ * in ms; what took longer is in one more. */
+#define FR_DELAY_BOUNDS                                                                            \
+    {                                                                                              \
+        1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 2000, 5000,  \
+            10000, 30000, 60000                                                                    \
+    }
+#define FR_DELAY_CLASSES 25
 
 /* How a sink is, for people and for tests. */
 struct fr_sink_status {
-    const char *name;
+    const char *name; /* holds as long as the sink */
     const char *plugin;
     enum fr_health health;
     char why[256];
-    size_t unfinished; /* records */
+    size_t unfinished; /* records read (or queued) and not delivered */
     size_t unfinished_bytes;
+    bool from_journal;
+    uint64_t cursor;    /* the first record not finished */
+    uint64_t behind;    /* records committed and not finished */
     uint64_t taken;     /* records */
     uint64_t delivered; /* deliveries */
     uint64_t retried;
     uint64_t refused;
-    uint64_t dropped; /* records left out because the queue was full */
+    uint64_t dead_letters;
+    uint64_t dropped;  /* records left out because the queue was full */
+    uint64_t replaced; /* values that a newer one took the place of, in `latest` */
+    uint64_t delays[FR_DELAY_CLASSES];
     struct fr_program_counts program;
 };
 
-/* Make a sink; options must outlive it. No thread runs yet. */
-struct fr_sink *fr_sink_new(const struct fr_sink_settings *settings, const struct fr_plugin *plugin,
-                            struct fr_options *options);
+/* What a sink needs of the daemon. */
+struct fr_sink_house {
+    struct fr_journal *journal; /* NULL: off */
+    struct fr_values *values;   /* NULL: none are kept */
+    const char *dead_letters;   /* the folder */
+    void (*room)(void *ctx);    /* a full queue has room again; on the sink's thread */
+    void *ctx;
+};
+
+/* Make a sink of the configuration's place-th; it holds on to the configuration and takes the
+ * options over. No thread runs yet. */
+struct fr_sink *fr_sink_new(struct fr_server_config *config, size_t place,
+                            const struct fr_plugin *plugin, struct fr_options *options);
 
 /* Let the plugin look at its options; mistakes go to `diagnostics`. */
 void fr_sink_check(struct fr_sink *sink, struct fr_diagnostics *diagnostics);
 
-/* Call room(ctx), on the sink's thread, whenever a full queue has room again. Before start. */
-void fr_sink_when_room(struct fr_sink *sink, void (*room)(void *ctx), void *ctx);
+/* Whether another configuration says the same of this sink. */
+bool fr_sink_same(const struct fr_sink *sink, const struct fr_sink *other);
 
-/* Start the thread; `place` is the sink's place in the routing, which must outlive the sink.
- * Waits until the plugin is open. -1 and why. */
-int fr_sink_start(struct fr_sink *sink, const struct fr_routing *routing, size_t place,
-                  struct fr_error *error);
+/* Start the thread; `place` is the sink's place in the routing. The house must outlive the
+ * sink. Waits until the plugin is open. -1 and why. */
+int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
+                  const struct fr_sink_house *house, struct fr_error *error);
 
-/* Offer records; the references pass to the sink. Any thread. */
+/* Follow another routing from the next record on; what waits in windows of routes that have not
+ * changed goes on waiting. Returns at once. */
+void fr_sink_reroute(struct fr_sink *sink, struct fr_routing *routing, size_t place);
+
+/* Go to another place of the journal, once the plugin has nothing in its hands. Returns at once;
+ * false: the sink does not read a journal. */
+bool fr_sink_rewind(struct fr_sink *sink, uint64_t seq);
+
+/* Offer records, where there is no journal; the references pass to the sink. Any thread. */
 void fr_sink_offer(struct fr_sink *sink, const struct fr_sink_entry *entries, size_t count);
 
 /* Whether its queue is at a limit. Any thread. */
 bool fr_sink_full(struct fr_sink *sink);
+
+/* Ask it to end soon: with a journal it takes nothing more, without one what is queued; windows
+ * are closed. fr_sink_ended: nothing is left in its hands. */
+void fr_sink_end(struct fr_sink *sink);
+bool fr_sink_ended(struct fr_sink *sink);
 
 /* Ask it to deliver what it has, open windows included, and to tell the plugin to flush. */
 void fr_sink_drain(struct fr_sink *sink);
@@ -71,12 +105,18 @@ void fr_sink_drain(struct fr_sink *sink);
 /* Whether nothing is unfinished, and what fr_sink_drain asked for is done. */
 bool fr_sink_idle(struct fr_sink *sink);
 
-/* End the thread and close the plugin. What is unfinished stays unconfirmed. */
+/* End the thread and close the plugin. What is unfinished stays unconfirmed, or behind the
+ * cursor. */
 void fr_sink_stop(struct fr_sink *sink);
+
+/* The records of a stopped sink without a journal: those that acknowledgements wait for are
+ * answered as refused, so that their vehicles send them again. */
+void fr_sink_refuse_unfinished(struct fr_sink *sink);
 
 /* Free a sink that is stopped or never started. */
 void fr_sink_free(struct fr_sink *sink);
 
+const char *fr_sink_name(const struct fr_sink *sink);
 void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status);
 
 #endif

@@ -8,24 +8,30 @@
 
 #include "record/acknowledge.h"
 #include "record/field_catalogue.h"
+#include "sink/latest.h"
 #include "sink/sink.h"
 #include "util/buffer.h"
 
-#define FR_SINK_LISTENERS_MAX 64
-
-/* A record in the sink's hands, until all its deliveries are finished. */
+/* A record in the sink's hands, until all its deliveries are finished and none of its values
+ * waits for a window. */
 struct item {
     struct fr_record *record;
     uint32_t unfinished;
     bool ack;
     bool refused;
     bool counted; /* stands for an entry of the queue, not for a window that closed */
-    struct item *next;
+    bool linked;  /* in the list of those read from the journal */
+    struct item *before, *behind; /* in the order of the journal; `behind` also links spare ones */
 };
 
 struct delivery {
     struct fr_delivery public; /* first: the plugin's pointer is ours */
     struct item *item;
+    struct fr_routing *routing; /* what names and units in `public` belong to */
+    struct fr_latest_slot *slot;
+    uint64_t order; /* in which it was made */
+    size_t size;
+    unsigned refusals;
     struct fr_buffer text; /* JSON */
     char name[FR_FIELD_NAME_SIZE];
     struct delivery *next;            /* among spare ones or those to be retried */
@@ -33,14 +39,21 @@ struct delivery {
 };
 
 struct fr_sink {
-    struct fr_sink_settings settings;
+    struct fr_server_config *config; /* counted: what `settings` points into */
+    struct fr_sink_config settings;
     const struct fr_plugin *plugin;
     struct fr_options *options;
     struct fr_diagnostics *diagnostics; /* while options are being checked */
     void *state;
-    struct fr_sink_queue *queue;
+    struct fr_sink_house house;
+    struct fr_sink_queue *queue; /* without a journal */
+    struct fr_cursor *cursor;    /* with one */
+    _Atomic uint64_t read_next;  /* the first record not read; changed by the thread alone */
+    struct item *first_item, *last_item;
+    bool reading_failed;
     struct fr_program *program;
     size_t in_flight_most;
+    bool restores;
 
     pthread_t thread;
     bool running;
@@ -49,23 +62,28 @@ struct fr_sink {
     struct event *wake_event, *take_timer, *window_timer, *retry_timer, *after_event;
     _Atomic bool woken;
     _Atomic bool stop;
+    _Atomic bool ending; /* the windows are closed once, then nothing more is taken */
+    _Atomic bool windows_closed;
     _Atomic unsigned drains_wanted, drains_done;
+    _Atomic uint64_t rewind_to; /* UINT64_MAX: nowhere */
+    _Atomic bool restore_wanted;
     int64_t last_take_ms;
     bool take_later;
     sem_t opened; /* the plugin is open, or could not be */
 
-    struct {
-        void (*room)(void *ctx);
-        void *ctx;
-    } listeners[FR_SINK_LISTENERS_MAX];
-    size_t listener_count;
-
-    _Atomic size_t in_flight; /* deliveries; changed by the sink's thread alone */
+    _Atomic size_t in_flight;       /* deliveries; changed by the sink's thread alone */
+    _Atomic size_t in_flight_bytes; /* of records; of those that do not wait in `latest` */
+    size_t in_plugin;               /* handed over and not answered */
+    size_t waiting;                 /* in `latest` */
+    uint64_t orders;
     struct fr_delivery **batch;
     size_t batch_count, batch_room;
-    struct item *emitting; /* the item whose record runs through the program */
-    struct delivery *retry_first, *retry_last;
+    struct item *emitting; /* the item whose record runs through the program, without a journal */
+    struct delivery *retry_first, *retry_last; /* by order */
+    bool retry_ready; /* the pause is over; once the plugin has nothing in its hands */
     int64_t retry_pause_ms;
+    struct fr_latest *latest; /* NULL: every delivery counts */
+    struct fr_latest_slot *queued_first, *queued_last;
     struct item *spare_items;
     struct delivery *spare_deliveries;
     struct delivery *unfinished;
@@ -77,11 +95,16 @@ struct fr_sink {
     int64_t log_minute; /* when the present minute of the plugin's log lines began */
     unsigned log_lines; /* in it */
 
-    pthread_mutex_t status_lock; /* of health and why, and of counts */
+    pthread_mutex_t status_lock; /* of what follows */
     enum fr_health health;
     char why[256];
     struct fr_program_counts program_counts;
-    _Atomic uint64_t taken, delivered, retried, refused, dropped;
+    struct fr_routing *new_routing; /* to be followed; NULL: none */
+    size_t new_place;
+
+    _Atomic int64_t progress_ms; /* monotonic: when something was delivered, or nothing was left */
+    _Atomic uint64_t taken, delivered, retried, refused, dead_letters, dropped, replaced;
+    _Atomic uint64_t delays[FR_DELAY_CLASSES];
 };
 
 /* delivery.c: the routing program emits something; a delivery of it joins the batch. */
@@ -89,7 +112,12 @@ void fr_delivery_emit(void *ctx, const struct fr_emission *emission);
 
 /* Take a record in hand; fr_item_release lets go when nothing of it is unfinished. */
 struct item *fr_item_new(struct fr_sink *sink, struct fr_record *record, bool ack, bool counted);
+void fr_item_link(struct fr_sink *sink, struct item *item);
 void fr_item_release(struct fr_sink *sink, struct item *item);
+
+/* fr_program_watch's two, with items as origins. */
+void fr_item_hold(void *ctx, void *item);
+void fr_item_let_go(void *ctx, void *item);
 
 /* Hand the batch to the plugin. */
 void fr_deliveries_hand_over(struct fr_sink *sink);
@@ -97,13 +125,26 @@ void fr_deliveries_hand_over(struct fr_sink *sink);
 /* Put what waits for another try into the batch again. */
 void fr_deliveries_retry(struct fr_sink *sink);
 
+/* Put the newest values that wait in `latest` into the batch. */
+void fr_deliveries_take_latest(struct fr_sink *sink);
+
+/* Let go of all that is not in the plugin's hands; their records are not confirmed. */
+void fr_deliveries_abandon(struct fr_sink *sink);
+
 /* The plugin's word on a delivery. */
 void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome);
 
 /* Free them all, those that the plugin never answered too: their records stay unconfirmed. */
 void fr_deliveries_free(struct fr_sink *sink);
 
-/* sink.c: run what follows finished deliveries behind the present event. */
+/* sink_thread.c: make the events; then run until fr_sink.stop. */
+int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error);
+void *fr_sink_thread(void *sink);
+
+/* Wake the thread; `always` even if it was woken already. */
+void fr_sink_wake(struct fr_sink *sink, bool always);
+
+/* Run what follows finished deliveries behind the present event. */
 void fr_sink_schedule_after(struct fr_sink *sink);
 
 /* plugin_host.c: what a plugin may call. */

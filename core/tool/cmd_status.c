@@ -21,6 +21,18 @@ static long long number(const json_t *object, const char *key)
     return (long long)json_integer_value(json_object_get(object, key));
 }
 
+static void show_journal(const json_t *journal)
+{
+    const char *why = json_string_value(json_object_get(journal, "why"));
+
+    if (!json_is_object(journal))
+        return;
+    printf("journal %-13s %-8s %lld records, %.1f of %.1f MB%s%s\n", "",
+           json_string_value(json_object_get(journal, "health")), number(journal, "records"),
+           (double)number(journal, "record_bytes") / 1e6, (double)number(journal, "size") / 1e6,
+           why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : "");
+}
+
 static void show(const json_t *status)
 {
     const json_t *counters = json_object_get(status, "counters"), *sink;
@@ -32,30 +44,28 @@ static void show(const json_t *status)
            number(status, "connections"));
     printf("%lld messages, %lld acknowledged, %lld refused\n", number(counters, "messages"),
            number(counters, "acknowledged"), number(counters, "error_replies"));
+    show_journal(json_object_get(status, "journal"));
     json_object_foreach(json_object_get(status, "sinks"), name, sink)
-        printf("sink %-16s %-8s %lld delivered, %lld unfinished, %lld dropped, %lld refused%s%s\n",
+        printf("sink %-16s %-8s %lld delivered, %lld behind, %lld dropped, %lld refused, %lld set "
+               "aside: %s\n",
                name, json_string_value(json_object_get(sink, "health")), number(sink, "delivered"),
-               number(sink, "unfinished"), number(sink, "dropped"), number(sink, "refused"), ": ",
+               json_object_get(sink, "behind") != NULL ? number(sink, "behind")
+                                                       : number(sink, "unfinished"),
+               number(sink, "dropped"), number(sink, "refused"), number(sink, "dead_letters"),
+               json_string_value(json_object_get(sink, "why")));
+    json_object_foreach(json_object_get(status, "sources"), name, sink)
+        printf("source %-14s %-8s %lld submitted, %lld stored, %lld left out: %s\n", name,
+               json_string_value(json_object_get(sink, "health")), number(sink, "submitted"),
+               number(sink, "stored"), number(sink, "left_out"),
                json_string_value(json_object_get(sink, "why")));
 }
 
 static int ask(const char *path, bool as_json)
 {
-    struct fr_error error;
-    FILE *stream = fr_control_ask(path, "status", &error);
-    json_error_t problem;
-    json_t *status;
+    json_t *status = fr_control_order("fleetroute status", path, "status");
 
-    if (stream == NULL) {
-        fprintf(stderr, "fleetroute status: %s\n", error.text);
+    if (status == NULL)
         return EXIT_FAILURE;
-    }
-    status = json_loadf(stream, 0, &problem);
-    fclose(stream);
-    if (status == NULL) {
-        fprintf(stderr, "fleetroute status: the answer cannot be read: %s\n", problem.text);
-        return EXIT_FAILURE;
-    }
     if (as_json) {
         json_dumpf(status, stdout, JSON_INDENT(2));
         putchar('\n');

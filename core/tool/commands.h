@@ -4,8 +4,12 @@
 #define FR_COMMANDS_H
 
 int fr_cmd_check(int argc, char **argv);
+int fr_cmd_journal(int argc, char **argv);
+int fr_cmd_reload(int argc, char **argv);
+int fr_cmd_replay(int argc, char **argv);
 int fr_cmd_simulate(int argc, char **argv);
 int fr_cmd_status(int argc, char **argv);
 int fr_cmd_tail(int argc, char **argv);
+int fr_cmd_values(int argc, char **argv);
 
 #endif

@@ -39,3 +39,29 @@ FILE *fr_control_ask(const char *path, const char *request, struct fr_error *err
     }
     return stream;
 }
+
+json_t *fr_control_order(const char *command, const char *path, const char *request)
+{
+    struct fr_error error;
+    FILE *stream = fr_control_ask(path, request, &error);
+    json_error_t problem;
+    const char *complaint;
+    json_t *answer;
+
+    if (stream == NULL) {
+        fprintf(stderr, "%s: %s\n", command, error.text);
+        return NULL;
+    }
+    answer = json_loadf(stream, 0, &problem);
+    fclose(stream);
+    if (answer == NULL) {
+        fprintf(stderr, "%s: the answer cannot be read: %s\n", command, problem.text);
+        return NULL;
+    }
+    complaint = json_string_value(json_object_get(answer, "error"));
+    if (complaint == NULL)
+        return answer;
+    fprintf(stderr, "%s: %s\n", command, complaint);
+    json_decref(answer);
+    return NULL;
+}

@@ -13,9 +13,13 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"check", fr_cmd_check, "check the configuration and say all that is wrong with it"},
+    {"journal", fr_cmd_journal, "show the journal, move a sink in it, write it out"},
+    {"reload", fr_cmd_reload, "let the daemon follow its changed configuration"},
+    {"replay", fr_cmd_replay, "send records from files to the daemon"},
     {"simulate", fr_cmd_simulate, "be a vehicle, or many"},
     {"status", fr_cmd_status, "show how the daemon is"},
     {"tail", fr_cmd_tail, "show what vehicles send, as it comes in"},
+    {"values", fr_cmd_values, "show the newest value of each field of a vehicle"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

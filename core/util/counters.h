@@ -35,7 +35,16 @@
     X(HELD_BACK, "times_vehicles_held_back")                                                       \
     X(OUT_OF_MEMORY, "records_refused_without_memory")                                             \
     X(VALUES_AS_SENT, "values_without_their_canonical_type")                                       \
-    X(TAIL_DROPPED, "records_skipped_by_tail")
+    X(TAIL_DROPPED, "records_skipped_by_tail")                                                     \
+    X(DUPLICATES, "duplicates_left_out")                                                           \
+    X(JOURNAL_DROPPED, "journal_records_deleted_undelivered")                                      \
+    X(JOURNAL_DAMAGED, "journal_records_damaged")                                                  \
+    X(DEAD_LETTERS, "dead_letters")                                                                \
+    X(RELOADS, "reloads")                                                                          \
+    X(RELOADS_FAILED, "reloads_refused")                                                           \
+    X(SOURCE_RECORDS, "records_from_sources")                                                      \
+    X(SOURCE_BAD, "source_messages_malformed")                                                     \
+    X(SOURCE_STRANGERS, "source_records_of_vins_not_listed")
 
 enum fr_counter {
 #define FR_COUNTER_ENUM(id, name) FR_COUNT_##id,

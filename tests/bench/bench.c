@@ -98,7 +98,8 @@ static struct server start_fleetrouted(const char *routing)
     char *config =
         fr_asprintf("listen: {address: 127.0.0.1, port: %u}\n"
                     "tls: {certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}\n"
-                    "control: control.sock\nplugin_dir: %s/.libs\nlog: {level: warning}\n"
+                    "control: control.sock\nstate: state\njournal: %s\nplugin_dir: %s/.libs\nlog: "
+                    "{level: warning}\n"
                     "sinks:\n"
                     "  archive: {plugin: file, options: {path: \"%s/%%{type}.jsonl\"}}\n"
                     "%s%s%s",

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
     if (routing != NULL) {
         fr_program_free(fr_program_new(routing, 0, FR_FORMAT_PROTOBUF));
-        fr_routing_free(routing);
+        fr_routing_unref(routing);
     } else if (diagnostics.errors == 0)
         __builtin_trap();
     fr_diagnostics_free(&diagnostics);

@@ -57,11 +57,12 @@ def fleetroute(*arguments, check=True, **more):
 class Daemon:
     """fleetrouted with a configuration; ends with the `with` block and must end well."""
 
-    def __init__(self, routing, sinks, extra="", address="127.0.0.1"):
+    def __init__(self, routing, sinks, extra="", address="127.0.0.1", journal="off"):
         self.folder = tempfile.mkdtemp(prefix="fr-scenario.")
         self.port = free_port()
         self.control = f"{self.folder}/c.sock"
         self.routing, self.sinks, self.extra, self.address = routing, sinks, extra, address
+        self.journal, self.environment = journal, None
         self.process = None
         self.most_kb = 0
         fleetroute("simulate", "--pki", self.folder, "--pki-only")
@@ -74,6 +75,8 @@ class Daemon:
             f.write(f"""listen: {{address: {self.address}, port: {self.port}}}
 tls: {{certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}}
 control: c.sock
+state: state
+journal: {self.journal}
 plugin_dir: {BUILD}/.libs
 {self.extra}
 sinks:
@@ -83,13 +86,21 @@ sinks:
             f.write(self.routing)
 
     def __enter__(self):
+        self.start()
+        return self
+
+    def start(self):
         self.write()
-        self.log = open(self.path("log"), "ab")
-        self.process = subprocess.Popen([f"{BUILD}/fleetrouted", "-c", self.path("fleetroute.yaml")],
-                                        stderr=self.log)
+        with open(self.path("log"), "ab") as log:
+            self.process = subprocess.Popen([f"{BUILD}/fleetrouted", "-c",
+                                             self.path("fleetroute.yaml")],
+                                            stderr=log, env=self.environment)
         wait_until("the daemon starts", lambda: self.ended() or self.status(check=False))
         assert not self.ended(), self.log_text()
-        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def __exit__(self, kind, value, trace):
         code = self.end()

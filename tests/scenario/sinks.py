@@ -109,7 +109,7 @@ def protobuf_file():
 
 
 def misfits_are_refused():
-    for plugin, words in (("wrong_abi", "was built for plugin ABI 2, this fleetroute has 1"),
+    for plugin, words in (("wrong_abi", "was built for plugin ABI 3, this fleetroute has 2"),
                           ("nowhere", "cannot load plugin"), ("/lib/x86_64-linux-gnu/libc.so.6",
                                                               "is no fleetroute plugin")):
         d = Daemon("records: [{type: V, to: x}]", f"  x: {{plugin: {plugin}}}")
@@ -119,7 +119,7 @@ def misfits_are_refused():
                                     text=True)
             assert answer.returncode == 1, answer
             assert words in answer.stdout + answer.stderr, answer.stdout + answer.stderr
-            assert "fleetroute.yaml:7:" in answer.stdout + answer.stderr, answer
+            assert "fleetroute.yaml:9:" in answer.stdout + answer.stderr, answer
 
 
 def options_are_checked():

@@ -53,7 +53,7 @@ START_TEST(a_good_file)
     ck_assert(r->fields[0].edge_only);
     ck_assert(r->fields[1].all);
     ck_assert_uint_eq(r->fields[1].field_count, 272);
-    fr_routing_free(r);
+    fr_routing_unref(r);
     fr_diagnostics_free(&diagnostics);
 }
 END_TEST
@@ -72,7 +72,7 @@ START_TEST(the_shipped_file)
     ck_assert_ptr_nonnull(r);
     ck_assert_uint_eq(diagnostics.count, 0);
     ck_assert_uint_eq(r->records[0].acks, 1);
-    fr_routing_free(r);
+    fr_routing_unref(r);
     ck_assert_ptr_nonnull(file);
     while (len + 256 < sizeof text && fgets(text + len, 256, file) != NULL) {
         /* Examples are commented out at the second column; remarks stand elsewhere. */
@@ -87,7 +87,7 @@ START_TEST(the_shipped_file)
     ck_assert_uint_eq(r->vehicle_count, 1);
     ck_assert_uint_eq(r->field_count, 3);
     ck_assert(r->fields[1].edge_only);
-    fr_routing_free(r);
+    fr_routing_unref(r);
     fr_diagnostics_free(&diagnostics);
 }
 END_TEST
@@ -136,7 +136,7 @@ START_TEST(warnings_do_not_refuse)
     ck_assert_ptr_nonnull(r);
     assert_told(3, 14, "DetailedChargeState");
     assert_told(3, 27, "needs firmware 2026.32; Old has 2024.44.25");
-    fr_routing_free(r);
+    fr_routing_unref(r);
     fr_diagnostics_free(&diagnostics);
 }
 END_TEST

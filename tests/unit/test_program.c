@@ -37,7 +37,7 @@ static void compile(const char *text)
 static void tear_down(void)
 {
     fr_program_free(program);
-    fr_routing_free(routing);
+    fr_routing_unref(routing);
     program = NULL;
     routing = NULL;
 }
@@ -74,7 +74,7 @@ static void send(const char *vin, uint32_t field, double real, int64_t created_m
     source.payload_len = payload.len;
     record = fr_record_new(&source, &error);
     ck_assert_ptr_nonnull(record);
-    fr_program_run(program, record, now, WALL + now, note, NULL);
+    fr_program_run(program, record, NULL, now, WALL + now, note, NULL);
     fr_record_unref(record);
     fr_buffer_free(&payload);
 }

@@ -168,7 +168,7 @@ static void settled(struct fr_ack_owner *owner, struct fr_record *first, struct 
 START_TEST(the_last_confirmation_settles)
 {
     struct fr_sim_datum speed = {.field = 4, .member = 5, .real = 1};
-    struct fr_ack_owner owner = {settled};
+    struct fr_ack_owner owner = {.settled = settled};
     struct fr_ack_batch batch = {0};
     struct fr_record *record = make(&speed, 1, VIN);
 

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /* Grows when a struct or a promise below changes; a plugin of another number is refused. */
-#define FLEETROUTE_PLUGIN_ABI 1
+#define FLEETROUTE_PLUGIN_ABI 2
 
 struct event_base;
 struct fr_sink;
@@ -96,6 +96,13 @@ enum fr_format {
     FR_FORMAT_TESLA_JSON, /* the JSON that Tesla's server makes with transmit_decoded_records */
 };
 
+/* How a sink is served when its plugin does not keep up, or was away. */
+enum fr_delivery_mode {
+    FR_MODE_DEFAULT, /* as the plugin's descriptor says; there it means FR_MODE_LOG */
+    FR_MODE_LOG,     /* every delivery, in order for each vehicle */
+    FR_MODE_LATEST,  /* of values that wait only the newest of each vehicle and field */
+};
+
 enum fr_mark {
     FR_MARK_RESEND = 1 << 0,   /* the vehicle sent it before */
     FR_MARK_LATE = 1 << 1,     /* created before something this vehicle already delivered */
@@ -135,8 +142,10 @@ struct fr_delivery {
 
 enum fr_outcome {
     FR_DONE,    /* delivered: what is acknowledged to the vehicle rests on this word */
-    FR_RETRY,   /* not delivered; hand it to deliver() again after a pause */
-    FR_REFUSED, /* will never be delivered; counted and logged, the sink goes on */
+    FR_RETRY,   /* not delivered; hand it to deliver() again after a pause. To keep the order, what
+                 * came behind it and is not delivered yet must be answered FR_RETRY too. */
+    FR_REFUSED, /* cannot be delivered as it is: tried again a few times, then set aside in a
+                 * dead-letter file; the sink goes on */
 };
 
 /* ---- what fleetroute offers a plugin --------------------------------------------- */
@@ -194,6 +203,10 @@ struct fr_host {
      * call. *len may be NULL. */
     const char *(*json)(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len);
 
+    /* The peer has lost its state: deliver the last value of every field routed to this sink
+     * again, marked FR_MARK_RESTORED. Nothing happens without a journal. */
+    void (*restore)(struct fr_sink *sink);
+
     /* In check() or open(): the option is wrong. The message is shown with file, line and
      * column; say what is wrong and what would be right. `key` names one key of a map, or NULL. */
     void (*wrong)(struct fr_sink *sink, const char *option, const char *key, const char *format,
@@ -229,6 +242,7 @@ struct fr_plugin {
     const struct fr_option *options; /* ends with a NULL name; may be NULL */
     enum fr_format format;           /* of whole records, where a route names none */
     size_t in_flight;                /* deliveries it may hold unfinished; 0: 10,000 */
+    enum fr_delivery_mode mode;      /* where the configuration names none */
 
     /* Look at the options for mistakes that their types do not show; report each with
      * host->wrong(). Touches nothing outside. May be NULL. */
@@ -245,6 +259,74 @@ struct fr_plugin {
     void (*flush)(void *state);
 
     /* End: give everything back. Deliveries without an answer count as not delivered. */
+    void (*close)(void *state);
+};
+
+/* ---- sources --------------------------------------------------------------------- */
+
+/*
+ * A shared object may also export `fleetroute_source`, a struct fr_source_plugin: records that
+ * come from elsewhere than vehicles. Its instances have a thread each, under the same rule.
+ */
+struct fr_source;
+
+/* One record, lent for the call. */
+struct fr_submission {
+    const char *vin;
+    size_t vin_len;
+    const char *record_type; /* "V", … */
+    size_t record_type_len;
+    const char *txid; /* what it is known by if it comes again */
+    size_t txid_len;
+    const char *client_version; /* "" where it is not known */
+    int64_t received_ms;        /* when it was first received, ms since 1970; 0: now */
+    enum fr_format format;      /* FR_FORMAT_PROTOBUF or FR_FORMAT_TESLA_JSON */
+    const void *bytes;
+    size_t len;
+};
+
+enum fr_submitted {
+    FR_SUBMITTED,    /* stored() will count it when it is safe */
+    FR_SUBMIT_LATER, /* there is no room; submit it again when room() is called */
+    FR_SUBMIT_LEFT,  /* left out, counted and logged: malformed, or of a vehicle not listed */
+};
+
+/* As struct fr_host, for sources. */
+struct fr_source_host {
+    void (*log)(struct fr_source *source, enum fr_level level, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+    void (*health)(struct fr_source *source, enum fr_health health, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+    struct event_base *(*event_base)(struct fr_source *source);
+    const char *(*name)(struct fr_source *source);
+    const char *(*text)(struct fr_source *source, const char *option);
+    int64_t (*number)(struct fr_source *source, const char *option);
+    int (*each)(struct fr_source *source, const char *option,
+                int (*each)(const char *key, const char *text, void *context), void *context);
+    void (*wrong)(struct fr_source *source, const char *option, const char *key, const char *format,
+                  ...) __attribute__((format(printf, 4, 5)));
+
+    /* Put a record into the journal. */
+    enum fr_submitted (*submit)(struct fr_source *source, const struct fr_submission *submission);
+};
+
+struct fr_source_plugin {
+    uint32_t abi; /* FLEETROUTE_PLUGIN_ABI */
+    const char *name;
+    const char *version;
+    const char *summary;
+    const struct fr_option *options;
+
+    void (*check)(struct fr_source *source, const struct fr_source_host *host);
+    void *(*open)(struct fr_source *source, const struct fr_source_host *host);
+
+    /* The next `count` of the records that were submitted, in their order, are on disk: whoever
+     * they came from may forget them. */
+    void (*stored)(void *state, size_t count);
+
+    /* After FR_SUBMIT_LATER: there is room again. */
+    void (*room)(void *state);
+
     void (*close)(void *state);
 };
 

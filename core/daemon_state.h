@@ -1,0 +1,57 @@
+/* daemon_state.h - what a running daemon consists of; for daemon.c, reload.c and status.c. */
+#ifndef FR_DAEMON_STATE_H
+#define FR_DAEMON_STATE_H
+
+#include <event2/event.h>
+#include <pthread.h>
+
+#include "admin/control_socket.h"
+#include "ingest/ingest.h"
+#include "journal/journal.h"
+#include "journal/last_values.h"
+#include "route/routes.h"
+#include "setup.h"
+
+struct fr_daemon {
+    struct fr_setup *setup; /* the one in force; its sinks run */
+    struct event_base *base;
+    struct event *signals[3];
+    struct event *files_timer;
+    int64_t files_changed_ns; /* newest change of certificate, key and CA bundle, as seen */
+    char *dead_letters;
+    struct fr_journal *journal; /* NULL: off */
+    struct fr_values *values;   /* NULL: none */
+    struct fr_sink_house house;
+    pthread_mutex_t sources_lock; /* of the next: who may be told of room */
+    struct fr_source *sources[FR_SOURCES_MAX];
+    struct fr_routes *routes;
+    _Atomic(struct fr_ingest *) ingest;
+    struct fr_control *control;
+    size_t started; /* sinks */
+    int64_t since_ms;
+};
+
+/* What the configuration says to the ingest and the journal. */
+struct fr_ingest_settings fr_daemon_ingest_settings(const struct fr_server_config *config);
+struct fr_journal_settings fr_daemon_journal_settings(const struct fr_server_config *config);
+
+/* reload.c: read the configuration again and follow it. Appends what there is to say to
+ * `report`, a line each. -1: it has mistakes, and the one in force stays. */
+int fr_daemon_reload(struct fr_daemon *daemon, struct fr_buffer *report);
+
+/* When certificate, key or CA bundle last changed, as a number to compare. */
+int64_t fr_daemon_files_changed(const struct fr_server_config *config);
+
+/* Look whether certificate, key or CA bundle have changed on disk, and take them in if so. */
+void fr_daemon_refresh_files(struct fr_daemon *daemon);
+
+/* Whom to tell when the journal has room again. */
+void fr_daemon_list_sources(struct fr_daemon *daemon, const struct fr_setup *setup);
+
+/* orders.c: what clients of the control socket may ask for; ctx is the daemon. */
+extern const struct fr_control_orders fr_daemon_orders;
+
+/* status.c: append the status as one JSON object. */
+void fr_daemon_status(struct fr_daemon *daemon, struct fr_buffer *out);
+
+#endif

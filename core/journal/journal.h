@@ -1,0 +1,106 @@
+/*
+ * journal.h - every record on disk before its vehicle is told, and each sink's place in it.
+ *
+ * Workers and sources offer records; one thread appends what has come together and commits it
+ * with one fsync, then the vehicles are told and the sinks woken, who read from the disk. A
+ * sink's cursor, the first record that it has not finished, is kept with the next commit, so
+ * after a crash a sink begins a little before where it was: everything at least once.
+ */
+#ifndef FR_JOURNAL_H
+#define FR_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "journal/journal_store.h"
+#include "sink/sink_queue.h"
+
+enum fr_journal_full {
+    FR_JOURNAL_BLOCK,       /* hold vehicles back until sinks have read more */
+    FR_JOURNAL_DROP_OLDEST, /* the sinks that have not read them miss them */
+};
+
+struct fr_journal_settings {
+    const char *path;
+    uint64_t size;        /* bytes of records */
+    int64_t retention_ms; /* older records are deleted, read or not */
+    enum fr_journal_full when_full;
+    int64_t commit_every_ms; /* least time between two commits */
+    size_t commit_records;   /* most records in one */
+    size_t duplicates;       /* messages among which one sent again is recognised */
+};
+
+struct fr_journal;
+struct fr_cursor;
+
+/* Open it and start its thread. room(ctx) is called when fr_journal_full was true and is no
+ * more. NULL and why. */
+struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
+                                    void (*room)(void *ctx), void *ctx, struct fr_error *error);
+
+/* Take over what can change while it runs: retention, policy, commit limits. */
+void fr_journal_change(struct fr_journal *journal, const struct fr_journal_settings *settings);
+
+/* Commit what was offered, if the disk lets it, and end the thread. */
+void fr_journal_stop(struct fr_journal *journal);
+
+/* Free it when nobody reads any more. */
+void fr_journal_free(struct fr_journal *journal);
+
+/* Offer records; the references pass to the journal. Those with `ack` are confirmed when they
+ * are on disk. Any thread. */
+void fr_journal_offer(struct fr_journal *journal, const struct fr_sink_entry *entries,
+                      size_t count);
+
+/* Whether so much waits to be written that no more should be read from vehicles. */
+bool fr_journal_full(struct fr_journal *journal);
+
+/* Whether the last write failed, for whatever reason. Any thread. */
+bool fr_journal_stuck(const struct fr_journal *journal);
+
+/* Wait until everything offered is on disk, for so long at most. */
+bool fr_journal_flush(struct fr_journal *journal, int64_t most_ms);
+
+/* For what else belongs into the environment. */
+struct fr_store *fr_journal_store(struct fr_journal *journal);
+
+/* ---- cursors --------------------------------------------------------------------- */
+
+/* A sink's cursor: where it stood, or (for a new name) at the oldest record or behind the
+ * newest. wake(ctx) is called on the journal's thread after each commit. NULL and why. */
+struct fr_cursor *fr_cursor_open(struct fr_journal *journal, const char *name, bool from_oldest,
+                                 void (*wake)(void *ctx), void *ctx, struct fr_error *error);
+
+/* Its place is kept; wake() is not called again. */
+void fr_cursor_close(struct fr_cursor *cursor);
+
+/* The first record that is not finished. The setter is for the one who reads. */
+uint64_t fr_cursor_place(const struct fr_cursor *cursor);
+void fr_cursor_move(struct fr_cursor *cursor, uint64_t seq);
+
+/* Read up to `most` records from *next on that wanted(ctx, type, topic) says yes to; *next is
+ * moved behind what was looked at. Each record comes with one reference. A record that is
+ * damaged is counted, logged and left out. Returns how many, or -1 and why. */
+int fr_cursor_read(struct fr_cursor *cursor, uint64_t *next, struct fr_record **records,
+                   size_t most,
+                   bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic),
+                   void *ctx, struct fr_error *error);
+
+/* The number that the next record will get; everything below is committed. Any thread. */
+uint64_t fr_journal_next(const struct fr_journal *journal);
+
+/* ---- how it is ------------------------------------------------------------------- */
+
+struct fr_journal_status {
+    struct fr_store_usage usage;
+    uint64_t size;
+    size_t waiting; /* records */
+    uint64_t commits;
+    bool stuck;
+    char why[sizeof(struct fr_error)]; /* why nothing can be written; "" when it can */
+};
+
+void fr_journal_status(struct fr_journal *journal, struct fr_journal_status *status);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * journal_store.h - the journal on disk: an LMDB environment and what is in it.
+ *
+ *   records  sequence number -> stored record (stored_record.h)
+ *   cursors  sink's name -> the first sequence number it has not finished, and when that moved
+ *   values   VIN, field -> the newest value known (last_values.h)
+ *   about    "format" -> the number of this layout
+ *
+ * LMDB never overwrites a page that the last commit refers to, so what kill -9 or a power cut
+ * leaves behind is the last commit, and opening it needs no repair. One thread at a time
+ * writes (fr_store_begin to fr_store_commit); any number read, in this process and others.
+ */
+#ifndef FR_JOURNAL_STORE_H
+#define FR_JOURNAL_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "record/record.h"
+#include "util/error.h"
+
+struct fr_store;
+struct fr_store_reader;
+
+/* Open the journal in folder `path`, made if it is not there. At most `size` bytes of records
+ * are kept, by who prunes; the file may be up to a quarter and 64 MB larger. A folder that holds
+ * something else, or a file that is cut, is left as it is: NULL and why. */
+struct fr_store *fr_store_open(const char *path, uint64_t size, struct fr_error *error);
+
+/* Open it beside a daemon, to read (or, read_only false, to move a cursor while none runs). */
+struct fr_store *fr_store_visit(const char *path, bool read_only, struct fr_error *error);
+
+void fr_store_close(struct fr_store *store);
+
+struct fr_store_usage {
+    uint64_t first, next;  /* sequence numbers; first == next: nothing is kept */
+    int64_t first_ms;      /* when the first was appended; 0: there is none */
+    uint64_t record_bytes; /* pages of records */
+    uint64_t file_bytes;
+};
+
+/* -1 and why. */
+int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct fr_error *error);
+
+/* ---- writing --------------------------------------------------------------------- */
+
+/* Begin a transaction; waits for another to end. -1 and why, for these all; after a failure
+ * nothing but fr_store_abort may follow. *full is set when the disk or the map is. */
+int fr_store_begin(struct fr_store *store, struct fr_error *error);
+int fr_store_commit(struct fr_store *store, bool *full, struct fr_error *error);
+void fr_store_abort(struct fr_store *store);
+
+/* Append a record: sets its seq. */
+int fr_store_append(struct fr_store *store, struct fr_record *record, int64_t appended_ms,
+                    bool *full, struct fr_error *error);
+
+int fr_store_set_cursor(struct fr_store *store, const char *name, uint64_t seq, int64_t now_ms,
+                        bool *full, struct fr_error *error);
+
+/* Delete up to `most` of the oldest records: those appended before `before_ms`, and those with
+ * a seq below `below`; never the newest one. *pruned is how many. */
+int fr_store_prune(struct fr_store *store, int64_t before_ms, uint64_t below, size_t most,
+                   size_t *pruned, struct fr_error *error);
+
+/* Pages of records within the present transaction, in bytes, and its first record's seq. */
+uint64_t fr_store_record_bytes(struct fr_store *store);
+uint64_t fr_store_first(struct fr_store *store);
+
+/* The newest value of a field of a vehicle: put unless the one kept is newer. */
+struct fr_last_value {
+    char vin[FR_VIN_MAX + 1];
+    uint32_t field;
+    int64_t created_ns, received_ms;
+    const uint8_t *bytes; /* the message Value */
+    size_t len;
+};
+int fr_store_put_value(struct fr_store *store, const struct fr_last_value *value, bool *full,
+                       struct fr_error *error);
+
+/* A number that is kept by name. */
+int fr_store_put_number(struct fr_store *store, const char *name, uint64_t number, bool *full,
+                        struct fr_error *error);
+
+/* ---- reading --------------------------------------------------------------------- */
+
+struct fr_store_reader *fr_store_reader_new(struct fr_store *store, struct fr_error *error);
+void fr_store_reader_free(struct fr_store_reader *reader);
+
+/* Call each() with the stored records from *next on, `most` at most, until it returns false;
+ * *next is moved behind the last one it was called with. *gap is how many sequence numbers
+ * were missing on the way. Returns how many, or -1 and why. */
+int fr_store_read(struct fr_store_reader *reader, uint64_t *next, size_t most, uint64_t *gap,
+                  bool (*each)(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len),
+                  void *ctx, struct fr_error *error);
+
+/* The first seq appended at `ms` or later. */
+int fr_store_seek(struct fr_store_reader *reader, int64_t ms, uint64_t *seq,
+                  struct fr_error *error);
+
+/* Where a cursor stands. Returns 1, 0 when there is none of that name, or -1 and why. */
+int fr_store_cursor(struct fr_store_reader *reader, const char *name, uint64_t *seq,
+                    int64_t *moved_ms, struct fr_error *error);
+
+/* Call each() for every cursor. */
+int fr_store_cursors(struct fr_store_reader *reader,
+                     void (*each)(void *ctx, const char *name, uint64_t seq, int64_t moved_ms),
+                     void *ctx, struct fr_error *error);
+
+/* A number kept by name; 0 when there is none. */
+int fr_store_number(struct fr_store_reader *reader, const char *name, uint64_t *number,
+                    struct fr_error *error);
+
+/* Call each() with last values in the order of VINs, until it returns false: of one vehicle, or
+ * (vin NULL) of all. */
+int fr_store_values(struct fr_store_reader *reader, const char *vin,
+                    bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
+                    struct fr_error *error);
+
+#endif

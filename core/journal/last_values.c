@@ -1,0 +1,356 @@
+#include "journal/last_values.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/memory.h"
+
+#define CURSOR_NAME ":values"
+#define READ_MOST 256
+#define GATHERED_MOST 100000 /* values in memory before they are written early */
+#define ROWS_A_COMMIT 2000   /* so that the journal never waits long for us */
+#define RETRY_MS 1000
+
+struct gathered {
+    struct gathered *next;
+    uint64_t hash;
+    struct fr_last_value value; /* its bytes stand behind this struct */
+    size_t room;
+};
+
+struct fr_values {
+    struct fr_journal *journal;
+    struct fr_cursor *cursor;
+    int64_t every_ms;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool stop, woken, wanted; /* wanted: somebody waits for a write */
+    uint64_t written;         /* everything below can be read */
+
+    struct gathered **buckets;
+    size_t bucket_count, count;
+    uint64_t next;
+};
+
+/* ---- gathering ------------------------------------------------------------------- */
+
+static uint64_t hash_of(const char *vin, uint32_t field)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ field;
+
+    for (; *vin != '\0'; vin++)
+        hash = (hash ^ (unsigned char)*vin) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 29;
+}
+
+static void gather(struct fr_values *v, const struct fr_record *record, uint32_t field,
+                   const uint8_t *bytes, size_t len)
+{
+    uint64_t hash = hash_of(record->vin, field);
+    struct gathered **at = &v->buckets[hash & (v->bucket_count - 1)], *g;
+
+    while (*at != NULL && ((*at)->hash != hash || (*at)->value.field != field ||
+                           strcmp((*at)->value.vin, record->vin) != 0))
+        at = &(*at)->next;
+    if (*at != NULL && (*at)->value.created_ns > record->created_ns)
+        return;
+    g = *at;
+    if (g == NULL || g->room < len) {
+        struct gathered *next = g != NULL ? g->next : NULL;
+
+        v->count += g == NULL;
+        free(g);
+        g = fr_calloc(1, sizeof *g + len);
+        g->room = len;
+        g->next = next;
+        g->hash = hash;
+        *at = g;
+        memcpy(g->value.vin, record->vin, strlen(record->vin) + 1);
+        g->value.field = field;
+    }
+    g->value.created_ns = record->created_ns;
+    g->value.received_ms = record->received_ms;
+    g->value.bytes = (const uint8_t *)(g + 1);
+    g->value.len = len;
+    memcpy(g + 1, bytes, len);
+}
+
+struct from_record {
+    struct fr_values *values;
+    const struct fr_record *record;
+};
+
+static void gather_datum(void *ctx, uint32_t field, const uint8_t *bytes, size_t len)
+{
+    struct from_record *from = ctx;
+
+    gather(from->values, from->record, field, bytes, len);
+}
+
+static void gather_record(struct fr_values *v, const struct fr_record *record)
+{
+    struct from_record from = {v, record};
+
+    if (record->type == FR_RECORD_PRESENCE)
+        gather(v, record, FR_FIELD_PRESENCE, record->payload, record->payload_len);
+    else
+        fr_payload_each(record->payload, record->payload_len, gather_datum, &from);
+}
+
+/* ---- writing --------------------------------------------------------------------- */
+
+static int write_some(struct fr_store *store, struct gathered **rows, size_t count,
+                      struct fr_error *error)
+{
+    bool full;
+    int status = fr_store_begin(store, error);
+
+    if (status != 0)
+        return -1;
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = fr_store_put_value(store, &rows[i]->value, &full, error);
+    if (status == 0)
+        return fr_store_commit(store, &full, error);
+    fr_store_abort(store);
+    return -1;
+}
+
+static void forget_all(struct fr_values *v)
+{
+    for (size_t i = 0; i < v->bucket_count; i++) {
+        struct gathered *g = v->buckets[i], *next;
+
+        for (; g != NULL; g = next) {
+            next = g->next;
+            free(g);
+        }
+        v->buckets[i] = NULL;
+    }
+    v->count = 0;
+}
+
+static int write_all(struct fr_values *v, struct fr_error *error)
+{
+    struct fr_store *store = fr_journal_store(v->journal);
+    struct gathered **rows = fr_calloc(v->count, sizeof(struct gathered *));
+    size_t count = 0;
+    int status = 0;
+
+    for (size_t i = 0; i < v->bucket_count; i++)
+        for (struct gathered *g = v->buckets[i]; g != NULL; g = g->next)
+            rows[count++] = g;
+    for (size_t i = 0; i < count && status == 0; i += ROWS_A_COMMIT)
+        status = write_some(store, rows + i, count - i < ROWS_A_COMMIT ? count - i : ROWS_A_COMMIT,
+                            error);
+    free(rows);
+    if (status != 0)
+        return -1;
+    forget_all(v);
+    fr_cursor_move(v->cursor, v->next);
+    pthread_mutex_lock(&v->lock);
+    v->written = v->next;
+    v->wanted = false;
+    pthread_cond_broadcast(&v->changed);
+    pthread_mutex_unlock(&v->lock);
+    return 0;
+}
+
+/* ---- the thread ------------------------------------------------------------------ */
+
+static bool wanted_type(void *ctx, enum fr_record_type type, const char *topic)
+{
+    (void)ctx, (void)topic;
+    return type == FR_RECORD_V || type == FR_RECORD_PRESENCE;
+}
+
+/* Read what is committed, up to the bound of memory. */
+static int read_some(struct fr_values *v, struct fr_error *error)
+{
+    struct fr_record *records[READ_MOST];
+    int n = 0;
+
+    while (v->next < fr_journal_next(v->journal) && v->count < GATHERED_MOST) {
+        n = fr_cursor_read(v->cursor, &v->next, records, READ_MOST, wanted_type, NULL, error);
+        if (n < 0)
+            return -1;
+        for (int i = 0; i < n; i++) {
+            gather_record(v, records[i]);
+            fr_record_unref(records[i]);
+        }
+    }
+    return 0;
+}
+
+static struct timespec in_ms(int64_t ms)
+{
+    int64_t at = fr_monotonic_ms() + ms;
+
+    return (struct timespec){at / 1000, at % 1000 * 1000000};
+}
+
+/* Sleep until a write is due or wanted. Nobody needs us to read sooner. Returns `stop`. */
+static bool sleep_for(struct fr_values *v, int64_t ms)
+{
+    struct timespec until = in_ms(ms);
+    bool stop;
+
+    pthread_mutex_lock(&v->lock);
+    while (!v->stop && !v->wanted &&
+           pthread_cond_timedwait(&v->changed, &v->lock, &until) != ETIMEDOUT)
+        ;
+    stop = v->stop;
+    pthread_mutex_unlock(&v->lock);
+    return stop;
+}
+
+static void *run(void *ctx)
+{
+    static struct fr_log_limit limit;
+    struct fr_values *v = ctx;
+    struct fr_error error;
+    bool stop = false;
+
+    while (!stop) {
+        int64_t pause = v->every_ms;
+
+        stop = sleep_for(v, 0);
+        if (read_some(v, &error) != 0 || write_all(v, &error) != 0) {
+            fr_log_limited(&limit, FR_LOG_WARNING, "last values: %s", error.text);
+            pause = RETRY_MS;
+            pthread_mutex_lock(&v->lock);
+            v->wanted = false; /* who waits has a limit; do not spin meanwhile */
+            pthread_mutex_unlock(&v->lock);
+        } else if (v->next < fr_journal_next(v->journal))
+            continue;
+        if (!stop)
+            stop = sleep_for(v, pause);
+    }
+    return NULL;
+}
+
+/* We look by ourselves every few seconds; only a journal that needs room is not kept waiting. */
+static void woken(void *ctx)
+{
+    struct fr_values *v = ctx;
+
+    if (!fr_journal_stuck(v->journal) &&
+        fr_journal_next(v->journal) - fr_cursor_place(v->cursor) < GATHERED_MOST)
+        return;
+    pthread_mutex_lock(&v->lock);
+    v->wanted = true;
+    pthread_cond_broadcast(&v->changed);
+    pthread_mutex_unlock(&v->lock);
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+struct fr_values *fr_values_start(struct fr_journal *journal, int64_t every_ms,
+                                  struct fr_error *error)
+{
+    struct fr_values *v = fr_calloc(1, sizeof *v);
+    pthread_condattr_t monotonic;
+
+    v->journal = journal;
+    v->every_ms = every_ms;
+    v->bucket_count = 1u << 14;
+    v->buckets = fr_calloc(v->bucket_count, sizeof(struct gathered *));
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&v->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    v->cursor = fr_cursor_open(journal, CURSOR_NAME, true, woken, v, error);
+    if (v->cursor != NULL) {
+        v->next = v->written = fr_cursor_place(v->cursor);
+        if (pthread_create(&v->thread, NULL, run, v) == 0)
+            return v;
+        fr_error_set(error, "last values: cannot start their thread: %s", strerror(errno));
+        fr_cursor_close(v->cursor);
+    }
+    free(v->buckets);
+    free(v);
+    return NULL;
+}
+
+void fr_values_stop(struct fr_values *v)
+{
+    if (v == NULL)
+        return;
+    pthread_mutex_lock(&v->lock);
+    v->stop = true;
+    pthread_cond_broadcast(&v->changed);
+    pthread_mutex_unlock(&v->lock);
+    pthread_join(v->thread, NULL);
+    fr_cursor_close(v->cursor);
+    forget_all(v);
+    free(v->buckets);
+    pthread_cond_destroy(&v->changed);
+    pthread_mutex_destroy(&v->lock);
+    free(v);
+}
+
+bool fr_values_sync(struct fr_values *v, int64_t most_ms)
+{
+    uint64_t target = fr_journal_next(v->journal);
+    struct timespec until = in_ms(most_ms);
+    bool done;
+
+    pthread_mutex_lock(&v->lock);
+    while (v->written < target && !v->stop) {
+        v->wanted = true;
+        pthread_cond_broadcast(&v->changed);
+        if (pthread_cond_timedwait(&v->changed, &v->lock, &until) == ETIMEDOUT)
+            break;
+    }
+    done = v->written >= target;
+    pthread_mutex_unlock(&v->lock);
+    return done;
+}
+
+int fr_values_each(struct fr_values *v, const char *vin,
+                   bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
+                   struct fr_error *error)
+{
+    struct fr_store_reader *reader = fr_store_reader_new(fr_journal_store(v->journal), error);
+    int status = reader != NULL ? fr_store_values(reader, vin, each, ctx, error) : -1;
+
+    fr_store_reader_free(reader);
+    return status;
+}
+
+struct fr_record *fr_values_record(const struct fr_last_value *value)
+{
+    bool presence = value->field == FR_FIELD_PRESENCE;
+    struct fr_buffer payload = {0};
+    struct fr_record_source source = {
+        .vin = value->vin,
+        .topic = (const uint8_t *)(presence ? "presence" : "V"),
+        .topic_len = presence ? strlen("presence") : 1,
+        .txid = (const uint8_t *)"",
+        .client_version = "",
+        .payload = value->bytes,
+        .payload_len = value->len,
+        .received_ms = value->received_ms,
+    };
+    struct fr_record *record = NULL;
+
+    if (!presence) {
+        fr_payload_of_one(&payload, value->vin, value->created_ns, value->field, value->bytes,
+                          value->len);
+        source.payload = payload.bytes;
+        source.payload_len = payload.len;
+    }
+    if (!payload.failed)
+        record = fr_record_known(&source, value->created_ns, false);
+    fr_buffer_free(&payload);
+    if (record != NULL)
+        record->restored = true;
+    return record;
+}

@@ -1,0 +1,270 @@
+/*
+ * Following a changed configuration while everything runs.
+ *
+ * The new files are read and checked whole before anything is touched; from then on nothing
+ * can fail half-way: a sink that has not changed keeps its thread, its plugin and what is under
+ * way, and gets the new routing; one that has changed ends and begins again at its cursor.
+ */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon_state.h"
+#include "ingest/tls.h"
+#include "util/clock.h"
+#include "util/counters.h"
+#include "util/log.h"
+#include "util/memory.h"
+#include "util/redact.h"
+
+/* How long a sink that is replaced or removed may take to deliver what it has in hand. */
+#define RETIRE_MS 3000
+#define RETIRE_STEP_US 2000
+
+static void say(struct fr_buffer *report, const char *text)
+{
+    fr_log(FR_LOG_WARNING, "reload: %s", text);
+    fr_buffer_text(report, text);
+    fr_buffer_byte(report, '\n');
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* What only a restart can change is left as it is, and said. */
+static void compare_fixed(const struct fr_server_config *now, const struct fr_server_config *next,
+                          struct fr_buffer *report)
+{
+    if (!same_text(now->address, next->address) || now->port != next->port ||
+        now->workers != next->workers)
+        say(report, "`listen:` has changed: it needs a restart");
+    if (!same_text(now->control, next->control))
+        say(report, "`control:` has changed: it needs a restart");
+    if (now->journal_on != next->journal_on || !same_text(now->journal_path, next->journal_path) ||
+        now->journal_size != next->journal_size ||
+        now->journal_commit_records != next->journal_commit_records ||
+        now->journal_duplicates != next->journal_duplicates || now->values != next->values)
+        say(report, "`journal:` has changed: retention, when_full and commit_every are followed, "
+                    "the rest needs a restart");
+    if (!same_text(now->state, next->state))
+        say(report, "`state:` has changed: it needs a restart");
+}
+
+/* ---- sinks ----------------------------------------------------------------------- */
+
+static struct fr_sink *take_named(struct fr_setup *setup, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (setup->sinks[i] != NULL && strcmp(fr_sink_name(setup->sinks[i]), name) == 0) {
+            struct fr_sink *sink = setup->sinks[i];
+
+            setup->sinks[i] = NULL;
+            return sink;
+        }
+    return NULL;
+}
+
+/* End a sink: let it finish what it has, for so long at most. With a journal what it has not
+ * finished is behind its cursor; without one the vehicles are asked to send it again. */
+static void retire(struct fr_sink *sink, bool journal)
+{
+    int64_t until = fr_monotonic_ms() + RETIRE_MS;
+
+    fr_sink_end(sink);
+    while (!fr_sink_ended(sink) && fr_monotonic_ms() < until)
+        usleep(RETIRE_STEP_US);
+    fr_sink_stop(sink);
+    if (!journal)
+        fr_sink_refuse_unfinished(sink);
+    fr_sink_free(sink);
+}
+
+static void start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
+                       struct fr_buffer *report)
+{
+    struct fr_error error;
+
+    if (fr_sink_start(next->sinks[place], next->routing, place, &d->house, &error) != 0)
+        say(report, error.text);
+}
+
+/* Put running sinks into the new setup and start those that are new. Sinks that have to end
+ * are left in the old one. With a journal a changed sink ends first, so that the one that
+ * takes its place finds the cursor where it stood. */
+static void change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+{
+    struct fr_setup *now = d->setup;
+
+    for (size_t i = 0; i < next->server->sink_count; i++) {
+        struct fr_sink *fresh = next->sinks[i];
+        struct fr_sink *running = take_named(now, d->started, fr_sink_name(fresh));
+
+        if (running != NULL && fr_sink_same(running, fresh)) {
+            fr_sink_free(fresh);
+            next->sinks[i] = running;
+            fr_sink_reroute(running, next->routing, i);
+            continue;
+        }
+        if (running != NULL && d->journal != NULL)
+            retire(running, true);
+        else if (running != NULL)
+            for (size_t k = 0; k < d->started; k++) /* back to its place, to be ended later */
+                if (now->sinks[k] == NULL) {
+                    now->sinks[k] = running;
+                    running = NULL;
+                    break;
+                }
+        start_sink(d, next, i, report);
+    }
+}
+
+static void end_old_sinks(struct fr_daemon *d, struct fr_setup *old, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (old->sinks[i] != NULL) {
+            retire(old->sinks[i], d->journal != NULL);
+            old->sinks[i] = NULL;
+        }
+}
+
+/* ---- sources --------------------------------------------------------------------- */
+
+/* One that has changed ends first: what it had confirmed, it had in the journal. */
+static void change_sources(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+{
+    struct fr_setup *now = d->setup;
+    struct fr_error error;
+
+    fr_daemon_list_sources(d, NULL);
+    for (size_t i = 0; i < now->server->source_count; i++) {
+        bool stays = false;
+
+        for (size_t k = 0; k < next->server->source_count && now->sources[i] != NULL; k++)
+            if (strcmp(fr_source_name(now->sources[i]), fr_source_name(next->sources[k])) == 0 &&
+                fr_source_same(now->sources[i], next->sources[k])) {
+                fr_source_free(next->sources[k]);
+                next->sources[k] = now->sources[i];
+                now->sources[i] = NULL;
+                fr_source_set_routing(next->sources[k], next->routing);
+                stays = true;
+            }
+        if (!stays)
+            fr_source_stop(now->sources[i]);
+    }
+    for (size_t k = 0; k < next->server->source_count; k++)
+        if (!fr_source_runs(next->sources[k]) &&
+            fr_source_start(next->sources[k], d->journal, next->routing, &error) != 0)
+            say(report, error.text);
+    fr_daemon_list_sources(d, next);
+    for (size_t k = 0; k < next->server->source_count; k++)
+        fr_source_room(next->sources[k]); /* what was told meanwhile is told once more */
+}
+
+/* ---- the whole ------------------------------------------------------------------- */
+
+static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+{
+    struct fr_ingest_settings ingest = fr_daemon_ingest_settings(next->server);
+    struct fr_routes *older = d->routes;
+    struct fr_setup *old = d->setup;
+    size_t old_count = d->started;
+
+    compare_fixed(old->server, next->server, report);
+    fr_log_set_level(next->server->log_level);
+    if (d->journal != NULL) {
+        struct fr_journal_settings journal = fr_daemon_journal_settings(next->server);
+
+        fr_journal_change(d->journal, &journal);
+    }
+    change_sinks(d, next, report);
+    if (d->journal != NULL)
+        change_sources(d, next, report);
+    d->routes = fr_routes_new(next->routing, next->sinks, next->server->sink_count, d->journal);
+    fr_ingest_update(d->ingest, &ingest, next->tls, d->routes);
+    fr_routes_free(older);
+    end_old_sinks(d, old, old_count);
+    d->setup = next;
+    d->started = next->server->sink_count;
+    fr_setup_free(old);
+}
+
+static void report_mistakes(const struct fr_setup *next, struct fr_buffer *report)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *stream = open_memstream(&text, &len);
+
+    if (stream == NULL)
+        return;
+    fr_diagnostics_print(&next->diagnostics, stream);
+    fclose(stream);
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        say(report, line);
+    free(text);
+}
+
+int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
+{
+    struct fr_setup *next = fr_setup_load(d->setup->server->path);
+
+    report_mistakes(next, report);
+    if (next->diagnostics.errors != 0) {
+        fr_count(FR_COUNT_RELOADS_FAILED);
+        say(report, "the configuration has mistakes; the one in force stays");
+        fr_setup_free(next);
+        return -1;
+    }
+    follow(d, next, report);
+    fr_daemon_refresh_files(d);
+    fr_count(FR_COUNT_RELOADS);
+    fr_log(FR_LOG_NOTICE, "reload: done");
+    return 0;
+}
+
+/* ---- certificates ---------------------------------------------------------------- */
+
+int64_t fr_daemon_files_changed(const struct fr_server_config *c)
+{
+    const char *const files[] = {c->certificate, c->key, c->vehicle_ca};
+    int64_t newest = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        struct stat st;
+        int64_t ns;
+
+        if (stat(files[i], &st) != 0)
+            continue;
+        ns =
+            (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + (int64_t)st.st_ino % 997;
+        if (ns > newest)
+            newest = ns;
+    }
+    return newest;
+}
+
+void fr_daemon_refresh_files(struct fr_daemon *d)
+{
+    const struct fr_server_config *c = d->setup->server;
+    struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca};
+    struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
+    int64_t changed = fr_daemon_files_changed(c);
+    struct fr_error error;
+    SSL_CTX *context;
+
+    if (changed == d->files_changed_ns)
+        return;
+    d->files_changed_ns = changed;
+    context = fr_tls_context(&files, &error);
+    if (context == NULL) {
+        /* Between two files of one renewal they do not belong together; the next look will. */
+        fr_log(FR_LOG_WARNING, "the changed certificate files are not taken yet: %s", error.text);
+        d->files_changed_ns = -1;
+        return;
+    }
+    SSL_CTX_free(d->setup->tls);
+    d->setup->tls = context;
+    fr_ingest_update(d->ingest, &settings, context, d->routes);
+    fr_log(FR_LOG_NOTICE, "certificate, key and CA bundle were read again");
+}

@@ -1,0 +1,421 @@
+/* A sink's thread: what wakes it, and what it does then. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "route/throttle.h"
+#include "sink/sink_state.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#define TAKE_MOST 256 /* records run through the program at a time */
+#define ROUNDS 16     /* of these before other events have their turn */
+/* At a high rate a sink is woken at most so often; alone, a record is taken at once. */
+#define WAKE_INTERVAL_MS 2
+#define READ_AGAIN_MS 1000 /* after the journal could not be read */
+
+/* ---- supply ---------------------------------------------------------------------- */
+
+static bool wanted(void *ctx, enum fr_record_type type, const char *topic)
+{
+    struct fr_sink *sink = ctx;
+
+    return fr_program_wants(sink->program, type, topic);
+}
+
+static void reading_failed(struct fr_sink *sink, const struct fr_error *error)
+{
+    static struct fr_log_limit limit;
+    struct timeval pause = fr_timeval(READ_AGAIN_MS);
+
+    fr_log_limited(&limit, FR_LOG_ERROR, "sink %s: %s; tried again", sink->settings.name,
+                   error->text);
+    sink->take_later = true;
+    event_add(sink->take_timer, &pause);
+}
+
+static size_t read_journal(struct fr_sink *sink, struct fr_sink_entry *entries)
+{
+    struct fr_record *records[TAKE_MOST];
+    uint64_t next = sink->read_next;
+    struct fr_error error;
+    int n = 0;
+
+    for (int i = 0; i < ROUNDS && n == 0 && next < fr_journal_next(sink->house.journal); i++)
+        n = fr_cursor_read(sink->cursor, &next, records, TAKE_MOST, wanted, sink, &error);
+    if (n < 0) {
+        reading_failed(sink, &error);
+        return 0;
+    }
+    atomic_store(&sink->read_next, next);
+    for (int i = 0; i < n; i++)
+        entries[i] = (struct fr_sink_entry){records[i], false};
+    return (size_t)n;
+}
+
+static bool caught_up(const struct fr_sink *sink)
+{
+    return sink->cursor == NULL || sink->read_next >= fr_journal_next(sink->house.journal);
+}
+
+static bool may_take(const struct fr_sink *sink)
+{
+    size_t held = sink->in_flight - sink->waiting;
+
+    if (sink->retry_first != NULL || held >= sink->in_flight_most ||
+        atomic_load(&sink->rewind_to) != UINT64_MAX)
+        return false;
+    return sink->cursor == NULL ||
+           (!atomic_load(&sink->ending) && held < sink->settings.queue_records &&
+            sink->in_flight_bytes < sink->settings.queue_bytes);
+}
+
+static size_t supply(struct fr_sink *sink, struct fr_sink_entry *entries)
+{
+    return sink->cursor != NULL ? read_journal(sink, entries)
+                                : fr_sink_queue_take(sink->queue, entries, TAKE_MOST);
+}
+
+/* ---- taking ---------------------------------------------------------------------- */
+
+static void arm_window_timer(struct fr_sink *sink)
+{
+    int64_t next = fr_program_next_close(sink->program), ms;
+    struct timeval pause;
+
+    if (next < 0 || event_pending(sink->window_timer, EV_TIMEOUT, NULL))
+        return;
+    ms = next - fr_monotonic_ms();
+    if (ms < 1)
+        ms = 1;
+    pause = fr_timeval(ms);
+    event_add(sink->window_timer, &pause);
+}
+
+static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entries, size_t n)
+{
+    int64_t now = fr_monotonic_ms(), wall = fr_wall_ms();
+
+    for (size_t i = 0; i < n; i++) {
+        bool journal = sink->cursor != NULL;
+        struct item *item = fr_item_new(sink, entries[i].record, entries[i].ack, !journal);
+
+        if (journal)
+            fr_item_link(sink, item);
+        sink->emitting = journal ? NULL : item;
+        item->unfinished = 1; /* so that it is not finished while it is being taken apart */
+        fr_program_run(sink->program, item->record, journal ? item : NULL, now, wall,
+                       fr_delivery_emit, sink);
+        fr_item_let_go(sink, item);
+    }
+    sink->emitting = NULL;
+    atomic_fetch_add_explicit(&sink->taken, n, memory_order_relaxed);
+}
+
+static void move_cursor(struct fr_sink *sink)
+{
+    uint64_t place = sink->first_item != NULL ? sink->first_item->record->seq : sink->read_next;
+
+    if (sink->cursor != NULL && fr_cursor_place(sink->cursor) != place)
+        fr_cursor_move(sink->cursor, place);
+    if (sink->in_flight == 0 && caught_up(sink))
+        atomic_store_explicit(&sink->progress_ms, fr_monotonic_ms(), memory_order_relaxed);
+}
+
+/* Run what there is through the program, as long as the plugin may be given more. */
+static void take(struct fr_sink *sink)
+{
+    struct fr_sink_entry entries[TAKE_MOST];
+    uint64_t before = sink->read_next;
+    int rounds = 0;
+    size_t n;
+
+    while (may_take(sink) && rounds++ < ROUNDS && (n = supply(sink, entries)) != 0) {
+        run_through(sink, entries, n);
+        fr_deliveries_hand_over(sink);
+    }
+    /* Values that wait are handed over when all that is there was looked at for newer ones. */
+    if (sink->latest != NULL && (caught_up(sink) || !may_take(sink))) {
+        fr_deliveries_take_latest(sink);
+        fr_deliveries_hand_over(sink);
+    }
+    arm_window_timer(sink);
+    move_cursor(sink);
+    sink->last_take_ms = fr_monotonic_ms();
+    if ((rounds > ROUNDS || sink->read_next != before) && !caught_up(sink) && may_take(sink))
+        event_active(sink->take_timer, EV_TIMEOUT, 1);
+    else if (rounds > ROUNDS && sink->cursor == NULL)
+        event_active(sink->take_timer, EV_TIMEOUT, 1);
+}
+
+static void close_windows(struct fr_sink *sink, int64_t now)
+{
+    sink->emitting = NULL;
+    fr_program_close_windows(sink->program, now, fr_delivery_emit, sink);
+    if (sink->latest != NULL)
+        fr_deliveries_take_latest(sink);
+    fr_deliveries_hand_over(sink);
+}
+
+static void drain_if_asked(struct fr_sink *sink)
+{
+    unsigned asked = atomic_load(&sink->drains_wanted);
+
+    if (asked == atomic_load(&sink->drains_done) || !caught_up(sink))
+        return;
+    close_windows(sink, INT64_MAX / 2); /* all; with room for the windows that this opens */
+    if (sink->plugin->flush != NULL)
+        sink->plugin->flush(sink->state);
+    atomic_store(&sink->drains_done, asked);
+}
+
+/* ---- orders from other threads --------------------------------------------------- */
+
+static void follow_new_routing(struct fr_sink *sink)
+{
+    struct fr_program *older = sink->program;
+    struct fr_routing *routing;
+    size_t place;
+
+    pthread_mutex_lock(&sink->status_lock);
+    routing = sink->new_routing;
+    place = sink->new_place;
+    sink->new_routing = NULL;
+    pthread_mutex_unlock(&sink->status_lock);
+    if (routing == NULL)
+        return;
+    sink->program = fr_program_new(routing, place,
+                                   sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
+                                                                             : FR_FORMAT_PROTOBUF);
+    sink->emitting = NULL;
+    fr_program_adopt(sink->program, older, fr_monotonic_ms(), fr_delivery_emit, sink);
+    fr_deliveries_hand_over(sink);
+    fr_program_free(older);
+    fr_routing_unref(routing);
+    arm_window_timer(sink);
+}
+
+/* Go elsewhere in the journal when nothing is under way any more. */
+static void rewind_if_asked(struct fr_sink *sink)
+{
+    uint64_t to = atomic_load(&sink->rewind_to);
+
+    if (to == UINT64_MAX)
+        return;
+    fr_deliveries_abandon(sink);
+    close_windows(sink, INT64_MAX / 2);
+    if (sink->in_plugin != 0)
+        return; /* after() comes back to it */
+    fr_deliveries_abandon(sink);
+    atomic_store(&sink->read_next, to);
+    fr_log(FR_LOG_NOTICE, "sink %s goes on at record %llu of the journal", sink->settings.name,
+           (unsigned long long)to);
+    atomic_compare_exchange_strong(&sink->rewind_to, &to, UINT64_MAX);
+}
+
+static void emit_nothing(void *ctx, const struct fr_emission *emission)
+{
+    (void)ctx, (void)emission;
+}
+
+static bool restore_one(void *ctx, const struct fr_last_value *value)
+{
+    struct fr_sink *sink = ctx;
+    struct fr_record *record = fr_values_record(value);
+
+    if (record == NULL)
+        return false;
+    fr_program_run(sink->program, record, NULL, fr_monotonic_ms(), fr_wall_ms(),
+                   sink->restores ? fr_delivery_emit : emit_nothing, sink);
+    fr_record_unref(record);
+    return !atomic_load(&sink->stop);
+}
+
+/* Tell the program, and (if it wants them) the plugin, every last value. */
+static void restore(struct fr_sink *sink)
+{
+    struct fr_error error;
+
+    if (sink->house.values == NULL)
+        return;
+    sink->emitting = NULL;
+    if (fr_values_each(sink->house.values, NULL, restore_one, sink, &error) != 0)
+        fr_log(FR_LOG_WARNING, "sink %s: last values: %s", sink->settings.name, error.text);
+    if (sink->latest == NULL)
+        fr_deliveries_hand_over(sink);
+}
+
+/* ---- events ---------------------------------------------------------------------- */
+
+void fr_sink_schedule_after(struct fr_sink *sink)
+{
+    if (sink->after_pending)
+        return;
+    sink->after_pending = true;
+    event_active(sink->after_event, EV_TIMEOUT, 1);
+}
+
+static void copy_program_counts(struct fr_sink *sink)
+{
+    static struct fr_log_limit limit;
+    struct fr_program_counts counts = fr_program_counts(sink->program);
+
+    if (counts.untracked != sink->program_counts.untracked)
+        fr_log_limited(&limit, FR_LOG_WARNING,
+                       "sink %s: more vehicles and fields than %u windows can be kept for; the "
+                       "rest is delivered without `every` and `min_change`",
+                       sink->settings.name, FR_THROTTLE_MAX);
+    pthread_mutex_lock(&sink->status_lock);
+    sink->program_counts = counts;
+    pthread_mutex_unlock(&sink->status_lock);
+}
+
+static void retry_if_ready(struct fr_sink *sink)
+{
+    if (!sink->retry_ready || sink->in_plugin != 0)
+        return;
+    sink->retry_ready = false;
+    fr_deliveries_retry(sink);
+    fr_deliveries_hand_over(sink);
+}
+
+/* Behind whatever finished deliveries: tell vehicles, make room, go on. */
+static void after(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_sink *sink = ctx;
+
+    (void)fd, (void)what;
+    sink->after_pending = false;
+    fr_ack_batch_flush(&sink->acks);
+    if (fr_sink_queue_finish(sink->queue, sink->finished_records, sink->finished_bytes))
+        sink->house.room(sink->house.ctx);
+    sink->finished_records = sink->finished_bytes = 0;
+    rewind_if_asked(sink);
+    retry_if_ready(sink);
+    take(sink);
+    drain_if_asked(sink);
+    copy_program_counts(sink);
+}
+
+static void window_due(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    close_windows(ctx, fr_monotonic_ms());
+    arm_window_timer(ctx);
+}
+
+static void retry_due(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_sink *sink = ctx;
+
+    (void)fd, (void)what;
+    sink->retry_ready = sink->retry_first != NULL;
+    fr_sink_schedule_after(sink);
+}
+
+static void take_due(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_sink *sink = ctx;
+
+    (void)fd, (void)what;
+    sink->take_later = false;
+    atomic_store(&sink->woken, false);
+    take(sink);
+    drain_if_asked(sink);
+}
+
+static void obey(struct fr_sink *sink)
+{
+    follow_new_routing(sink);
+    rewind_if_asked(sink);
+    if (atomic_exchange(&sink->restore_wanted, false))
+        restore(sink);
+    if (atomic_load(&sink->ending) && !sink->windows_closed) {
+        take(sink);
+        close_windows(sink, INT64_MAX / 2);
+        if (sink->plugin->flush != NULL)
+            sink->plugin->flush(sink->state);
+        atomic_store(&sink->windows_closed, true);
+    }
+}
+
+static void woken(evutil_socket_t fd, short what, void *ctx)
+{
+    static const struct timeval pause = {0, WAKE_INTERVAL_MS * 1000};
+    struct fr_sink *sink = ctx;
+    uint64_t count;
+
+    (void)what;
+    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        fr_log(FR_LOG_ERROR, "sink %s: its eventfd: %s", sink->settings.name, strerror(errno));
+    if (atomic_load(&sink->stop)) {
+        event_base_loopbreak(sink->base);
+        return;
+    }
+    obey(sink);
+    if (atomic_load(&sink->drains_wanted) != atomic_load(&sink->drains_done)) {
+        take_due(-1, 0, sink);
+        return;
+    }
+    if (sink->take_later)
+        return;
+    /* `woken` stays set until the queue is looked at, so nobody wakes us in between. */
+    if (fr_monotonic_ms() - sink->last_take_ms < WAKE_INTERVAL_MS) {
+        sink->take_later = true;
+        event_add(sink->take_timer, &pause);
+    } else
+        take_due(-1, 0, sink);
+}
+
+void fr_sink_wake(struct fr_sink *sink, bool always)
+{
+    uint64_t one = 1;
+
+    if ((!atomic_exchange(&sink->woken, true) || always) && write(sink->wake, &one, sizeof one) < 0)
+        fr_log(FR_LOG_ERROR, "sink %s cannot be woken: %s", sink->settings.name, strerror(errno));
+}
+
+/* ---- the thread ------------------------------------------------------------------ */
+
+static struct event *new_event(struct fr_sink *sink, int fd, short what, event_callback_fn call)
+{
+    return event_new(sink->base, fd, what, call, sink);
+}
+
+int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
+{
+    sink->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    sink->base = event_base_new();
+    if (sink->wake < 0 || sink->base == NULL)
+        return fr_error_set(error, "sink %s: cannot make an event base: %s", sink->settings.name,
+                            strerror(errno));
+    sink->wake_event = new_event(sink, sink->wake, EV_READ | EV_PERSIST, woken);
+    sink->take_timer = new_event(sink, -1, 0, take_due);
+    sink->window_timer = new_event(sink, -1, 0, window_due);
+    sink->retry_timer = new_event(sink, -1, 0, retry_due);
+    sink->after_event = new_event(sink, -1, 0, after);
+    if (sink->wake_event == NULL || sink->take_timer == NULL || sink->window_timer == NULL ||
+        sink->retry_timer == NULL || sink->after_event == NULL ||
+        event_add(sink->wake_event, NULL) != 0)
+        return fr_error_set(error, "sink %s: cannot set up its events", sink->settings.name);
+    return 0;
+}
+
+void *fr_sink_thread(void *ctx)
+{
+    struct fr_sink *sink = ctx;
+
+    sink->state = sink->plugin->open(sink, &fr_plugin_host);
+    sem_post(&sink->opened);
+    if (sink->state == NULL)
+        return NULL;
+    restore(sink);
+    fr_sink_schedule_after(sink);
+    event_base_loop(sink->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    sink->plugin->close(sink->state);
+    fr_ack_batch_flush(&sink->acks);
+    move_cursor(sink);
+    return NULL;
+}

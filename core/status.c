@@ -1,0 +1,147 @@
+/* What the daemon says of itself: one JSON object. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon_state.h"
+#include "record/json.h"
+#include "util/clock.h"
+#include "util/counters.h"
+
+static long resident_kb(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    long pages = 0;
+
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*d %ld", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void put_text(struct fr_buffer *out, const char *name, const char *text)
+{
+    fr_buffer_printf(out, ",\"%s\":", name);
+    fr_json_string(out, text, strlen(text));
+}
+
+static void put_number(struct fr_buffer *out, const char *name, uint64_t number)
+{
+    fr_buffer_printf(out, ",\"%s\":%llu", name, (unsigned long long)number);
+}
+
+/* {"1":12,"2":40,…,"more":0}: how many took less than so many ms. */
+static void put_delays(struct fr_buffer *out, const uint64_t *delays)
+{
+    static const int bounds[FR_DELAY_CLASSES - 1] = FR_DELAY_BOUNDS;
+
+    fr_buffer_text(out, ",\"delay_ms\":{");
+    for (int i = 0; i < FR_DELAY_CLASSES - 1; i++)
+        fr_buffer_printf(out, "\"%d\":%llu,", bounds[i], (unsigned long long)delays[i]);
+    fr_buffer_printf(out, "\"more\":%llu}", (unsigned long long)delays[FR_DELAY_CLASSES - 1]);
+}
+
+static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
+{
+    static const char *const healths[] = {"up", "degraded", "down"};
+
+    fr_json_string(out, s->name, strlen(s->name));
+    fr_buffer_printf(out, ":{\"health\":\"%s\"", healths[s->health]);
+    put_text(out, "plugin", s->plugin);
+    put_text(out, "why", s->why);
+    if (s->from_journal) {
+        put_number(out, "cursor", s->cursor);
+        put_number(out, "behind", s->behind);
+    }
+    put_number(out, "unfinished", s->unfinished);
+    put_number(out, "unfinished_bytes", s->unfinished_bytes);
+    put_number(out, "taken", s->taken);
+    put_number(out, "delivered", s->delivered);
+    put_number(out, "retried", s->retried);
+    put_number(out, "refused", s->refused);
+    put_number(out, "dead_letters", s->dead_letters);
+    put_number(out, "dropped", s->dropped);
+    put_number(out, "replaced", s->replaced);
+    put_number(out, "too_old", s->program.too_old);
+    put_number(out, "not_edges", s->program.not_edges);
+    put_number(out, "unchanged", s->program.unchanged);
+    put_number(out, "superseded", s->program.superseded);
+    put_number(out, "untracked", s->program.untracked);
+    put_delays(out, s->delays);
+    fr_buffer_byte(out, '}');
+}
+
+static void put_source(struct fr_buffer *out, struct fr_source *source)
+{
+    static const char *const healths[] = {"up", "degraded", "down"};
+    struct fr_source_status s;
+
+    fr_source_status(source, &s);
+    fr_json_string(out, s.name, strlen(s.name));
+    fr_buffer_printf(out, ":{\"health\":\"%s\"", healths[s.health]);
+    put_text(out, "plugin", s.plugin);
+    put_text(out, "why", s.why);
+    put_number(out, "submitted", s.submitted);
+    put_number(out, "stored", s.stored);
+    put_number(out, "left_out", s.left_out);
+    fr_buffer_byte(out, '}');
+}
+
+static void put_journal(struct fr_buffer *out, struct fr_journal *journal)
+{
+    struct fr_journal_status s;
+
+    if (journal == NULL) {
+        fr_buffer_text(out, ",\"journal\":null");
+        return;
+    }
+    fr_journal_status(journal, &s);
+    fr_buffer_printf(out, ",\"journal\":{\"health\":\"%s\"", s.stuck ? "down" : "up");
+    put_text(out, "why", s.why);
+    put_number(out, "first", s.usage.first);
+    put_number(out, "next", s.usage.next);
+    put_number(out, "records", s.usage.next - s.usage.first);
+    put_number(out, "oldest_ms", (uint64_t)s.usage.first_ms);
+    put_number(out, "record_bytes", s.usage.record_bytes);
+    put_number(out, "file_bytes", s.usage.file_bytes);
+    put_number(out, "size", s.size);
+    put_number(out, "waiting", s.waiting);
+    put_number(out, "commits", s.commits);
+    fr_buffer_byte(out, '}');
+}
+
+void fr_daemon_status(struct fr_daemon *d, struct fr_buffer *out)
+{
+    struct fr_ingest *ingest = atomic_load(&d->ingest);
+
+    fr_buffer_printf(out, "{\"version\":\"%s\"", PACKAGE_VERSION);
+    put_number(out, "uptime_ms", (uint64_t)(fr_monotonic_ms() - d->since_ms));
+    put_number(out, "port", ingest != NULL ? fr_ingest_port(ingest) : 0);
+    put_number(out, "connections", ingest != NULL ? fr_ingest_connections(ingest) : 0);
+    put_number(out, "resident_kb", (uint64_t)resident_kb());
+    put_number(out, "cpu_us", (uint64_t)fr_cpu_us());
+    fr_buffer_text(out, ",\"counters\":{");
+    for (int i = 0; i < FR_COUNTER_END; i++)
+        fr_buffer_printf(out, "%s\"%s\":%llu", i ? "," : "", fr_count_name((enum fr_counter)i),
+                         (unsigned long long)fr_count_read((enum fr_counter)i));
+    fr_buffer_byte(out, '}');
+    put_journal(out, d->journal);
+    fr_buffer_text(out, ",\"sinks\":{");
+    for (size_t i = 0; i < d->started; i++) {
+        struct fr_sink_status status;
+
+        if (i != 0)
+            fr_buffer_byte(out, ',');
+        fr_sink_status(d->setup->sinks[i], &status);
+        put_sink(out, &status);
+    }
+    fr_buffer_text(out, "},\"sources\":{");
+    for (size_t i = 0; i < d->setup->server->source_count; i++) {
+        if (i != 0)
+            fr_buffer_byte(out, ',');
+        put_source(out, d->setup->sources[i]);
+    }
+    fr_buffer_text(out, "}}");
+}

@@ -1,0 +1,92 @@
+/* fleetroute values: the newest value of each field of a vehicle. */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool/commands.h"
+#include "tool/control_client.h"
+#include "util/memory.h"
+
+static const char help[] =
+    "usage: fleetroute values [-s SOCKET] [--json] VIN\n"
+    "Shows the newest value that is known of each field of a vehicle, and when the vehicle\n"
+    "measured it.\n"
+    "\n"
+    "  -s, --socket PATH  the daemon's control socket (" FR_CONTROL_PATH ")\n"
+    "      --json         one JSON object\n"
+    "  -h, --help         show this\n";
+
+static void show(const json_t *answer)
+{
+    const json_t *presence = json_object_get(answer, "presence"), *value;
+    const char *name;
+
+    if (presence != NULL)
+        printf("%-40s %s since %s\n", "(the vehicle)",
+               json_string_value(json_object_get(presence, "status")),
+               json_string_value(json_object_get(presence, "createdAt")));
+    json_object_foreach(json_object_get(answer, "values"), name, value)
+    {
+        char *text = json_dumps(json_object_get(value, "value"), JSON_ENCODE_ANY | JSON_COMPACT);
+        const char *unit = json_string_value(json_object_get(value, "unit"));
+        const char *state = json_string_value(json_object_get(value, "state"));
+
+        printf("%-40s %s%s%s  (%s)\n", name,
+               state != NULL  ? state
+               : text != NULL ? text
+                              : "",
+               unit != NULL ? " " : "", unit != NULL ? unit : "",
+               json_string_value(json_object_get(value, "created_at")));
+        free(text);
+    }
+}
+
+int fr_cmd_values(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *path = FR_CONTROL_PATH;
+    bool as_json = false;
+    char *request;
+    json_t *answer;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "s:h", longs, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            path = optarg;
+            break;
+        case 'j':
+            as_json = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_FAILURE;
+        }
+    }
+    if (optind + 1 != argc) {
+        fputs("fleetroute values: which vehicle? Give its VIN.\n", stderr);
+        return EXIT_FAILURE;
+    }
+    request = fr_asprintf("values %s", argv[optind]);
+    answer = fr_control_order("fleetroute values", path, request);
+    free(request);
+    if (answer == NULL)
+        return EXIT_FAILURE;
+    if (as_json) {
+        json_dumpf(answer, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else
+        show(answer);
+    json_decref(answer);
+    return EXIT_SUCCESS;
+}

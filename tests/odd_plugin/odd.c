@@ -1,0 +1,82 @@
+/* odd.so - a sink with every bad manner that the tests need: it refuses a VIN for good, keeps
+ * silent, or (while a file is there) takes nothing. What it takes it writes, a line each. */
+#include <event2/event.h>
+#include <fleetroute/plugin.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct odd {
+    struct fr_sink *sink;
+    const struct fr_host *host;
+    FILE *file;
+    const char *refuse, *shut;
+    bool mute;
+};
+
+static void *odd_open(struct fr_sink *sink, const struct fr_host *host)
+{
+    struct odd *o = calloc(1, sizeof *o);
+
+    if (o == NULL)
+        return NULL;
+    o->sink = sink;
+    o->host = host;
+    o->refuse = host->text(sink, "refuse");
+    o->shut = host->text(sink, "shut");
+    o->mute = host->number(sink, "mute");
+    o->file = fopen(host->text(sink, "path"), "a");
+    return o;
+}
+
+static void odd_deliver(void *state, struct fr_delivery *const *batch, size_t count)
+{
+    struct odd *o = state;
+
+    for (size_t i = 0; i < count; i++) {
+        struct fr_delivery *d = batch[i];
+
+        if (o->mute)
+            continue;
+        if (o->refuse != NULL && strcmp(o->refuse, d->vin) == 0)
+            o->host->done(o->sink, d, FR_REFUSED);
+        else if (o->shut != NULL && access(o->shut, F_OK) == 0)
+            o->host->done(o->sink, d, FR_RETRY);
+        else {
+            fprintf(o->file, "%s\n", o->host->json(o->sink, d, NULL));
+            fflush(o->file);
+            o->host->done(o->sink, d, FR_DONE);
+        }
+    }
+}
+
+static void odd_close(void *state)
+{
+    struct odd *o = state;
+
+    fclose(o->file);
+    free(o);
+}
+
+static const struct fr_option odd_options[] = {
+    {"path", FR_OPTION_TEXT, NULL, true, NULL, "the file to write"},
+    {"refuse", FR_OPTION_TEXT, NULL, false, NULL, "a VIN whose records are refused for good"},
+    {"shut", FR_OPTION_TEXT, NULL, false, NULL, "while this file is there nothing is taken"},
+    {"mute", FR_OPTION_BOOLEAN, "false", false, NULL, "take everything and answer nothing"},
+    {0},
+};
+
+extern const struct fr_plugin fleetroute_plugin;
+
+const struct fr_plugin fleetroute_plugin = {
+    .abi = FLEETROUTE_PLUGIN_ABI,
+    .name = "odd",
+    .version = "1",
+    .summary = "bad manners, for tests",
+    .options = odd_options,
+    .format = FR_FORMAT_JSON,
+    .open = odd_open,
+    .deliver = odd_deliver,
+    .close = odd_close,
+};

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""The journal: what is acknowledged outlives kill -9; a sink that was down or added later gets it
+in order; a poisoned record, a damaged one, a cut file, a full journal cost nothing else."""
+import json
+import os
+import subprocess
+import time
+
+from fr import BUILD, VIN, Daemon, fleetroute, vector, wait_until
+
+ALL = 'records: [{type: "*", to: archive}]'
+FILE = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
+EAGER = 'retry: {least: 20 ms, most: 100 ms}'
+
+
+def told(d):
+    return d.lines("acknowledged")
+
+
+def load(d, *more):
+    d.simulate("--vehicles", 10, "--rate", 100, "--duration", 2, "--acknowledged",
+               d.path("acknowledged"), *more)
+    return told(d)
+
+
+def txids(d, name="V.jsonl"):
+    return [r["txid"] for r in d.records(name)]
+
+
+def in_order_for_each_vehicle(records):
+    """Every vehicle's txids end in a growing number; those seen again are left out."""
+    last, seen = {}, set()
+    for r in records:
+        if r["txid"] in seen:
+            continue
+        seen.add(r["txid"])
+        number = int(r["txid"].rsplit("-", 1)[1])
+        assert number > last.get(r["vin"], -1), (r["vin"], r["txid"], last[r["vin"]])
+        last[r["vin"]] = number
+
+
+def survives_kill():
+    """A sink that cannot deliver; kill -9; then it can: all that was acknowledged arrives."""
+    sinks = f'  archive: {{plugin: file, {EAGER}, options: {{path: "@/gone/%{{type}}.jsonl"}}}}'
+    with Daemon(ALL, sinks, journal="{}") as d:
+        open(d.path("gone"), "w").close()
+        acknowledged = load(d)
+        assert len(acknowledged) > 500, len(acknowledged)
+        d.kill()
+        os.unlink(d.path("gone"))
+        d.start()
+        wait_until("all is there", lambda: set(acknowledged) <= set(txids(d, "gone/V.jsonl")))
+        records = d.records("gone/V.jsonl")
+        assert len(records) == len(acknowledged), "delivered twice"
+        in_order_for_each_vehicle(records)
+        status = d.status()
+        assert status["sinks"]["archive"]["behind"] == 0 and status["journal"]["records"] > 500
+
+
+def new_sink_from_the_oldest():
+    with Daemon(ALL, FILE, journal="{}") as d:
+        acknowledged = load(d)
+        d.sinks += '\n  more: {plugin: file, from: oldest, options: {path: "@/more/%{type}.jsonl"}}' \
+                   '\n  later: {plugin: file, options: {path: "@/later/%{type}.jsonl"}}'
+        d.routing = 'records: [{type: "*", to: [archive, more, later]}]'
+        d.write()
+        assert '"reloaded": true' in fleetroute("reload", "-s", d.control, "--json").stdout
+        wait_until("it has all", lambda: len(txids(d, "more/V.jsonl")) >= len(acknowledged))
+        assert set(acknowledged) == set(txids(d, "more/V.jsonl"))
+        assert txids(d, "later/V.jsonl") == []
+        assert len(txids(d)) == len(acknowledged), "the first sink was disturbed"
+        # And once more, from the beginning, by order.
+        fleetroute("journal", "rewind", "later", "--to", 1, "-c", d.path("fleetroute.yaml"))
+        wait_until("it was rewound", lambda: len(txids(d, "later/V.jsonl")) >= len(acknowledged))
+        wait_until("status shows every sink", lambda: all(
+            f"sink {name} " in fleetroute("journal", "status", "-c", d.path("fleetroute.yaml")).stdout
+            for name in ("archive", "more", "later")))
+        dumped = fleetroute("journal", "dump", "--since", 1, "-c", d.path("fleetroute.yaml")).stdout
+        kept = [json.loads(line)["txid"] for line in dumped.splitlines() if '"type":"V"' in line]
+        assert sorted(kept) == sorted(acknowledged)
+        # A daemon that does not run can be told too; times are understood.
+        d.end()
+        fleetroute("journal", "rewind", "later", "--to", "1 h", "-c", d.path("fleetroute.yaml"))
+        d.start()
+        wait_until("it was rewound again",
+                   lambda: len(txids(d, "later/V.jsonl")) >= 2 * len(acknowledged))
+
+
+def poisoned_records_are_set_aside():
+    """A plugin refuses a VIN for good; the others go on, and nothing is lost."""
+    sinks = f'  odd: {{plugin: odd, {EAGER}, options: {{path: "@/odd", refuse: {VIN}}}}}'
+    with Daemon("records: [{type: V, to: odd}]", sinks, journal="{}") as d:
+        car, other = d.car(), d.car(vin="5YJ3E1EA7KF000002")
+        car.send(vector("01_v_three_datums"))
+        assert car.receive_reply()[0] == "ack"
+        wait_until("it is set aside", lambda: d.status()["sinks"]["odd"]["dead_letters"] == 1)
+        other.send(vector("01_v_three_datums"))
+        assert other.receive_reply()[0] == "ack"
+        wait_until("the sink goes on", lambda: len(d.lines("odd")) == 1)
+        letter = json.loads(d.lines("state/dead-letters/odd.jsonl")[0])
+        assert letter["record"]["vin"] == VIN and letter["tries"] == 3, letter
+        assert d.status()["sinks"]["odd"]["behind"] == 0
+        # Mended, it is replayed from the file.
+        d.sinks = '  odd: {plugin: odd, options: {path: "@/odd"}}'
+        d.write()
+        fleetroute("reload", "-s", d.control)
+        out = fleetroute("replay", "-s", d.control, d.path("state/dead-letters/odd.jsonl")).stdout
+        assert "1 stored" in out, out
+        car.close()
+        other.close()
+
+
+def damaged_record_is_left_out():
+    with Daemon(ALL, FILE.replace("@", "@/gone"), journal="{}") as d:
+        open(d.path("gone"), "w").close()
+        acknowledged = load(d)
+        d.end()
+        data = d.path("state/journal/data.mdb")
+        with open(data, "rb") as f:
+            content = f.read()
+        victim = acknowledged[len(acknowledged) // 2].encode()
+        places = [i for i in range(len(content)) if content.startswith(victim, i)] \
+            if content.count(victim) < 3 else [content.index(victim)]
+        assert places, "the txid is not in the file"
+        with open(data, "r+b") as f:
+            for at in places:
+                f.seek(at)
+                f.write(bytes([victim[0] ^ 1]))
+        os.unlink(d.path("gone"))
+        d.start()
+        wait_until("the rest is there",
+                   lambda: len(set(txids(d, "gone/V.jsonl"))) >= len(acknowledged) - 1)
+        assert set(acknowledged) - set(txids(d, "gone/V.jsonl")) == {victim.decode()}
+        assert d.count("journal_records_damaged") >= 1
+        assert "is damaged" in d.log_text()
+
+
+def foreign_and_cut_files_are_left():
+    with Daemon(ALL, FILE, journal="{}") as d:
+        load(d)
+        d.end()
+        data = d.path("state/journal/data.mdb")
+        with open(data, "rb") as f:
+            whole = f.read()
+
+        def refuses(content, words):
+            with open(data, "wb") as f:
+                f.write(content)
+            d.write()
+            r = subprocess.run([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")],
+                               capture_output=True, text=True, timeout=20)
+            assert r.returncode == 1 and words in r.stderr, r.stderr
+            with open(data, "rb") as f:
+                assert f.read() == content, "it was changed"
+
+        refuses(whole[:len(whole) // 2], "is cut")
+        refuses(b"", "is no journal, or is cut")
+        refuses(b"SQLite format 3\0" + b"x" * 100000, "is no journal, or is cut")
+        with open(data, "wb") as f:
+            f.write(whole)
+        d.start()
+        second = subprocess.run([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")],
+                                capture_output=True, text=True, timeout=20)
+        assert second.returncode == 1, second
+
+
+def full_journal_blocks_or_drops():
+    """4 MB, a sink that is down: `block` holds vehicles back and loses nothing; `drop-oldest`
+    goes on and counts."""
+    sinks = FILE.replace("@", "@/gone").replace("plugin: file", f"plugin: file, {EAGER}")
+    with Daemon(ALL, sinks, journal="{size: 4 MB}") as d:
+        open(d.path("gone"), "w").close()
+        beside = d.simulate_beside("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 20,
+                                   "--duration", 6, "--patience", 30, "--acknowledged",
+                                   d.path("acknowledged"))
+        wait_until("it is full", lambda: d.status()["journal"]["health"] == "down", 30)
+        assert "not delivered by every sink" in d.status()["journal"]["why"]
+        os.unlink(d.path("gone"))
+        beside.communicate(timeout=90)
+        acknowledged = told(d)
+        wait_until("all is there", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
+        assert set(acknowledged) <= set(txids(d, "gone/V.jsonl"))
+        status = d.status()
+        assert status["journal"]["file_bytes"] < 80e6, status["journal"]
+        assert status["journal"]["first"] > 1, "nothing was pruned"
+    with Daemon(ALL, sinks, journal="{size: 4 MB, when_full: drop-oldest}") as d:
+        open(d.path("gone"), "w").close()
+        d.simulate("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 20, "--duration", 4)
+        dropped = d.count("journal_records_deleted_undelivered")
+        assert dropped > 0 and "are deleted" in d.log_text(), dropped
+        os.unlink(d.path("gone"))
+        wait_until("the rest is there", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
+
+
+def resent_after_a_lost_ack():
+    """The same txid again, before and after a crash: acknowledged, and delivered once."""
+    with Daemon(ALL, FILE, journal="{}") as d:
+        for _ in range(3):
+            car = d.car()
+            car.send(vector("01_v_three_datums"))
+            assert car.receive_reply()[0] == "ack"
+            car.close()
+        d.kill()
+        d.start()
+        car = d.car()
+        car.send(vector("01_v_three_datums"))
+        assert car.receive_reply()[0] == "ack"
+        car.send(vector("07_v_legacy_strings"))
+        assert car.receive_reply()[0] == "ack"
+        wait_until("the second is there", lambda: len(d.records("V.jsonl")) >= 2)
+        assert len(set(txids(d))) == 2 and len(txids(d)) <= 3, txids(d)
+        assert d.count("duplicates_left_out") == 1
+        car.close()
+
+
+def silent_sink_is_not_called_well():
+    """A plugin that takes deliveries and answers nothing: its health says so."""
+    sinks = '  mute: {plugin: odd, stall: 1 s, options: {path: "@/mute", mute: true}}'
+    with Daemon("records: [{type: V, to: mute}]", sinks, journal="{}") as d:
+        car = d.car()
+        car.send(vector("01_v_three_datums"))
+        assert car.receive_reply()[0] == "ack"
+        wait_until("it is degraded", lambda: d.status()["sinks"]["mute"]["health"] == "degraded")
+        assert "nothing was delivered" in d.status()["sinks"]["mute"]["why"]
+        car.close()
+
+
+survives_kill()
+new_sink_from_the_oldest()
+poisoned_records_are_set_aside()
+damaged_record_is_left_out()
+foreign_and_cut_files_are_left()
+full_journal_blocks_or_drops()
+resent_after_a_lost_ack()
+silent_sink_is_not_called_well()
