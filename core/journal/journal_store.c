@@ -135,6 +135,29 @@ static int open_env(struct fr_store *store, const char *path, uint64_t map_size,
     return code == 0 ? 0 : failed(store, error, "open it", code);
 }
 
+/* So that a name survives a power cut too. */
+static int sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int status = fd >= 0 ? fsync(fd) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+static int sync_folder_of(const char *path)
+{
+    char *copy = fr_strdup(path), *slash = strrchr(copy, '/');
+    int status;
+
+    if (slash != NULL)
+        *slash = '\0';
+    status = sync_folder(slash == NULL ? "." : slash == copy ? "/" : copy);
+    free(copy);
+    return status;
+}
+
 /* A new journal is made beside its place and moved there, so that one that is half made, or
  * cut to nothing, is never taken for an empty one. */
 static int create(const char *path, struct fr_error *error)
@@ -156,7 +179,8 @@ static int create(const char *path, struct fr_error *error)
     }
     fr_store_close(store);
     unlink(lock);
-    if (status == 0 && rename(beside, path) != 0)
+    if (status == 0 && (sync_folder(beside) != 0 || rename(beside, path) != 0 ||
+                        sync_folder_of(path) != 0))
         status = fr_error_set(error,
                               "journal %s: cannot be made: %s (is there something else in that "
                               "folder?)",

@@ -4,9 +4,9 @@ in order; a poisoned record, a damaged one, a cut file, a full journal cost noth
 import json
 import os
 import subprocess
-import time
 
 from fr import BUILD, VIN, Daemon, fleetroute, vector, wait_until
+from journal_checks import in_order_for_each_vehicle
 
 ALL = 'records: [{type: "*", to: archive}]'
 FILE = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
@@ -25,18 +25,6 @@ def load(d, *more):
 
 def txids(d, name="V.jsonl"):
     return [r["txid"] for r in d.records(name)]
-
-
-def in_order_for_each_vehicle(records):
-    """Every vehicle's txids end in a growing number; those seen again are left out."""
-    last, seen = {}, set()
-    for r in records:
-        if r["txid"] in seen:
-            continue
-        seen.add(r["txid"])
-        number = int(r["txid"].rsplit("-", 1)[1])
-        assert number > last.get(r["vin"], -1), (r["vin"], r["txid"], last[r["vin"]])
-        last[r["vin"]] = number
 
 
 def survives_kill():
