@@ -17,9 +17,10 @@
 
 #define WAITING_RECORDS 20000 /* offered and not yet on disk, at most */
 #define WAITING_BYTES (24u << 20)
-#define CURSORS_EVERY_MS 1000 /* cursors are kept at least so often */
-#define RETRY_MS 250          /* pause after a write that failed */
-#define PRUNE_LEAST 256       /* records deleted in one commit, at least if there are so many */
+#define CURSORS_EVERY_MS 1000   /* cursors are kept at least so often */
+#define RETRY_MS 50             /* pause after a write that failed */
+#define ENDED_WELL "ended_well" /* a number in the store: all cursors were kept at the end */
+#define PRUNE_LEAST 256         /* records deleted in one commit, at least if there are so many */
 
 struct fr_cursor {
     struct fr_journal *journal;
@@ -51,8 +52,10 @@ struct fr_journal {
     _Atomic bool woken;
     _Atomic bool new_cursor; /* to be kept at once */
     _Atomic bool stuck;
+    _Atomic bool filling;  /* more than three quarters full */
     _Atomic uint64_t next; /* committed up to here */
     _Atomic uint64_t commits;
+    uint64_t repeated_below;
     _Atomic size_t unsettled; /* records offered and not yet settled */
     int64_t last_appended_ms;
     int64_t last_commit_ms, last_cursors_ms; /* monotonic */
@@ -99,6 +102,7 @@ static int prune(struct fr_journal *j, const struct fr_journal_settings *s, size
     uint64_t used = fr_store_record_bytes(j->store);
     size_t most = group * 2 > PRUNE_LEAST ? group * 2 : PRUNE_LEAST, pruned;
 
+    atomic_store(&j->filling, used > s->size / 4 * 3);
     if (used > s->size) {
         below = s->when_full == FR_JOURNAL_DROP_OLDEST ? UINT64_MAX : least;
         if (below <= first || below - first < group)
@@ -163,8 +167,9 @@ static bool cursors_moved(struct fr_journal *j)
     return moved;
 }
 
+/* `ended`: the last words of a daemon that ends well. */
 static int write_group(struct fr_journal *j, const struct fr_journal_settings *s, size_t count,
-                       uint64_t *appended, struct fr_error *error)
+                       bool ended, uint64_t *appended, struct fr_error *error)
 {
     bool full = false;
     int64_t now = append_time(j);
@@ -181,6 +186,8 @@ static int write_group(struct fr_journal *j, const struct fr_journal_settings *s
         }
     if (status == 0)
         status = write_cursors(j, &full, error);
+    if (status == 0 && ended)
+        status = fr_store_put_number(j->store, ENDED_WELL, 1, &full, error);
     if (status == 0)
         status = fr_store_commit(j->store, &full, error);
     else
@@ -223,6 +230,7 @@ static void wake_sinks(struct fr_journal *j)
 /* Say why nothing can be written, or (NULL) that it can again. */
 static void tell(struct fr_journal *j, const struct fr_error *error)
 {
+    static struct fr_log_limit trouble, relief;
     bool was = atomic_load(&j->stuck);
 
     pthread_mutex_lock(&j->lock);
@@ -230,9 +238,10 @@ static void tell(struct fr_journal *j, const struct fr_error *error)
     pthread_mutex_unlock(&j->lock);
     atomic_store(&j->stuck, error != NULL);
     if (error != NULL && !was)
-        fr_log(FR_LOG_ERROR, "%s; vehicles are held back and keep their records", error->text);
+        fr_log_limited(&trouble, FR_LOG_ERROR, "%s; vehicles are held back and keep their records",
+                       error->text);
     if (error == NULL && was)
-        fr_log(FR_LOG_NOTICE, "journal: it can be written again");
+        fr_log_limited(&relief, FR_LOG_NOTICE, "journal: it can be written again");
 }
 
 /* ---- the thread ------------------------------------------------------------------ */
@@ -285,13 +294,13 @@ static struct fr_journal_settings settings_now(struct fr_journal *j)
 
 /* Commit a group, and try again until it is done; a daemon that stops gives up, and what is
  * not acknowledged the vehicles keep. */
-static bool commit(struct fr_journal *j, size_t count)
+static bool commit(struct fr_journal *j, size_t count, bool ended)
 {
     struct fr_journal_settings s;
     struct fr_error error;
     uint64_t appended;
 
-    while (s = settings_now(j), write_group(j, &s, count, &appended, &error) != 0) {
+    while (s = settings_now(j), write_group(j, &s, count, ended, &appended, &error) != 0) {
         tell(j, &error);
         if (stopping(j))
             return false;
@@ -318,7 +327,7 @@ static void commit_group(struct fr_journal *j, size_t count)
         j->repeated[i] = is_repeated(j, j->group[i].record);
         fr_count_add(FR_COUNT_DUPLICATES, j->repeated[i]);
     }
-    if (commit(j, count))
+    if (commit(j, count, false))
         settle(j, count);
     else
         for (size_t i = 0; i < count; i++)
@@ -346,12 +355,14 @@ static void *run(void *ctx)
             commit_group(j, count);
             continue;
         }
-        if ((atomic_exchange(&j->new_cursor, false) || stop ||
+        if (stop) {
+            commit(j, 0, true);
+            return NULL;
+        }
+        if ((atomic_exchange(&j->new_cursor, false) ||
              fr_monotonic_ms() - j->last_cursors_ms >= CURSORS_EVERY_MS) &&
             cursors_moved(j))
-            commit(j, 0);
-        if (stop)
-            return NULL;
+            commit(j, 0, false);
         wait_for(j, CURSORS_EVERY_MS, false);
     }
 }
@@ -378,6 +389,26 @@ static bool remember(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
     return true;
 }
 
+/* Until this daemon ends well it is one that crashed. */
+static int begin_unended(struct fr_journal *j, struct fr_store_reader *reader,
+                         struct fr_error *error)
+{
+    uint64_t ended_well;
+    bool full;
+
+    if (fr_store_number(reader, ENDED_WELL, &ended_well, error) != 0)
+        return -1;
+    j->repeated_below = ended_well ? 0 : fr_journal_next(j);
+    if (!ended_well)
+        return 0;
+    if (fr_store_begin(j->store, error) != 0)
+        return -1;
+    if (fr_store_put_number(j->store, ENDED_WELL, 0, &full, error) == 0)
+        return fr_store_commit(j->store, &full, error);
+    fr_store_abort(j->store);
+    return -1;
+}
+
 static int read_tail(struct fr_journal *j, struct fr_error *error)
 {
     struct fr_store_reader *reader = fr_store_reader_new(j->store, error);
@@ -388,7 +419,8 @@ static int read_tail(struct fr_journal *j, struct fr_error *error)
     if (reader != NULL && fr_store_usage(j->store, &usage, error) == 0) {
         from = usage.next > j->settings.duplicates ? usage.next - j->settings.duplicates : 1;
         atomic_store(&j->next, usage.next);
-        status = fr_store_read(reader, &from, SIZE_MAX, &gap, remember, j, error) < 0 ? -1 : 0;
+        if (fr_store_read(reader, &from, SIZE_MAX, &gap, remember, j, error) >= 0)
+            status = begin_unended(j, reader, error);
     }
     fr_store_reader_free(reader);
     return status;
@@ -493,9 +525,9 @@ bool fr_journal_full(struct fr_journal *j)
     return fr_sink_queue_full(j->queue);
 }
 
-bool fr_journal_stuck(const struct fr_journal *j)
+bool fr_journal_filling(const struct fr_journal *j)
 {
-    return atomic_load(&j->stuck);
+    return atomic_load(&j->filling);
 }
 
 bool fr_journal_flush(struct fr_journal *j, int64_t most_ms)
@@ -515,6 +547,11 @@ bool fr_journal_flush(struct fr_journal *j, int64_t most_ms)
 struct fr_store *fr_journal_store(struct fr_journal *j)
 {
     return j->store;
+}
+
+uint64_t fr_journal_repeated_below(const struct fr_journal *j)
+{
+    return j->repeated_below;
 }
 
 uint64_t fr_journal_next(const struct fr_journal *j)

@@ -56,8 +56,8 @@ void fr_journal_offer(struct fr_journal *journal, const struct fr_sink_entry *en
 /* Whether so much waits to be written that no more should be read from vehicles. */
 bool fr_journal_full(struct fr_journal *journal);
 
-/* Whether the last write failed, for whatever reason. Any thread. */
-bool fr_journal_stuck(const struct fr_journal *journal);
+/* Whether it is nearly full, so that who reads slowly should hurry. Any thread. */
+bool fr_journal_filling(const struct fr_journal *journal);
 
 /* Wait until everything offered is on disk, for so long at most. */
 bool fr_journal_flush(struct fr_journal *journal, int64_t most_ms);
@@ -86,6 +86,10 @@ int fr_cursor_read(struct fr_cursor *cursor, uint64_t *next, struct fr_record **
                    size_t most,
                    bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic),
                    void *ctx, struct fr_error *error);
+
+/* Records below this number may have been delivered already by whoever reads them now: the
+ * daemon before this one ended without keeping its cursors. 0: it ended well. */
+uint64_t fr_journal_repeated_below(const struct fr_journal *journal);
 
 /* The number that the next record will get; everything below is committed. Any thread. */
 uint64_t fr_journal_next(const struct fr_journal *journal);

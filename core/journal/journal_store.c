@@ -179,8 +179,8 @@ static int create(const char *path, struct fr_error *error)
     }
     fr_store_close(store);
     unlink(lock);
-    if (status == 0 && (sync_folder(beside) != 0 || rename(beside, path) != 0 ||
-                        sync_folder_of(path) != 0))
+    if (status == 0 &&
+        (sync_folder(beside) != 0 || rename(beside, path) != 0 || sync_folder_of(path) != 0))
         status = fr_error_set(error,
                               "journal %s: cannot be made: %s (is there something else in that "
                               "folder?)",

@@ -14,6 +14,7 @@
 #define CURSOR_NAME ":values"
 #define READ_MOST 256
 #define GATHERED_MOST 100000 /* values in memory before they are written early */
+#define HURRY_BEHIND 1000    /* records not read yet when the journal fills up */
 #define ROWS_A_COMMIT 2000   /* so that the journal never waits long for us */
 #define RETRY_MS 1000
 
@@ -239,9 +240,9 @@ static void *run(void *ctx)
 static void woken(void *ctx)
 {
     struct fr_values *v = ctx;
+    uint64_t behind = fr_journal_next(v->journal) - fr_cursor_place(v->cursor);
 
-    if (!fr_journal_stuck(v->journal) &&
-        fr_journal_next(v->journal) - fr_cursor_place(v->cursor) < GATHERED_MOST)
+    if (behind < (fr_journal_filling(v->journal) ? HURRY_BEHIND : GATHERED_MOST))
         return;
     pthread_mutex_lock(&v->lock);
     v->wanted = true;

@@ -276,6 +276,8 @@ static void put_marks(struct fr_buffer *out, uint32_t marks)
         fr_buffer_text(out, ",\"late\":true");
     if (marks & FR_MARK_RESTORED)
         fr_buffer_text(out, ",\"restored\":true");
+    if (marks & FR_MARK_REPEATED)
+        fr_buffer_text(out, ",\"repeated\":true");
 }
 
 void fr_json_field(struct fr_buffer *out, const struct fr_delivery *delivery)

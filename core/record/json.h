@@ -39,7 +39,7 @@ void fr_json_value(struct fr_buffer *out, const struct fr_value *value);
 /* Append a whole record as one JSON object, without a newline:
  *   {"type":"V","vin":…,"name":…,"txid":…,"created_at":…,"received_at":…,"resend":true,
  *    "late":true,"data":{"VehicleSpeed":65.5,…},"invalid":[…],"empty":[…]}
- * name, resend, late, invalid and empty are there only when there is something to say. Alerts,
+ * name, resend, late, repeated, invalid and empty are there only when there is something to say. Alerts,
  * errors and connectivity have their message's fields instead of data, as in Tesla's JSON.
  * marks are FR_MARK_*; vehicle_name may be NULL. redact: as redact.h says. */
 void fr_json_record(struct fr_buffer *out, struct fr_record *record, const char *vehicle_name,

@@ -55,6 +55,7 @@ struct fr_record {
     size_t payload_len;
     size_t size;   /* bytes of memory it takes up */
     bool restored; /* a last value told again, not from the vehicle now */
+    bool repeated; /* read from the journal again after a crash or a rewind */
     uint64_t seq;  /* its place in the journal, set by who appends or reads it; 0: none */
 
     /* Acknowledgement (acknowledge.h). */

@@ -511,7 +511,8 @@ static void run_fields(const struct run *run)
 static uint32_t marks_of(const struct fr_record *record)
 {
     return (record->resend ? (uint32_t)FR_MARK_RESEND : 0) |
-           (record->restored ? (uint32_t)FR_MARK_RESTORED : 0);
+           (record->restored ? (uint32_t)FR_MARK_RESTORED : 0) |
+           (record->repeated ? (uint32_t)FR_MARK_REPEATED : 0);
 }
 
 void fr_program_run(struct fr_program *program, struct fr_record *record, void *origin,

@@ -50,7 +50,7 @@ struct fr_sink {
     struct fr_cursor *cursor;    /* with one */
     _Atomic uint64_t read_next;  /* the first record not read; changed by the thread alone */
     struct item *first_item, *last_item;
-    bool reading_failed;
+    uint64_t repeated_below; /* records below may have been delivered before */
     struct fr_program *program;
     size_t in_flight_most;
     bool restores;

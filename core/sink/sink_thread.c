@@ -102,8 +102,10 @@ static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entrie
         bool journal = sink->cursor != NULL;
         struct item *item = fr_item_new(sink, entries[i].record, entries[i].ack, !journal);
 
-        if (journal)
+        if (journal) {
+            item->record->repeated = item->record->seq < sink->repeated_below;
             fr_item_link(sink, item);
+        }
         sink->emitting = journal ? NULL : item;
         item->unfinished = 1; /* so that it is not finished while it is being taken apart */
         fr_program_run(sink->program, item->record, journal ? item : NULL, now, wall,
@@ -209,6 +211,8 @@ static void rewind_if_asked(struct fr_sink *sink)
     if (sink->in_plugin != 0)
         return; /* after() comes back to it */
     fr_deliveries_abandon(sink);
+    if (sink->repeated_below < sink->read_next)
+        sink->repeated_below = sink->read_next;
     atomic_store(&sink->read_next, to);
     fr_log(FR_LOG_NOTICE, "sink %s goes on at record %llu of the journal", sink->settings.name,
            (unsigned long long)to);

@@ -9,7 +9,7 @@ from fr import BUILD, VIN, Daemon, fleetroute, vector, wait_until
 from journal_checks import in_order_for_each_vehicle
 
 ALL = 'records: [{type: "*", to: archive}]'
-FILE = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
+FILE = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl", rotate_size: 0}}'
 EAGER = 'retry: {least: 20 ms, most: 100 ms}'
 
 

@@ -15,8 +15,8 @@ from journal_checks import in_order_for_each_vehicle
 KILLS = int(os.environ.get("FR_KILLS", "20"))
 VEHICLES = int(os.environ.get("FR_KILL_VEHICLES", "500"))
 SEED = int(os.environ.get("FR_SEED", random.randrange(1 << 30)))
-SINKS = '  archive: {plugin: file, options: {path: "@/state/archive/%{type}.jsonl"}}\n' \
-        '  copy: {plugin: file, options: {path: "@/state/copy/%{type}.jsonl"}}'
+SINKS = '  archive: {plugin: file, options: {path: "@/state/archive/%{type}.jsonl", rotate_size: 0}}\n' \
+        '  copy: {plugin: file, options: {path: "@/state/copy/%{type}.jsonl", rotate_size: 0}}'
 ROUTING = 'records: [{type: "*", to: [archive, copy]}]'
 
 

@@ -106,7 +106,8 @@ enum fr_delivery_mode {
 enum fr_mark {
     FR_MARK_RESEND = 1 << 0,   /* the vehicle sent it before */
     FR_MARK_LATE = 1 << 1,     /* created before something this vehicle already delivered */
-    FR_MARK_RESTORED = 1 << 2, /* from before a restart, not from the vehicle now */
+    FR_MARK_RESTORED = 1 << 2, /* a last value told again, not from the vehicle now */
+    FR_MARK_REPEATED = 1 << 3, /* may have been delivered before a crash or a rewind */
 };
 
 /*
