@@ -9,7 +9,7 @@ passed=0
 failed=0
 
 packaging/need.sh libc6-dev protobuf-compiler check clang clang-format libclang-rt-dev llvm \
-    python3 kcat default-jdk-headless maven mandoc iproute2 xz-utils gzip
+    python3 kcat mosquitto mosquitto-clients default-jdk-headless maven mandoc iproute2 xz-utils gzip
 
 step() {
     what=$1
@@ -73,7 +73,7 @@ fuzz_one() {
 fuzzing() (
     configure_in build-fuzz --enable-fuzzers CC=clang CFLAGS="-O1 -g" && build || exit 1
     status=0
-    for name in envelope record upgrade routing; do
+    for name in envelope record upgrade routing stored json; do
         fuzz_one $name || status=1
     done
     exit $status

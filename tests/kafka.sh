@@ -1,6 +1,6 @@
 #!/bin/sh
 # A real single-node Apache Kafka (KRaft) from Maven Central's jars, for the tests.
-#   tests/kafka.sh start DIR [PORT]   prints "ready" when it answers; DIR keeps jars and data
+#   tests/kafka.sh start DIR [PORT [ADDRESS]]   prints "ready" when it answers; DIR keeps jars and data
 #   tests/kafka.sh stop DIR           asks it to end and waits for that
 # Jars are kept in ${FR_KAFKA_CACHE:-$HOME/.cache/fleetroute-kafka}, downloaded once.
 set -eu
@@ -33,8 +33,8 @@ configure() {
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$((port + 1))
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+listeners=PLAINTEXT://$address:$port,CONTROLLER://127.0.0.1:$((port + 1))
+advertised.listeners=PLAINTEXT://$address:$port
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
@@ -61,7 +61,7 @@ start() {
     java -Xmx512m -cp "$jars" kafka.Kafka "$dir/server.properties" >>"$dir/kafka.log" 2>&1 &
     echo $! >"$dir/kafka.pid"
     tries=0
-    until kcat -b "127.0.0.1:$port" -L >/dev/null 2>&1; do
+    until kcat -b "$address:$port" -L >/dev/null 2>&1; do
         tries=$((tries + 1))
         if [ $tries -gt 240 ] || ! kill -0 "$(cat "$dir/kafka.pid")" 2>/dev/null; then
             echo "Kafka did not start; see $dir/kafka.log" >&2
@@ -69,7 +69,7 @@ start() {
         fi
         sleep 0.5
     done
-    echo "ready 127.0.0.1:$port"
+    echo "ready $address:$port"
 }
 
 stop() {
@@ -78,7 +78,7 @@ stop() {
     while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
 }
 
-action=$1 dir=$2 port=${3:-19092}
+action=$1 dir=$2 port=${3:-19092} address=${4:-127.0.0.1}
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 $action

@@ -96,6 +96,18 @@ static const char *host_json(struct fr_sink *sink, const struct fr_delivery *del
     return text;
 }
 
+static const char *host_value(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len)
+{
+    const char *text;
+
+    fr_buffer_clear(&sink->json);
+    fr_json_value(&sink->json, &delivery->value);
+    text = fr_buffer_string(&sink->json);
+    if (len != NULL)
+        *len = sink->json.failed ? 0 : sink->json.len;
+    return text;
+}
+
 static void host_restore(struct fr_sink *sink)
 {
     atomic_store(&sink->restore_wanted, true);
@@ -129,6 +141,7 @@ const struct fr_host fr_plugin_host = {
     .number = host_number,
     .each = host_each,
     .json = host_json,
+    .value = host_value,
     .restore = host_restore,
     .wrong = host_wrong,
 };

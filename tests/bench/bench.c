@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,6 +63,14 @@ static uint16_t free_port(void)
     return ntohs(address.sin_port);
 }
 
+static void rmdir_in_folder(const char *name)
+{
+    char *path = in_folder(name);
+
+    rmdir(path);
+    free(path);
+}
+
 static void write_file(const char *name, const char *text)
 {
     char *path = in_folder(name);
@@ -92,7 +101,21 @@ static void wait_for(uint16_t port)
     exit(EXIT_FAILURE);
 }
 
-static struct server start_fleetrouted(const char *routing)
+static void forget_journal(void)
+{
+    static const char *const names[] = {"state/journal/data.mdb", "state/journal/lock.mdb"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = in_folder(names[i]);
+
+        unlink(path);
+        free(path);
+    }
+    rmdir_in_folder("state/journal");
+}
+
+/* `journal` is what stands behind `journal:`; each run begins with an empty one. */
+static struct server start_fleetrouted(const char *routing, const char *journal)
 {
     struct server server = {.port = free_port()};
     char *config =
@@ -103,11 +126,12 @@ static struct server start_fleetrouted(const char *routing)
                     "sinks:\n"
                     "  archive: {plugin: file, options: {path: \"%s/%%{type}.jsonl\"}}\n"
                     "%s%s%s",
-                    server.port, getcwd((char[512]){0}, 512), bench.folder,
+                    server.port, journal, getcwd((char[512]){0}, 512), bench.folder,
                     bench.kafka ? "  kafka: {plugin: kafka, options: {brokers: \"" : "",
                     bench.kafka ? bench.kafka : "", bench.kafka ? "\"}}\n" : "");
     char *path = in_folder("fleetroute.yaml");
 
+    forget_journal();
     write_file("fleetroute.yaml", config);
     write_file("routing.yaml", routing);
     server.pid = fork();
@@ -209,6 +233,24 @@ static void second(void *ctx)
         w->most_kb = kb;
 }
 
+/* A car that drives two hours a day, a message a second, and says something once a minute for
+ * the rest of it. */
+#define WEEK_OF_RECORDS (7 * (2 * 3600 + 22 * 60))
+
+static void show_journal(uint64_t records)
+{
+    char *path = in_folder("state/journal/data.mdb");
+    struct stat st;
+    double each;
+
+    if (stat(path, &st) == 0 && records != 0) {
+        each = (double)st.st_blocks * 512 / (double)records;
+        printf("%-34s %.0f bytes on disk a record; a week of one car (%d records): %.1f MB\n", "",
+               each, WEEK_OF_RECORDS, each * WEEK_OF_RECORDS / 1e6);
+    }
+    free(path);
+}
+
 static double run_load(const char *name, struct server server, size_t vehicles, double rate,
                        size_t window)
 {
@@ -242,13 +284,14 @@ static double run_load(const char *name, struct server server, size_t vehicles, 
            r.unanswered != 0 ? "  (some never acknowledged)" : "");
     fflush(stdout);
     stop(server);
+    show_journal(r.acknowledged);
     return per_cpu;
 }
 
 static void ratio(double ours, double floor)
 {
     if (ours > 0 && floor > 0)
-        printf("%-34s %31.0f %% of the floor\n", "", ours / floor * 100);
+        printf("%-34s %31.0f %%\n", "", ours / floor * 100);
 }
 
 static const char nothing[] = "records: [{type: alerts, to: archive}]\n";
@@ -260,6 +303,30 @@ static bool wanted(const char *word)
     return bench.only == NULL || strcmp(bench.only, word) == 0;
 }
 
+/* What the journal costs: in CPU, in time to the acknowledgement, on disk. */
+static void journal_cost(const char *label, size_t vehicles, double rate, size_t window)
+{
+    double without, with;
+    char name[64];
+
+    snprintf(name, sizeof name, "no journal, %s", label);
+    without = run_load(name, start_fleetrouted(nothing, "off"), vehicles, rate, window);
+    snprintf(name, sizeof name, "journal, fsync, %s", label);
+    with = run_load(name, start_fleetrouted(nothing, "{values: false, size: 8 GB}"), vehicles, rate,
+                    window);
+    ratio(with, without);
+    snprintf(name, sizeof name, "and last values, %s", label);
+    with = run_load(name, start_fleetrouted(nothing, "{size: 8 GB}"), vehicles, rate, window);
+    ratio(with, without);
+    snprintf(name, sizeof name, "and the file sink, %s", label);
+    with = run_load(name, start_fleetrouted(to_file, "{size: 8 GB}"), vehicles, rate, window);
+    ratio(with, without);
+    snprintf(name, sizeof name, "full, pruning, %s", label);
+    with = run_load(name, start_fleetrouted(nothing, "{values: false, size: 16 MB}"), vehicles,
+                    rate, window);
+    ratio(with, without);
+}
+
 static void throughput(const char *label, size_t vehicles, double rate, size_t window)
 {
     double floor, ours;
@@ -268,15 +335,15 @@ static void throughput(const char *label, size_t vehicles, double rate, size_t w
     snprintf(name, sizeof name, "floor, %s", label);
     floor = run_load(name, start_floor(), vehicles, rate, window);
     snprintf(name, sizeof name, "acknowledged at once, %s", label);
-    ours = run_load(name, start_fleetrouted(nothing), vehicles, rate, window);
+    ours = run_load(name, start_fleetrouted(nothing, "off"), vehicles, rate, window);
     ratio(ours, floor);
     snprintf(name, sizeof name, "file, fsync, %s", label);
-    ours = run_load(name, start_fleetrouted(to_file), vehicles, rate, window);
+    ours = run_load(name, start_fleetrouted(to_file, "off"), vehicles, rate, window);
     ratio(ours, floor);
     if (bench.kafka == NULL)
         return;
     snprintf(name, sizeof name, "Kafka, acks=all, %s", label);
-    ours = run_load(name, start_fleetrouted(to_kafka), vehicles, rate, window);
+    ours = run_load(name, start_fleetrouted(to_kafka, "off"), vehicles, rate, window);
     ratio(ours, floor);
 }
 
@@ -362,21 +429,25 @@ static void handshake_run(const char *name, struct server server)
 
 static void run_all(void)
 {
-    if (wanted("saturated") || wanted("paced"))
+    if (wanted("saturated") || wanted("paced") || wanted("journal"))
         printf("%-34s %9s %11s %8s %8s %7s\n", "", "ack/s", "ack/CPU-s", "p50 ms", "p99 ms", "MB");
     if (wanted("saturated"))
         throughput("50 x 64", 50, 0, 64);
     if (wanted("paced"))
         throughput("100 x 10/s", 100, 10, 5000);
+    if (wanted("journal")) {
+        journal_cost("50 x 64", 50, 0, 64);
+        journal_cost("100 x 10/s", 100, 10, 5000);
+    }
     if (wanted("idle")) {
         printf("\nmemory of one more idle connection\n");
         idle_run("floor", start_floor());
-        idle_run("fleetrouted", start_fleetrouted(nothing));
+        idle_run("fleetrouted", start_fleetrouted(nothing, "off"));
     }
     if (wanted("handshakes")) {
         printf("\nhandshakes for a second of CPU time (P-256, to an open WebSocket)\n");
         handshake_run("floor", start_floor());
-        handshake_run("fleetrouted", start_fleetrouted(nothing));
+        handshake_run("fleetrouted", start_fleetrouted(nothing, "off"));
     }
 }
 
@@ -401,7 +472,7 @@ int main(int argc, char **argv)
             bench.only = optarg;
         else {
             fputs("usage: bench [--kafka HOST:PORT] [--seconds N] [--only "
-                  "saturated|paced|idle|handshakes]\n",
+                  "saturated|paced|journal|idle|handshakes]\n",
                   stderr);
             return EXIT_FAILURE;
         }

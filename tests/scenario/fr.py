@@ -63,6 +63,7 @@ class Daemon:
         self.control = f"{self.folder}/c.sock"
         self.routing, self.sinks, self.extra, self.address = routing, sinks, extra, address
         self.journal, self.environment = journal, None
+        self.prefix = []  # what the daemon and its vehicles are run with: ip netns exec …
         self.process = None
         self.most_kb = 0
         fleetroute("simulate", "--pki", self.folder, "--pki-only")
@@ -92,7 +93,7 @@ sinks:
     def start(self):
         self.write()
         with open(self.path("log"), "ab") as log:
-            self.process = subprocess.Popen([f"{BUILD}/fleetrouted", "-c",
+            self.process = subprocess.Popen([*self.prefix, f"{BUILD}/fleetrouted", "-c",
                                              self.path("fleetroute.yaml")],
                                             stderr=log, env=self.environment)
         wait_until("the daemon starts", lambda: self.ended() or self.status(check=False))
@@ -147,7 +148,7 @@ sinks:
                           "-q", *arguments, **more)
 
     def simulate_beside(self, *arguments):
-        return subprocess.Popen([f"{BUILD}/fleetroute", "simulate", "--pki", self.folder, "--connect",
+        return subprocess.Popen([*self.prefix, f"{BUILD}/fleetroute", "simulate", "--pki", self.folder, "--connect",
                                  f"127.0.0.1:{self.port}", "-q", *map(str, arguments)],
                                 stdout=subprocess.PIPE, text=True)
 
@@ -295,12 +296,13 @@ def vector(name):
 class Kafka:
     """A real broker; the jars come from Maven Central once."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1"):
         if not shutil.which("mvn") or not shutil.which("kcat"):
             skip("a JDK, Maven and kcat are needed for a real Kafka")
         self.folder = tempfile.mkdtemp(prefix="fr-kafka.")
         self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.host = host
+        self.address = f"{host}:{self.port}"
 
     def __enter__(self):
         self.start()
@@ -311,8 +313,8 @@ class Kafka:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self):
-        subprocess.run([f"{SOURCE}/tests/kafka.sh", "start", self.folder, str(self.port)], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([f"{SOURCE}/tests/kafka.sh", "start", self.folder, str(self.port),
+                        self.host], check=True, stdout=subprocess.DEVNULL)
 
     def stop(self):
         subprocess.run([f"{SOURCE}/tests/kafka.sh", "stop", self.folder], check=True)

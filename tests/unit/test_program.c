@@ -161,6 +161,46 @@ START_TEST(edges_only)
 }
 END_TEST
 
+START_TEST(no_edge_from_the_past)
+{
+    compile("fields: [{field: VehicleSpeed, to: s, edge_only: true}]");
+    send(VIN, 4, 1, WALL, true, 3600000); /* resent, from an hour ago */
+    speed(1, 3600010);                    /* still so: no edge */
+    ck_assert_uint_eq(count, 0);
+    speed(2, 3600020);
+    ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
+START_TEST(another_program_goes_on)
+{
+    struct fr_program *older;
+    struct fr_routing *older_routing;
+
+    compile("fields: [{field: VehicleSpeed, to: s, every: 1 s, as: a}, "
+            "{field: VehicleSpeed, to: s, every: 1 s, as: b}]");
+    speed(10, 0);
+    speed(20, 100); /* waits in both windows */
+    ck_assert_uint_eq(count, 2);
+    older = program;
+    older_routing = routing;
+    compile("fields: [{field: Gear, to: s}, {field: VehicleSpeed, to: s, every: 1 s, as: b}]");
+    fr_program_adopt(program, older, 200, note, NULL);
+    fr_program_free(older);
+    fr_routing_unref(older_routing);
+    ck_assert_uint_eq(count, 1); /* the route that is gone gave up what waited */
+    ck_assert_str_eq(got[0].name, "a");
+    ck_assert_double_eq(got[0].real, 20);
+    fr_program_close_windows(program, 999, note, NULL);
+    ck_assert_uint_eq(count, 1);
+    speed(30, 500); /* its window is still open */
+    fr_program_close_windows(program, 1000, note, NULL);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(got[1].name, "b");
+    ck_assert_double_eq(got[1].real, 30);
+}
+END_TEST
+
 START_TEST(old_values_are_left_out)
 {
     compile("records: [{type: V, to: s, max_age: 30 s}]\n"
@@ -207,6 +247,8 @@ Suite *suite_program(void)
     tcase_add_test(tests, small_changes_are_none);
     tcase_add_test(tests, back_within_the_threshold_is_the_last_value);
     tcase_add_test(tests, edges_only);
+    tcase_add_test(tests, no_edge_from_the_past);
+    tcase_add_test(tests, another_program_goes_on);
     tcase_add_test(tests, old_values_are_left_out);
     tcase_add_test(tests, unknown_fields_go_with_the_star);
     tcase_add_test(tests, fields_that_are_not_routed_stay);

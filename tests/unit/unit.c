@@ -24,6 +24,9 @@ int main(void)
     srunner_add_suite(runner, suite_websocket());
     srunner_add_suite(runner, suite_identity());
     srunner_add_suite(runner, suite_config());
+    srunner_add_suite(runner, suite_journal());
+    srunner_add_suite(runner, suite_json_payload());
+    srunner_add_suite(runner, suite_presence());
     srunner_add_suite(runner, suite_program());
     srunner_add_suite(runner, suite_queue());
     srunner_run_all(runner, CK_ENV);

@@ -204,6 +204,9 @@ struct fr_host {
      * call. *len may be NULL. */
     const char *(*json)(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len);
 
+    /* A value alone as JSON: a number, text, true or false, an object, or null. As json(). */
+    const char *(*value)(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len);
+
     /* The peer has lost its state: deliver the last value of every field routed to this sink
      * again, marked FR_MARK_RESTORED. Nothing happens without a journal. */
     void (*restore)(struct fr_sink *sink);

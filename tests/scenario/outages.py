@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Kafka, mosquitto and the disk of a file sink are taken away in turn: every acknowledged record
+reaches every sink that keeps a log, in order; memory stays under 128 MB; and the sinks beside the
+one that is away notice nothing.
+
+FR_OUTAGE (60) is for how many seconds each is away, FR_OUTAGE_VEHICLES (200) how many drive."""
+import getpass
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from fr import Daemon, Kafka, free_port, skip, wait_until
+from journal_checks import in_order_for_each_vehicle
+
+OUTAGE = int(os.environ.get("FR_OUTAGE", "60"))
+VEHICLES = int(os.environ.get("FR_OUTAGE_VEHICLES", "200"))
+RATE = 5
+EAGER = "retry: {least: 50 ms, most: 1 s}"
+
+
+class Mosquitto:
+    """A real broker, and a subscriber whose session outlives both."""
+
+    def __init__(self, folder):
+        self.port, self.folder, self.broker, self.subscriber = free_port(), folder, None, None
+        os.makedirs(folder)
+        with open(f"{folder}/conf", "w") as f:
+            f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+                    f"persistence_location {folder}/\nmax_queued_messages 0\nmax_inflight_messages 0\n"
+                    f"user {getpass.getuser()}\n")
+
+    def start(self):
+        self.broker = subprocess.Popen(["mosquitto", "-c", f"{self.folder}/conf"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until("mosquitto listens", self.listens)
+        if self.subscriber is None:
+            self.out = open(f"{self.folder}/received", "wb")
+            self.subscriber = subprocess.Popen(
+                ["mosquitto_sub", "-p", str(self.port), "-i", "archive", "-c", "-q", "1", "-t",
+                 "tesla/#"], stdout=self.out, stderr=subprocess.DEVNULL)
+
+    def listens(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self):
+        self.broker.send_signal(signal.SIGTERM)
+        self.broker.wait(30)
+
+    def end(self):
+        assert self.subscriber.poll() is None, "the subscriber ended by itself"
+        self.subscriber.kill()
+        self.subscriber.wait()
+        self.stop()
+
+    def count(self):
+        return int(subprocess.run(["grep", "-c", "^{", f"{self.folder}/received"],
+                                  capture_output=True, text=True).stdout)
+
+    def records(self):
+        with open(f"{self.folder}/received", errors="replace") as f:
+            lines = f.read().split("\n")[:-1]
+        return [json.loads(line) for line in lines if line.startswith('{"type":"V"')]
+
+
+def p99(before, after):
+    """Of the delays counted in between, from their classes, in ms."""
+    classes = [(int(k) if k != "more" else 999999, after[k] - before[k]) for k in after]
+    total, seen = sum(n for _, n in classes), 0
+    for bound, n in classes:
+        seen += n
+        if total and seen >= 0.99 * total:
+            return bound
+    return None
+
+
+class Watch:
+    """Delays of every sink, for the time between two looks."""
+
+    def __init__(self, d):
+        self.d, self.last = d, d.status()["sinks"]
+
+    def look(self, what):
+        now = self.d.status()["sinks"]
+        print(f"{what:14}", {name: p99(self.last[name]["delay_ms"], now[name]["delay_ms"])
+                             for name in now}, "ms p99,", self.d.most_kb, "kB")
+        self.last = now
+
+
+def away(d, watch, name, take, give):
+    take()
+    begun = time.monotonic()
+    wait_until(f"{name} is down", lambda: d.status()["sinks"][name]["health"] == "down", 30)
+    while time.monotonic() - begun < OUTAGE:  # the outage itself is the thing tested
+        d.status()
+        time.sleep(0.5)
+    sinks = d.status()["sinks"]
+    for other, s in sinks.items():
+        # Nobody waits for the one that is away: the others have what was committed seconds ago.
+        assert other == name or (s["behind"] < 3 * VEHICLES * RATE and s["health"] == "up"), (other, s)
+    watch.look(f"without {name}")
+    assert sinks[name]["behind"] > 0, "it was not away"
+    give()
+    wait_until(f"{name} has caught up",
+               lambda: d.status()["sinks"][name]["behind"] < 3 * VEHICLES * RATE, 120)
+    watch.look(f"{name} is back")
+
+
+def main(kafka):
+    sinks = f'  steady: {{plugin: file, options: {{path: "@/%{{type}}.jsonl", rotate_size: 0}}}}\n' \
+            f'  disk: {{plugin: file, {EAGER}, options: {{path: "@/disk/%{{type}}.jsonl", rotate_size: 0}}}}\n' \
+            f'  kafka: {{plugin: kafka, options: {{brokers: "{kafka.address}"}}}}\n'
+    with Daemon('records: [{type: V, to: [steady, disk, kafka]}]', sinks, journal="{}") as d:
+        os.mkdir(d.path("disk"))
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "none", d.path("disk")],
+                          capture_output=True).returncode:
+            skip("a small disk needs root")
+        mosquitto = Mosquitto(d.path("mosquitto"))
+        try:
+            mosquitto.start()
+            d.sinks = sinks + f'  mqtt: {{plugin: mqtt, delivery: log, {EAGER}, ' \
+                              f'options: {{port: {mosquitto.port}}}}}'
+            d.routing = 'records: [{type: V, to: [steady, disk, kafka, mqtt]}]'
+            d.reload()
+            wait_until("mqtt is up", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+            drive(d, kafka, mosquitto)
+        finally:
+            if mosquitto.subscriber:
+                mosquitto.end()
+            d.end()
+            subprocess.run(["umount", d.path("disk")], check=True)
+
+
+def drive(d, kafka, mosquitto):
+    load = d.simulate_beside("--vehicles", VEHICLES, "--rate", RATE, "--duration", 3 * OUTAGE + 30,
+                             "--patience", 60, "--acknowledged", d.path("acknowledged"))
+    d.wait_count("acknowledged", VEHICLES, 60)
+    watch = Watch(d)
+    time.sleep(min(10, OUTAGE))  # a stretch of ordinary life, to compare with
+    watch.look("all well")
+
+    def fill():
+        try:
+            with open(d.path("disk/ballast"), "wb", buffering=0) as f:
+                while f.write(b"x" * 65536):
+                    pass
+        except OSError:
+            pass
+
+    away(d, watch, "kafka", kafka.stop, kafka.start)
+    away(d, watch, "mqtt", mosquitto.stop, mosquitto.start)
+    away(d, watch, "disk", fill, lambda: os.unlink(d.path("disk/ballast")))
+    print(load.communicate(timeout=4 * OUTAGE + 200)[0].strip())
+    assert load.returncode == 0
+    told = set(d.lines("acknowledged"))
+    wait_until("all are through", lambda: all(s["behind"] == 0 for s in d.status()["sinks"].values()), 120)
+    assert d.most_kb < 128 * 1024, d.most_kb
+    for name, records in (("steady", d.records("V.jsonl")), ("disk", d.records("disk/V.jsonl")),
+                          ("kafka", from_kafka(kafka))):
+        check(name, told, records)
+    wait_until("the subscriber has all", lambda: mosquitto.count() >= len(told), 60)
+    check("mqtt", told, mosquitto.records())
+
+
+def from_kafka(kafka):
+    rows = kafka.read("tesla_V", "%k|%h\n").decode().splitlines()
+    return [{"vin": row.split("|")[0],
+             "txid": dict(h.split("=", 1) for h in row.split("|")[1].split(","))["txid"]}
+            for row in rows]
+
+
+def check(name, told, records):
+    missing = told - {r["txid"] for r in records}
+    assert not missing, f"{name}: {len(missing)} of {len(told)} acknowledged are missing"
+    in_order_for_each_vehicle(records)
+    print(f"{name}: {len(told)} acknowledged, {len(records)} delivered, "
+          f"{len(records) - len({r['txid'] for r in records})} of them repeated")
+
+
+if not shutil.which("mosquitto"):
+    skip("mosquitto is needed")
+with Kafka() as kafka:
+    main(kafka)
