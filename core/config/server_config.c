@@ -20,6 +20,10 @@
 #define FR_STATE_DIR "/var/lib/fleetroute"
 #endif
 
+/* Sinks' names are files' names too (dead letters), and keys in the journal. */
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+#define NAME_MOST 64
+
 #define JOURNAL_SIZE 1000000000
 #define JOURNAL_SIZE_LEAST 4000000
 #define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
@@ -222,6 +226,9 @@ static void read_sink(struct reader *r, const struct fr_yaml *key, const struct 
         fr_yaml_wrong(file, key, "there can be %d sinks at most", FR_SINKS_MAX);
         return;
     }
+    if (strspn(key->text, NAME_LETTERS) != strlen(key->text) || strlen(key->text) > NAME_MOST)
+        fr_yaml_wrong(file, key, "a sink's name has 1 to %d letters, digits, or any of _ - .",
+                      NAME_MOST);
     queue = section(r, node, "queue", queue_keys);
     retry = section(r, node, "retry", retry_keys);
     r->config->sinks =

@@ -2,6 +2,7 @@
 """SIGTERM drains: what was acknowledged is there, open windows are delivered, vehicles are told,
 and it takes less than 10 s even when a sink cannot deliver. -d, -t and the pid file do as they say."""
 import os
+import re
 import signal
 import subprocess
 import time
@@ -48,6 +49,21 @@ def a_stuck_sink_does_not_hold_it():
         car.close()
 
 
+def nor_does_it_beside_a_journal():
+    sink = SINK + '\n  stuck: {plugin: kafka, options: {brokers: "127.0.0.1:1"}}'
+    with Daemon("records: [{type: V, to: [archive, stuck]}]", sink, journal="{}") as d:
+        car = d.car()
+        car.send(vector("01_v_three_datums"))
+        assert car.receive_reply()[0] == "ack"
+        begun = time.monotonic()
+        assert d.end() == 0
+        assert time.monotonic() - begun < 10
+        assert re.search(r"sink stuck ends \d+ records behind; they are in the journal",
+                         d.log_text()), d.log_text()
+        assert len(d.lines("V.jsonl")) == 1 and car.receive_close() == 1001
+        car.close()
+
+
 def background():
     d = Daemon("records: [{type: V, to: archive}]", SINK)
     d.write()
@@ -71,4 +87,5 @@ def background():
 everything_acknowledged_is_written()
 open_windows_are_delivered()
 a_stuck_sink_does_not_hold_it()
+nor_does_it_beside_a_journal()
 background()
