@@ -101,7 +101,7 @@ static void change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_b
         struct fr_sink *fresh = next->sinks[i];
         struct fr_sink *running = take_named(now, d->started, fr_sink_name(fresh));
 
-        if (running != NULL && fr_sink_same(running, fresh)) {
+        if (running != NULL && fr_sink_runs(running) && fr_sink_same(running, fresh)) {
             fr_sink_free(fresh);
             next->sinks[i] = running;
             fr_sink_reroute(running, next->routing, i);

@@ -59,6 +59,7 @@ with_sanitizers() (
     export LSAN_OPTIONS=suppressions="$top/tests/lsan.supp:print_suppressions=0"
     export FR_KAFKA_SECONDS=5 FR_KAFKA_VEHICLES=50 FR_KAFKA_OUTAGE=5 CK_FORK=no
     export FR_KILLS=6 FR_KILL_VEHICLES=50 FR_RELOADS=40 FR_AWAY=5 FR_OUTAGE=5 FR_OUTAGE_VEHICLES=40
+    export FR_MOST_KB=1000000
     configure_in build-asan --enable-sanitizers CC=clang CFLAGS="-O1 -g" &&
         build && build check TESTS= && show_failures
 )

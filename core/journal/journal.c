@@ -382,9 +382,7 @@ static bool remember(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
     record = fr_stored_record(&stored);
     if (record == NULL)
         return true;
-    /* Both of a connection's records carry its id; they are no vehicle's messages. */
-    if (record->type != FR_RECORD_CONNECTIVITY && record->type != FR_RECORD_PRESENCE)
-        fr_duplicates_seen(j->duplicates, record);
+    fr_duplicates_seen(j->duplicates, record);
     fr_record_unref(record);
     return true;
 }

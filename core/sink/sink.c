@@ -84,6 +84,8 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
         ; /* a signal came */
     if (sink->state == NULL) {
         pthread_join(sink->thread, NULL);
+        sink->health = FR_HEALTH_DOWN;
+        snprintf(sink->why, sizeof sink->why, "the plugin could not begin; the log says why");
         return fr_error_set(error, "sink %s: plugin %s could not begin; the log says why",
                             sink->settings.name, sink->plugin->name);
     }
@@ -219,6 +221,11 @@ void fr_sink_free(struct fr_sink *sink)
     pthread_mutex_destroy(&sink->status_lock);
     fr_server_config_unref(sink->config);
     free(sink);
+}
+
+bool fr_sink_runs(const struct fr_sink *sink)
+{
+    return sink->running;
 }
 
 const char *fr_sink_name(const struct fr_sink *sink)

@@ -116,6 +116,9 @@ void fr_sink_refuse_unfinished(struct fr_sink *sink);
 /* Free a sink that is stopped or never started. */
 void fr_sink_free(struct fr_sink *sink);
 
+/* Whether it was started, could begin, and is not stopped. */
+bool fr_sink_runs(const struct fr_sink *sink);
+
 const char *fr_sink_name(const struct fr_sink *sink);
 void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status);
 

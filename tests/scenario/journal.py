@@ -3,7 +3,9 @@
 in order; a poisoned record, a damaged one, a cut file, a full journal cost nothing else."""
 import json
 import os
+import shutil
 import subprocess
+import time
 
 from fr import BUILD, VIN, Daemon, fleetroute, vector, wait_until
 from journal_checks import in_order_for_each_vehicle
@@ -180,6 +182,37 @@ def full_journal_blocks_or_drops():
         wait_until("the rest is there", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
 
 
+def full_disk_under_the_journal():
+    """The journal's own disk is full: vehicles are held back, it is said why, and nothing is lost."""
+    with Daemon(ALL, FILE, journal='{path: disk/journal}') as d:
+        d.end()
+        shutil.rmtree(d.path("disk"))
+        os.mkdir(d.path("disk"))
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none",
+                                                d.path("disk")], capture_output=True).returncode:
+            print("no tmpfs can be mounted here: the full disk is left out")
+            d.start()
+            return
+        try:
+            with open(d.path("disk/ballast"), "wb") as f:
+                f.write(b"x" * 10_000_000)
+            d.start()
+            load = d.simulate_beside("--vehicles", 10, "--rate", 200, "--duration", 6, "--patience",
+                                     30, "--acknowledged", d.path("acknowledged"))
+            wait_until("it is full", lambda: d.status()["journal"]["health"] == "down", 30)
+            assert "No space left" in d.status()["journal"]["why"]
+            wait_until("nothing more is acknowledged", lambda: d.count("acknowledged") ==
+                       (time.sleep(0.3), d.count("acknowledged"))[1])
+            os.unlink(d.path("disk/ballast"))
+            load.communicate(timeout=60)
+            wait_until("it can be written",
+                       lambda: len(set(txids(d))) >= len(told(d)) > 1000, 30)
+            assert set(told(d)) <= set(txids(d)) and len(txids(d)) == len(set(txids(d)))
+        finally:
+            d.end()
+            subprocess.run(["umount", d.path("disk")], check=True)
+
+
 def resent_after_a_lost_ack():
     """The same txid again, before and after a crash: acknowledged, and delivered once."""
     with Daemon(ALL, FILE, journal="{}") as d:
@@ -219,5 +252,6 @@ poisoned_records_are_set_aside()
 damaged_record_is_left_out()
 foreign_and_cut_files_are_left()
 full_journal_blocks_or_drops()
+full_disk_under_the_journal()
 resent_after_a_lost_ack()
 silent_sink_is_not_called_well()
