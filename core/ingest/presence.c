@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/hash.h"
 #include "util/memory.h"
 
 /* A vehicle that is there, or was a moment ago. */
@@ -57,15 +58,6 @@ void fr_presence_set_grace(struct fr_presence *p, int64_t grace_ms)
     pthread_mutex_unlock(&p->lock);
 }
 
-static uint64_t hash_of(const char *vin)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (; *vin != '\0'; vin++)
-        hash = (hash ^ (unsigned char)*vin) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 29;
-}
-
 static void grow(struct fr_presence *p)
 {
     size_t count = p->bucket_count * 2;
@@ -85,7 +77,7 @@ static void grow(struct fr_presence *p)
 /* The vehicle; *is_new: it was not known. */
 static struct vehicle *find(struct fr_presence *p, const char *vin, bool *is_new)
 {
-    uint64_t hash = hash_of(vin);
+    uint64_t hash = fr_hash_text(vin, 0);
     struct vehicle *v = p->buckets[hash & (p->bucket_count - 1)];
     size_t size = strlen(vin) + 1;
 

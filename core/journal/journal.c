@@ -246,24 +246,10 @@ static void tell(struct fr_journal *j, const struct fr_error *error)
 
 /* ---- the thread ------------------------------------------------------------------ */
 
-static struct timespec in_ms(int64_t ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += ms % 1000 * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 /* Sleep until somebody wakes us (unless `deaf`) or the time is over. */
 static void wait_for(struct fr_journal *j, int64_t ms, bool deaf)
 {
-    struct timespec until = in_ms(ms);
+    struct timespec until = fr_monotonic_after(ms);
 
     pthread_mutex_lock(&j->lock);
     while (!j->stop && (deaf || !atomic_load(&j->woken)) &&

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "journal/stored_record.h"
+#include "util/files.h"
 #include "util/memory.h"
 
 #define FORMAT 1
@@ -58,25 +59,6 @@ static int write_failed(const struct fr_store *store, bool *full, struct fr_erro
 }
 
 /* ---- opening --------------------------------------------------------------------- */
-
-static int make_folders(const char *path, struct fr_error *error)
-{
-    char *copy = fr_strdup(path);
-    int status = 0;
-
-    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(copy, 0750) != 0 && errno != EEXIST)
-            status = -1;
-        *slash = '/';
-    }
-    if (mkdir(copy, 0750) != 0 && errno != EEXIST)
-        status = -1;
-    if (status != 0)
-        fr_error_set(error, "cannot make the folder %s: %s", path, strerror(errno));
-    free(copy);
-    return status;
-}
 
 static int open_databases(struct fr_store *store, unsigned flags, struct fr_error *error)
 {
@@ -135,17 +117,6 @@ static int open_env(struct fr_store *store, const char *path, uint64_t map_size,
     return code == 0 ? 0 : failed(store, error, "open it", code);
 }
 
-/* So that a name survives a power cut too. */
-static int sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int status = fd >= 0 ? fsync(fd) : -1;
-
-    if (fd >= 0)
-        close(fd);
-    return status;
-}
-
 static int sync_folder_of(const char *path)
 {
     char *copy = fr_strdup(path), *slash = strrchr(copy, '/');
@@ -153,7 +124,7 @@ static int sync_folder_of(const char *path)
 
     if (slash != NULL)
         *slash = '\0';
-    status = sync_folder(slash == NULL ? "." : slash == copy ? "/" : copy);
+    status = fr_sync_folder(slash == NULL ? "." : slash == copy ? "/" : copy);
     free(copy);
     return status;
 }
@@ -170,7 +141,7 @@ static int create(const char *path, struct fr_error *error)
 
     unlink(data);
     unlink(lock);
-    if (make_folders(beside, error) == 0 && open_env(store, beside, 1u << 20, 0, error) == 0 &&
+    if (fr_make_folders(beside, error) == 0 && open_env(store, beside, 1u << 20, 0, error) == 0 &&
         open_databases(store, MDB_CREATE, error) == 0 && fr_store_begin(store, error) == 0) {
         if (fr_store_put_number(store, "format", FORMAT, &full, error) == 0)
             status = fr_store_commit(store, &full, error);
@@ -180,7 +151,7 @@ static int create(const char *path, struct fr_error *error)
     fr_store_close(store);
     unlink(lock);
     if (status == 0 &&
-        (sync_folder(beside) != 0 || rename(beside, path) != 0 || sync_folder_of(path) != 0))
+        (fr_sync_folder(beside) != 0 || rename(beside, path) != 0 || sync_folder_of(path) != 0))
         status = fr_error_set(error,
                               "journal %s: cannot be made: %s (is there something else in that "
                               "folder?)",
@@ -318,7 +289,7 @@ struct fr_store *fr_store_open(const char *path, uint64_t size, struct fr_error 
 
     if (slash != NULL && slash != parent) {
         *slash = '\0';
-        status = make_folders(parent, error);
+        status = fr_make_folders(parent, error);
     }
     free(parent);
     if (status != 0 || (lock = lock_journal(path, error)) < 0)

@@ -8,6 +8,7 @@
 
 #include "util/buffer.h"
 #include "util/clock.h"
+#include "util/hash.h"
 #include "util/log.h"
 #include "util/memory.h"
 
@@ -42,19 +43,10 @@ struct fr_values {
 
 /* ---- gathering ------------------------------------------------------------------- */
 
-static uint64_t hash_of(const char *vin, uint32_t field)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ field;
-
-    for (; *vin != '\0'; vin++)
-        hash = (hash ^ (unsigned char)*vin) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 29;
-}
-
 static void gather(struct fr_values *v, const struct fr_record *record, uint32_t field,
                    const uint8_t *bytes, size_t len)
 {
-    uint64_t hash = hash_of(record->vin, field);
+    uint64_t hash = fr_hash_text(record->vin, field);
     struct gathered **at = &v->buckets[hash & (v->bucket_count - 1)], *g;
 
     while (*at != NULL && ((*at)->hash != hash || (*at)->value.field != field ||
@@ -189,17 +181,10 @@ static int read_some(struct fr_values *v, struct fr_error *error)
     return 0;
 }
 
-static struct timespec in_ms(int64_t ms)
-{
-    int64_t at = fr_monotonic_ms() + ms;
-
-    return (struct timespec){at / 1000, at % 1000 * 1000000};
-}
-
 /* Sleep until a write is due or wanted. Nobody needs us to read sooner. Returns `stop`. */
 static bool sleep_for(struct fr_values *v, int64_t ms)
 {
-    struct timespec until = in_ms(ms);
+    struct timespec until = fr_monotonic_after(ms);
     bool stop;
 
     pthread_mutex_lock(&v->lock);
@@ -300,7 +285,7 @@ void fr_values_stop(struct fr_values *v)
 bool fr_values_sync(struct fr_values *v, int64_t most_ms)
 {
     uint64_t target = fr_journal_next(v->journal);
-    struct timespec until = in_ms(most_ms);
+    struct timespec until = fr_monotonic_after(most_ms);
     bool done;
 
     pthread_mutex_lock(&v->lock);

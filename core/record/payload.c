@@ -7,7 +7,7 @@
 #include "record/field_catalogue.h"
 #include "record/text.h"
 #include "record/value.h"
-#include "record/wire.h"
+#include "record/wire_write.h"
 
 enum { PAYLOAD_DATA = 1, PAYLOAD_CREATED_AT = 2, PAYLOAD_VIN = 3, PAYLOAD_IS_RESEND = 4 };
 enum { DATUM_KEY = 1, DATUM_VALUE = 2 };
@@ -115,30 +115,13 @@ int fr_payload_inspect(const uint8_t *bytes, size_t len, struct fr_payload_info 
 
 /* ---- rewriting ------------------------------------------------------------------- */
 
-static void put_varint(struct fr_buffer *out, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        fr_buffer_byte(out, (uint8_t)(value | 0x80));
-    fr_buffer_byte(out, (uint8_t)value);
-}
-
-static void put_bytes(struct fr_buffer *out, uint32_t number, const void *bytes, size_t len)
-{
-    put_varint(out, (uint64_t)number << 3 | FR_WIRE_BYTES);
-    put_varint(out, len);
-    fr_buffer_append(out, bytes, len);
-}
-
 static void put_datum(struct fr_buffer *out, uint32_t key, const void *value, size_t len)
 {
     struct fr_buffer datum = {0};
 
-    put_varint(&datum, DATUM_KEY << 3 | FR_WIRE_VARINT);
-    put_varint(&datum, key);
-    put_bytes(&datum, DATUM_VALUE, value, len);
-    put_bytes(out, PAYLOAD_DATA, datum.bytes, datum.len);
-    out->failed = out->failed || datum.failed;
-    fr_buffer_free(&datum);
+    fr_put_number(&datum, DATUM_KEY, key);
+    fr_put_bytes(&datum, DATUM_VALUE, value, len);
+    fr_put_nested(out, PAYLOAD_DATA, &datum);
 }
 
 /* Returns whether the text was a location and a datum for it was put. */
@@ -170,7 +153,7 @@ static bool put_decimal(struct fr_buffer *out, const struct datum *datum)
         number > 3.4e38 || number < -3.4e38)
         return false;
     n = snprintf(text, sizeof text, "%.5f", (double)(float)number);
-    put_bytes(&value, FR_MEMBER_STRING, text, (size_t)n);
+    fr_put_bytes(&value, FR_MEMBER_STRING, text, (size_t)n);
     put_datum(out, datum->key, value.bytes, value.len);
     out->failed = out->failed || value.failed;
     fr_buffer_free(&value);
@@ -213,7 +196,7 @@ void fr_payload_rewrite(const uint8_t *bytes, size_t len, const char *vin, struc
             fr_buffer_append(out, f.start, (size_t)(f.finish - f.start));
     }
     copy_fields(bytes, len, PAYLOAD_CREATED_AT, out);
-    put_bytes(out, PAYLOAD_VIN, vin, strlen(vin));
+    fr_put_bytes(out, PAYLOAD_VIN, vin, strlen(vin));
     copy_fields(bytes, len, PAYLOAD_IS_RESEND, out);
     copy_fields(bytes, len, 0, out);
 }
@@ -274,16 +257,8 @@ void fr_payload_each(const uint8_t *bytes, size_t len,
 void fr_payload_of_one(struct fr_buffer *out, const char *vin, int64_t created_ns, uint32_t field,
                        const uint8_t *value, size_t len)
 {
-    struct fr_buffer time = {0};
-
     put_datum(out, field, value, len);
-    if (created_ns > 0) {
-        put_varint(&time, 1 << 3 | FR_WIRE_VARINT);
-        put_varint(&time, (uint64_t)(created_ns / NS_PER_S));
-        put_varint(&time, 2 << 3 | FR_WIRE_VARINT);
-        put_varint(&time, (uint64_t)(created_ns % NS_PER_S));
-        put_bytes(out, PAYLOAD_CREATED_AT, time.bytes, time.len);
-        fr_buffer_free(&time);
-    }
-    put_bytes(out, PAYLOAD_VIN, vin, strlen(vin));
+    if (created_ns > 0)
+        fr_put_time(out, PAYLOAD_CREATED_AT, created_ns);
+    fr_put_bytes(out, PAYLOAD_VIN, vin, strlen(vin));
 }

@@ -7,6 +7,7 @@
 #include "record/units.h"
 #include "record/value.h"
 #include "route/throttle.h"
+#include "util/hash.h"
 #include "util/memory.h"
 
 /* Vehicles that a program remembers; those that come after are served without late marks. */
@@ -202,15 +203,6 @@ struct fr_routing *fr_program_routing(const struct fr_program *program)
 
 /* ---- vehicles -------------------------------------------------------------------- */
 
-static uint64_t hash_of(const char *vin)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (; *vin != '\0'; vin++)
-        hash = (hash ^ (unsigned char)*vin) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 29;
-}
-
 static void grow_vehicles(struct fr_program *program)
 {
     size_t count = program->vehicle_buckets * 2;
@@ -237,7 +229,7 @@ static const char *name_of(const struct fr_routing *routing, const char *vin)
 
 static struct vehicle *find_vehicle(struct fr_program *program, const char *vin)
 {
-    uint64_t hash = hash_of(vin);
+    uint64_t hash = fr_hash_text(vin, 0);
     struct vehicle *v = program->vehicles[hash & (program->vehicle_buckets - 1)];
     size_t size;
 

@@ -11,6 +11,7 @@
 
 #include "record/json.h"
 #include "util/clock.h"
+#include "util/files.h"
 #include "util/memory.h"
 
 static void put_base64(struct fr_buffer *out, const uint8_t *bytes, size_t len)
@@ -78,19 +79,13 @@ int fr_dead_letter(const char *folder, const char *sink, struct fr_record *recor
 {
     char *path = fr_asprintf("%s/%s.jsonl", folder, sink);
     struct fr_buffer line = {0};
-    int status = -1;
+    int status = fr_make_folders(folder, error);
 
-    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        mkdir(path, 0750); /* what is wrong shows when the file is opened */
-        *slash = '/';
+    if (status == 0) {
+        move_aside(path);
+        describe(&line, sink, record, tries);
+        status = line.failed ? fr_error_set(error, "out of memory") : append(path, &line, error);
     }
-    move_aside(path);
-    describe(&line, sink, record, tries);
-    if (line.failed)
-        fr_error_set(error, "out of memory");
-    else
-        status = append(path, &line, error);
     fr_buffer_free(&line);
     free(path);
     return status;

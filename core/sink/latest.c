@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/hash.h"
 #include "util/memory.h"
 
 struct fr_latest {
@@ -64,13 +65,10 @@ static void grow(struct fr_latest *latest)
 struct fr_latest_slot *fr_latest_slot(struct fr_latest *latest, const char *vin, uint32_t route,
                                       uint32_t field)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ ((uint64_t)route << 32 | field);
+    uint64_t hash = fr_hash_text(vin, (uint64_t)route << 32 | field);
     struct fr_latest_slot *slot;
     size_t size = strlen(vin) + 1;
 
-    for (const char *c = vin; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-    hash ^= hash >> 29;
     for (slot = latest->buckets[hash & (latest->bucket_count - 1)]; slot != NULL; slot = slot->next)
         if (slot->hash == hash && slot->route == route && slot->field == field &&
             strcmp(slot->vin, vin) == 0)

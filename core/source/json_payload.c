@@ -12,6 +12,7 @@
 #include "record/field_catalogue.h"
 #include "record/json.h"
 #include "record/value.h"
+#include "record/wire_write.h"
 #include "vehicle_alert.pb-c.h"
 #include "vehicle_connectivity.pb-c.h"
 #include "vehicle_data.pb-c.h"
@@ -20,51 +21,6 @@
 #define DEPTH_MOST 8
 enum { PAYLOAD_DATA = 1, PAYLOAD_CREATED_AT = 2, PAYLOAD_VIN = 3, PAYLOAD_IS_RESEND = 4 };
 enum { DATUM_KEY = 1, DATUM_VALUE = 2 };
-
-/* ---- wire ------------------------------------------------------------------------ */
-
-static void put_varint(struct fr_buffer *out, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        fr_buffer_byte(out, (uint8_t)(value | 0x80));
-    fr_buffer_byte(out, (uint8_t)value);
-}
-
-static void put_number(struct fr_buffer *out, uint32_t field, uint64_t value)
-{
-    put_varint(out, (uint64_t)field << 3 | FR_WIRE_VARINT);
-    put_varint(out, value);
-}
-
-static void put_bytes(struct fr_buffer *out, uint32_t field, const void *bytes, size_t len)
-{
-    put_varint(out, (uint64_t)field << 3 | FR_WIRE_BYTES);
-    put_varint(out, len);
-    fr_buffer_append(out, bytes, len);
-}
-
-/* Little-endian, whatever the machine. */
-static void put_fixed(struct fr_buffer *out, uint32_t field, enum fr_wire_type type, uint64_t bits)
-{
-    put_varint(out, (uint64_t)field << 3 | type);
-    for (int i = 0; i < (type == FR_WIRE_FIXED64 ? 8 : 4); i++)
-        fr_buffer_byte(out, (uint8_t)(bits >> 8 * i));
-}
-
-static void put_double(struct fr_buffer *out, uint32_t field, double value)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    put_fixed(out, field, FR_WIRE_FIXED64, bits);
-}
-
-static void put_nested(struct fr_buffer *out, uint32_t field, struct fr_buffer *inner)
-{
-    put_bytes(out, field, inner->bytes, inner->len);
-    out->failed = out->failed || inner->failed;
-    fr_buffer_free(inner);
-}
 
 /* RFC 3339 in UTC, as both kinds of JSON have it; ns since 1970, or -1. */
 static int64_t parse_time(const char *text)
@@ -83,15 +39,6 @@ static int64_t parse_time(const char *text)
     if (strcmp(rest, "Z") != 0 || seconds < 0 || seconds > INT64_C(9000000000))
         return -1;
     return (int64_t)seconds * 1000000000 + ns;
-}
-
-static void put_time(struct fr_buffer *out, uint32_t field, int64_t ns)
-{
-    struct fr_buffer time = {0};
-
-    put_number(&time, 1, (uint64_t)(ns / 1000000000));
-    put_number(&time, 2, (uint64_t)(ns % 1000000000));
-    put_nested(out, field, &time);
 }
 
 /* ---- Tesla's JSON, by the messages' descriptors ---------------------------------- */
@@ -153,7 +100,7 @@ static int put_enum(struct reader *r, struct fr_buffer *out, const ProtobufCFiel
     else
         return wrong(r, f->name, "value of its enum");
     if (number != 0 || always)
-        put_number(out, f->id, (uint64_t)number);
+        fr_put_number(out, f->id, (uint64_t)number);
     return 0;
 }
 
@@ -170,7 +117,7 @@ static int put_value(struct reader *r, struct fr_buffer *out, const ProtobufCFie
         if (!json_is_boolean(node))
             return wrong(r, f->name, "boolean");
         if (json_is_true(node) || always)
-            put_number(out, f->id, json_is_true(node));
+            fr_put_number(out, f->id, json_is_true(node));
         return 0;
     case PROTOBUF_C_TYPE_ENUM:
         return put_enum(r, out, f, node, always);
@@ -179,7 +126,7 @@ static int put_value(struct reader *r, struct fr_buffer *out, const ProtobufCFie
         if (!integer_of(node, &integer))
             return wrong(r, f->name, "integer");
         if (integer != 0 || always)
-            put_number(out, f->id, (uint64_t)integer);
+            fr_put_number(out, f->id, (uint64_t)integer);
         return 0;
     case PROTOBUF_C_TYPE_FLOAT:
     case PROTOBUF_C_TYPE_DOUBLE:
@@ -190,22 +137,22 @@ static int put_value(struct reader *r, struct fr_buffer *out, const ProtobufCFie
             uint32_t bits;
 
             memcpy(&bits, &single, sizeof bits);
-            put_fixed(out, f->id, FR_WIRE_FIXED32, bits);
+            fr_put_fixed(out, f->id, FR_WIRE_FIXED32, bits);
         } else
-            put_double(out, f->id, real);
+            fr_put_double(out, f->id, real);
         return 0;
     case PROTOBUF_C_TYPE_STRING:
         if (!json_is_string(node))
             return wrong(r, f->name, "text");
         if (json_string_length(node) != 0 || always)
-            put_bytes(out, f->id, json_string_value(node), json_string_length(node));
+            fr_put_bytes(out, f->id, json_string_value(node), json_string_length(node));
         return 0;
     case PROTOBUF_C_TYPE_MESSAGE:
         if (put_message(r, &inner, f->descriptor, node) != 0) {
             fr_buffer_free(&inner);
             return -1;
         }
-        put_nested(out, f->id, &inner);
+        fr_put_nested(out, f->id, &inner);
         return 0;
     default:
         return 0;
@@ -224,12 +171,12 @@ static int put_map(struct reader *r, struct fr_buffer *out, const ProtobufCField
     {
         struct fr_buffer inner = {0};
 
-        put_bytes(&inner, entry->fields[0].id, key, strlen(key));
+        fr_put_bytes(&inner, entry->fields[0].id, key, strlen(key));
         if (put_value(r, &inner, &entry->fields[1], value, true) != 0) {
             fr_buffer_free(&inner);
             return -1;
         }
-        put_nested(out, f->id, &inner);
+        fr_put_nested(out, f->id, &inner);
     }
     return 0;
 }
@@ -274,9 +221,9 @@ static int put_message(struct reader *r, struct fr_buffer *out, const ProtobufCM
 
         if (ns < 0)
             return fr_error_set(r->error, "a time in its JSON is no RFC 3339 time in UTC");
-        put_number(out, 1, (uint64_t)(ns / 1000000000));
+        fr_put_number(out, 1, (uint64_t)(ns / 1000000000));
         if (ns % 1000000000 != 0)
-            put_number(out, 2, (uint64_t)(ns % 1000000000));
+            fr_put_number(out, 2, (uint64_t)(ns % 1000000000));
         return 0;
     }
     if (!json_is_object(object) || ++r->depth > DEPTH_MOST)
@@ -364,17 +311,17 @@ static void put_bits(struct fr_buffer *out, uint32_t member, const json_t *node,
 
     for (size_t i = 0; i < count; i++)
         if (json_is_true(json_object_get(node, names[i])))
-            put_number(&inner, (uint32_t)i + 1, 1);
-    put_nested(out, member, &inner);
+            fr_put_number(&inner, (uint32_t)i + 1, 1);
+    fr_put_nested(out, member, &inner);
 }
 
 static void put_place(struct fr_buffer *out, const json_t *node)
 {
     struct fr_buffer inner = {0};
 
-    put_double(&inner, 1, json_number_value(json_object_get(node, "latitude")));
-    put_double(&inner, 2, json_number_value(json_object_get(node, "longitude")));
-    put_nested(out, FR_MEMBER_LOCATION, &inner);
+    fr_put_double(&inner, 1, json_number_value(json_object_get(node, "latitude")));
+    fr_put_double(&inner, 2, json_number_value(json_object_get(node, "longitude")));
+    fr_put_nested(out, FR_MEMBER_LOCATION, &inner);
 }
 
 static bool put_clock(struct fr_buffer *out, const char *text)
@@ -385,8 +332,8 @@ static bool put_clock(struct fr_buffer *out, const char *text)
     if (sscanf(text, "%u:%u:%u", &parts[0], &parts[1], &parts[2]) != 3)
         return false;
     for (uint32_t i = 0; i < 3; i++)
-        put_number(&inner, i + 1, parts[i]);
-    put_nested(out, FR_MEMBER_TIME, &inner);
+        fr_put_number(&inner, i + 1, parts[i]);
+    fr_put_nested(out, FR_MEMBER_TIME, &inner);
     return true;
 }
 
@@ -399,7 +346,7 @@ static bool put_choice(struct fr_buffer *out, const struct fr_enum *e, const cha
         number = choice->number;
     else if (sscanf(text, "unknown(%d)", &number) != 1)
         return false;
-    put_number(out, e->tag, (uint64_t)(int64_t)number);
+    fr_put_number(out, e->tag, (uint64_t)(int64_t)number);
     return true;
 }
 
@@ -421,13 +368,13 @@ static void put_canonical(struct fr_buffer *out, const struct fr_field *field, c
              field->choices->tag != 0 && put_choice(out, field->choices, json_string_value(node)))
         ;
     else if (json_is_boolean(node))
-        put_number(out, FR_MEMBER_BOOLEAN, json_is_true(node));
+        fr_put_number(out, FR_MEMBER_BOOLEAN, json_is_true(node));
     else if (json_is_integer(node) && kind != FR_FIELD_REAL)
-        put_number(out, FR_MEMBER_LONG, (uint64_t)json_integer_value(node));
+        fr_put_number(out, FR_MEMBER_LONG, (uint64_t)json_integer_value(node));
     else if (json_is_number(node))
-        put_double(out, FR_MEMBER_DOUBLE, json_number_value(node));
+        fr_put_double(out, FR_MEMBER_DOUBLE, json_number_value(node));
     else if (json_is_string(node))
-        put_bytes(out, FR_MEMBER_STRING, json_string_value(node), json_string_length(node));
+        fr_put_bytes(out, FR_MEMBER_STRING, json_string_value(node), json_string_length(node));
 }
 
 static bool names(const json_t *list, const char *name)
@@ -453,15 +400,15 @@ static int put_data(struct fr_buffer *out, const json_t *root, struct fr_error *
         if (number < 0)
             return fr_error_set(error, "there is no field \"%s\"", name);
         if (names(invalid, name))
-            put_number(&value, FR_MEMBER_INVALID, 1);
+            fr_put_number(&value, FR_MEMBER_INVALID, 1);
         else
             put_canonical(&value, fr_field_by_number((uint32_t)number), node);
-        put_number(&datum, DATUM_KEY, (uint64_t)number);
+        fr_put_number(&datum, DATUM_KEY, (uint64_t)number);
         if (!names(json_object_get(root, "empty"), name))
-            put_bytes(&datum, DATUM_VALUE, value.bytes, value.len);
+            fr_put_bytes(&datum, DATUM_VALUE, value.bytes, value.len);
         datum.failed = datum.failed || value.failed;
         fr_buffer_free(&value);
-        put_nested(out, PAYLOAD_DATA, &datum);
+        fr_put_nested(out, PAYLOAD_DATA, &datum);
     }
     return 0;
 }
@@ -478,7 +425,7 @@ static int own_payload(const json_t *root, struct fr_json_line *line, enum fr_re
         if (put_message(&r, &line->payload, descriptor_of(type), root) != 0)
             return -1;
         if (line->created_ns > 0) /* every one of these messages has created_at, under a number */
-            put_time(
+            fr_put_time(
                 &line->payload,
                 protobuf_c_message_descriptor_get_field_by_name(descriptor_of(type), "created_at")
                     ->id,
@@ -488,10 +435,10 @@ static int own_payload(const json_t *root, struct fr_json_line *line, enum fr_re
     if (put_data(&line->payload, root, error) != 0)
         return -1;
     if (line->created_ns > 0)
-        put_time(&line->payload, PAYLOAD_CREATED_AT, line->created_ns);
-    put_bytes(&line->payload, PAYLOAD_VIN, line->vin, strlen(line->vin));
+        fr_put_time(&line->payload, PAYLOAD_CREATED_AT, line->created_ns);
+    fr_put_bytes(&line->payload, PAYLOAD_VIN, line->vin, strlen(line->vin));
     if (json_is_true(json_object_get(root, "resend")))
-        put_number(&line->payload, PAYLOAD_IS_RESEND, 1);
+        fr_put_number(&line->payload, PAYLOAD_IS_RESEND, 1);
     return 0;
 }
 

@@ -1,5 +1,4 @@
 /* fleetroute reload: ask the daemon to follow its changed configuration, and tell the outcome. */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -7,6 +6,7 @@
 
 #include "tool/commands.h"
 #include "tool/control_client.h"
+#include "tool/daemon_options.h"
 
 static const char help[] =
     "usage: fleetroute reload [-s SOCKET] [--json]\n"
@@ -19,40 +19,19 @@ static const char help[] =
 
 int fr_cmd_reload(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *path = FR_CONTROL_PATH;
-    bool as_json = false, done;
-    int option;
+    struct fr_daemon_options options;
     json_t *answer;
+    bool done;
 
-    while ((option = getopt_long(argc, argv, "s:h", longs, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            path = optarg;
-            break;
-        case 'j':
-            as_json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        default:
-            return EXIT_FAILURE;
-        }
-    }
-    answer = fr_control_order("fleetroute reload", path, "reload");
+    if (!fr_daemon_options(argc, argv, help, &options))
+        return options.status;
+    answer = fr_control_order("fleetroute reload", options.socket, "reload");
     if (answer == NULL)
         return EXIT_FAILURE;
     done = json_is_true(json_object_get(answer, "reloaded"));
-    if (as_json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else {
+    if (options.as_json)
+        fr_show_json(answer);
+    else {
         fputs(json_string_value(json_object_get(answer, "said")), done ? stdout : stderr);
         if (done)
             puts("the configuration is followed");

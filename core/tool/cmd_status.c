@@ -1,5 +1,4 @@
 /* fleetroute status: what the daemon says of itself. */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -7,6 +6,7 @@
 
 #include "tool/commands.h"
 #include "tool/control_client.h"
+#include "tool/daemon_options.h"
 
 static const char help[] =
     "usage: fleetroute status [-s SOCKET] [--json]\n"
@@ -60,47 +60,20 @@ static void show(const json_t *status)
                json_string_value(json_object_get(sink, "why")));
 }
 
-static int ask(const char *path, bool as_json)
+int fr_cmd_status(int argc, char **argv)
 {
-    json_t *status = fr_control_order("fleetroute status", path, "status");
+    struct fr_daemon_options options;
+    json_t *status;
 
+    if (!fr_daemon_options(argc, argv, help, &options))
+        return options.status;
+    status = fr_control_order("fleetroute status", options.socket, "status");
     if (status == NULL)
         return EXIT_FAILURE;
-    if (as_json) {
-        json_dumpf(status, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else
+    if (options.as_json)
+        fr_show_json(status);
+    else
         show(status);
     json_decref(status);
     return EXIT_SUCCESS;
-}
-
-int fr_cmd_status(int argc, char **argv)
-{
-    static const struct option longs[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *path = FR_CONTROL_PATH;
-    bool as_json = false;
-    int option;
-
-    while ((option = getopt_long(argc, argv, "s:h", longs, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            path = optarg;
-            break;
-        case 'j':
-            as_json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        default:
-            return EXIT_FAILURE;
-        }
-    }
-    return ask(path, as_json);
 }

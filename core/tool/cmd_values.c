@@ -8,6 +8,7 @@
 
 #include "tool/commands.h"
 #include "tool/control_client.h"
+#include "tool/daemon_options.h"
 #include "util/memory.h"
 
 static const char help[] =
@@ -46,46 +47,24 @@ static void show(const json_t *answer)
 
 int fr_cmd_values(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *path = FR_CONTROL_PATH;
-    bool as_json = false;
+    struct fr_daemon_options options;
     char *request;
     json_t *answer;
-    int option;
 
-    while ((option = getopt_long(argc, argv, "s:h", longs, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            path = optarg;
-            break;
-        case 'j':
-            as_json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_SUCCESS;
-        default:
-            return EXIT_FAILURE;
-        }
-    }
+    if (!fr_daemon_options(argc, argv, help, &options))
+        return options.status;
     if (optind + 1 != argc) {
         fputs("fleetroute values: which vehicle? Give its VIN.\n", stderr);
         return EXIT_FAILURE;
     }
     request = fr_asprintf("values %s", argv[optind]);
-    answer = fr_control_order("fleetroute values", path, request);
+    answer = fr_control_order("fleetroute values", options.socket, request);
     free(request);
     if (answer == NULL)
         return EXIT_FAILURE;
-    if (as_json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else
+    if (options.as_json)
+        fr_show_json(answer);
+    else
         show(answer);
     json_decref(answer);
     return EXIT_SUCCESS;

@@ -25,6 +25,13 @@ int64_t fr_monotonic_ms(void)
     return read_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
+struct timespec fr_monotonic_after(int64_t ms)
+{
+    int64_t at = fr_monotonic_ms() + ms;
+
+    return (struct timespec){at / 1000, at % 1000 * 1000000};
+}
+
 struct timeval fr_timeval(int64_t ms)
 {
     return (struct timeval){ms / 1000, ms % 1000 * 1000};

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 #include <sys/time.h>
+#include <time.h>
 
 /* Milliseconds since 1970. */
 int64_t fr_wall_ms(void);
@@ -18,6 +19,9 @@ int64_t fr_wall_ns(void);
 
 /* Milliseconds since some fixed moment; never goes back. */
 int64_t fr_monotonic_ms(void);
+
+/* The moment so many ms from now on the monotonic clock, for timed waits. */
+struct timespec fr_monotonic_after(int64_t ms);
 
 /* An interval of ms as libevent's timers want it. */
 struct timeval fr_timeval(int64_t ms);

@@ -1,0 +1,39 @@
+#include "util/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/memory.h"
+
+int fr_make_folders(const char *path, struct fr_error *error)
+{
+    char *copy = fr_strdup(path);
+    int status = 0;
+
+    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(copy, 0750) != 0 && errno != EEXIST)
+            status = -1;
+        *slash = '/';
+    }
+    if (mkdir(copy, 0750) != 0 && errno != EEXIST)
+        status = -1;
+    if (status != 0)
+        fr_error_set(error, "cannot make the folder %s: %s", path, strerror(errno));
+    free(copy);
+    return status;
+}
+
+int fr_sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int status = fd >= 0 ? fsync(fd) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
