@@ -1,253 +1,24 @@
 #include "journal/journal.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "journal/duplicates.h"
+#include "journal/journal_state.h"
 #include "journal/stored_record.h"
-#include "record/acknowledge.h"
 #include "util/clock.h"
-#include "util/counters.h"
-#include "util/log.h"
 #include "util/memory.h"
 
 #define WAITING_RECORDS 20000 /* offered and not yet on disk, at most */
 #define WAITING_BYTES (24u << 20)
-#define CURSORS_EVERY_MS 1000   /* cursors are kept at least so often */
-#define RETRY_MS 50             /* pause after a write that failed */
-#define ENDED_WELL "ended_well" /* a number in the store: all cursors were kept at the end */
-#define PRUNE_LEAST 256         /* records deleted in one commit, at least if there are so many */
-
-struct fr_cursor {
-    struct fr_journal *journal;
-    char *name;
-    struct fr_store_reader *reader;
-    void (*wake)(void *ctx); /* NULL: closed; its place is kept until the name is opened again */
-    void *ctx;
-    _Atomic uint64_t place;
-    uint64_t kept; /* the place on disk; the writer's */
-    struct fr_cursor *next;
-};
-
-struct fr_journal {
-    struct fr_journal_settings settings;
-    char *path;
-    struct fr_store *store;
-    struct fr_sink_queue *queue;
-    struct fr_duplicates *duplicates;
-    void (*room)(void *ctx);
-    void *ctx;
-
-    pthread_t thread;
-    pthread_mutex_t lock; /* of what follows, and of settings */
-    pthread_cond_t changed;
-    bool stop;
-    struct fr_cursor *cursors;
-    char why[sizeof(struct fr_error)];
-
-    _Atomic bool woken;
-    _Atomic bool new_cursor; /* to be kept at once */
-    _Atomic bool stuck;
-    _Atomic bool filling;  /* more than three quarters full */
-    _Atomic uint64_t next; /* committed up to here */
-    _Atomic uint64_t commits;
-    uint64_t repeated_below;
-    _Atomic size_t unsettled; /* records offered and not yet settled */
-    int64_t last_appended_ms;
-    int64_t last_commit_ms, last_cursors_ms; /* monotonic */
-    struct fr_sink_entry *group;
-    bool *repeated; /* of the group: a duplicate, not to be appended */
-};
-
-/* ---- pruning --------------------------------------------------------------------- */
-
-static uint64_t least_place(struct fr_journal *j)
-{
-    uint64_t least = UINT64_MAX;
-
-    pthread_mutex_lock(&j->lock);
-    for (struct fr_cursor *c = j->cursors; c != NULL; c = c->next) {
-        uint64_t place = atomic_load(&c->place);
-
-        if (c->wake != NULL && place < least)
-            least = place;
-    }
-    pthread_mutex_unlock(&j->lock);
-    return least;
-}
-
-static void count_lost(struct fr_journal *j, uint64_t first, size_t pruned, uint64_t unread_from)
-{
-    static struct fr_log_limit limit;
-    uint64_t end = first + pruned;
-
-    (void)j;
-    if (end <= unread_from)
-        return;
-    fr_count_add(FR_COUNT_JOURNAL_DROPPED, end - (unread_from > first ? unread_from : first));
-    fr_log_limited(&limit, FR_LOG_WARNING,
-                   "journal: its limit (retention or size) is reached: records that a sink has "
-                   "not delivered yet are deleted; see `fleetroute journal status`");
-}
-
-/* Make room in the present transaction. -1 and why: it is full and must not drop. */
-static int prune(struct fr_journal *j, const struct fr_journal_settings *s, size_t group,
-                 struct fr_error *error)
-{
-    uint64_t first = fr_store_first(j->store), least = least_place(j), below = 0;
-    uint64_t used = fr_store_record_bytes(j->store);
-    size_t most = group * 2 > PRUNE_LEAST ? group * 2 : PRUNE_LEAST, pruned;
-
-    atomic_store(&j->filling, used > s->size / 4 * 3);
-    if (used > s->size) {
-        below = s->when_full == FR_JOURNAL_DROP_OLDEST ? UINT64_MAX : least;
-        if (below <= first || below - first < group)
-            return fr_error_set(error,
-                                "journal %s: full: %llu MB, and its oldest record is not delivered "
-                                "by every sink (mend the sink, or raise `size:`)",
-                                j->path, (unsigned long long)(s->size / 1000000));
-    }
-    if (fr_store_prune(j->store, fr_wall_ms() - s->retention_ms, below, most, &pruned, error) != 0)
-        return -1;
-    if (pruned != 0)
-        count_lost(j, first, pruned, least);
-    return 0;
-}
-
-/* ---- one group ------------------------------------------------------------------- */
-
-/* Wall time that never goes back, so that times can be searched for. */
-static int64_t append_time(struct fr_journal *j)
-{
-    int64_t now = fr_wall_ms();
-
-    if (now > j->last_appended_ms)
-        j->last_appended_ms = now;
-    return j->last_appended_ms;
-}
-
-static int write_cursors(struct fr_journal *j, bool *full, struct fr_error *error)
-{
-    int64_t now = fr_wall_ms();
-    int status = 0;
-
-    pthread_mutex_lock(&j->lock);
-    for (struct fr_cursor *c = j->cursors; c != NULL && status == 0; c = c->next) {
-        uint64_t place = atomic_load(&c->place);
-
-        if (place != c->kept)
-            status = fr_store_set_cursor(j->store, c->name, place, now, full, error);
-        c->kept = place;
-    }
-    pthread_mutex_unlock(&j->lock);
-    return status;
-}
-
-/* After a transaction that came to nothing. */
-static void forget_cursors(struct fr_journal *j)
-{
-    pthread_mutex_lock(&j->lock);
-    for (struct fr_cursor *c = j->cursors; c != NULL; c = c->next)
-        c->kept = UINT64_MAX;
-    pthread_mutex_unlock(&j->lock);
-}
-
-static bool cursors_moved(struct fr_journal *j)
-{
-    bool moved = false;
-
-    pthread_mutex_lock(&j->lock);
-    for (struct fr_cursor *c = j->cursors; c != NULL; c = c->next)
-        moved = moved || atomic_load(&c->place) != c->kept;
-    pthread_mutex_unlock(&j->lock);
-    return moved;
-}
-
-/* `ended`: the last words of a daemon that ends well. */
-static int write_group(struct fr_journal *j, const struct fr_journal_settings *s, size_t count,
-                       bool ended, uint64_t *appended, struct fr_error *error)
-{
-    bool full = false;
-    int64_t now = append_time(j);
-    int status;
-
-    *appended = 0;
-    if (fr_store_begin(j->store, error) != 0)
-        return -1;
-    status = prune(j, s, count, error);
-    for (size_t i = 0; i < count && status == 0; i++)
-        if (!j->repeated[i]) {
-            status = fr_store_append(j->store, j->group[i].record, now, &full, error);
-            ++*appended;
-        }
-    if (status == 0)
-        status = write_cursors(j, &full, error);
-    if (status == 0 && ended)
-        status = fr_store_put_number(j->store, ENDED_WELL, 1, &full, error);
-    if (status == 0)
-        status = fr_store_commit(j->store, &full, error);
-    else
-        fr_store_abort(j->store);
-    if (status != 0)
-        forget_cursors(j);
-    return status;
-}
-
-static void settle(struct fr_journal *j, size_t count)
-{
-    struct fr_ack_batch acks = {.lanes = 0};
-    size_t bytes = 0;
-    bool room;
-
-    for (size_t i = 0; i < count; i++) {
-        struct fr_record *record = j->group[i].record;
-
-        if (j->group[i].ack)
-            fr_record_confirm(record, true, &acks);
-        bytes += fr_sink_queue_size(record);
-        fr_record_unref(record);
-    }
-    fr_ack_batch_flush(&acks);
-    room = fr_sink_queue_finish(j->queue, count, bytes);
-    atomic_fetch_sub(&j->unsettled, count);
-    if (room)
-        j->room(j->ctx);
-}
-
-static void wake_sinks(struct fr_journal *j)
-{
-    pthread_mutex_lock(&j->lock);
-    for (struct fr_cursor *c = j->cursors; c != NULL; c = c->next)
-        if (c->wake != NULL)
-            c->wake(c->ctx);
-    pthread_mutex_unlock(&j->lock);
-}
-
-/* Say why nothing can be written, or (NULL) that it can again. */
-static void tell(struct fr_journal *j, const struct fr_error *error)
-{
-    static struct fr_log_limit trouble, relief;
-    bool was = atomic_load(&j->stuck);
-
-    pthread_mutex_lock(&j->lock);
-    snprintf(j->why, sizeof j->why, "%s", error != NULL ? error->text : "");
-    pthread_mutex_unlock(&j->lock);
-    atomic_store(&j->stuck, error != NULL);
-    if (error != NULL && !was)
-        fr_log_limited(&trouble, FR_LOG_ERROR, "%s; vehicles are held back and keep their records",
-                       error->text);
-    if (error == NULL && was)
-        fr_log_limited(&relief, FR_LOG_NOTICE, "journal: it can be written again");
-}
+#define CURSORS_EVERY_MS 1000 /* cursors are kept at least so often */
 
 /* ---- the thread ------------------------------------------------------------------ */
 
 /* Sleep until somebody wakes us (unless `deaf`) or the time is over. */
-static void wait_for(struct fr_journal *j, int64_t ms, bool deaf)
+void fr_journal_wait(struct fr_journal *j, int64_t ms, bool deaf)
 {
     struct timespec until = fr_monotonic_after(ms);
 
@@ -258,7 +29,7 @@ static void wait_for(struct fr_journal *j, int64_t ms, bool deaf)
     pthread_mutex_unlock(&j->lock);
 }
 
-static bool stopping(struct fr_journal *j)
+bool fr_journal_stopping(struct fr_journal *j)
 {
     bool stop;
 
@@ -268,7 +39,7 @@ static bool stopping(struct fr_journal *j)
     return stop;
 }
 
-static struct fr_journal_settings settings_now(struct fr_journal *j)
+struct fr_journal_settings fr_journal_settings_now(struct fr_journal *j)
 {
     struct fr_journal_settings settings;
 
@@ -278,78 +49,35 @@ static struct fr_journal_settings settings_now(struct fr_journal *j)
     return settings;
 }
 
-/* Commit a group, and try again until it is done; a daemon that stops gives up, and what is
- * not acknowledged the vehicles keep. */
-static bool commit(struct fr_journal *j, size_t count, bool ended)
-{
-    struct fr_journal_settings s;
-    struct fr_error error;
-    uint64_t appended;
-
-    while (s = settings_now(j), write_group(j, &s, count, ended, &appended, &error) != 0) {
-        tell(j, &error);
-        if (stopping(j))
-            return false;
-        wake_sinks(j); /* they may have something to finish that makes room */
-        wait_for(j, RETRY_MS, true);
-    }
-    tell(j, NULL);
-    atomic_store(&j->next, atomic_load(&j->next) + appended);
-    atomic_fetch_add(&j->commits, 1);
-    j->last_cursors_ms = fr_monotonic_ms();
-    return true;
-}
-
-/* Whether a vehicle, or a source, sends it again because it did not hear that we have it. */
-static bool is_repeated(struct fr_journal *j, const struct fr_record *record)
-{
-    return record->owner != NULL && !record->owner->repeats &&
-           fr_duplicates_seen(j->duplicates, record);
-}
-
-static void commit_group(struct fr_journal *j, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        j->repeated[i] = is_repeated(j, j->group[i].record);
-        fr_count_add(FR_COUNT_DUPLICATES, j->repeated[i]);
-    }
-    if (commit(j, count, false))
-        settle(j, count);
-    else
-        for (size_t i = 0; i < count; i++)
-            fr_record_unref(j->group[i].record);
-    wake_sinks(j);
-}
-
 static void *run(void *ctx)
 {
     struct fr_journal *j = ctx;
 
     for (;;) {
-        struct fr_journal_settings s = settings_now(j);
+        struct fr_journal_settings s = fr_journal_settings_now(j);
         int64_t since = fr_monotonic_ms() - j->last_commit_ms;
-        bool stop = stopping(j);
+        bool stop = fr_journal_stopping(j);
         size_t count;
 
         if (!stop && since < s.commit_every_ms &&
             fr_sink_queue_waiting(j->queue) < s.commit_records)
-            wait_for(j, s.commit_every_ms - since, true);
+            fr_journal_wait(j, s.commit_every_ms - since, true);
         atomic_store(&j->woken, false);
         count = fr_sink_queue_take(j->queue, j->group, s.commit_records);
         if (count != 0) {
             j->last_commit_ms = fr_monotonic_ms();
-            commit_group(j, count);
+            fr_journal_commit_group(j, count);
             continue;
         }
         if (stop) {
-            commit(j, 0, true);
+            fr_journal_commit(j, 0, true);
             return NULL;
         }
         if ((atomic_exchange(&j->new_cursor, false) ||
              fr_monotonic_ms() - j->last_cursors_ms >= CURSORS_EVERY_MS) &&
-            cursors_moved(j))
-            commit(j, 0, false);
-        wait_for(j, CURSORS_EVERY_MS, false);
+            fr_journal_cursors_moved(j))
+            fr_journal_commit(j, 0, false);
+        fr_journal_wait(j, CURSORS_EVERY_MS, false);
     }
 }
 
@@ -378,17 +106,16 @@ static int begin_unended(struct fr_journal *j, struct fr_store_reader *reader,
                          struct fr_error *error)
 {
     uint64_t ended_well;
-    bool full;
 
-    if (fr_store_number(reader, ENDED_WELL, &ended_well, error) != 0)
+    if (fr_store_number(reader, FR_JOURNAL_ENDED_WELL, &ended_well, error) != 0)
         return -1;
     j->repeated_below = ended_well ? 0 : fr_journal_next(j);
     if (!ended_well)
         return 0;
     if (fr_store_begin(j->store, error) != 0)
         return -1;
-    if (fr_store_put_number(j->store, ENDED_WELL, 0, &full, error) == 0)
-        return fr_store_commit(j->store, &full, error);
+    if (fr_store_put_number(j->store, FR_JOURNAL_ENDED_WELL, 0, error) == 0)
+        return fr_store_commit(j->store, error);
     fr_store_abort(j->store);
     return -1;
 }
@@ -451,7 +178,7 @@ void fr_journal_change(struct fr_journal *j, const struct fr_journal_settings *s
     pthread_mutex_unlock(&j->lock);
 }
 
-static void wake(struct fr_journal *j)
+void fr_journal_wake(struct fr_journal *j)
 {
     if (atomic_exchange(&j->woken, true))
         return;
@@ -469,13 +196,6 @@ void fr_journal_stop(struct fr_journal *j)
     pthread_join(j->thread, NULL);
 }
 
-static void free_cursor(struct fr_cursor *c)
-{
-    fr_store_reader_free(c->reader);
-    free(c->name);
-    free(c);
-}
-
 void fr_journal_free(struct fr_journal *j)
 {
     if (j == NULL)
@@ -483,7 +203,7 @@ void fr_journal_free(struct fr_journal *j)
     while (j->cursors != NULL) {
         struct fr_cursor *next = j->cursors->next;
 
-        free_cursor(j->cursors);
+        fr_cursor_free(j->cursors);
         j->cursors = next;
     }
     fr_sink_queue_free(j->queue);
@@ -501,7 +221,7 @@ void fr_journal_offer(struct fr_journal *j, const struct fr_sink_entry *entries,
 {
     atomic_fetch_add(&j->unsettled, count);
     fr_sink_queue_put(j->queue, entries, count);
-    wake(j);
+    fr_journal_wake(j);
 }
 
 bool fr_journal_full(struct fr_journal *j)
@@ -541,139 +261,6 @@ uint64_t fr_journal_repeated_below(const struct fr_journal *j)
 uint64_t fr_journal_next(const struct fr_journal *j)
 {
     return atomic_load(&j->next);
-}
-
-/* ---- cursors --------------------------------------------------------------------- */
-
-/* A cursor that was closed knows better than the disk where it stood. */
-static struct fr_cursor *find_closed(struct fr_journal *j, const char *name)
-{
-    struct fr_cursor *c;
-
-    pthread_mutex_lock(&j->lock);
-    for (c = j->cursors; c != NULL; c = c->next)
-        if (c->wake == NULL && strcmp(c->name, name) == 0)
-            break;
-    pthread_mutex_unlock(&j->lock);
-    return c;
-}
-
-static struct fr_cursor *new_cursor(struct fr_journal *j, const char *name, bool from_oldest,
-                                    struct fr_error *error)
-{
-    struct fr_cursor *c = fr_calloc(1, sizeof *c);
-    uint64_t place = 0;
-    int64_t moved;
-    int found;
-
-    c->journal = j;
-    c->name = fr_strdup(name);
-    c->reader = fr_store_reader_new(j->store, error);
-    found = c->reader != NULL ? fr_store_cursor(c->reader, name, &place, &moved, error) : -1;
-    if (found < 0) {
-        free_cursor(c);
-        return NULL;
-    }
-    c->kept = found ? place : UINT64_MAX; /* a new one is written with the next commit */
-    if (!found)
-        place = from_oldest ? 1 : fr_journal_next(j);
-    atomic_init(&c->place, place);
-    pthread_mutex_lock(&j->lock);
-    c->next = j->cursors;
-    j->cursors = c;
-    pthread_mutex_unlock(&j->lock);
-    return c;
-}
-
-struct fr_cursor *fr_cursor_open(struct fr_journal *j, const char *name, bool from_oldest,
-                                 void (*wake_sink)(void *ctx), void *ctx, struct fr_error *error)
-{
-    struct fr_cursor *c = find_closed(j, name);
-
-    if (c == NULL)
-        c = new_cursor(j, name, from_oldest, error);
-    if (c == NULL)
-        return NULL;
-    pthread_mutex_lock(&j->lock);
-    c->ctx = ctx;
-    c->wake = wake_sink;
-    pthread_mutex_unlock(&j->lock);
-    atomic_store(&j->new_cursor, true);
-    wake(j);
-    return c;
-}
-
-void fr_cursor_close(struct fr_cursor *c)
-{
-    if (c == NULL)
-        return;
-    pthread_mutex_lock(&c->journal->lock);
-    c->wake = NULL;
-    pthread_mutex_unlock(&c->journal->lock);
-}
-
-uint64_t fr_cursor_place(const struct fr_cursor *c)
-{
-    return atomic_load_explicit(&c->place, memory_order_relaxed);
-}
-
-void fr_cursor_move(struct fr_cursor *c, uint64_t seq)
-{
-    atomic_store_explicit(&c->place, seq, memory_order_relaxed);
-}
-
-struct reading {
-    struct fr_record **records;
-    size_t count, most;
-    bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic);
-    void *ctx;
-    bool no_memory;
-};
-
-static bool take(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
-{
-    static struct fr_log_limit limit;
-    struct reading *r = ctx;
-    struct fr_stored stored;
-    struct fr_record *record;
-    char topic[FR_TOPIC_MAX + 1];
-
-    if (r->count == r->most)
-        return false;
-    if (fr_stored_read(bytes, len, &stored) != 0) {
-        fr_count(FR_COUNT_JOURNAL_DAMAGED);
-        fr_log_limited(&limit, FR_LOG_ERROR,
-                       "journal: record %llu is damaged (its checksum is wrong) and is left out; "
-                       "look after the disk",
-                       (unsigned long long)seq);
-        return true;
-    }
-    memcpy(topic, stored.topic, stored.topic_len);
-    topic[stored.topic_len] = '\0';
-    if (!r->wanted(r->ctx, fr_record_type_of(stored.topic, stored.topic_len), topic))
-        return true;
-    record = fr_stored_record(&stored);
-    if (record == NULL) {
-        r->no_memory = true;
-        return false;
-    }
-    record->seq = seq;
-    r->records[r->count++] = record;
-    return true;
-}
-
-int fr_cursor_read(struct fr_cursor *c, uint64_t *next, struct fr_record **records, size_t most,
-                   bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic),
-                   void *ctx, struct fr_error *error)
-{
-    struct reading r = {.records = records, .most = most, .wanted = wanted, .ctx = ctx};
-    uint64_t gap;
-
-    if (fr_store_read(c->reader, next, most, &gap, take, &r, error) < 0)
-        return -1;
-    if (r.no_memory)
-        return fr_error_set(error, "out of memory for a record");
-    return (int)r.count;
 }
 
 /* ---- how it is ------------------------------------------------------------------- */

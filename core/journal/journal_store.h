@@ -46,17 +46,17 @@ int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct 
 /* ---- writing --------------------------------------------------------------------- */
 
 /* Begin a transaction; waits for another to end. -1 and why, for these all; after a failure
- * nothing but fr_store_abort may follow. *full is set when the disk or the map is. */
+ * nothing but fr_store_abort may follow. */
 int fr_store_begin(struct fr_store *store, struct fr_error *error);
-int fr_store_commit(struct fr_store *store, bool *full, struct fr_error *error);
+int fr_store_commit(struct fr_store *store, struct fr_error *error);
 void fr_store_abort(struct fr_store *store);
 
 /* Append a record: sets its seq. */
 int fr_store_append(struct fr_store *store, struct fr_record *record, int64_t appended_ms,
-                    bool *full, struct fr_error *error);
+                    struct fr_error *error);
 
 int fr_store_set_cursor(struct fr_store *store, const char *name, uint64_t seq, int64_t now_ms,
-                        bool *full, struct fr_error *error);
+                        struct fr_error *error);
 
 /* Delete up to `most` of the oldest records: those appended before `before_ms`, and those with
  * a seq below `below`; never the newest one. *pruned is how many. */
@@ -75,11 +75,11 @@ struct fr_last_value {
     const uint8_t *bytes; /* the message Value */
     size_t len;
 };
-int fr_store_put_value(struct fr_store *store, const struct fr_last_value *value, bool *full,
+int fr_store_put_value(struct fr_store *store, const struct fr_last_value *value,
                        struct fr_error *error);
 
 /* A number that is kept by name. */
-int fr_store_put_number(struct fr_store *store, const char *name, uint64_t number, bool *full,
+int fr_store_put_number(struct fr_store *store, const char *name, uint64_t number,
                         struct fr_error *error);
 
 /* ---- reading --------------------------------------------------------------------- */

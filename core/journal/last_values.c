@@ -102,15 +102,14 @@ static void gather_record(struct fr_values *v, const struct fr_record *record)
 static int write_some(struct fr_store *store, struct gathered **rows, size_t count,
                       struct fr_error *error)
 {
-    bool full;
     int status = fr_store_begin(store, error);
 
     if (status != 0)
         return -1;
     for (size_t i = 0; i < count && status == 0; i++)
-        status = fr_store_put_value(store, &rows[i]->value, &full, error);
+        status = fr_store_put_value(store, &rows[i]->value, error);
     if (status == 0)
-        return fr_store_commit(store, &full, error);
+        return fr_store_commit(store, error);
     fr_store_abort(store);
     return -1;
 }

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "record/field_catalogue.h"
-#include "record/units.h"
 #include "record/value.h"
-#include "route/throttle.h"
+#include "route/program_state.h"
 #include "util/hash.h"
 #include "util/memory.h"
 
@@ -16,190 +15,6 @@
 /* A value that is sent again and older than this is from the past; a younger one may belong to
  * an arrival that is happening now. */
 #define EDGE_PAST_MS 60000
-
-/* One route as it applies to one field. */
-struct step {
-    const struct fr_field_route *route;
-    uint32_t index; /* the route's number in the program */
-    const char *name;
-    const char *unit;
-    bool converts;
-    struct fr_conversion conversion;
-    struct step *next; /* of the same field */
-};
-
-struct vehicle {
-    struct vehicle *next;
-    uint64_t hash;
-    uint64_t id;
-    int64_t newest_ns; /* creation time of the newest record seen */
-    const char *name;
-    char vin[];
-};
-
-struct fr_program {
-    struct fr_routing *routing; /* counted */
-    size_t sink;
-    enum fr_format format;
-    const struct fr_record_route **record_routes;
-    size_t record_route_count;
-    const struct fr_field_route **field_routes;
-    struct fr_throttle_windows *windows; /* of each field route */
-    size_t field_route_count;
-    struct step **steps;    /* by field number, for the catalogue's fields */
-    struct step *unknown;   /* for every other number: routes of "*" */
-    struct step **numbered; /* for field_N named in the file */
-    uint32_t *numbers;
-    size_t number_count;
-    struct fr_throttle *throttle;
-    struct vehicle **vehicles;
-    size_t vehicle_buckets, vehicle_count;
-    struct fr_program_counts counts;
-    void (*hold)(void *ctx, void *origin);
-    void (*let_go)(void *ctx, void *origin);
-    void *watcher;
-};
-
-/* ---- compiling ------------------------------------------------------------------- */
-
-static struct step *make_step(const struct fr_field_route *route, uint32_t index,
-                              const struct fr_field *field)
-{
-    struct step *step = fr_calloc(1, sizeof *step);
-    const char *wire = field != NULL ? field->unit : "";
-
-    step->route = route;
-    step->index = index;
-    step->name = route->as;
-    if (step->name == NULL && field != NULL)
-        step->name = field->name;
-    step->unit = wire;
-    if (route->unit != NULL) {
-        const char *unit = fr_routing_unit(route->unit, wire);
-
-        if (unit != NULL && fr_unit_convert(wire, unit, &step->conversion)) {
-            step->unit = unit;
-            step->converts = strcmp(unit, wire) != 0;
-        }
-    }
-    return step;
-}
-
-static void append_step(struct step **list, struct step *step)
-{
-    while (*list != NULL)
-        list = &(*list)->next;
-    *list = step;
-}
-
-static void add_numbered(struct fr_program *program, const struct fr_field_route *route,
-                         uint32_t index, uint32_t number)
-{
-    size_t i = 0;
-
-    while (i < program->number_count && program->numbers[i] != number)
-        i++;
-    if (i == program->number_count) {
-        program->numbered = fr_realloc(program->numbered, i + 1, sizeof(struct step *));
-        program->numbers = fr_realloc(program->numbers, i + 1, sizeof *program->numbers);
-        program->numbered[i] = NULL;
-        program->numbers[i] = number;
-        program->number_count++;
-    }
-    append_step(&program->numbered[i], make_step(route, index, NULL));
-}
-
-static void compile_field_route(struct fr_program *program, const struct fr_field_route *route)
-{
-    uint32_t index = (uint32_t)program->field_route_count++;
-
-    program->field_routes[index] = route;
-    for (size_t i = 0; i < route->field_count; i++) {
-        uint32_t number = route->fields[i];
-        const struct fr_field *field = fr_field_by_number(number);
-
-        if (field != NULL)
-            append_step(&program->steps[number], make_step(route, index, field));
-        else
-            add_numbered(program, route, index, number);
-    }
-    if (route->all)
-        append_step(&program->unknown, make_step(route, index, NULL));
-}
-
-struct fr_program *fr_program_new(struct fr_routing *routing, size_t sink, enum fr_format format)
-{
-    struct fr_program *program = fr_calloc(1, sizeof *program);
-    uint64_t bit = UINT64_C(1) << sink;
-
-    program->routing = fr_routing_ref(routing);
-    program->sink = sink;
-    program->format = format;
-    program->record_routes =
-        fr_calloc(routing->record_count, sizeof(const struct fr_record_route *));
-    for (size_t i = 0; i < routing->record_count; i++)
-        if (routing->records[i].sinks & bit)
-            program->record_routes[program->record_route_count++] = &routing->records[i];
-    program->field_routes = fr_calloc(routing->field_count, sizeof(const struct fr_field_route *));
-    program->windows = fr_calloc(routing->field_count, sizeof *program->windows);
-    program->steps = fr_calloc(fr_field_count(), sizeof(struct step *));
-    for (size_t i = 0; i < routing->field_count; i++)
-        if (routing->fields[i].sinks & bit)
-            compile_field_route(program, &routing->fields[i]);
-    program->throttle = fr_throttle_new();
-    program->vehicle_buckets = 64;
-    program->vehicles = fr_calloc(program->vehicle_buckets, sizeof(struct vehicle *));
-    return program;
-}
-
-static void free_steps(struct step *step)
-{
-    while (step != NULL) {
-        struct step *next = step->next;
-
-        free(step);
-        step = next;
-    }
-}
-
-void fr_program_free(struct fr_program *program)
-{
-    if (program == NULL)
-        return;
-    for (size_t i = 0; i < fr_field_count(); i++)
-        free_steps(program->steps[i]);
-    for (size_t i = 0; i < program->number_count; i++)
-        free_steps(program->numbered[i]);
-    free_steps(program->unknown);
-    for (size_t i = 0; i < program->vehicle_buckets; i++)
-        for (struct vehicle *v = program->vehicles[i], *next; v != NULL; v = next) {
-            next = v->next;
-            free(v);
-        }
-    fr_throttle_free(program->throttle);
-    free(program->vehicles);
-    free(program->steps);
-    free(program->numbered);
-    free(program->numbers);
-    free(program->windows);
-    free(program->field_routes);
-    free(program->record_routes);
-    fr_routing_unref(program->routing);
-    free(program);
-}
-
-void fr_program_watch(struct fr_program *program, void (*hold)(void *ctx, void *origin),
-                      void (*let_go)(void *ctx, void *origin), void *ctx)
-{
-    program->hold = hold;
-    program->let_go = let_go;
-    program->watcher = ctx;
-}
-
-struct fr_routing *fr_program_routing(const struct fr_program *program)
-{
-    return program->routing;
-}
 
 /* ---- vehicles -------------------------------------------------------------------- */
 
@@ -217,14 +32,6 @@ static void grow_vehicles(struct fr_program *program)
     free(program->vehicles);
     program->vehicles = buckets;
     program->vehicle_buckets = count;
-}
-
-static const char *name_of(const struct fr_routing *routing, const char *vin)
-{
-    for (size_t i = 0; i < routing->vehicle_count; i++)
-        if (strcmp(routing->vehicles[i].vin, vin) == 0)
-            return routing->vehicles[i].name;
-    return NULL;
 }
 
 static struct vehicle *find_vehicle(struct fr_program *program, const char *vin)
@@ -245,7 +52,7 @@ static struct vehicle *find_vehicle(struct fr_program *program, const char *vin)
     memcpy(v->vin, vin, size);
     v->hash = hash;
     v->id = program->vehicle_count++;
-    v->name = name_of(program->routing, vin);
+    v->name = fr_program_vehicle_name(program->routing, vin);
     v->next = program->vehicles[hash & (program->vehicle_buckets - 1)];
     program->vehicles[hash & (program->vehicle_buckets - 1)] = v;
     return v;
@@ -545,9 +352,8 @@ static const struct step *step_of_route(const struct fr_program *program, uint32
     return step;
 }
 
-/* Emit what waits in a slot whose window is closed. */
-static void emit_waiting(struct fr_program *program, struct fr_throttle_slot *slot, uint32_t route,
-                         int64_t now_ms, fr_emit_fn *emit, void *ctx)
+void fr_program_emit_waiting(struct fr_program *program, struct fr_throttle_slot *slot,
+                             uint32_t route, int64_t now_ms, fr_emit_fn *emit, void *ctx)
 {
     struct fr_record *record = slot->waiting;
     uint32_t field = (uint32_t)slot->key[1];
@@ -578,7 +384,7 @@ void fr_program_close_windows(struct fr_program *program, int64_t now_ms, fr_emi
         struct fr_throttle_slot *slot;
 
         while ((slot = fr_throttle_close(&program->windows[i], now_ms)) != NULL)
-            emit_waiting(program, slot, i, now_ms, emit, ctx);
+            fr_program_emit_waiting(program, slot, i, now_ms, emit, ctx);
     }
 }
 
@@ -598,121 +404,4 @@ int64_t fr_program_next_close(const struct fr_program *program)
 struct fr_program_counts fr_program_counts(const struct fr_program *program)
 {
     return program->counts;
-}
-
-/* ---- from one program to the next ------------------------------------------------ */
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* Whether two routes treat their fields alike; where else they lead does not matter. */
-static bool same_route(const struct fr_field_route *a, const struct fr_field_route *b)
-{
-    return a->all == b->all && a->field_count == b->field_count &&
-           (a->field_count == 0 ||
-            memcmp(a->fields, b->fields, a->field_count * sizeof *a->fields) == 0) &&
-           a->every_ms == b->every_ms && !(a->min_change < b->min_change) &&
-           !(a->min_change > b->min_change) && same_text(a->unit, b->unit) &&
-           same_text(a->as, b->as) && a->max_age_ms == b->max_age_ms &&
-           a->edge_only == b->edge_only;
-}
-
-struct adoption {
-    struct fr_program *program;
-    uint32_t *place; /* of each of the older one's routes; UINT32_MAX: gone */
-};
-
-static struct fr_throttle_slot *slot_for(const struct adoption *a,
-                                         const struct fr_throttle_slot *older)
-{
-    uint32_t place = a->place[older->key[1] >> 32];
-
-    if (place == UINT32_MAX)
-        return NULL;
-    return fr_throttle_slot(a->program->throttle, older->key[0], place, (uint32_t)older->key[1]);
-}
-
-static void adopt_last(void *ctx, struct fr_throttle_slot *older)
-{
-    struct fr_throttle_slot *slot = slot_for(ctx, older);
-
-    if (slot == NULL)
-        return;
-    slot->has_last = older->has_last;
-    slot->last = older->last;
-}
-
-static void adopt_vehicles(struct fr_program *program, struct fr_program *older)
-{
-    struct vehicle **buckets = program->vehicles;
-    size_t count = program->vehicle_buckets;
-
-    program->vehicles = older->vehicles;
-    program->vehicle_buckets = older->vehicle_buckets;
-    program->vehicle_count = older->vehicle_count;
-    older->vehicles = buckets;
-    older->vehicle_buckets = count;
-    older->vehicle_count = 0;
-    for (size_t i = 0; i < program->vehicle_buckets; i++)
-        for (struct vehicle *v = program->vehicles[i]; v != NULL; v = v->next)
-            v->name = name_of(program->routing, v->vin);
-}
-
-static void adopt_window(struct adoption *a, struct fr_program *older, uint32_t route,
-                         struct fr_throttle_slot *from, int64_t closes_ms, int64_t now_ms,
-                         fr_emit_fn *emit, void *ctx)
-{
-    struct fr_throttle_slot *slot = slot_for(a, from);
-
-    if (slot == NULL) {
-        emit_waiting(older, from, route, now_ms, emit, ctx);
-        return;
-    }
-    slot->waiting = from->waiting;
-    slot->waiting_origin = from->waiting_origin;
-    slot->waiting_value = from->waiting_value;
-    slot->waiting_marks = from->waiting_marks;
-    from->waiting = NULL;
-    fr_throttle_open(&a->program->windows[a->place[route]], slot, closes_ms);
-}
-
-/* Two routes that are alike are matched with two. */
-static bool taken(const struct adoption *a, uint32_t before, uint32_t place)
-{
-    for (uint32_t i = 0; i < before; i++)
-        if (a->place[i] == place)
-            return true;
-    return false;
-}
-
-void fr_program_adopt(struct fr_program *program, struct fr_program *older, int64_t now_ms,
-                      fr_emit_fn *emit, void *ctx)
-{
-    struct adoption a = {program, fr_calloc(older->field_route_count, sizeof *a.place)};
-
-    program->hold = older->hold;
-    program->let_go = older->let_go;
-    program->watcher = older->watcher;
-    program->counts = older->counts;
-    for (uint32_t i = 0; i < older->field_route_count; i++) {
-        a.place[i] = UINT32_MAX;
-        for (uint32_t k = 0; k < program->field_route_count && a.place[i] == UINT32_MAX; k++)
-            if (!taken(&a, i, k) && same_route(older->field_routes[i], program->field_routes[k]))
-                a.place[i] = k;
-    }
-    fr_throttle_each(older->throttle, adopt_last, &a);
-    for (uint32_t i = 0; i < older->field_route_count; i++) {
-        struct fr_throttle_slot *slot;
-
-        while ((slot = older->windows[i].first) != NULL) {
-            int64_t closes_ms = slot->closes_ms;
-
-            fr_throttle_close(&older->windows[i], closes_ms);
-            adopt_window(&a, older, i, slot, closes_ms, now_ms, emit, ctx);
-        }
-    }
-    adopt_vehicles(program, older);
-    free(a.place);
 }

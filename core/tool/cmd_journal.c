@@ -152,15 +152,14 @@ static int show_status(struct job *job)
 
 static int move_cursor(struct job *job, const char *sink, uint64_t seq, struct fr_error *error)
 {
-    bool full;
 
     if (fr_store_begin(job->store, error) != 0)
         return -1;
-    if (fr_store_set_cursor(job->store, sink, seq, fr_wall_ms(), &full, error) != 0) {
+    if (fr_store_set_cursor(job->store, sink, seq, fr_wall_ms(), error) != 0) {
         fr_store_abort(job->store);
         return -1;
     }
-    return fr_store_commit(job->store, &full, error);
+    return fr_store_commit(job->store, error);
 }
 
 static int tell_daemon(const struct job *job, const char *sink, uint64_t seq)

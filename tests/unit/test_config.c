@@ -46,7 +46,7 @@ START_TEST(a_good_file)
     ck_assert_uint_eq(r->records[0].types, 1u << FR_RECORD_V | 1u << FR_RECORD_ALERTS);
     ck_assert_str_eq(r->records[0].topics[0], "canlogs");
     ck_assert_uint_eq(r->records[0].sinks, 3);
-    ck_assert_uint_eq(r->records[0].acks, 0);
+    ck_assert_uint_eq(r->records[0].acks, 1);
     ck_assert_int_eq(r->records[0].format, FR_FORMAT_TESLA_JSON);
     ck_assert_int_eq(r->records[0].max_age_ms, 600000);
     ck_assert_int_eq(r->fields[0].every_ms, 1000);

@@ -15,7 +15,6 @@
 static char folder[64], path[96];
 static struct fr_store *store;
 static struct fr_error error;
-static bool full;
 
 static struct fr_record *make(unsigned number)
 {
@@ -62,10 +61,10 @@ static void append(unsigned from, unsigned count, int64_t at_ms)
     for (unsigned i = from; i < from + count; i++) {
         struct fr_record *record = make(i);
 
-        ck_assert_int_eq(fr_store_append(store, record, at_ms, &full, &error), 0);
+        ck_assert_int_eq(fr_store_append(store, record, at_ms, &error), 0);
         fr_record_unref(record);
     }
-    ck_assert_int_eq(fr_store_commit(store, &full, &error), 0);
+    ck_assert_int_eq(fr_store_commit(store, &error), 0);
 }
 
 static uint64_t seen[4096];
@@ -171,7 +170,7 @@ START_TEST(what_is_not_committed_never_was)
 
     append(0, 10, 1000);
     ck_assert_int_eq(fr_store_begin(store, &error), 0);
-    ck_assert_int_eq(fr_store_append(store, record, 1000, &full, &error), 0);
+    ck_assert_int_eq(fr_store_append(store, record, 1000, &error), 0);
     ck_assert_uint_eq(record->seq, 11);
     fr_store_abort(store);
     append(10, 1, 1000);
@@ -200,7 +199,7 @@ START_TEST(pruned_by_age_and_by_number)
     ck_assert_uint_eq(fr_store_first(store), 111);
     ck_assert_int_eq(fr_store_prune(store, 9000, UINT64_MAX, 1000, &pruned, &error), 0);
     ck_assert_uint_eq(pruned, 89); /* the newest stays, so numbers go on growing */
-    ck_assert_int_eq(fr_store_commit(store, &full, &error), 0);
+    ck_assert_int_eq(fr_store_commit(store, &error), 0);
     read_from(&next, 10, &gap);
     ck_assert_uint_eq(gap, 199);
     fr_store_close(store);
@@ -254,12 +253,12 @@ START_TEST(the_newest_value_stays)
     ck_assert_int_eq(fr_store_begin(store, &error), 0);
     for (size_t i = 0; i < 4; i++) {
         value.created_ns = created[i];
-        ck_assert_int_eq(fr_store_put_value(store, &value, &full, &error), 0);
+        ck_assert_int_eq(fr_store_put_value(store, &value, &error), 0);
     }
     value.field = 5;
     strcpy(value.vin, VIN "0");
-    ck_assert_int_eq(fr_store_put_value(store, &value, &full, &error), 0);
-    ck_assert_int_eq(fr_store_commit(store, &full, &error), 0);
+    ck_assert_int_eq(fr_store_put_value(store, &value, &error), 0);
+    ck_assert_int_eq(fr_store_commit(store, &error), 0);
     reader = fr_store_reader_new(store, &error);
     values_seen = 0;
     ck_assert_int_eq(fr_store_values(reader, VIN, see_value, NULL, &error), 0);

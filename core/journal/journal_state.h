@@ -1,0 +1,76 @@
+/* journal_state.h - the journal's insides; for journal.c, journal_commit.c, journal_cursor.c. */
+#ifndef FR_JOURNAL_STATE_H
+#define FR_JOURNAL_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "journal/duplicates.h"
+#include "journal/journal.h"
+
+#define FR_JOURNAL_ENDED_WELL "ended_well" /* a number in the store: all cursors were kept */
+
+struct fr_cursor {
+    struct fr_journal *journal;
+    char *name;
+    struct fr_store_reader *reader;
+    void (*wake)(void *ctx); /* NULL: closed; its place is kept until the name is opened again */
+    void *ctx;
+    _Atomic uint64_t place;
+    uint64_t kept; /* the place on disk; the writer's */
+    struct fr_cursor *next;
+};
+
+struct fr_journal {
+    struct fr_journal_settings settings;
+    char *path;
+    struct fr_store *store;
+    struct fr_sink_queue *queue;
+    struct fr_duplicates *duplicates;
+    void (*room)(void *ctx);
+    void *ctx;
+
+    pthread_t thread;
+    pthread_mutex_t lock; /* of what follows, and of settings */
+    pthread_cond_t changed;
+    bool stop;
+    struct fr_cursor *cursors;
+    char why[sizeof(struct fr_error)];
+
+    _Atomic bool woken;
+    _Atomic bool new_cursor; /* to be kept at once */
+    _Atomic bool stuck;
+    _Atomic bool filling;  /* more than three quarters full */
+    _Atomic uint64_t next; /* committed up to here */
+    _Atomic uint64_t commits;
+    uint64_t repeated_below;
+    _Atomic size_t unsettled; /* records offered and not yet settled */
+    int64_t last_appended_ms;
+    int64_t last_commit_ms, last_cursors_ms; /* monotonic */
+    struct fr_sink_entry *group;
+    bool *repeated; /* of the group: a duplicate, not to be appended */
+};
+
+/* journal_commit.c: write the first `count` records of j->group, cursors, and (`ended`) that all
+ * is well at the end; again and again until it is done. False: the daemon stops before that. */
+bool fr_journal_commit(struct fr_journal *journal, size_t count, bool ended);
+
+/* The same for records that were offered: duplicates are left out, and all are settled. */
+void fr_journal_commit_group(struct fr_journal *journal, size_t count);
+
+/* Whether some cursor has moved since it was kept. */
+bool fr_journal_cursors_moved(struct fr_journal *journal);
+
+/* journal.c: the settings as they are now; whether the end has come; sleep until somebody wakes
+ * the thread (unless `deaf`) or the time is over. */
+struct fr_journal_settings fr_journal_settings_now(struct fr_journal *journal);
+bool fr_journal_stopping(struct fr_journal *journal);
+void fr_journal_wait(struct fr_journal *journal, int64_t ms, bool deaf);
+
+/* Wake the thread. */
+void fr_journal_wake(struct fr_journal *journal);
+
+/* journal_cursor.c */
+void fr_cursor_free(struct fr_cursor *cursor);
+
+#endif

@@ -1,0 +1,294 @@
+/* Opening a journal, or leaving alone what is none. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "journal/journal_store_state.h"
+#include "util/files.h"
+#include "util/memory.h"
+
+#define FORMAT 1
+#define DATABASES 4
+
+int fr_store_failed(const struct fr_store *store, struct fr_error *error, const char *what,
+                    int code)
+{
+    return fr_error_set(error, "journal %s: cannot %s: %s", store->path, what, mdb_strerror(code));
+}
+
+static int open_databases(struct fr_store *store, unsigned flags, struct fr_error *error)
+{
+    unsigned txn_flags = flags & MDB_RDONLY, create = flags & MDB_CREATE;
+    MDB_txn *txn;
+    int code = mdb_txn_begin(store->env, NULL, txn_flags, &txn);
+
+    if (code != 0)
+        return fr_store_failed(store, error, "begin", code);
+    if ((code = mdb_dbi_open(txn, "about", create, &store->about)) == 0 &&
+        (code = mdb_dbi_open(txn, "records", create | MDB_INTEGERKEY, &store->records)) == 0 &&
+        (code = mdb_dbi_open(txn, "cursors", create, &store->cursors)) == 0 &&
+        (code = mdb_dbi_open(txn, "values", create, &store->values)) == 0)
+        code = mdb_txn_commit(txn);
+    else
+        mdb_txn_abort(txn);
+    if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)
+        return fr_error_set(error,
+                            "journal %s: holds an LMDB environment of something else; it is left "
+                            "as it is (choose another `journal: path:`)",
+                            store->path);
+    return code == 0 ? 0 : fr_store_failed(store, error, "open its databases", code);
+}
+
+static struct fr_store *new_store(const char *path)
+{
+    struct fr_store *store = fr_calloc(1, sizeof *store);
+
+    store->path = fr_strdup(path);
+    store->lock = -1;
+    pthread_mutex_init(&store->writing, NULL);
+    return store;
+}
+
+static int no_journal(const char *path, struct fr_error *error)
+{
+    return fr_error_set(error,
+                        "journal %s: data.mdb is no journal, or is cut; it is left as it is (move "
+                        "it away to begin a new journal)",
+                        path);
+}
+
+static int open_env(struct fr_store *store, const char *path, uint64_t map_size, unsigned flags,
+                    struct fr_error *error)
+{
+    int code = mdb_env_create(&store->env);
+
+    if (code != 0)
+        return fr_store_failed(store, error, "begin", code);
+    mdb_env_set_maxdbs(store->env, DATABASES);
+    if (map_size != 0)
+        mdb_env_set_mapsize(store->env, (size_t)map_size);
+    code = mdb_env_open(store->env, path, MDB_NOTLS | flags, 0640);
+    if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH)
+        return no_journal(path, error);
+    return code == 0 ? 0 : fr_store_failed(store, error, "open it", code);
+}
+
+static int sync_folder_of(const char *path)
+{
+    char *copy = fr_strdup(path), *slash = strrchr(copy, '/');
+    int status;
+
+    if (slash != NULL)
+        *slash = '\0';
+    status = fr_sync_folder(slash == NULL ? "." : slash == copy ? "/" : copy);
+    free(copy);
+    return status;
+}
+
+/* A new journal is made beside its place and moved there, so that one that is half made, or
+ * cut to nothing, is never taken for an empty one. */
+static int create(const char *path, struct fr_error *error)
+{
+    char *beside = fr_asprintf("%s.new", path);
+    char *data = fr_asprintf("%s/data.mdb", beside), *lock = fr_asprintf("%s/lock.mdb", beside);
+    struct fr_store *store = new_store(path);
+    int status = -1;
+
+    unlink(data);
+    unlink(lock);
+    if (fr_make_folders(beside, error) == 0 && open_env(store, beside, 1u << 20, 0, error) == 0 &&
+        open_databases(store, MDB_CREATE, error) == 0 && fr_store_begin(store, error) == 0) {
+        if (fr_store_put_number(store, "format", FORMAT, error) == 0)
+            status = fr_store_commit(store, error);
+        else
+            fr_store_abort(store);
+    }
+    fr_store_close(store);
+    unlink(lock);
+    if (status == 0 &&
+        (fr_sync_folder(beside) != 0 || rename(beside, path) != 0 || sync_folder_of(path) != 0))
+        status = fr_error_set(error,
+                              "journal %s: cannot be made: %s (is there something else in that "
+                              "folder?)",
+                              path, strerror(errno));
+    free(beside);
+    free(data);
+    free(lock);
+    return status;
+}
+
+/* -1: there is none; else how many bytes it has. */
+static long long data_size(const char *path)
+{
+    char *data = fr_asprintf("%s/data.mdb", path);
+    struct stat st;
+    long long size = stat(data, &st) == 0 ? (long long)st.st_size : -1;
+
+    free(data);
+    return size;
+}
+
+/* LMDB trusts the file to be as long as its last page says; reading beyond would kill us. */
+static int check_length(struct fr_store *store, struct fr_error *error)
+{
+    MDB_envinfo info;
+    MDB_stat stat_;
+    struct stat st;
+    char *data = fr_asprintf("%s/data.mdb", store->path);
+    int status = stat(data, &st);
+
+    free(data);
+    if (status != 0 || mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat_))
+        return fr_error_set(error, "journal %s: data.mdb cannot be examined", store->path);
+    store->page_size = stat_.ms_psize;
+    if ((uint64_t)st.st_size / stat_.ms_psize < (uint64_t)info.me_last_pgno + 1)
+        return fr_error_set(error,
+                            "journal %s: data.mdb is cut: it has %lld bytes and should have "
+                            "%llu; it is left as it is (move it away to begin a new journal)",
+                            store->path, (long long)st.st_size,
+                            ((unsigned long long)info.me_last_pgno + 1) * stat_.ms_psize);
+    return 0;
+}
+
+/* Where the file is mapped, to give pages back. LMDB does not tell, the kernel does. */
+static void find_map(struct fr_store *store)
+{
+    char line[PATH_MAX + 128], data[PATH_MAX];
+    char *real;
+    FILE *maps = fopen("/proc/self/maps", "r");
+
+    snprintf(data, sizeof data, "%s/data.mdb", store->path);
+    real = realpath(data, NULL);
+    while (maps != NULL && real != NULL && fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t from, to;
+        size_t len = strlen(line);
+
+        if (len > 0 && line[len - 1] == '\n')
+            line[len - 1] = '\0';
+        if (strstr(line, real) != NULL && sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &from, &to) == 2) {
+            store->map = (void *)from;
+            store->map_size = to - from;
+        }
+    }
+    free(real);
+    if (maps != NULL)
+        fclose(maps);
+}
+
+static int read_about(struct fr_store *store, struct fr_error *error)
+{
+    struct fr_store_reader *reader = fr_store_reader_new(store, error);
+    struct fr_store_usage usage;
+    uint64_t format = 0;
+    int status = -1;
+
+    if (reader != NULL && fr_store_number(reader, "format", &format, error) == 0) {
+        if (format != FORMAT)
+            fr_error_set(error,
+                         "journal %s: has format %llu, this fleetroute knows %d; it is left as it "
+                         "is",
+                         store->path, (unsigned long long)format, FORMAT);
+        else if (fr_store_usage(store, &usage, error) == 0) {
+            store->next = usage.next;
+            status = 0;
+        }
+    }
+    fr_store_reader_free(reader);
+    return status;
+}
+
+static struct fr_store *open_at(const char *path, uint64_t map_size, unsigned flags, int lock,
+                                struct fr_error *error)
+{
+    struct fr_store *store = new_store(path);
+
+    store->lock = lock;
+    if (data_size(path) == 0) { /* LMDB would take it for a new one */
+        no_journal(path, error);
+        fr_store_close(store);
+        return NULL;
+    }
+    if (open_env(store, path, map_size, flags, error) == 0 && check_length(store, error) == 0 &&
+        open_databases(store, flags, error) == 0 && read_about(store, error) == 0) {
+        int dead;
+
+        find_map(store);
+        mdb_reader_check(store->env, &dead); /* of processes that were killed */
+        return store;
+    }
+    fr_store_close(store);
+    return NULL;
+}
+
+/* One daemon a journal. -1 and why. */
+static int lock_journal(const char *path, struct fr_error *error)
+{
+    char *name = fr_asprintf("%s.lock", path);
+    int lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+    if (lock < 0)
+        fr_error_set(error, "journal: cannot make %s: %s", name, strerror(errno));
+    else if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        fr_error_set(error, "journal %s: another fleetrouted has it", path);
+        close(lock);
+        lock = -1;
+    }
+    free(name);
+    return lock;
+}
+
+struct fr_store *fr_store_open(const char *path, uint64_t size, struct fr_error *error)
+{
+    char *parent = fr_strdup(path), *slash = strrchr(parent, '/');
+    int status = 0, lock;
+
+    if (slash != NULL && slash != parent) {
+        *slash = '\0';
+        status = fr_make_folders(parent, error);
+    }
+    free(parent);
+    if (status != 0 || (lock = lock_journal(path, error)) < 0)
+        return NULL;
+    if (data_size(path) < 0 && create(path, error) != 0) {
+        close(lock);
+        return NULL;
+    }
+    return open_at(path, size + size / 4 + (64u << 20), 0, lock, error);
+}
+
+struct fr_store *fr_store_visit(const char *path, bool read_only, struct fr_error *error)
+{
+    struct fr_store *store;
+    int lock = -1;
+
+    if (data_size(path) < 0) {
+        fr_error_set(error, "there is no journal at %s", path);
+        return NULL;
+    }
+    if (!read_only && (lock = lock_journal(path, error)) < 0)
+        return NULL;
+    store = open_at(path, 0, read_only ? MDB_RDONLY : 0, lock, error);
+    return store;
+}
+
+void fr_store_close(struct fr_store *store)
+{
+    if (store == NULL)
+        return;
+    if (store->txn != NULL)
+        mdb_txn_abort(store->txn);
+    if (store->env != NULL)
+        mdb_env_close(store->env);
+    if (store->lock >= 0)
+        close(store->lock);
+    pthread_mutex_destroy(&store->writing);
+    free(store->path);
+    free(store);
+}

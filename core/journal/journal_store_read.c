@@ -1,0 +1,314 @@
+/* The readers' side: any number of threads. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "journal/journal_store_state.h"
+#include "journal/stored_record.h"
+#include "util/memory.h"
+
+/* Pages of the map that were read stay in resident memory; give them back after so much. */
+#define READ_KEPT (16u << 20)
+
+uint64_t fr_store_pages(const struct fr_store *store, MDB_txn *txn)
+{
+    MDB_stat s;
+
+    if (mdb_stat(txn, store->records, &s) != 0)
+        return 0;
+    return (s.ms_branch_pages + s.ms_leaf_pages + s.ms_overflow_pages) * (uint64_t)s.ms_psize;
+}
+
+uint64_t fr_store_edge(const struct fr_store *store, MDB_txn *txn, MDB_cursor_op op, int64_t *ms)
+{
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    uint64_t seq = 0;
+    struct fr_stored stored;
+
+    if (mdb_cursor_open(txn, store->records, &cursor) != 0)
+        return 0;
+    if (mdb_cursor_get(cursor, &key, &data, op) == 0) {
+        memcpy(&seq, key.mv_data, sizeof seq);
+        if (ms != NULL && fr_stored_look(data.mv_data, data.mv_size, &stored) == 0)
+            *ms = stored.appended_ms;
+    }
+    mdb_cursor_close(cursor);
+    return seq;
+}
+
+size_t fr_store_value_key(uint8_t *key, const char *vin, uint32_t field)
+{
+    size_t len = strnlen(vin, FR_VIN_MAX);
+
+    memcpy(key, vin, len);
+    key[len] = '\0';
+    for (int i = 0; i < 4; i++)
+        key[len + 1 + (size_t)i] = (uint8_t)(field >> (24 - 8 * i));
+    return len + 5;
+}
+
+struct fr_store_reader *fr_store_reader_new(struct fr_store *store, struct fr_error *error)
+{
+    struct fr_store_reader *reader = fr_calloc(1, sizeof *reader);
+    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->txn);
+
+    reader->store = store;
+    if (code == 0) {
+        mdb_txn_reset(reader->txn);
+        return reader;
+    }
+    fr_store_failed(store, error, "read", code);
+    free(reader);
+    return NULL;
+}
+
+void fr_store_reader_free(struct fr_store_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    mdb_txn_abort(reader->txn);
+    free(reader);
+}
+
+static int begin_reading(struct fr_store_reader *reader, struct fr_error *error)
+{
+    int code = mdb_txn_renew(reader->txn);
+
+    return code == 0 ? 0 : fr_store_failed(reader->store, error, "read", code);
+}
+
+/* What was read fills resident memory with pages of the map; the kernel keeps them anyway. */
+static void give_pages_back(struct fr_store *store, size_t read)
+{
+    if (atomic_fetch_add_explicit(&store->read_bytes, read, memory_order_relaxed) + read <
+        READ_KEPT)
+        return;
+    atomic_store_explicit(&store->read_bytes, 0, memory_order_relaxed);
+    if (store->map != NULL)
+        madvise(store->map, store->map_size, MADV_DONTNEED);
+}
+
+int fr_store_read(struct fr_store_reader *reader, uint64_t *next, size_t most, uint64_t *gap,
+                  bool (*each)(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len),
+                  void *ctx, struct fr_error *error)
+{
+    MDB_val key = {sizeof *next, next}, data;
+    MDB_cursor *cursor = NULL;
+    size_t bytes = 0;
+    int code, count = 0;
+
+    *gap = 0;
+    if (begin_reading(reader, error) != 0)
+        return -1;
+    code = mdb_cursor_open(reader->txn, reader->store->records, &cursor);
+    if (code == 0)
+        code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    for (; code == 0 && (size_t)count < most;
+         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) {
+        uint64_t seq;
+
+        memcpy(&seq, key.mv_data, sizeof seq);
+        *gap += seq - *next;
+        *next = seq;
+        if (!each(ctx, seq, data.mv_data, data.mv_size))
+            break;
+        *next = seq + 1;
+        bytes += data.mv_size;
+        count++;
+    }
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    mdb_txn_reset(reader->txn);
+    give_pages_back(reader->store, bytes);
+    if (code != 0 && code != MDB_NOTFOUND)
+        return fr_store_failed(reader->store, error, "read", code);
+    return count;
+}
+
+/* When the first record at or behind *seq was appended; *seq becomes its number. */
+static int appended_at(struct fr_store_reader *reader, MDB_cursor *cursor, uint64_t *seq,
+                       int64_t *ms)
+{
+    MDB_val key = {sizeof *seq, seq}, data;
+    struct fr_stored stored;
+    int code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+
+    (void)reader;
+    if (code != 0)
+        return code;
+    memcpy(seq, key.mv_data, sizeof *seq);
+    *ms = fr_stored_look(data.mv_data, data.mv_size, &stored) == 0 ? stored.appended_ms : 0;
+    return 0;
+}
+
+int fr_store_seek(struct fr_store_reader *reader, int64_t ms, uint64_t *seq, struct fr_error *error)
+{
+    struct fr_store *store = reader->store;
+    MDB_cursor *cursor;
+    uint64_t low, high;
+    int code;
+
+    if (begin_reading(reader, error) != 0)
+        return -1;
+    low = fr_store_edge(store, reader->txn, MDB_FIRST, NULL);
+    high = fr_store_edge(store, reader->txn, MDB_LAST, NULL) + 1;
+    code = mdb_cursor_open(reader->txn, store->records, &cursor);
+    while (code == 0 && low < high) {
+        uint64_t middle = low + (high - low) / 2, found = middle;
+        int64_t then;
+
+        code = appended_at(reader, cursor, &found, &then);
+        if (code == MDB_NOTFOUND || (code == 0 && then >= ms)) {
+            code = 0;
+            high = middle;
+        } else
+            low = found + 1;
+    }
+    if (code == 0)
+        mdb_cursor_close(cursor);
+    mdb_txn_reset(reader->txn);
+    *seq = high;
+    return code == 0 ? 0 : fr_store_failed(store, error, "search", code);
+}
+
+int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct fr_error *error)
+{
+    char *data = fr_asprintf("%s/data.mdb", store->path);
+    struct stat st = {0};
+    MDB_txn *txn;
+    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+
+    memset(usage, 0, sizeof *usage);
+    if (stat(data, &st) == 0)
+        usage->file_bytes = (uint64_t)st.st_blocks * 512;
+    free(data);
+    if (code != 0)
+        return fr_store_failed(store, error, "read", code);
+    usage->record_bytes = fr_store_pages(store, txn);
+    usage->next = fr_store_edge(store, txn, MDB_LAST, NULL) + 1;
+    usage->first = fr_store_edge(store, txn, MDB_FIRST, &usage->first_ms);
+    if (usage->first == 0)
+        usage->first = usage->next;
+    mdb_txn_abort(txn);
+    return 0;
+}
+
+int fr_store_cursor(struct fr_store_reader *reader, const char *name, uint64_t *seq,
+                    int64_t *moved_ms, struct fr_error *error)
+{
+    MDB_val key = {strnlen(name, FR_STORE_NAME_MAX), (void *)(uintptr_t)name}, data;
+    uint64_t numbers[2];
+    int code;
+
+    if (begin_reading(reader, error) != 0)
+        return -1;
+    code = mdb_get(reader->txn, reader->store->cursors, &key, &data);
+    if (code == 0 && data.mv_size == sizeof numbers) {
+        memcpy(numbers, data.mv_data, sizeof numbers);
+        *seq = numbers[0];
+        *moved_ms = (int64_t)numbers[1];
+    }
+    mdb_txn_reset(reader->txn);
+    if (code != 0 && code != MDB_NOTFOUND)
+        return fr_store_failed(reader->store, error, "read a cursor", code);
+    return code == 0;
+}
+
+int fr_store_cursors(struct fr_store_reader *reader,
+                     void (*each)(void *ctx, const char *name, uint64_t seq, int64_t moved_ms),
+                     void *ctx, struct fr_error *error)
+{
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    int code;
+
+    if (begin_reading(reader, error) != 0)
+        return -1;
+    code = mdb_cursor_open(reader->txn, reader->store->cursors, &cursor);
+    while (code == 0 && (code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
+        char name[FR_STORE_NAME_MAX + 1];
+        uint64_t numbers[2];
+
+        if (key.mv_size > FR_STORE_NAME_MAX || data.mv_size != sizeof numbers)
+            continue;
+        memcpy(name, key.mv_data, key.mv_size);
+        name[key.mv_size] = '\0';
+        memcpy(numbers, data.mv_data, sizeof numbers);
+        each(ctx, name, numbers[0], (int64_t)numbers[1]);
+    }
+    if (code == MDB_NOTFOUND) {
+        mdb_cursor_close(cursor);
+        code = 0;
+    }
+    mdb_txn_reset(reader->txn);
+    return code == 0 ? 0 : fr_store_failed(reader->store, error, "read its cursors", code);
+}
+
+int fr_store_number(struct fr_store_reader *reader, const char *name, uint64_t *number,
+                    struct fr_error *error)
+{
+    MDB_val key = {strlen(name), (void *)(uintptr_t)name}, data;
+    int code;
+
+    *number = 0;
+    if (begin_reading(reader, error) != 0)
+        return -1;
+    code = mdb_get(reader->txn, reader->store->about, &key, &data);
+    if (code == 0 && data.mv_size == sizeof *number)
+        memcpy(number, data.mv_data, sizeof *number);
+    mdb_txn_reset(reader->txn);
+    return code == 0 || code == MDB_NOTFOUND ? 0
+                                             : fr_store_failed(reader->store, error, "read", code);
+}
+
+static bool value_of(const MDB_val *key, const MDB_val *data, struct fr_last_value *value)
+{
+    const uint8_t *name = key->mv_data;
+    size_t vin_len = key->mv_size - 5;
+
+    if (key->mv_size < 6 || vin_len > FR_VIN_MAX || data->mv_size < FR_STORE_VALUE_HEAD)
+        return false;
+    memcpy(value->vin, name, vin_len);
+    value->vin[vin_len] = '\0';
+    value->field = 0;
+    for (size_t i = 0; i < 4; i++)
+        value->field = value->field << 8 | name[vin_len + 1 + i];
+    memcpy(&value->created_ns, data->mv_data, 8);
+    memcpy(&value->received_ms, (uint8_t *)data->mv_data + 8, 8);
+    value->bytes = (uint8_t *)data->mv_data + FR_STORE_VALUE_HEAD;
+    value->len = data->mv_size - FR_STORE_VALUE_HEAD;
+    return true;
+}
+
+int fr_store_values(struct fr_store_reader *reader, const char *vin,
+                    bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
+                    struct fr_error *error)
+{
+    uint8_t from[FR_VIN_MAX + 5] = "";
+    MDB_val key = {1, from}, data;
+    struct fr_last_value value;
+    MDB_cursor *cursor = NULL;
+    int code;
+
+    if (vin != NULL)
+        key.mv_size = fr_store_value_key(from, vin, 0);
+    if (begin_reading(reader, error) != 0)
+        return -1;
+    code = mdb_cursor_open(reader->txn, reader->store->values, &cursor);
+    if (code == 0)
+        code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    for (; code == 0; code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) {
+        if (!value_of(&key, &data, &value))
+            continue;
+        if ((vin != NULL && strcmp(vin, value.vin) != 0) || !each(ctx, &value))
+            break;
+    }
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    mdb_txn_reset(reader->txn);
+    return code == 0 || code == MDB_NOTFOUND
+               ? 0
+               : fr_store_failed(reader->store, error, "read values", code);
+}

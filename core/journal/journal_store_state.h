@@ -1,0 +1,46 @@
+/* journal_store_state.h - the store's insides; for the files journal_store_*.c only. */
+#ifndef FR_JOURNAL_STORE_STATE_H
+#define FR_JOURNAL_STORE_STATE_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "journal/journal_store.h"
+
+#define FR_STORE_NAME_MAX 255
+#define FR_STORE_VALUE_HEAD 16 /* creation time and time of receipt, before a value's bytes */
+
+struct fr_store {
+    MDB_env *env;
+    char *path;
+    int lock; /* held while a daemon has the journal; -1: a visitor */
+    MDB_dbi records, cursors, values, about;
+    pthread_mutex_t writing; /* held by who has txn */
+    MDB_txn *txn;
+    uint64_t next, committed; /* the second as it was before txn */
+    unsigned page_size;
+    void *map;
+    size_t map_size;
+    _Atomic size_t read_bytes;
+};
+
+struct fr_store_reader {
+    struct fr_store *store;
+    MDB_txn *txn;
+};
+
+/* Say which call failed, and why. Returns -1. */
+int fr_store_failed(const struct fr_store *store, struct fr_error *error, const char *what,
+                    int code);
+
+/* Bytes in pages of records. */
+uint64_t fr_store_pages(const struct fr_store *store, MDB_txn *txn);
+
+/* The number of the first or last record, 0 for none, and when it was appended. */
+uint64_t fr_store_edge(const struct fr_store *store, MDB_txn *txn, MDB_cursor_op op, int64_t *ms);
+
+/* The key of a last value: VIN, NUL, field in big-endian. Returns its length. */
+size_t fr_store_value_key(uint8_t *key, const char *vin, uint32_t field);
+
+#endif

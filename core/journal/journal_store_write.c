@@ -1,0 +1,135 @@
+/* The writer's side: one transaction at a time. */
+#include <string.h>
+
+#include "journal/journal_store_state.h"
+#include "journal/stored_record.h"
+
+int fr_store_begin(struct fr_store *store, struct fr_error *error)
+{
+    int code;
+
+    pthread_mutex_lock(&store->writing);
+    code = mdb_txn_begin(store->env, NULL, 0, &store->txn);
+    if (code == 0) {
+        store->committed = store->next;
+        return 0;
+    }
+    store->txn = NULL;
+    pthread_mutex_unlock(&store->writing);
+    return fr_store_failed(store, error, "begin", code);
+}
+
+void fr_store_abort(struct fr_store *store)
+{
+    if (store->txn != NULL)
+        mdb_txn_abort(store->txn);
+    store->txn = NULL;
+    store->next = store->committed; /* numbers that came to nothing are given out again */
+    pthread_mutex_unlock(&store->writing);
+}
+
+int fr_store_commit(struct fr_store *store, struct fr_error *error)
+{
+    int code = mdb_txn_commit(store->txn);
+
+    store->txn = NULL;
+    if (code != 0)
+        store->next = store->committed;
+    pthread_mutex_unlock(&store->writing);
+    return code == 0 ? 0 : fr_store_failed(store, error, "commit", code);
+}
+
+int fr_store_append(struct fr_store *store, struct fr_record *record, int64_t appended_ms,
+                    struct fr_error *error)
+{
+    uint64_t seq = store->next;
+    MDB_val key = {sizeof seq, &seq}, data = {fr_stored_size(record), NULL};
+    int code = mdb_put(store->txn, store->records, &key, &data, MDB_APPEND | MDB_RESERVE);
+
+    if (code != 0)
+        return fr_store_failed(store, error, "append a record", code);
+    fr_stored_write(record, appended_ms, data.mv_data);
+    record->seq = seq;
+    store->next++;
+    return 0;
+}
+
+int fr_store_set_cursor(struct fr_store *store, const char *name, uint64_t seq, int64_t now_ms,
+                        struct fr_error *error)
+{
+    uint64_t numbers[2] = {seq, (uint64_t)now_ms};
+    MDB_val key = {strnlen(name, FR_STORE_NAME_MAX), (void *)(uintptr_t)name},
+            data = {sizeof numbers, numbers};
+    int code = mdb_put(store->txn, store->cursors, &key, &data, 0);
+
+    return code == 0 ? 0 : fr_store_failed(store, error, "move a cursor", code);
+}
+
+int fr_store_prune(struct fr_store *store, int64_t before_ms, uint64_t below, size_t most,
+                   size_t *pruned, struct fr_error *error)
+{
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    int code = mdb_cursor_open(store->txn, store->records, &cursor);
+
+    *pruned = 0;
+    if (code != 0)
+        return fr_store_failed(store, error, "prune", code);
+    while (*pruned < most && (code = mdb_cursor_get(cursor, &key, &data, MDB_FIRST)) == 0) {
+        struct fr_stored stored;
+        uint64_t seq;
+
+        memcpy(&seq, key.mv_data, sizeof seq);
+        if (seq + 1 == store->next ||
+            (seq >= below && (fr_stored_look(data.mv_data, data.mv_size, &stored) != 0 ||
+                              stored.appended_ms >= before_ms)) ||
+            (code = mdb_cursor_del(cursor, 0)) != 0)
+            break;
+        ++*pruned;
+    }
+    mdb_cursor_close(cursor);
+    return code == 0 || code == MDB_NOTFOUND ? 0 : fr_store_failed(store, error, "prune", code);
+}
+
+uint64_t fr_store_record_bytes(struct fr_store *store)
+{
+    return fr_store_pages(store, store->txn);
+}
+
+uint64_t fr_store_first(struct fr_store *store)
+{
+    return fr_store_edge(store, store->txn, MDB_FIRST, NULL);
+}
+
+int fr_store_put_value(struct fr_store *store, const struct fr_last_value *value,
+                       struct fr_error *error)
+{
+    uint8_t name[FR_VIN_MAX + 5];
+    MDB_val key = {fr_store_value_key(name, value->vin, value->field), name}, data;
+    int64_t kept;
+    int code = mdb_get(store->txn, store->values, &key, &data);
+
+    if (code == 0 && data.mv_size >= FR_STORE_VALUE_HEAD) {
+        memcpy(&kept, data.mv_data, sizeof kept);
+        if (kept > value->created_ns)
+            return 0;
+    }
+    data = (MDB_val){FR_STORE_VALUE_HEAD + value->len, NULL};
+    if (code == 0 || code == MDB_NOTFOUND)
+        code = mdb_put(store->txn, store->values, &key, &data, MDB_RESERVE);
+    if (code != 0)
+        return fr_store_failed(store, error, "keep a last value", code);
+    memcpy(data.mv_data, &value->created_ns, 8);
+    memcpy((uint8_t *)data.mv_data + 8, &value->received_ms, 8);
+    memcpy((uint8_t *)data.mv_data + FR_STORE_VALUE_HEAD, value->bytes, value->len);
+    return 0;
+}
+
+int fr_store_put_number(struct fr_store *store, const char *name, uint64_t number,
+                        struct fr_error *error)
+{
+    MDB_val key = {strlen(name), (void *)(uintptr_t)name}, data = {sizeof number, &number};
+    int code = mdb_put(store->txn, store->about, &key, &data, 0);
+
+    return code == 0 ? 0 : fr_store_failed(store, error, "keep a number", code);
+}
