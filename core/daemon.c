@@ -192,7 +192,7 @@ static int start(struct fr_daemon *d, struct fr_error *error)
     const struct fr_server_config *c = d->setup->server;
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
 
-    d->files_changed_ns = fr_daemon_files_changed(c);
+    d->files_mark = fr_daemon_files_mark(c);
     d->dead_letters = fr_asprintf("%s/dead-letters", c->state);
     d->control = fr_control_new(d->base, c->control, &fr_daemon_orders, d, error);
     if (d->control == NULL || (c->journal_on && start_journal(d, c, error) != 0) ||

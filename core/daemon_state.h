@@ -17,7 +17,7 @@ struct fr_daemon {
     struct event_base *base;
     struct event *signals[3];
     struct event *files_timer;
-    int64_t files_changed_ns; /* newest change of certificate, key and CA bundle, as seen */
+    int64_t files_mark; /* of certificate, key and CA bundle as they were read; -1: read them */
     char *dead_letters;
     struct fr_journal *journal; /* NULL: off */
     struct fr_values *values;   /* NULL: none */
@@ -39,8 +39,8 @@ struct fr_journal_settings fr_daemon_journal_settings(const struct fr_server_con
  * `report`, a line each. -1: it has mistakes, and the one in force stays. */
 int fr_daemon_reload(struct fr_daemon *daemon, struct fr_buffer *report);
 
-/* When certificate, key or CA bundle last changed, as a number to compare. */
-int64_t fr_daemon_files_changed(const struct fr_server_config *config);
+/* A number that is another when certificate, key or CA bundle has changed. */
+int64_t fr_daemon_files_mark(const struct fr_server_config *config);
 
 /* Look whether certificate, key or CA bundle have changed on disk, and take them in if so. */
 void fr_daemon_refresh_files(struct fr_daemon *daemon);

@@ -225,23 +225,20 @@ int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
 
 /* ---- certificates ---------------------------------------------------------------- */
 
-int64_t fr_daemon_files_changed(const struct fr_server_config *c)
+/* A number made of all their times and inodes: certbot changes a link, others write in place. */
+int64_t fr_daemon_files_mark(const struct fr_server_config *c)
 {
     const char *const files[] = {c->certificate, c->key, c->vehicle_ca};
-    int64_t newest = 0;
+    uint64_t mark = 0;
 
     for (size_t i = 0; i < 3; i++) {
         struct stat st;
-        int64_t ns;
 
-        if (stat(files[i], &st) != 0)
-            continue;
-        ns =
-            (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + (int64_t)st.st_ino % 997;
-        if (ns > newest)
-            newest = ns;
+        if (stat(files[i], &st) == 0)
+            mark = mark * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+                   (uint64_t)st.st_mtim.tv_nsec + (uint64_t)st.st_ino;
     }
-    return newest;
+    return (int64_t)(mark >> 1);
 }
 
 void fr_daemon_refresh_files(struct fr_daemon *d)
@@ -249,18 +246,18 @@ void fr_daemon_refresh_files(struct fr_daemon *d)
     const struct fr_server_config *c = d->setup->server;
     struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca};
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
-    int64_t changed = fr_daemon_files_changed(c);
+    int64_t changed = fr_daemon_files_mark(c);
     struct fr_error error;
     SSL_CTX *context;
 
-    if (changed == d->files_changed_ns)
+    if (changed == d->files_mark)
         return;
-    d->files_changed_ns = changed;
+    d->files_mark = changed;
     context = fr_tls_context(&files, &error);
     if (context == NULL) {
         /* Between two files of one renewal they do not belong together; the next look will. */
         fr_log(FR_LOG_WARNING, "the changed certificate files are not taken yet: %s", error.text);
-        d->files_changed_ns = -1;
+        d->files_mark = -1;
         return;
     }
     SSL_CTX_free(d->setup->tls);

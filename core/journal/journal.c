@@ -144,6 +144,8 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
     pthread_condattr_t monotonic;
 
     j->settings = *settings;
+    j->started_ms = fr_monotonic_ms();
+    j->started_wall_ms = fr_wall_ms();
     j->path = fr_strdup(settings->path);
     j->room = room;
     j->ctx = ctx;

@@ -24,7 +24,7 @@ enum fr_journal_full {
 struct fr_journal_settings {
     const char *path;
     uint64_t size;        /* bytes of records */
-    int64_t retention_ms; /* older records are deleted, read or not */
+    int64_t retention_ms; /* older records are deleted; undelivered ones only if it may drop */
     enum fr_journal_full when_full;
     int64_t commit_every_ms; /* least time between two commits */
     size_t commit_records;   /* most records in one */

@@ -28,12 +28,11 @@ static uint64_t least_place(struct fr_journal *j)
     return least;
 }
 
-static void count_lost(struct fr_journal *j, uint64_t first, size_t pruned, uint64_t unread_from)
+static void count_lost(uint64_t first, size_t pruned, uint64_t unread_from)
 {
     static struct fr_log_limit limit;
     uint64_t end = first + pruned;
 
-    (void)j;
     if (end <= unread_from)
         return;
     fr_count_add(FR_COUNT_JOURNAL_DROPPED, end - (unread_from > first ? unread_from : first));
@@ -42,27 +41,39 @@ static void count_lost(struct fr_journal *j, uint64_t first, size_t pruned, uint
                    "not delivered yet are deleted; see `fleetroute journal status`");
 }
 
-/* Make room in the present transaction. -1 and why: it is full and must not drop. */
+/* The time for retention: a clock that jumps ahead while we run must not age what is kept. */
+static int64_t now_for_retention(const struct fr_journal *j)
+{
+    int64_t wall = fr_wall_ms(), steady = j->started_wall_ms + fr_monotonic_ms() - j->started_ms;
+
+    return wall < steady ? wall : steady;
+}
+
+/* Make room in the present transaction. What some sink has not delivered goes only where
+ * dropping is allowed. -1 and why: it is full and must not drop. */
 static int prune(struct fr_journal *j, const struct fr_journal_settings *s, size_t group,
                  struct fr_error *error)
 {
-    uint64_t first = fr_store_first(j->store), least = least_place(j), below = 0;
+    bool drops = s->when_full == FR_JOURNAL_DROP_OLDEST;
+    uint64_t first = fr_store_first(j->store), least = least_place(j);
     uint64_t used = fr_store_record_bytes(j->store);
+    struct fr_store_old old = {now_for_retention(j) - s->retention_ms, 0,
+                               drops ? UINT64_MAX : least};
     size_t most = group * 2 > PRUNE_LEAST ? group * 2 : PRUNE_LEAST, pruned;
 
     atomic_store(&j->filling, used > s->size / 4 * 3);
     if (used > s->size) {
-        below = s->when_full == FR_JOURNAL_DROP_OLDEST ? UINT64_MAX : least;
-        if (below <= first || below - first < group)
+        old.below = old.needed;
+        if (old.below <= first || old.below - first < group)
             return fr_error_set(error,
                                 "journal %s: full: %llu MB, and its oldest record is not delivered "
                                 "by every sink (mend the sink, or raise `size:`)",
                                 j->path, (unsigned long long)(s->size / 1000000));
     }
-    if (fr_store_prune(j->store, fr_wall_ms() - s->retention_ms, below, most, &pruned, error) != 0)
+    if (fr_store_prune(j->store, &old, most, &pruned, error) != 0)
         return -1;
     if (pruned != 0)
-        count_lost(j, first, pruned, least);
+        count_lost(first, pruned, least);
     return 0;
 }
 

@@ -45,6 +45,7 @@ struct fr_journal {
     _Atomic uint64_t commits;
     uint64_t repeated_below;
     _Atomic size_t unsettled; /* records offered and not yet settled */
+    int64_t started_ms, started_wall_ms;
     int64_t last_appended_ms;
     int64_t last_commit_ms, last_cursors_ms; /* monotonic */
     struct fr_sink_entry *group;

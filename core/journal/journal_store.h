@@ -58,9 +58,15 @@ int fr_store_append(struct fr_store *store, struct fr_record *record, int64_t ap
 int fr_store_set_cursor(struct fr_store *store, const char *name, uint64_t seq, int64_t now_ms,
                         struct fr_error *error);
 
-/* Delete up to `most` of the oldest records: those appended before `before_ms`, and those with
- * a seq below `below`; never the newest one. *pruned is how many. */
-int fr_store_prune(struct fr_store *store, int64_t before_ms, uint64_t below, size_t most,
+/* Which of the oldest records may go: those appended before `before_ms`, and those with a seq
+ * below `below`; never one from `needed` on, and never the newest one. */
+struct fr_store_old {
+    int64_t before_ms;
+    uint64_t below, needed;
+};
+
+/* Delete up to `most` of them. *pruned is how many. */
+int fr_store_prune(struct fr_store *store, const struct fr_store_old *old, size_t most,
                    size_t *pruned, struct fr_error *error);
 
 /* Pages of records within the present transaction, in bytes, and its first record's seq. */

@@ -65,7 +65,18 @@ int fr_store_set_cursor(struct fr_store *store, const char *name, uint64_t seq, 
     return code == 0 ? 0 : fr_store_failed(store, error, "move a cursor", code);
 }
 
-int fr_store_prune(struct fr_store *store, int64_t before_ms, uint64_t below, size_t most,
+static bool may_go(const struct fr_store *store, const struct fr_store_old *old, uint64_t seq,
+                   const MDB_val *data)
+{
+    struct fr_stored stored;
+
+    if (seq + 1 == store->next || seq >= old->needed)
+        return false;
+    return seq < old->below || (fr_stored_look(data->mv_data, data->mv_size, &stored) == 0 &&
+                                stored.appended_ms < old->before_ms);
+}
+
+int fr_store_prune(struct fr_store *store, const struct fr_store_old *old, size_t most,
                    size_t *pruned, struct fr_error *error)
 {
     MDB_cursor *cursor;
@@ -76,14 +87,10 @@ int fr_store_prune(struct fr_store *store, int64_t before_ms, uint64_t below, si
     if (code != 0)
         return fr_store_failed(store, error, "prune", code);
     while (*pruned < most && (code = mdb_cursor_get(cursor, &key, &data, MDB_FIRST)) == 0) {
-        struct fr_stored stored;
         uint64_t seq;
 
         memcpy(&seq, key.mv_data, sizeof seq);
-        if (seq + 1 == store->next ||
-            (seq >= below && (fr_stored_look(data.mv_data, data.mv_size, &stored) != 0 ||
-                              stored.appended_ms >= before_ms)) ||
-            (code = mdb_cursor_del(cursor, 0)) != 0)
+        if (!may_go(store, old, seq, &data) || (code = mdb_cursor_del(cursor, 0)) != 0)
             break;
         ++*pruned;
     }

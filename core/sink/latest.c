@@ -20,25 +20,15 @@ struct fr_latest *fr_latest_new(void)
     return latest;
 }
 
-void fr_latest_clear(struct fr_latest *latest)
-{
-    for (size_t i = 0; i < latest->bucket_count; i++) {
-        struct fr_latest_slot *slot = latest->buckets[i], *next;
-
-        for (; slot != NULL; slot = next) {
-            next = slot->next;
-            free(slot);
-        }
-        latest->buckets[i] = NULL;
-    }
-    latest->count = 0;
-}
-
 void fr_latest_free(struct fr_latest *latest)
 {
     if (latest == NULL)
         return;
-    fr_latest_clear(latest);
+    for (size_t i = 0; i < latest->bucket_count; i++)
+        for (struct fr_latest_slot *slot = latest->buckets[i], *next; slot != NULL; slot = next) {
+            next = slot->next;
+            free(slot);
+        }
     free(latest->buckets);
     free(latest);
 }

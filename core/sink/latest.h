@@ -33,7 +33,4 @@ void fr_latest_free(struct fr_latest *latest);
 struct fr_latest_slot *fr_latest_slot(struct fr_latest *latest, const char *vin, uint32_t route,
                                       uint32_t field);
 
-/* Forget all slots; nothing may be handed or waiting. */
-void fr_latest_clear(struct fr_latest *latest);
-
 #endif

@@ -182,23 +182,30 @@ START_TEST(what_is_not_committed_never_was)
 }
 END_TEST
 
+static size_t prune(int64_t before_ms, uint64_t below, uint64_t needed, size_t most)
+{
+    struct fr_store_old old = {before_ms, below, needed};
+    size_t pruned;
+
+    ck_assert_int_eq(fr_store_prune(store, &old, most, &pruned, &error), 0);
+    return pruned;
+}
+
 START_TEST(pruned_by_age_and_by_number)
 {
     uint64_t next = 1, gap;
-    size_t pruned;
 
     append(0, 100, 1000);
     append(100, 100, 2000);
     ck_assert_int_eq(fr_store_begin(store, &error), 0);
-    ck_assert_int_eq(fr_store_prune(store, 1500, 0, 30, &pruned, &error), 0);
-    ck_assert_uint_eq(pruned, 30);
-    ck_assert_int_eq(fr_store_prune(store, 1500, 0, 1000, &pruned, &error), 0);
-    ck_assert_uint_eq(pruned, 70);
-    ck_assert_int_eq(fr_store_prune(store, 0, 111, 1000, &pruned, &error), 0);
-    ck_assert_uint_eq(pruned, 10);
+    ck_assert_uint_eq(prune(9000, 0, 1, 1000), 0); /* however old: it is needed */
+    ck_assert_uint_eq(prune(1500, 0, UINT64_MAX, 30), 30);
+    ck_assert_uint_eq(prune(9000, 0, 51, 1000), 20);
+    ck_assert_uint_eq(prune(1500, 0, UINT64_MAX, 1000), 50);
+    ck_assert_uint_eq(prune(0, 111, UINT64_MAX, 1000), 10);
     ck_assert_uint_eq(fr_store_first(store), 111);
-    ck_assert_int_eq(fr_store_prune(store, 9000, UINT64_MAX, 1000, &pruned, &error), 0);
-    ck_assert_uint_eq(pruned, 89); /* the newest stays, so numbers go on growing */
+    ck_assert_uint_eq(prune(9000, UINT64_MAX, UINT64_MAX, 1000),
+                      89); /* the newest stays, so numbers go on growing */
     ck_assert_int_eq(fr_store_commit(store, &error), 0);
     read_from(&next, 10, &gap);
     ck_assert_uint_eq(gap, 199);

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""What file.so, `tail` and `journal dump` write, `fleetroute replay` sends again: nothing is lost on
+the way, at the speed that was asked for, and what cannot be read is told with file and line."""
+import gzip
+import json
+import os
+import subprocess
+import time
+
+from fr import BUILD, VIN, Daemon, fleetroute, wait_until
+
+SINKS = '  own: {plugin: file, options: {path: "@/own/%{type}.jsonl"}}\n' \
+        '  tesla: {plugin: file, options: {path: "@/tesla/%{type}.jsonl"}}\n' \
+        '  raw: {plugin: file, options: {path: "@/raw/%{type}.pb"}}'
+ROUTING = """records:
+  - {type: "*", to: own}
+  - {type: V, to: tesla, format: tesla-json}
+  - {type: V, to: raw, format: protobuf}
+"""
+
+
+def without_mark(records):
+    return [{k: v for k, v in r.items() if k not in ("resend", "late", "txid", "received_at")}
+            for r in records]
+
+
+with Daemon(ROUTING, SINKS, journal="{}") as d:
+    d.simulate("--speed", 50)
+    wait_until("the trip is written",
+               lambda: all(s["behind"] == 0 for s in d.status()["sinks"].values()))
+    trip = d.records("own/V.jsonl")
+    assert len(trip) > 50, len(trip)
+    with open(d.path("own/V.jsonl"), "rb") as f, gzip.open(d.path("own.gz"), "wb") as packed:
+        packed.write(f.read())
+    dumped = fleetroute("journal", "dump", "-c", d.path("fleetroute.yaml")).stdout
+    with open(d.path("dump.jsonl"), "w") as f:
+        f.write(dumped)
+
+    for name, exact in (("own/V.jsonl", True), ("own.gz", True), ("tesla/V.jsonl", True),
+                        ("raw/V.pb", True), ("dump.jsonl", False)):
+        with Daemon(ROUTING, SINKS, journal="{}") as other:
+            out = fleetroute("replay", "-s", other.control, d.path(name))
+            assert ", 0 left out" in out.stdout, (name, out.stdout, out.stderr)
+            wait_until(f"{name} is there", lambda: len(other.lines("own/V.jsonl")) >= len(trip))
+            again = other.records("own/V.jsonl")
+            assert without_mark(again) == without_mark(trip), name
+            assert all(r["resend"] for r in again), "it must not be taken for news"
+            if name == "dump.jsonl":
+                kinds = {json.loads(line)["type"] for line in dumped.splitlines()}
+                assert kinds == {"V", "connectivity", "presence", "alerts"} or len(kinds) >= 3, kinds
+                wait_until("the others too", lambda: len(other.records("own/connectivity.jsonl")) == 2)
+
+    with Daemon(ROUTING, SINKS, journal="{}") as other:
+        lines = [{"type": "V", "vin": VIN, "txid": f"t-{n}", "received_at": f"2026-11-23T08:00:0{n}.000Z",
+                  "created_at": f"2026-11-23T08:00:0{n}.000Z", "data": {"Soc": n}} for n in range(5)]
+        with open(d.path("slow.jsonl"), "w") as f:
+            f.write("\n".join(map(json.dumps, lines)) + '\n{"type":"V","data":{"Sok":1}}\nnonsense\n')
+        begun = time.monotonic()
+        out = fleetroute("replay", "-s", other.control, "--speed", 4, "--as-new", d.path("slow.jsonl"))
+        assert time.monotonic() - begun >= 1, "four seconds at four times the speed"
+        assert "5 sent, 5 stored, 2 left out" in out.stdout, out.stdout
+        assert 'slow.jsonl:6: left out: there is no field "Sok"' in out.stderr, out.stderr
+        assert "slow.jsonl:7: left out: it is no JSON" in out.stderr, out.stderr
+        wait_until("they are there", lambda: len(other.lines("own/V.jsonl")) == 5)
+        assert not any("resend" in r for r in other.records("own/V.jsonl"))
+        # Who is not listed stays outside, here too; and a broken stream breaks nothing.
+        other.routing = f"vehicles: [5YJ3E1EA7KF000009]\n{ROUTING}"
+        other.reload()
+        out = fleetroute("replay", "-s", other.control, d.path("slow.jsonl")).stdout
+        assert "0 stored, 7 left out" in out, out
+        assert other.count("source_records_of_vins_not_listed") == 5
+        answer = subprocess.run(["python3", "-c", f"""
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect({other.control!r})
+s.sendall(b"replay\\n" + b"\\x10\\0\\0\\0" + b"x" * 16)
+print(s.recv(1000).decode())"""], capture_output=True, text=True, timeout=20).stdout
+        assert "no stored record" in answer, answer
+
+off = Daemon("records: [{type: V, to: own}]", SINKS)
+with off:
+    answer = fleetroute("replay", "-s", off.control, "/dev/null", check=False)
+    assert answer.returncode == 1 or "0 sent" in answer.stdout, answer
