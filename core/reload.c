@@ -54,15 +54,12 @@ static void compare_fixed(const struct fr_server_config *now, const struct fr_se
 
 /* ---- sinks ----------------------------------------------------------------------- */
 
-static struct fr_sink *take_named(struct fr_setup *setup, size_t count, const char *name)
+/* Where a running sink of that name stands, or NULL. */
+static struct fr_sink **find_named(struct fr_setup *setup, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
-        if (setup->sinks[i] != NULL && strcmp(fr_sink_name(setup->sinks[i]), name) == 0) {
-            struct fr_sink *sink = setup->sinks[i];
-
-            setup->sinks[i] = NULL;
-            return sink;
-        }
+        if (setup->sinks[i] != NULL && strcmp(fr_sink_name(setup->sinks[i]), name) == 0)
+            return &setup->sinks[i];
     return NULL;
 }
 
@@ -91,31 +88,25 @@ static void start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
 }
 
 /* Put running sinks into the new setup and start those that are new. Sinks that have to end
- * are left in the old one. With a journal a changed sink ends first, so that the one that
+ * are left in the old one; but with a journal a changed sink ends first, so that the one that
  * takes its place finds the cursor where it stood. */
 static void change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
-    struct fr_setup *now = d->setup;
-
     for (size_t i = 0; i < next->server->sink_count; i++) {
         struct fr_sink *fresh = next->sinks[i];
-        struct fr_sink *running = take_named(now, d->started, fr_sink_name(fresh));
+        struct fr_sink **running = find_named(d->setup, d->started, fr_sink_name(fresh));
 
-        if (running != NULL && fr_sink_runs(running) && fr_sink_same(running, fresh)) {
+        if (running != NULL && fr_sink_runs(*running) && fr_sink_same(*running, fresh)) {
+            next->sinks[i] = *running;
+            *running = NULL;
             fr_sink_free(fresh);
-            next->sinks[i] = running;
-            fr_sink_reroute(running, next->routing, i);
+            fr_sink_reroute(next->sinks[i], next->routing, i);
             continue;
         }
-        if (running != NULL && d->journal != NULL)
-            retire(running, true);
-        else if (running != NULL)
-            for (size_t k = 0; k < d->started; k++) /* back to its place, to be ended later */
-                if (now->sinks[k] == NULL) {
-                    now->sinks[k] = running;
-                    running = NULL;
-                    break;
-                }
+        if (running != NULL && d->journal != NULL) {
+            retire(*running, true);
+            *running = NULL;
+        }
         start_sink(d, next, i, report);
     }
 }
