@@ -41,25 +41,40 @@ static void list_fields(void)
     }
 }
 
-static int list_options(const char *name)
+static void show_options(const struct fr_option *o)
 {
-    const char *directory = getenv("FLEETROUTE_PLUGIN_DIR");
-    const struct fr_plugin *plugin;
-    struct fr_error error;
-
-    plugin = fr_plugin_load(name, directory != NULL ? directory : FR_PLUGIN_DIR, &error);
-    if (plugin == NULL) {
-        fprintf(stderr, "fleetroute check: %s\n", error.text);
-        return EXIT_FAILURE;
-    }
-    printf("%s: %s\n", plugin->name, plugin->summary);
-    for (const struct fr_option *o = plugin->options; o != NULL && o->name != NULL; o++)
+    for (; o != NULL && o->name != NULL; o++)
         printf("  %-18s %-14s %s\n", o->name,
                o->required                ? "(needed)"
                : o->initial != NULL       ? o->initial
                : o->type == FR_OPTION_MAP ? "(map)"
                                           : "",
                o->meaning);
+}
+
+static int list_options(const char *name)
+{
+    const char *directory = getenv("FLEETROUTE_PLUGIN_DIR");
+    const struct fr_source_plugin *source;
+    const struct fr_plugin *plugin;
+    struct fr_error error, no_source;
+
+    if (directory == NULL)
+        directory = FR_PLUGIN_DIR;
+    plugin = fr_plugin_load(name, directory, &error);
+    source = fr_source_plugin_load(name, directory, &no_source);
+    if (plugin == NULL && source == NULL) {
+        fprintf(stderr, "fleetroute check: %s\n", error.text);
+        return EXIT_FAILURE;
+    }
+    if (plugin != NULL) {
+        printf("%s: %s\n", plugin->name, plugin->summary);
+        show_options(plugin->options);
+    }
+    if (source != NULL) {
+        printf("%s, under `sources:`: %s\n", source->name, source->summary);
+        show_options(source->options);
+    }
     return EXIT_SUCCESS;
 }
 
