@@ -233,7 +233,8 @@ static void connect_again(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- delivering ------------------------------------------------------------------ */
 
-static enum fr_outcome publish(struct instance *i, struct fr_delivery *d)
+/* Hand a delivery to libmosquitto. False: it is on its way, the broker's PUBACK answers it. */
+static bool is_answered(struct instance *i, struct fr_delivery *d, enum fr_outcome *outcome)
 {
     const char *payload = (const char *)d->bytes;
     size_t len = d->len;
@@ -246,18 +247,17 @@ static enum fr_outcome publish(struct instance *i, struct fr_delivery *d)
     } else
         snprintf(topic, sizeof topic, "%s/%s/%s", i->base, d->vin, d->record_type);
     code = mosquitto_publish(i->client, &mid, topic, (int)len, payload, i->qos, i->retain);
-    if (code == MOSQ_ERR_SUCCESS) {
-        /* With QoS 0 libmosquitto may report it before we could note it down. */
-        if (i->qos == 0)
-            return FR_DONE;
+    if (code == MOSQ_ERR_SUCCESS && i->qos > 0) {
         i->sent[mid] = d;
         i->sent_count++;
-        return FR_RETRY; /* not looked at: the answer comes with the PUBACK */
+        return false;
     }
-    return code == MOSQ_ERR_PAYLOAD_SIZE || code == MOSQ_ERR_MALFORMED_UTF8 ||
-                   code == MOSQ_ERR_INVAL || code == MOSQ_ERR_OVERSIZE_PACKET
-               ? FR_REFUSED
-               : FR_RETRY;
+    *outcome = code == MOSQ_ERR_SUCCESS ? FR_DONE
+               : code == MOSQ_ERR_PAYLOAD_SIZE || code == MOSQ_ERR_MALFORMED_UTF8 ||
+                       code == MOSQ_ERR_INVAL || code == MOSQ_ERR_OVERSIZE_PACKET
+                   ? FR_REFUSED
+                   : FR_RETRY;
+    return true;
 }
 
 static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
@@ -265,10 +265,9 @@ static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
     struct instance *i = state;
 
     for (size_t k = 0; k < count; k++) {
-        size_t before = i->sent_count;
-        enum fr_outcome outcome = i->up ? publish(i, batch[k]) : FR_RETRY;
+        enum fr_outcome outcome = FR_RETRY;
 
-        if (i->sent_count == before)
+        if (!i->up || is_answered(i, batch[k], &outcome))
             i->host->done(i->sink, batch[k], outcome);
     }
     want_write(i);
