@@ -20,8 +20,9 @@
  * journal nothing depends on it, so nobody waits long for a sink that is down. */
 #define DRAIN_RECORDS_MS 6000
 #define DRAIN_GOODBYES_MS 2000
-#define DRAIN_BESIDE_JOURNAL_MS 2500
-#define COMMIT_MS 2000
+#define DRAIN_BESIDE_JOURNAL_MS 2000
+#define COMMIT_MS 1500
+#define END_SINKS_MS 1000
 #define DRAIN_STEP_MS 5
 #define FILES_EVERY_MS 5000
 #define SYNC_VALUES_MS 5000
@@ -266,15 +267,41 @@ static void stop_vehicles(struct fr_daemon *d)
     report_undelivered(d);
 }
 
+static bool all_ended(const struct fr_daemon *d)
+{
+    for (size_t i = 0; i < d->started; i++)
+        if (!fr_sink_ended(d->setup->sinks[i]))
+            return false;
+    return true;
+}
+
+/* Returns whether no sink was cut off with something in its hands, which it may deliver twice. */
+static bool stop_sinks(struct fr_daemon *d)
+{
+    int64_t until = fr_monotonic_ms() + END_SINKS_MS;
+    bool well = true;
+
+    for (size_t i = 0; d->journal != NULL && i < d->started; i++)
+        fr_sink_end(d->setup->sinks[i]);
+    while (d->journal != NULL && !all_ended(d) && fr_monotonic_ms() < until)
+        usleep(DRAIN_STEP_MS * 1000);
+    for (size_t i = 0; i < d->started; i++) {
+        fr_sink_stop(d->setup->sinks[i]);
+        well = well && fr_sink_ended_well(d->setup->sinks[i]);
+    }
+    return well;
+}
+
 static void end(struct fr_daemon *d)
 {
+    bool well;
+
     if (d->ingest != NULL)
         stop_vehicles(d);
-    for (size_t i = 0; i < d->started; i++)
-        fr_sink_stop(d->setup->sinks[i]);
+    well = stop_sinks(d);
     fr_values_stop(d->values);
     if (d->journal != NULL)
-        fr_journal_stop(d->journal);
+        fr_journal_stop(d->journal, well);
     fr_control_free(d->control);
     if (d->ingest != NULL)
         fr_ingest_free(d->ingest);

@@ -70,7 +70,7 @@ static void *run(void *ctx)
             continue;
         }
         if (stop) {
-            fr_journal_commit(j, 0, true);
+            fr_journal_commit(j, 0, j->ends_well);
             return NULL;
         }
         if ((atomic_exchange(&j->new_cursor, false) ||
@@ -189,10 +189,11 @@ void fr_journal_wake(struct fr_journal *j)
     pthread_mutex_unlock(&j->lock);
 }
 
-void fr_journal_stop(struct fr_journal *j)
+void fr_journal_stop(struct fr_journal *j, bool well)
 {
     pthread_mutex_lock(&j->lock);
     j->stop = true;
+    j->ends_well = well;
     pthread_cond_signal(&j->changed);
     pthread_mutex_unlock(&j->lock);
     pthread_join(j->thread, NULL);

@@ -42,8 +42,9 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
 /* Take over what can change while it runs: retention, policy, commit limits. */
 void fr_journal_change(struct fr_journal *journal, const struct fr_journal_settings *settings);
 
-/* Commit what was offered, if the disk lets it, and end the thread. */
-void fr_journal_stop(struct fr_journal *journal);
+/* Commit what was offered, if the disk lets it, and end the thread. `well`: no reader may have
+ * got anything beyond its cursor. */
+void fr_journal_stop(struct fr_journal *journal, bool well);
 
 /* Free it when nobody reads any more. */
 void fr_journal_free(struct fr_journal *journal);

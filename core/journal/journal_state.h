@@ -33,7 +33,7 @@ struct fr_journal {
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows, and of settings */
     pthread_cond_t changed;
-    bool stop;
+    bool stop, ends_well;
     struct fr_cursor *cursors;
     char why[sizeof(struct fr_error)];
 

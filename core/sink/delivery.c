@@ -263,6 +263,8 @@ void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum f
                               atomic_load_explicit(&sink->delivered, memory_order_relaxed) + 1,
                               memory_order_relaxed);
         sink->retry_pause_ms = 0;
+        if (d->item->record->seq > sink->done_seq)
+            sink->done_seq = d->item->record->seq;
         count_delay(sink, delivery);
     }
     finish(sink, d);

@@ -143,9 +143,19 @@ void fr_sink_end(struct fr_sink *sink)
 
 bool fr_sink_ended(struct fr_sink *sink)
 {
-    return !sink->running ||
-           (atomic_load(&sink->windows_closed) && atomic_load(&sink->in_flight) == 0 &&
-            (sink->cursor != NULL || fr_sink_queue_records(sink->queue) == 0));
+    if (!sink->running)
+        return true;
+    if (!atomic_load(&sink->windows_closed))
+        return false;
+    return sink->cursor != NULL
+               ? atomic_load(&sink->in_plugin) == 0
+               : atomic_load(&sink->in_flight) == 0 && fr_sink_queue_records(sink->queue) == 0;
+}
+
+bool fr_sink_ended_well(const struct fr_sink *sink)
+{
+    return sink->cursor == NULL ||
+           (sink->in_plugin == 0 && sink->done_seq < fr_cursor_place(sink->cursor));
 }
 
 void fr_sink_drain(struct fr_sink *sink)

@@ -95,9 +95,12 @@ void fr_sink_offer(struct fr_sink *sink, const struct fr_sink_entry *entries, si
 bool fr_sink_full(struct fr_sink *sink);
 
 /* Ask it to end soon: with a journal it takes nothing more, without one what is queued; windows
- * are closed. fr_sink_ended: nothing is left in its hands. */
+ * are closed. fr_sink_ended: its plugin has answered all it was given. */
 void fr_sink_end(struct fr_sink *sink);
 bool fr_sink_ended(struct fr_sink *sink);
+
+/* Of a stopped sink: nothing beyond its cursor may have been delivered. */
+bool fr_sink_ended_well(const struct fr_sink *sink);
 
 /* Ask it to deliver what it has, open windows included, and to tell the plugin to flush. */
 void fr_sink_drain(struct fr_sink *sink);

@@ -73,7 +73,8 @@ struct fr_sink {
 
     _Atomic size_t in_flight;       /* deliveries; changed by the sink's thread alone */
     _Atomic size_t in_flight_bytes; /* of records; of those that do not wait in `latest` */
-    size_t in_plugin;               /* handed over and not answered */
+    _Atomic size_t in_plugin;       /* handed over and not answered */
+    uint64_t done_seq;              /* the newest record of which something was delivered */
     size_t waiting;                 /* in `latest` */
     uint64_t orders;
     struct fr_delivery **batch;

@@ -13,6 +13,7 @@ struct odd {
     FILE *file;
     const char *refuse, *shut;
     bool mute;
+    useconds_t dawdle_us;
 };
 
 static void *odd_open(struct fr_sink *sink, const struct fr_host *host)
@@ -26,6 +27,7 @@ static void *odd_open(struct fr_sink *sink, const struct fr_host *host)
     o->refuse = host->text(sink, "refuse");
     o->shut = host->text(sink, "shut");
     o->mute = host->number(sink, "mute");
+    o->dawdle_us = (useconds_t)host->number(sink, "dawdle") * 1000;
     o->file = fopen(host->text(sink, "path"), "a");
     return o;
 }
@@ -39,6 +41,7 @@ static void odd_deliver(void *state, struct fr_delivery *const *batch, size_t co
 
         if (o->mute)
             continue;
+        usleep(o->dawdle_us);
         if (o->refuse != NULL && strcmp(o->refuse, d->vin) == 0)
             o->host->done(o->sink, d, FR_REFUSED);
         else if (o->shut != NULL && access(o->shut, F_OK) == 0)
@@ -64,6 +67,7 @@ static const struct fr_option odd_options[] = {
     {"refuse", FR_OPTION_TEXT, NULL, false, NULL, "a VIN whose records are refused for good"},
     {"shut", FR_OPTION_TEXT, NULL, false, NULL, "while this file is there nothing is taken"},
     {"mute", FR_OPTION_BOOLEAN, "false", false, NULL, "take everything and answer nothing"},
+    {"dawdle", FR_OPTION_DURATION, "0", false, NULL, "how long each delivery takes"},
     {0},
 };
 

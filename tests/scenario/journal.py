@@ -234,6 +234,24 @@ def resent_after_a_lost_ack():
         car.close()
 
 
+def a_good_end_doubles_nothing():
+    """Stopped in the middle of a backlog, with a window open: every record once, all the same."""
+    sinks = '  slow: {plugin: odd, options: {path: "@/slow", dawdle: 5 ms}}'
+    routing = "records: [{type: V, to: slow}]\nfields: [{field: Soc, to: slow, every: 1 h}]"
+    with Daemon(routing, sinks, journal="{}") as d:
+        d.say(*({"Soc": n} for n in range(1500)))
+        wait_until("it has begun", lambda: len(d.lines("slow")) > 100)
+        assert d.end() == 0
+        stopped_at = len(d.lines("slow"))
+        d.start()
+        wait_until("it has all", lambda: d.status()["sinks"]["slow"]["behind"] <= 1, 60)
+        assert d.end() == 0
+        whole = [r for r in d.records("slow") if "data" in r]
+        assert 100 < stopped_at < 1500, stopped_at
+        assert [r["data"]["Soc"] for r in whole] == list(range(1500)), "lost or doubled"
+        assert not any(r.get("repeated") for r in whole)
+
+
 def silent_sink_is_not_called_well():
     """A plugin that takes deliveries and answers nothing: its health says so."""
     sinks = '  mute: {plugin: odd, stall: 1 s, options: {path: "@/mute", mute: true}}'
@@ -254,4 +272,5 @@ foreign_and_cut_files_are_left()
 full_journal_blocks_or_drops()
 full_disk_under_the_journal()
 resent_after_a_lost_ack()
+a_good_end_doubles_nothing()
 silent_sink_is_not_called_well()
