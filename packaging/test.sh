@@ -75,8 +75,13 @@ fuzz_one() {
 fuzzing() (
     configure_in build-fuzz --enable-fuzzers CC=clang CFLAGS="-O1 -g" && build || exit 1
     status=0
-    for name in envelope record upgrade routing stored json; do
-        fuzz_one $name || status=1
+    for pair in "envelope record" "upgrade routing" "stored json"; do
+        pids=
+        for name in $pair; do
+            fuzz_one "$name" &
+            pids="$pids $!"
+        done
+        for pid in $pids; do wait "$pid" || status=1; done
     done
     exit $status
 )
