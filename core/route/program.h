@@ -54,6 +54,9 @@ void fr_program_watch(struct fr_program *program, void (*hold)(void *ctx, void *
 bool fr_program_wants(const struct fr_program *program, enum fr_record_type type,
                       const char *topic);
 
+/* Whether some route compares a value with the one before it. */
+bool fr_program_remembers(const struct fr_program *program);
+
 /* Run a record through: emit what is to be delivered now. Clocks in ms: monotonic for windows,
  * wall for ages. `origin` is handed back with what is emitted, now or by a window. A restored
  * record is emitted without windows and thresholds, and becomes what these compare with. */

@@ -132,6 +132,17 @@ void fr_program_free(struct fr_program *program)
     free(program);
 }
 
+bool fr_program_remembers(const struct fr_program *program)
+{
+    for (size_t i = 0; i < program->field_route_count; i++) {
+        const struct fr_field_route *route = program->field_routes[i];
+
+        if (route->edge_only || route->every_ms != 0 || route->min_change > 0)
+            return true;
+    }
+    return false;
+}
+
 void fr_program_watch(struct fr_program *program, void (*hold)(void *ctx, void *origin),
                       void (*let_go)(void *ctx, void *origin), void *ctx)
 {

@@ -242,7 +242,7 @@ static void restore(struct fr_sink *sink)
 {
     struct fr_error error;
 
-    if (sink->house.values == NULL)
+    if (sink->house.values == NULL || (!sink->restores && !fr_program_remembers(sink->program)))
         return;
     sink->emitting = NULL;
     if (fr_values_each(sink->house.values, NULL, restore_one, sink, &error) != 0)
