@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,10 @@
 #define MESSAGES_A_PASS 1000
 #define PENDING_AT_FIRST 1024
 #define HOUSEKEEPING_MS 500 /* a consumer must be polled even when nothing comes */
+#define CLOSE_MS 1500       /* how long leaving the group may take */
+#define CLOSE_STEP_MS 20
+#define BEATS_A_LOOK 4 /* of these between two looks whether a broker is back */
+#define LOOK_MS 200    /* how long such a look may take */
 
 /* A message on its way into the journal, in the order of submission. One that was left out has
  * its turn too: its offset may pass only when those before it are stored. */
@@ -38,6 +43,7 @@ struct instance {
     struct pending *pending;  /* a ring */
     size_t room, first, count;
     bool up;
+    unsigned beats;
 };
 
 /* ---- configuration --------------------------------------------------------------- */
@@ -254,9 +260,9 @@ static void stored(void *state, size_t count)
 
 /* ---- consuming ------------------------------------------------------------------- */
 
-static void tell_trouble(struct instance *i, const rd_kafka_message_t *m)
+static void trouble(struct instance *i, rd_kafka_resp_err_t err, const char *text)
 {
-    switch (m->err) {
+    switch (err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         break;
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
@@ -264,15 +270,43 @@ static void tell_trouble(struct instance *i, const rd_kafka_message_t *m)
     case RD_KAFKA_RESP_ERR__SSL:
         i->up = false;
         i->host->health(i->source, FR_HEALTH_DOWN, "%s (check `brokers:` and whether Kafka runs)",
-                        rd_kafka_message_errstr(m));
+                        text);
         break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        i->host->health(i->source, FR_HEALTH_DEGRADED, "no topic %s* is there yet", i->prefix);
+        i->host->health(i->source, FR_HEALTH_DEGRADED, "no topic %.*s* is there yet",
+                        (int)i->prefix_len, i->prefix);
         break;
     default:
-        i->host->log(i->source, FR_LOG_INFO, "Kafka: %s", rd_kafka_message_errstr(m));
+        i->host->log(i->source, FR_LOG_INFO, "Kafka: %s", text);
         break;
     }
+}
+
+/* librdkafka's errors that belong to no message; called from within its polling. */
+static void client_error(rd_kafka_t *consumer, int err, const char *reason, void *ctx)
+{
+    (void)consumer;
+    trouble(ctx, (rd_kafka_resp_err_t)err, reason);
+}
+
+static void is_up(struct instance *i)
+{
+    if (i->up)
+        return;
+    i->up = true;
+    i->host->health(i->source, FR_HEALTH_UP, "consuming");
+}
+
+/* That a broker is back shows in the next message, which may be long in coming. */
+static void look_for_broker(struct instance *i)
+{
+    const struct rd_kafka_metadata *metadata;
+
+    if (i->up || ++i->beats % BEATS_A_LOOK != 0 ||
+        rd_kafka_metadata(i->consumer, 0, NULL, &metadata, LOOK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    rd_kafka_metadata_destroy(metadata);
+    is_up(i);
 }
 
 /* false: there is no room for it; it is held. */
@@ -288,10 +322,7 @@ static bool take(struct instance *i, rd_kafka_message_t *m)
         rd_kafka_message_destroy(m); /* no memory: its offset stays, so it comes again */
     if (outcome == FR_SUBMIT_LEFT)
         store_left_out(i);
-    if (!i->up) {
-        i->up = true;
-        i->host->health(i->source, FR_HEALTH_UP, "consuming");
-    }
+    is_up(i);
     return true;
 }
 
@@ -310,7 +341,7 @@ static void consume(struct instance *i)
         if (m == NULL)
             return;
         if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            tell_trouble(i, m);
+            trouble(i, m->err, rd_kafka_message_errstr(m));
             rd_kafka_message_destroy(m);
         } else if (!take(i, m))
             return;
@@ -327,6 +358,12 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
     if (fd >= 0 && read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
         i->host->log(i->source, FR_LOG_ERROR, "eventfd: %s", strerror(errno));
     consume(i);
+}
+
+static void beat(evutil_socket_t fd, short what, void *ctx)
+{
+    woken(fd, what, ctx);
+    look_for_broker(ctx);
 }
 
 static void room(void *state)
@@ -366,6 +403,8 @@ static int start_consumer(struct instance *i)
     int mistakes;
     rd_kafka_conf_t *conf = make_conf(i->source, i->host, &mistakes);
 
+    rd_kafka_conf_set_opaque(conf, i);
+    rd_kafka_conf_set_error_cb(conf, client_error);
     if (mistakes == 0)
         i->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
     if (i->consumer == NULL) {
@@ -380,6 +419,39 @@ static int start_consumer(struct instance *i)
     return subscribe(i);
 }
 
+static void *destroy(void *consumer)
+{
+    rd_kafka_destroy_flags(consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+/* Commit what is stored and leave the group. librdkafka would wait for a broker that is away, for
+ * as long as it is; then it is left to do so alone. */
+static void close_consumer(struct instance *i)
+{
+    rd_kafka_error_t *error;
+    pthread_t alone;
+
+    if (i->consumer == NULL)
+        return;
+    rd_kafka_queue_io_event_enable(i->queue, -1, NULL, 0);
+    error = rd_kafka_consumer_close_queue(i->consumer, i->queue);
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    for (int waited = 0; i->up && waited < CLOSE_MS && !rd_kafka_consumer_closed(i->consumer);
+         waited += CLOSE_STEP_MS) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(i->queue, CLOSE_STEP_MS);
+
+        if (event != NULL)
+            rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(i->queue);
+    if (rd_kafka_consumer_closed(i->consumer))
+        destroy(i->consumer);
+    else if (pthread_create(&alone, NULL, destroy, i->consumer) == 0)
+        pthread_detach(alone);
+}
+
 static void close_instance(void *state)
 {
     struct instance *i = state;
@@ -388,15 +460,7 @@ static void close_instance(void *state)
         rd_kafka_message_destroy(i->held);
     while (i->count != 0)
         rd_kafka_message_destroy(oldest(i));
-    if (i->queue != NULL) {
-        rd_kafka_queue_io_event_enable(i->queue, -1, NULL, 0);
-        rd_kafka_queue_destroy(i->queue);
-    }
-    if (i->consumer != NULL) {
-        rd_kafka_commit(i->consumer, NULL, 1); /* what is stored and not yet committed */
-        rd_kafka_consumer_close(i->consumer);
-        rd_kafka_destroy(i->consumer);
-    }
+    close_consumer(i);
     if (i->wake_event != NULL)
         event_free(i->wake_event);
     if (i->timer != NULL)
@@ -418,11 +482,12 @@ static void *open_instance(struct fr_source *source, const struct fr_source_host
     i->host = host;
     i->prefix = host->text(source, "topic");
     i->prefix_len = strlen(i->prefix) - strlen("%{type}");
+    host->health(source, FR_HEALTH_DEGRADED, "connecting");
     i->room = PENDING_AT_FIRST;
     i->pending = calloc(i->room, sizeof *i->pending);
     i->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     i->wake_event = event_new(host->event_base(source), i->wake, EV_READ | EV_PERSIST, woken, i);
-    i->timer = event_new(host->event_base(source), -1, EV_PERSIST, woken, i);
+    i->timer = event_new(host->event_base(source), -1, EV_PERSIST, beat, i);
     if (i->pending == NULL || i->wake < 0 || i->wake_event == NULL || i->timer == NULL ||
         event_add(i->wake_event, NULL) != 0 || event_add(i->timer, &pause) != 0 ||
         start_consumer(i) != 0) {

@@ -49,6 +49,19 @@ def free_port():
         return s.getsockname()[1]
 
 
+def free_port_pair():
+    """A free port whose neighbour is free too: Kafka's controller takes that one."""
+    while True:
+        with socket.socket() as s, socket.socket() as t:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+            try:
+                t.bind(("127.0.0.1", port + 1))
+                return port
+            except (OSError, OverflowError):
+                continue
+
+
 def fleetroute(*arguments, check=True, **more):
     return subprocess.run([f"{BUILD}/fleetroute", *map(str, arguments)], check=check, text=True,
                           capture_output=True, **more)
@@ -301,7 +314,7 @@ class Kafka:
         if not shutil.which("mvn") or not shutil.which("kcat"):
             skip("a JDK, Maven and kcat are needed for a real Kafka")
         self.folder = tempfile.mkdtemp(prefix="fr-kafka.")
-        self.port = free_port()
+        self.port = free_port_pair()
         self.host = host
         self.address = f"{host}:{self.port}"
 

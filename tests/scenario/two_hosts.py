@@ -106,6 +106,7 @@ def through_kafka(hosts, kafka):
             wait_until("and all once more", lambda: len(txids(second)) >= 2 * len(told), 90)
             assert len(set(txids(second))) == len(told)
         teslas_json(kafka, home)
+        without_a_broker(kafka, home)
 
 
 def teslas_json(kafka, home):
@@ -125,6 +126,21 @@ def teslas_json(kafka, home):
                             "Location": {"latitude": 52.5, "longitude": 13.4}}, last
     assert last["created_at"] == "2026-11-23T08:00:00.500Z" and last["invalid"] == ["Soc"], last
     wait_until("nonsense is counted", lambda: home.count("source_messages_malformed") == 1)
+
+
+def without_a_broker(kafka, home):
+    """The source says that Kafka is away, and when it is back; and it holds up nobody's end."""
+    def health():
+        return home.status()["sources"]["cars"]["health"]
+
+    kafka.stop()
+    wait_until("it is down", lambda: health() == "down", 30)
+    kafka.start()
+    wait_until("it is up", lambda: health() == "up", 30)
+    kafka.stop()
+    begun = time.monotonic()
+    assert home.end() == 0
+    assert time.monotonic() - begun < 10
 
 
 with Hosts() as hosts, Kafka(f"{NET}.1") as kafka:
