@@ -1,8 +1,12 @@
 /* The writer's side: one transaction at a time. */
+#include <errno.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "journal/journal_store_state.h"
 #include "journal/stored_record.h"
+
+#define FULL_BYTES 65536 /* with less than this left, a disk is full */
 
 int fr_store_begin(struct fr_store *store, struct fr_error *error)
 {
@@ -28,9 +32,20 @@ void fr_store_abort(struct fr_store *store)
     pthread_mutex_unlock(&store->writing);
 }
 
+/* LMDB calls a write that was cut short EIO; on a full disk that is what the first one is. */
+static int cause_of(const struct fr_store *store, int code)
+{
+    struct statvfs disk;
+
+    if (code == EIO && statvfs(store->path, &disk) == 0 &&
+        (uint64_t)disk.f_bavail * disk.f_frsize < FULL_BYTES)
+        return ENOSPC;
+    return code;
+}
+
 int fr_store_commit(struct fr_store *store, struct fr_error *error)
 {
-    int code = mdb_txn_commit(store->txn);
+    int code = cause_of(store, mdb_txn_commit(store->txn));
 
     store->txn = NULL;
     if (code != 0)
