@@ -162,9 +162,10 @@ static enum fr_format read_format(struct reader *r, const struct fr_yaml *node)
 
 static void read_record_route(struct reader *r, const struct fr_yaml *node)
 {
-    static const char *const keys[] = {"type", "to", "ack", "format", "max_age", NULL};
+    static const char *const keys[] = {"type", "to", "ack", "format", "as", "max_age", NULL};
     struct fr_record_route route = {0};
     struct type_set set = {r, &route};
+    const char *as;
 
     if (!fr_yaml_is_map(&r->file, node, "a record route", keys))
         return;
@@ -178,6 +179,8 @@ static void read_record_route(struct reader *r, const struct fr_yaml *node)
         fr_yaml_wrong(&r->file, fr_yaml_get(node, "ack"),
                       "`ack:` names a sink that is not in the route's `to:`");
     route.format = read_format(r, fr_yaml_get(node, "format"));
+    as = fr_yaml_text(&r->file, fr_yaml_get(node, "as"), "as", NULL);
+    route.as = as != NULL ? fr_strdup(as) : NULL;
     route.max_age_ms = fr_yaml_duration(&r->file, fr_yaml_get(node, "max_age"), "max_age", 0);
     r->routing->records =
         fr_realloc(r->routing->records, r->routing->record_count + 1, sizeof route);
@@ -473,6 +476,7 @@ void fr_routing_unref(struct fr_routing *routing)
         for (size_t j = 0; j < routing->records[i].topic_count; j++)
             free(routing->records[i].topics[j]);
         free(routing->records[i].topics);
+        free(routing->records[i].as);
     }
     for (size_t i = 0; i < routing->field_count; i++) {
         free(routing->fields[i].fields);

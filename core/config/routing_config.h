@@ -31,6 +31,7 @@ struct fr_record_route {
     uint64_t sinks;
     uint64_t acks; /* among sinks: an acknowledgement waits for them */
     enum fr_format format;
+    char *as;           /* what the plugin is to make of it; NULL: what it always does */
     int64_t max_age_ms; /* 0: any age */
 };
 

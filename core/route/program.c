@@ -115,6 +115,7 @@ static void run_records(const struct run *run)
             .vehicle_name = run->vehicle != NULL ? run->vehicle->name : NULL,
             .marks = run->marks,
             .format = route->format != FR_FORMAT_DEFAULT ? route->format : program->format,
+            .name = route->as,
         };
 
         if (route_matches(route, run->record->type, run->record->topic) &&

@@ -22,9 +22,9 @@ struct fr_emission {
     uint32_t marks;
     enum fr_format format; /* of a record */
     uint32_t field;
-    uint32_t route;        /* the field route's number in the program */
-    const char *name;      /* holds as long as the program */
-    const char *unit;      /* holds as long as the routing */
+    uint32_t route;   /* the field route's number in the program */
+    const char *name; /* holds as long as the program; of a record: the route's `as`, or NULL */
+    const char *unit; /* holds as long as the routing */
     struct fr_value value; /* text in it holds as long as the record */
 };
 

@@ -311,6 +311,7 @@ static void describe(struct delivery *d, const struct fr_emission *emission)
         .received_ms = record->received_ms,
         .marks = emission->marks,
         .format = emission->format,
+        .name = emission->name, /* of a record: the routing's, which the delivery holds */
         .field = emission->field,
         .unit = emission->unit,
         .value = emission->value,
@@ -388,6 +389,7 @@ void fr_delivery_emit(void *ctx, const struct fr_emission *emission)
     else {
         snprintf(d->name, sizeof d->name, "%s", emission->name);
         d->public.name = d->name;
+        d->public.field_name = fr_field_name(emission->field, d->field_name);
     }
     if (sink->latest != NULL && emission->kind == FR_DELIVERY_FIELD)
         join_latest(sink, d, emission);

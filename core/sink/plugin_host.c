@@ -1,11 +1,14 @@
 /* What a plugin may call: thin functions over the sink that it belongs to. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "record/json.h"
 #include "sink/sink_state.h"
 #include "util/clock.h"
+#include "util/files.h"
 #include "util/log.h"
+#include "util/memory.h"
 
 #define LINES_A_MINUTE 60
 
@@ -131,12 +134,28 @@ static void host_wrong(struct fr_sink *sink, const char *option, const char *key
     va_end(ap);
 }
 
+static const char *host_state_dir(struct fr_sink *sink)
+{
+    struct fr_error error;
+
+    if (sink->state_dir != NULL)
+        return sink->state_dir;
+    sink->state_dir = fr_asprintf("%s/sinks/%s", sink->config->state, sink->settings.name);
+    if (fr_make_folders(sink->state_dir, &error) == 0)
+        return sink->state_dir;
+    fr_log(FR_LOG_ERROR, "sink %s: %s", sink->settings.name, error.text);
+    free(sink->state_dir);
+    sink->state_dir = NULL;
+    return NULL;
+}
+
 const struct fr_host fr_plugin_host = {
     .log = host_log,
     .done = fr_delivery_done,
     .health = host_health,
     .event_base = host_event_base,
     .name = host_name,
+    .state_dir = host_state_dir,
     .text = host_text,
     .number = host_number,
     .each = host_each,

@@ -226,6 +226,7 @@ void fr_sink_free(struct fr_sink *sink)
     fr_latest_free(sink->latest);
     fr_options_free(sink->options);
     free(sink->batch);
+    free(sink->state_dir);
     fr_buffer_free(&sink->json);
     sem_destroy(&sink->opened);
     pthread_mutex_destroy(&sink->status_lock);

@@ -34,6 +34,7 @@ struct delivery {
     unsigned refusals;
     struct fr_buffer text; /* JSON */
     char name[FR_FIELD_NAME_SIZE];
+    char field_name[FR_FIELD_NAME_SIZE]; /* of a field that the catalogue does not know */
     struct delivery *next;            /* among spare ones or those to be retried */
     struct delivery *before, *behind; /* among all that are unfinished */
 };
@@ -45,6 +46,7 @@ struct fr_sink {
     struct fr_options *options;
     struct fr_diagnostics *diagnostics; /* while options are being checked */
     void *state;
+    char *state_dir; /* NULL: the plugin did not ask for it */
     struct fr_sink_house house;
     struct fr_sink_queue *queue; /* without a journal */
     struct fr_cursor *cursor;    /* with one */

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /* Grows when a struct or a promise below changes; a plugin of another number is refused. */
-#define FLEETROUTE_PLUGIN_ABI 2
+#define FLEETROUTE_PLUGIN_ABI 3
 
 struct event_base;
 struct fr_sink;
@@ -132,10 +132,14 @@ struct fr_delivery {
     const uint8_t *bytes;
     size_t len;
 
+    /* Of a field: the route's `as`, else the field's name. Of a record: the route's `as`, by which
+     * it may ask the plugin for something; else NULL. */
+    const char *name;
+
     /* FR_DELIVERY_FIELD */
-    uint32_t field;   /* number in the vehicle's protocol */
-    const char *name; /* the route's `as`, else the field's name */
-    const char *unit; /* of value, after conversion; "" where it has none */
+    uint32_t field;         /* number in the vehicle's protocol */
+    const char *field_name; /* the field's own, whatever `as` says */
+    const char *unit;       /* of value, after conversion; "" where it has none */
     struct fr_value value;
 
     void *plugin_data; /* the plugin's own, NULL at first: to find a delivery again */
@@ -186,6 +190,10 @@ struct fr_host {
 
     /* The sink's name in the configuration. Holds as long as the sink. */
     const char *(*name)(struct fr_sink *sink);
+
+    /* A folder for what this sink must remember, made if it is not there (mode 0750). NULL, with a
+     * log line: it cannot be made. Holds as long as the sink. */
+    const char *(*state_dir)(struct fr_sink *sink);
 
     /* Text of an option, or its default (which may be NULL). Holds as long as the sink. */
     const char *(*text)(struct fr_sink *sink, const char *option);
