@@ -1,0 +1,337 @@
+#include "ha_websocket/hub.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ha_websocket/device.h"
+#include "ha_websocket/notes.h"
+
+#define LOOK_LEAST_MS 200 /* between two looks into the registry, which may be long */
+#define TICK_MS 1000
+
+struct hub {
+    struct device_house house;
+    struct fr_vehicles *vehicles;
+    struct notes *notes;
+    size_t registering;
+    struct device **queue; /* of those that may have something to send */
+    size_t queue_count, queue_room;
+    struct event *look, *tick;
+    bool looking;     /* commands are under way */
+    bool look_wanted; /* when they are done */
+    int64_t looked_ms;
+    json_t *trackers; /* VIN to its tracker's registry entry */
+    bool going;
+};
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- the queue ------------------------------------------------------------------- */
+
+static void queue(struct hub *hub, struct device *device)
+{
+    if (device_queue(device, true))
+        return;
+    if (hub->queue_count == hub->queue_room) {
+        size_t room = hub->queue_room != 0 ? hub->queue_room * 2 : 64;
+        struct device **more = realloc(hub->queue, room * sizeof(struct device *));
+
+        if (more == NULL) {
+            device_queue(device, false); /* the next tick comes back to it */
+            return;
+        }
+        hub->queue = more;
+        hub->queue_room = room;
+    }
+    hub->queue[hub->queue_count++] = device;
+}
+
+void hub_go(struct hub *hub)
+{
+    size_t i = 0;
+
+    if (hub->going || !session_ready(hub->house.session))
+        return;
+    hub->going = true;
+    for (; i < hub->queue_count; i++) {
+        struct device *device = hub->queue[i];
+
+        if (!device_fly(device))
+            break; /* an answer makes room, and calls again */
+        device_queue(device, false);
+    }
+    memmove(hub->queue, hub->queue + i, (hub->queue_count - i) * sizeof(struct device *));
+    hub->queue_count -= i;
+    hub->going = false;
+}
+
+static void landed(void *ctx, void *device)
+{
+    queue(ctx, device);
+    hub_go(ctx);
+}
+
+static void room(void *ctx)
+{
+    hub_go(ctx);
+}
+
+/* ---- looking into Home Assistant ------------------------------------------------- */
+
+static void look_again(void *ctx, int64_t ms)
+{
+    struct hub *hub = ctx;
+    int64_t since = clock_ms(CLOCK_MONOTONIC) - hub->looked_ms;
+    struct timeval pause, left;
+
+    if (hub->looking) {
+        hub->look_wanted = true;
+        return;
+    }
+    if (ms < LOOK_LEAST_MS - since)
+        ms = LOOK_LEAST_MS - since;
+    pause = (struct timeval){ms / 1000, ms % 1000 * 1000};
+    if (event_pending(hub->look, EV_TIMEOUT, &left)) {
+        struct timeval now, in;
+
+        event_base_gettimeofday_cached(hub->house.host->event_base(hub->house.sink), &now);
+        evutil_timersub(&left, &now, &in);
+        if (evutil_timercmp(&in, &pause, <=))
+            return;
+    }
+    event_add(hub->look, &pause);
+}
+
+static const json_t *state_of(const json_t *states, const char *entity_id)
+{
+    size_t i;
+    json_t *state;
+
+    json_array_foreach(states, i, state)
+    {
+        const char *id = json_string_value(json_object_get(state, "entity_id"));
+
+        if (id != NULL && strcmp(id, entity_id) == 0)
+            return state;
+    }
+    return NULL;
+}
+
+static void find(struct hub *hub, struct fr_ha_vehicle *vehicle, const json_t *states)
+{
+    const json_t *entry = json_object_get(hub->trackers, vehicle->vin);
+    const char *id = json_string_value(json_object_get(entry, "entity_id"));
+    const json_t *state = id != NULL ? state_of(states, id) : NULL;
+    const char *is = json_string_value(json_object_get(state, "state"));
+    const json_t *attributes = json_object_get(state, "attributes");
+    const json_t *latitude = json_object_get(attributes, "latitude");
+    const json_t *longitude = json_object_get(attributes, "longitude");
+    const char *disabled_by = json_string_value(json_object_get(entry, "disabled_by"));
+    /* A tracker alone that the user has no use for is no reason to be silent. */
+    bool alone = disabled_by != NULL && strcmp(disabled_by, "user") == 0;
+    struct device_findings findings = {
+        .registered = id != NULL,
+        .disabled = disabled_by != NULL && !alone,
+        .entity_id = id,
+        .has_state = alone || (is != NULL && strcmp(is, "unavailable") != 0),
+        .has_place = json_is_number(latitude) && json_is_number(longitude),
+        .latitude = json_number_value(latitude),
+        .longitude = json_number_value(longitude),
+    };
+
+    if (vehicle->own != NULL)
+        device_find(vehicle->own, &findings);
+}
+
+static void end_looking(struct hub *hub)
+{
+    hub->looking = false;
+    hub->looked_ms = clock_ms(CLOCK_MONOTONIC);
+    if (hub->look_wanted) {
+        hub->look_wanted = false;
+        look_again(hub, 0);
+    }
+}
+
+static void see_states(void *ctx, const json_t *result, const char *error)
+{
+    struct hub *hub = ctx;
+
+    end_looking(hub);
+    if (error != NULL) {
+        look_again(hub, TICK_MS);
+        return;
+    }
+    for (struct fr_ha_vehicle *v = fr_vehicles_first(hub->vehicles); v != NULL; v = v->next)
+        find(hub, v, result);
+    hub_go(hub);
+}
+
+static void see_registry(void *ctx, const json_t *result, const char *error)
+{
+    struct hub *hub = ctx;
+    size_t i;
+    json_t *entry;
+
+    json_object_clear(hub->trackers);
+    json_array_foreach(result, i, entry)
+    {
+        const char *platform = json_string_value(json_object_get(entry, "platform"));
+        const char *id = json_string_value(json_object_get(entry, "entity_id"));
+        const char *vin = json_string_value(json_object_get(entry, "unique_id"));
+
+        if (platform != NULL && strcmp(platform, "mobile_app") == 0 && id != NULL && vin != NULL &&
+            strncmp(id, "device_tracker.", strlen("device_tracker.")) == 0)
+            json_object_set(hub->trackers, vin, entry);
+    }
+    if (error != NULL || !session_send(hub->house.session, json_pack("{s:s}", "type", "get_states"),
+                                       see_states, hub)) {
+        end_looking(hub);
+        look_again(hub, TICK_MS);
+    }
+}
+
+static void look(evutil_socket_t fd, short what, void *ctx)
+{
+    struct hub *hub = ctx;
+
+    (void)fd, (void)what;
+    if (hub->looking || !session_ready(hub->house.session))
+        return;
+    hub->looking =
+        session_send(hub->house.session, json_pack("{s:s}", "type", "config/entity_registry/list"),
+                     see_registry, hub);
+    if (!hub->looking)
+        look_again(hub, TICK_MS);
+}
+
+/* ---- the session's events -------------------------------------------------------- */
+
+static void ready(void *ctx)
+{
+    struct hub *hub = ctx;
+
+    hub->looking = hub->look_wanted = false;
+    look_again(hub, 0);
+}
+
+static void lost(void *ctx)
+{
+    struct hub *hub = ctx;
+
+    hub->looking = false;
+    event_del(hub->look);
+    for (struct fr_ha_vehicle *v = fr_vehicles_first(hub->vehicles); v != NULL; v = v->next)
+        if (v->own != NULL)
+            device_lost(v->own);
+    notes_lost(hub->notes);
+}
+
+static void tick(evutil_socket_t fd, short what, void *ctx)
+{
+    struct hub *hub = ctx;
+
+    (void)fd, (void)what;
+    if (!session_ready(hub->house.session))
+        return;
+    for (struct fr_ha_vehicle *v = fr_vehicles_first(hub->vehicles); v != NULL; v = v->next)
+        if (v->own != NULL && device_tick(v->own))
+            queue(hub, v->own);
+    hub_go(hub);
+}
+
+/* ---- deliveries ------------------------------------------------------------------ */
+
+static bool is_note(const struct fr_delivery *d)
+{
+    return d->kind == FR_DELIVERY_RECORD && strcmp(d->record_type, "presence") != 0 &&
+           strcmp(d->record_type, "connectivity") != 0;
+}
+
+void hub_take(struct hub *hub, struct fr_delivery *d)
+{
+    struct device_house *house = &hub->house;
+    struct fr_ha_vehicle *vehicle;
+    bool moved;
+
+    if (!session_ready(house->session)) {
+        house->host->done(house->sink, d, FR_RETRY);
+        return;
+    }
+    if (is_note(d)) {
+        notes_send(hub->notes, house->session, d);
+        return;
+    }
+    vehicle = fr_vehicles_take(hub->vehicles, d, clock_ms(CLOCK_REALTIME), &moved);
+    if (vehicle != NULL && vehicle->own == NULL) {
+        vehicle->own = device_new(house, vehicle);
+        look_again(hub, 0);
+    }
+    if (vehicle == NULL || vehicle->own == NULL) {
+        house->host->done(house->sink, d, FR_REFUSED);
+        return;
+    }
+    device_join(vehicle->own, d);
+    queue(hub, vehicle->own);
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+void hub_free(struct hub *hub)
+{
+    if (hub == NULL)
+        return;
+    session_free(hub->house.session);
+    fr_vehicles_free(hub->vehicles, device_free);
+    notes_free(hub->notes);
+    if (hub->look != NULL)
+        event_free(hub->look);
+    if (hub->tick != NULL)
+        event_free(hub->tick);
+    json_decref(hub->trackers);
+    free(hub->queue);
+    free(hub);
+}
+
+struct hub *hub_new(struct fr_sink *sink, const struct fr_host *host, const struct peer *peer,
+                    const struct fr_entities *entities)
+{
+    static const struct session_events events = {ready, lost, room};
+    const struct timeval second = {TICK_MS / 1000, TICK_MS % 1000 * 1000};
+    struct hub *hub = calloc(1, sizeof *hub);
+
+    if (hub == NULL)
+        return NULL;
+    hub->house = (struct device_house){
+        .sink = sink,
+        .host = host,
+        .peer = peer,
+        .folder = host->state_dir(sink),
+        .registering = &hub->registering,
+        .gap_ms = host->number(sink, "position_gap"),
+        .look_again = look_again,
+        .landed = landed,
+        .ctx = hub,
+    };
+    hub->vehicles = fr_vehicles_new(entities, host->number(sink, "position_age"));
+    hub->notes = notes_new(sink, host);
+    hub->trackers = json_object();
+    hub->look = event_new(host->event_base(sink), -1, 0, look, hub);
+    hub->tick = event_new(host->event_base(sink), -1, EV_PERSIST, tick, hub);
+    if (hub->house.folder != NULL && hub->vehicles != NULL && hub->notes != NULL &&
+        hub->trackers != NULL && hub->look != NULL && hub->tick != NULL &&
+        event_add(hub->tick, &second) == 0)
+        hub->house.session = session_new(sink, host, peer, &events, hub);
+    if (hub->house.session != NULL)
+        return hub;
+    hub_free(hub);
+    return NULL;
+}

@@ -1,0 +1,174 @@
+#include "ha_websocket/peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool take_host(struct peer *p, const char *from, size_t len)
+{
+    if (len == 0 || len >= sizeof p->host)
+        return false;
+    memcpy(p->host, from, len);
+    p->host[len] = '\0';
+    return strpbrk(p->host, " @\r\n\t") == NULL;
+}
+
+static bool take_port(struct peer *p, const char *from, size_t len)
+{
+    char text[8] = "";
+    char *end;
+    long port;
+
+    if (len == 0 || len >= sizeof text)
+        return false;
+    memcpy(text, from, len);
+    port = strtol(text, &end, 10);
+    snprintf(p->port, sizeof p->port, "%s", text);
+    return *end == '\0' && port > 0 && port < 65536;
+}
+
+int peer_parse(struct peer *p, const char *url, char *why, size_t why_size)
+{
+    const char *at = url, *host_end, *end;
+    bool ok;
+
+    *p = (struct peer){.tls = strncmp(url, "https://", 8) == 0};
+    if (p->tls || strncmp(url, "http://", 7) == 0)
+        at += p->tls ? 8 : 7;
+    else {
+        snprintf(why, why_size, "\"%s\" is no URL such as http://homeassistant.local:8123", url);
+        return -1;
+    }
+    end = at + strcspn(at, "/");
+    host_end = at + strcspn(at, ":/");
+    if (*at == '[') { /* [::1] */
+        host_end = strchr(at, ']');
+        ok =
+            host_end != NULL && host_end < end && take_host(p, at + 1, (size_t)(host_end - at - 1));
+        host_end = ok ? host_end + 1 : end;
+    } else
+        ok = take_host(p, at, (size_t)(host_end - at));
+    if (*host_end == ':')
+        ok = ok && take_port(p, host_end + 1, (size_t)(end - host_end - 1));
+    else
+        snprintf(p->port, sizeof p->port, "%s", p->tls ? "443" : "8123");
+    snprintf(p->prefix, sizeof p->prefix, "%s", end);
+    while (p->prefix[0] != '\0' && p->prefix[strlen(p->prefix) - 1] == '/')
+        p->prefix[strlen(p->prefix) - 1] = '\0';
+    if (ok && strpbrk(p->prefix, " \r\n") == NULL && strlen(end) < sizeof p->prefix)
+        return 0;
+    snprintf(why, why_size, "\"%s\" is no URL such as http://homeassistant.local:8123", url);
+    return -1;
+}
+
+static const char *ssl_reason(void)
+{
+    unsigned long code = ERR_get_error();
+    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
+
+    ERR_clear_error();
+    return reason != NULL ? reason : "unknown reason";
+}
+
+int peer_prepare(struct peer *p, const char *ca, char *why, size_t why_size)
+{
+    if (!p->tls)
+        return 0;
+    p->context = SSL_CTX_new(TLS_client_method());
+    if (p->context != NULL && (ca != NULL ? SSL_CTX_load_verify_file(p->context, ca)
+                                          : SSL_CTX_set_default_verify_paths(p->context)) == 1) {
+        SSL_CTX_set_verify(p->context, SSL_VERIFY_PEER, NULL);
+        SSL_CTX_set_min_proto_version(p->context, TLS1_2_VERSION);
+        return 0;
+    }
+    snprintf(why, why_size, "%s: %s", ca != NULL ? ca : "the system's CAs", ssl_reason());
+    peer_end(p);
+    return -1;
+}
+
+void peer_end(struct peer *p)
+{
+    SSL_CTX_free(p->context);
+    p->context = NULL;
+}
+
+struct addrinfo *peer_resolve(const struct peer *p, char *why, size_t why_size)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    const struct addrinfo any = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    int code = getaddrinfo(p->host, p->port, &hints, &found);
+
+    if (code != 0) /* a machine with nothing but loopback has no configured addresses */
+        code = getaddrinfo(p->host, p->port, &any, &found);
+    if (code == 0)
+        return found;
+    snprintf(why, why_size, "%s: %s", p->host,
+             code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code));
+    return NULL;
+}
+
+static bool is_address(const char *host)
+{
+    unsigned char room[sizeof(struct in6_addr)];
+
+    return inet_pton(AF_INET, host, room) == 1 || inet_pton(AF_INET6, host, room) == 1;
+}
+
+static SSL *new_ssl(const struct peer *p)
+{
+    SSL *ssl = SSL_new(p->context);
+    bool address = is_address(p->host);
+
+    if (ssl != NULL &&
+        (address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), p->host)
+                 : SSL_set1_host(ssl, p->host)) == 1 &&
+        (address || SSL_set_tlsext_host_name(ssl, p->host) == 1))
+        return ssl;
+    SSL_free(ssl);
+    return NULL;
+}
+
+struct bufferevent *peer_socket(const struct peer *p, struct event_base *base)
+{
+    struct bufferevent *socket;
+    SSL *ssl;
+
+    if (!p->tls)
+        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    if ((ssl = new_ssl(p)) == NULL)
+        return NULL;
+    socket = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,
+                                            BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    if (socket == NULL)
+        SSL_free(ssl);
+    else
+        bufferevent_openssl_set_allow_dirty_shutdown(socket, 1);
+    return socket;
+}
+
+const char *peer_trouble(struct bufferevent *socket, short what)
+{
+    static _Thread_local char text[160];
+    SSL *ssl = bufferevent_openssl_get_ssl(socket);
+    unsigned long code = ssl != NULL ? bufferevent_get_openssl_error(socket) : 0;
+    long verify = ssl != NULL ? SSL_get_verify_result(ssl) : X509_V_OK;
+
+    if (verify != X509_V_OK)
+        snprintf(text, sizeof text, "its certificate is not accepted: %s",
+                 X509_verify_cert_error_string(verify));
+    else if (code != 0)
+        snprintf(text, sizeof text, "TLS: %s", ERR_reason_error_string(code));
+    else if (what & BEV_EVENT_TIMEOUT)
+        snprintf(text, sizeof text, "it does not answer");
+    else if (what & BEV_EVENT_ERROR && EVUTIL_SOCKET_ERROR() != 0)
+        snprintf(text, sizeof text, "%s", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+    else
+        snprintf(text, sizeof text, "it closed the connection");
+    return text;
+}

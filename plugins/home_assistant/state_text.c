@@ -1,0 +1,159 @@
+#include "home_assistant/state_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* One digit more than is shown, so that nothing jitters that nobody sees. */
+static void put_real(double real, int precision, struct fr_state_text *state)
+{
+    if (!isfinite(real)) {
+        state->has_value = false;
+        return;
+    }
+    state->number = real;
+    state->is_number = true;
+    if (precision < 0)
+        snprintf(state->text, sizeof state->text, "%.7g", real);
+    else
+        snprintf(state->text, sizeof state->text, "%.*f", precision + 1, real);
+    if (strchr(state->text, 'e') != NULL)
+        snprintf(state->text, sizeof state->text, "%.3f", real);
+    if (strchr(state->text, '.') != NULL) {
+        size_t len = strlen(state->text);
+
+        while (state->text[len - 1] == '0')
+            len--;
+        if (state->text[len - 1] == '.')
+            len--;
+        state->text[len] = '\0';
+    }
+    if (strcmp(state->text, "-0") == 0)
+        strcpy(state->text, "0");
+}
+
+static void put_moment(int64_t seconds, struct fr_state_text *state)
+{
+    time_t moment = (time_t)seconds;
+    struct tm tm;
+
+    state->has_value = seconds > 0 && gmtime_r(&moment, &tm) != NULL &&
+                       strftime(state->text, sizeof state->text, "%Y-%m-%dT%H:%M:%S+00:00", &tm);
+}
+
+static bool is_moment(const struct fr_entity *entity)
+{
+    return entity->device_class != NULL && strcmp(entity->device_class, "timestamp") == 0;
+}
+
+static void put_integer(const struct fr_entity *entity, int64_t integer,
+                        struct fr_state_text *state)
+{
+    if (is_moment(entity)) {
+        put_moment(integer, state);
+        return;
+    }
+    snprintf(state->text, sizeof state->text, "%lld", (long long)integer);
+    state->number = (double)integer;
+    state->is_number = true;
+}
+
+/* Cut to what Home Assistant takes, at a character's end. */
+static void put_text(const char *bytes, size_t len, struct fr_state_text *state)
+{
+    if (len > FR_STATE_MOST) {
+        len = FR_STATE_MOST;
+        while (len > 0 && (bytes[len] & 0xc0) == 0x80)
+            len--;
+    }
+    memcpy(state->text, bytes, len);
+    state->text[len] = '\0';
+    if (strlen(state->text) != len || len == 0)
+        state->has_value = len != 0 && state->text[0] != '\0';
+}
+
+static void put_choice(const struct fr_entity *entity, const struct fr_value *value,
+                       struct fr_state_text *state)
+{
+    static const char *const nothing[] = {"Unknown", "Invalid", "SNA"};
+
+    if (value->choice.name == NULL) {
+        snprintf(state->text, sizeof state->text, "unknown(%d)", (int)value->choice.number);
+        state->unlisted = true;
+        return;
+    }
+    snprintf(state->text, sizeof state->text, "%s", value->choice.name);
+    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
+        if (strcmp(state->text, nothing[i]) == 0)
+            state->has_value = false;
+    if (entity->options.count != 0 && fr_words_find(&entity->options, state->text) < 0)
+        state->unlisted = true;
+}
+
+static void put_value(const struct fr_entity *entity, const struct fr_value *value,
+                      struct fr_state_text *state)
+{
+    switch (value->kind) {
+    case FR_VALUE_BOOL:
+        strcpy(state->text, value->boolean ? "true" : "false");
+        break;
+    case FR_VALUE_INT:
+        put_integer(entity, value->integer, state);
+        break;
+    case FR_VALUE_REAL:
+        if (is_moment(entity))
+            put_moment((int64_t)value->real, state);
+        else
+            put_real(value->real, entity->precision, state);
+        break;
+    case FR_VALUE_TEXT:
+        put_text(value->text.bytes, value->text.len, state);
+        break;
+    case FR_VALUE_ENUM:
+        put_choice(entity, value, state);
+        break;
+    case FR_VALUE_LOCATION:
+        snprintf(state->text, sizeof state->text, "%.6f, %.6f", value->location.latitude,
+                 value->location.longitude);
+        break;
+    case FR_VALUE_DOORS:
+    case FR_VALUE_TIRES:
+        strcpy(state->text,
+               (entity->bit != 0 ? value->bits & entity->bit : value->bits) ? "true" : "false");
+        break;
+    case FR_VALUE_CLOCK:
+        snprintf(state->text, sizeof state->text, "%02d:%02d:%02d", (int)value->clock.hour,
+                 (int)value->clock.minute, (int)value->clock.second);
+        break;
+    case FR_VALUE_NONE:
+    case FR_VALUE_INVALID:
+    default:
+        state->has_value = false;
+        break;
+    }
+}
+
+/* A field that once was text may say "1.5" where the class wants a number, or nonsense. */
+static bool suits(const struct fr_entity *entity, const struct fr_state_text *state)
+{
+    bool number = entity->state_class != NULL || entity->unit != NULL;
+
+    return entity->platform != FR_PLATFORM_SENSOR || !number || state->is_number;
+}
+
+void fr_state_text(const struct fr_entity *entity, const struct fr_delivery *delivery,
+                   struct fr_state_text *state)
+{
+    *state = (struct fr_state_text){.has_value = true};
+    put_value(entity, &delivery->value, state);
+    if (state->has_value && !suits(entity, state))
+        state->has_value = false;
+    if (state->has_value && entity->platform == FR_PLATFORM_BINARY_SENSOR) {
+        bool on = entity->on_if.count != 0 ? fr_words_find(&entity->on_if, state->text) >= 0
+                                           : strcmp(state->text, "true") == 0;
+
+        strcpy(state->text, on ? "on" : "off");
+        state->is_number = state->unlisted = false;
+    }
+}

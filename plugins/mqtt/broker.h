@@ -1,0 +1,68 @@
+/*
+ * broker.h - the connection to an MQTT broker: libmosquitto on the sink's event base.
+ *
+ * A connection is never mended: when it ends, what was not confirmed is answered FR_RETRY, and
+ * a new one is made after a pause. A delivery is done when the broker has confirmed (PUBACK)
+ * everything that was published for it.
+ */
+#ifndef FR_BROKER_H
+#define FR_BROKER_H
+
+#include "fleetroute/plugin.h"
+
+/* What the owner is told; all on the sink's thread. */
+struct broker_events {
+    void (*up)(void *ctx);   /* connected: subscribe and say what must be said at first */
+    void (*down)(void *ctx); /* it was up and is not any more */
+    void (*message)(void *ctx, const char *topic, const char *payload, size_t len, bool retained);
+};
+
+struct broker;
+
+/* Begin to connect, with the sink's options. `will` is the topic that says "offline" when we are
+ * gone; NULL: none. NULL: no memory. */
+struct broker *broker_new(struct fr_sink *sink, const struct fr_host *host, const char *will,
+                          const struct broker_events *events, void *ctx);
+
+/* Hang up, after what was published is on its way. NULL is nothing. */
+void broker_free(struct broker *broker);
+
+bool broker_is_up(const struct broker *broker);
+
+/* Bracket what is published for a delivery: it is answered when broker_close_delivery() was called
+ * and the broker has confirmed all of it. */
+void broker_open_delivery(struct broker *broker, struct fr_delivery *delivery);
+void broker_close_delivery(struct broker *broker, struct fr_delivery *delivery);
+
+/* Publish, for a delivery that is open, or for none (NULL). */
+void broker_publish(struct broker *broker, const char *topic, const char *payload, size_t len,
+                    bool retain, struct fr_delivery *delivery);
+
+void broker_subscribe(struct broker *broker, const char *pattern);
+
+/* The options that every layout shares, for the descriptor's list. */
+#define BROKER_OPTIONS                                                                             \
+    {"host", FR_OPTION_TEXT, "localhost", false, NULL, "the broker"},                              \
+        {"port", FR_OPTION_INTEGER, NULL, false, NULL, "the broker's port; 1883, with tls 8883"},  \
+        {"protocol",     FR_OPTION_CHOICE,                                                         \
+         "auto",         false,                                                                    \
+         "auto|5|3.1.1", "MQTT's version; auto: 5, and 3.1.1 where the broker does not know it"},  \
+        {"qos", FR_OPTION_CHOICE, "1", false, "0|1", "1: done when the broker has confirmed it"},  \
+        {"client_id", FR_OPTION_TEXT, NULL,                                                        \
+         false,       NULL,           "fleetroute- and the sink's name, if not set"},              \
+        {"username", FR_OPTION_TEXT, NULL, false, NULL, "where the broker asks for one"},          \
+        {"password_file", FR_OPTION_TEXT, NULL,                                                    \
+         false,           NULL,           "a file whose first line is the password"},              \
+        {"tls", FR_OPTION_BOOLEAN, "false", false, NULL, "encrypt, and verify the broker"},        \
+        {"ca", FR_OPTION_TEXT,                                                                     \
+         NULL, false,                                                                              \
+         NULL, "who signed the broker's certificate; if not set, one of the system's CAs"},        \
+        {"certificate", FR_OPTION_TEXT, NULL,                                                      \
+         false,         NULL,           "our own, where the broker asks for one"},                 \
+        {"key", FR_OPTION_TEXT, NULL, false, NULL, "its key"},                                     \
+    {                                                                                              \
+        "keepalive", FR_OPTION_DURATION, "15 s", false, NULL,                                      \
+            "a silent broker is given up after this"                                               \
+    }
+
+#endif
