@@ -53,6 +53,12 @@ static void host_health(struct fr_sink *sink, enum fr_health health, const char 
     vsnprintf(sink->why, sizeof sink->why, format, ap);
     va_end(ap);
     pthread_mutex_unlock(&sink->status_lock);
+    if (before != FR_HEALTH_UP && health == FR_HEALTH_UP) {
+        /* What waits for another try need not wait for the pause that grew meanwhile. */
+        sink->retry_pause_ms = 0;
+        if (event_pending(sink->retry_timer, EV_TIMEOUT, NULL))
+            event_active(sink->retry_timer, EV_TIMEOUT, 1);
+    }
     if (before != health)
         fr_log(health == FR_HEALTH_UP ? FR_LOG_NOTICE : FR_LOG_WARNING, "sink %s is %s: %s",
                sink->settings.name, words[health], sink->why);

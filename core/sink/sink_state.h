@@ -35,8 +35,8 @@ struct delivery {
     struct fr_buffer text; /* JSON */
     char name[FR_FIELD_NAME_SIZE];
     char field_name[FR_FIELD_NAME_SIZE]; /* of a field that the catalogue does not know */
-    struct delivery *next;            /* among spare ones or those to be retried */
-    struct delivery *before, *behind; /* among all that are unfinished */
+    struct delivery *next;               /* among spare ones or those to be retried */
+    struct delivery *before, *behind;    /* among all that are unfinished */
 };
 
 struct fr_sink {

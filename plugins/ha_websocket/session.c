@@ -12,7 +12,7 @@
 
 #define TOKEN_MOST 1024
 #define PAUSE_LEAST_MS 250
-#define PAUSE_MOST_MS 3000
+#define PAUSE_MOST_MS 1500
 #define REFUSED_MS 600000 /* a refused token is tried again */
 #define SILENT_MS 20000   /* a command is not answered: the link is of no more use */
 #define PING_MS 10000     /* nothing was said */

@@ -68,7 +68,7 @@ static int add_word(struct reader *r, const yaml_node_t *node, struct fr_words *
     char **more = text != NULL ? realloc(words->word, (words->count + 1) * sizeof *more) : NULL;
 
     if (more == NULL)
-        return -1;
+        return wrong(r, node, "no memory");
     words->word = more;
     more[words->count] = strdup(text);
     if (more[words->count] == NULL)
@@ -290,44 +290,65 @@ static int read_root(struct reader *r, struct fr_entities *all)
     return 0;
 }
 
-static int parse(struct reader *r, FILE *file, struct fr_entities *all)
+static int parse(struct reader *r, yaml_parser_t *parser, struct fr_entities *all)
 {
-    yaml_parser_t parser;
     int status = -1;
 
-    if (!yaml_parser_initialize(&parser))
-        return -1;
-    yaml_parser_set_input_file(&parser, file);
-    if (!yaml_parser_load(&parser, &r->document))
-        snprintf(r->why, r->why_size, "%s:%zu:%zu: %s", r->path, parser.problem_mark.line + 1,
-                 parser.problem_mark.column + 1,
-                 parser.problem != NULL ? parser.problem : "not YAML");
+    if (!yaml_parser_load(parser, &r->document))
+        snprintf(r->why, r->why_size, "%s:%zu:%zu: %s", r->path, parser->problem_mark.line + 1,
+                 parser->problem_mark.column + 1,
+                 parser->problem != NULL ? parser->problem : "not YAML");
     else {
         status = read_root(r, all);
         yaml_document_delete(&r->document);
     }
-    yaml_parser_delete(&parser);
     return status;
 }
 
-struct fr_entities *fr_entities_load(const char *path, char *why, size_t why_size)
+/* From a file, or (NULL) from text. */
+static struct fr_entities *load(const char *path, FILE *file, const char *text, size_t len,
+                                char *why, size_t why_size)
 {
     struct reader r = {.path = path, .why = why, .why_size = why_size};
     struct fr_entities *all = calloc(1, sizeof *all);
-    FILE *file = fopen(path, "rb");
+    yaml_parser_t parser;
     int status = -1;
 
     why[0] = '\0';
-    if (file == NULL || all == NULL)
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
-    else
-        status = parse(&r, file, all);
-    if (file != NULL)
-        fclose(file);
+    if (all == NULL || !yaml_parser_initialize(&parser))
+        snprintf(why, why_size, "no memory");
+    else {
+        if (file != NULL)
+            yaml_parser_set_input_file(&parser, file);
+        else
+            yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+        status = parse(&r, &parser, all);
+        yaml_parser_delete(&parser);
+    }
     if (status == 0)
         return all;
     fr_entities_free(all);
     return NULL;
+}
+
+struct fr_entities *fr_entities_parse(const char *text, size_t len, const char *path, char *why,
+                                      size_t why_size)
+{
+    return load(path, NULL, text, len, why, why_size);
+}
+
+struct fr_entities *fr_entities_load(const char *path, char *why, size_t why_size)
+{
+    FILE *file = fopen(path, "rb");
+    struct fr_entities *all;
+
+    if (file == NULL) {
+        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    all = load(path, file, NULL, 0, why, why_size);
+    fclose(file);
+    return all;
 }
 
 static void free_words(struct fr_words *words)

@@ -61,6 +61,10 @@ struct fr_entities;
 
 /* Read a catalogue. NULL: `why` tells what is wrong, with file, line and column. */
 struct fr_entities *fr_entities_load(const char *path, char *why, size_t why_size);
+
+/* The same from text; `path` is what messages call it. */
+struct fr_entities *fr_entities_parse(const char *text, size_t len, const char *path, char *why,
+                                      size_t why_size);
 void fr_entities_free(struct fr_entities *entities);
 
 size_t fr_entities_count(const struct fr_entities *entities);

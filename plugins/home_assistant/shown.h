@@ -5,7 +5,7 @@
  * A zone trigger compares a tracker's new state with the one before, and does nothing if one of
  * the two has no coordinates (Home Assistant, components/zone/trigger.py: true of all releases we
  * know). So a place that is news to Home Assistant, and not to the world, is told in two steps:
- * first that the place is unknown, then the place.
+ * first no place (unknown, or unavailable), then the place.
  */
 #ifndef FR_SHOWN_H
 #define FR_SHOWN_H

@@ -336,11 +336,14 @@ static bool set_state(struct fr_entity_state *s)
     return replace(&s->text, text);
 }
 
-/* Home Assistant calls it so. */
+/* The unit of an entity, as Home Assistant calls it; NULL: none, as for what is no number. */
 static const char *unit_of(const struct fr_entity *entity, const char *unit)
 {
-    if (entity->platform != FR_PLATFORM_SENSOR || unit[0] == '\0')
-        return entity->platform == FR_PLATFORM_SENSOR ? entity->unit : NULL;
+    if (entity->platform != FR_PLATFORM_SENSOR ||
+        (entity->device_class != NULL && strcmp(entity->device_class, "timestamp") == 0))
+        return NULL;
+    if (unit[0] == '\0')
+        return entity->unit;
     return strcmp(unit, "mi/h") == 0 ? "mph" : unit;
 }
 

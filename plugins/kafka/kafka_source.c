@@ -80,6 +80,8 @@ static rd_kafka_conf_t *make_conf(struct fr_source *source, const struct fr_sour
     struct setter s = {rd_kafka_conf_new(), source, host, 0};
 
     set(s.conf, "client.id", "fleetroute");
+    /* After a crash the group waits for this long until it believes it. */
+    set(s.conf, "session.timeout.ms", "10000");
     set(s.conf, "bootstrap.servers", host->text(source, "brokers"));
     set(s.conf, "group.id", host->text(source, "group"));
     set(s.conf, "auto.offset.reset", host->number(source, "from") == 0 ? "earliest" : "latest");

@@ -91,6 +91,10 @@ static json_t *availability_of(const struct discovery *h, const struct fr_ha_veh
         json_array_append_new(
             list, json_pack("{s:o}", "topic",
                             json_sprintf("%s/%s/status", h->topics->base, vehicle->vin)));
+    if (s->is_tracker)
+        json_array_append_new(
+            list, json_pack("{s:o}", "topic",
+                            json_sprintf("%s/%s/location/status", h->topics->base, vehicle->vin)));
     return list;
 }
 
@@ -188,14 +192,15 @@ static void tell_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
     const struct fr_position *p = &vehicle->position;
     struct fr_shown *shown = &own_of(vehicle)->shown;
     enum fr_telling telling = fr_shown_telling(shown, p, h->gap_ms);
-    char topic[TOPIC_SIZE], text[256];
+    char topic[TOPIC_SIZE], status[TOPIC_SIZE + 8], text[256];
     int len;
 
     if (!p->known || telling == FR_TELL_NOTHING)
         return;
     state_topic(h, vehicle, s, topic);
+    snprintf(status, sizeof status, "%s/status", topic);
     if (telling == FR_TELL_AS_HEARD)
-        publish(h, topic, "{}", d);
+        publish(h, status, "offline", d);
     len =
         snprintf(text, sizeof text,
                  "{\"latitude\":%.7f,\"longitude\":%.7f,\"gps_accuracy\":%.0f,\"measured_ms\":%lld",
@@ -206,6 +211,8 @@ static void tell_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
             snprintf(text + len, sizeof text - (size_t)len, ",\"course\":%.0f", vehicle->heading);
     snprintf(text + len, sizeof text - (size_t)len, "}");
     publish(h, topic, text, d);
+    if (telling == FR_TELL_AS_HEARD || !shown->ours)
+        publish(h, status, "online", d);
     fr_shown_told(shown, p);
 }
 

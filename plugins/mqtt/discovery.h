@@ -5,6 +5,8 @@
  *   BASE/VIN/status      the vehicle, where a sleeping one is to be shown as unavailable
  *   BASE/VIN/ENTITY      a state; "None" or "unknown" where there is none
  *   BASE/VIN/location    {"latitude":…,"longitude":…,"gps_accuracy":…,…} of a tracker
+ *   BASE/VIN/location/status  "offline" for the moment in which a place is told that we only
+ *                        heard of (home_assistant/shown.h)
  */
 #ifndef FR_DISCOVERY_H
 #define FR_DISCOVERY_H

@@ -206,6 +206,7 @@ class HomeAssistant:
         wait_until("Home Assistant answers", self.answers, 180)
         if self.token is None:
             self.onboard()
+            wait_until("Home Assistant runs", self.answers, 300)  # it may install what it needs
 
     def answers(self):
         assert self.process.poll() is None, self.log_text()[-3000:]
@@ -362,7 +363,7 @@ class Door:
 
     def triggered(self):
         state = self.home.state("automation.garage")
-        return state and state["attributes"].get("last_triggered")
+        return state and state["attributes"].get("last_triggered") or ""
 
     def close(self):
         self.home.service("cover", "close_cover", entity_id="cover.garage")
@@ -372,14 +373,15 @@ class Door:
         """It opened, by one run of the automation; close it again."""
         self.home.wait("cover.garage", "open", seconds)
         now = self.triggered()
-        assert now != self.last, now
+        assert now > self.last, (now, self.last)
         self.last = now
         self.close()
 
     def stayed(self):
         """It has not been touched since."""
         assert self.home.is_now("cover.garage") == "closed", self.home.state("cover.garage")
-        assert self.triggered() == self.last, (self.triggered(), self.last)
+        # Killed, Home Assistant may remember an earlier time; never a later one.
+        assert self.triggered() <= self.last, (self.triggered(), self.last)
 
 
 class Broker:

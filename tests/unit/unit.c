@@ -29,6 +29,7 @@ int main(void)
     srunner_add_suite(runner, suite_presence());
     srunner_add_suite(runner, suite_program());
     srunner_add_suite(runner, suite_queue());
+    srunner_add_suite(runner, suite_home_assistant());
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);

@@ -6,6 +6,7 @@
 
 Suite *suite_config(void);
 Suite *suite_envelope(void);
+Suite *suite_home_assistant(void);
 Suite *suite_http(void);
 Suite *suite_identity(void);
 Suite *suite_journal(void);

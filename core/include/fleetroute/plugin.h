@@ -181,7 +181,8 @@ struct fr_host {
     /* Report the outcome of one delivery, once, from within deliver() or later. */
     void (*done)(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome);
 
-    /* Say how the sink is. The text, for people, says why; it is copied. */
+    /* Say how the sink is. The text, for people, says why; it is copied. When it is up again,
+     * what was answered FR_RETRY comes again at once. */
     void (*health)(struct fr_sink *sink, enum fr_health health, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""What is shipped for Home Assistant, in a real one: the routing, the blueprints for driving and
+charging, the dashboard's entities; alerts as events and notifications; and every field of the
+catalogue at once, without a word of complaint in its log."""
+import json
+import re
+
+from fr import SOURCE, VIN, Daemon, vector, wait_until
+from home import AT_HOME, AWAY, CAR, HomeAssistant, Socket, Watch, Way, ways
+
+HELPERS = """
+input_boolean: {wallbox: {name: wallbox}}
+input_number: {price: {name: price, min: -1, max: 1, step: 0.01, initial: 0.5}}
+automation:
+  - id: driving
+    alias: Driving
+    use_blueprint:
+      path: fleetroute/driving.yaml
+      input: {driving: binary_sensor.melan_y_driving, settle: 0}
+  - id: charging
+    alias: Charging
+    use_blueprint:
+      path: fleetroute/charging.yaml
+      input:
+        battery: sensor.melan_y_battery
+        plugged_in: binary_sensor.melan_y_plugged_in
+        charging: binary_sensor.melan_y_charging
+        least: 30
+        most: 80
+        sensor: input_number.price
+        limit: 0.2
+        start: [{service: input_boolean.turn_on, target: {entity_id: input_boolean.wallbox}}]
+        stop: [{service: input_boolean.turn_off, target: {entity_id: input_boolean.wallbox}}]
+"""
+ROUTING = CAR + """
+records:
+  - {type: presence, to: home}
+  - {type: alerts, to: home, as: notification}
+  - {type: errors, to: home, as: my_event}
+fields: [{field: "*", to: home, unit: metric}]
+"""
+
+
+def notifications(home):
+    socket = Socket(home)
+    try:
+        return {n["notification_id"]: n for n in socket.command("persistent_notification/get")}
+    finally:
+        socket.close()
+
+
+def driving(d, home):
+    d.say({"Gear": "P", "Soc": 50.0, "DetailedChargeState": "Disconnected"})
+    home.wait("binary_sensor.melan_y_driving", "off")
+    d.say({"Gear": "D"})
+    wait_until("a notice", lambda: "is being driven" in str(notifications(home)))
+    d.say({"Gear": "P"})
+    wait_until("another", lambda: "is parked" in str(notifications(home)))
+    assert "Melan Y" in str(notifications(home))
+
+
+def charging(d, home):
+    def wallbox(state):
+        home.wait("input_boolean.wallbox", state)
+        d.say({"DetailedChargeState": "Charging" if state == "on" else "Stopped"})
+        home.wait("binary_sensor.melan_y_charging", state)
+
+    def price(value):
+        home.service("input_number", "set_value", entity_id="input_number.price", value=value)
+
+    price(0.1)  # cheap, but not plugged in
+    d.say({"Soc": 51.0})
+    home.wait("sensor.melan_y_battery", 51)
+    assert home.is_now("input_boolean.wallbox") == "off"
+    d.say({"DetailedChargeState": "Stopped"})
+    wallbox("on")
+    price(0.4)  # too dear
+    wallbox("off")
+    d.say({"Soc": 29.0})  # too low to ask for the price
+    wallbox("on")
+    d.say({"Soc": 31.0})
+    wallbox("off")
+    price(0.1)
+    wallbox("on")
+    d.say({"Soc": 80.0})  # full enough
+    wallbox("off")
+
+
+def alerts(d, home, watch):
+    """An alert that has begun and one that has ended, an error; by the car itself."""
+    alert = {"name": "VCFRONT_a192_test", "audiences": ["Customer"], "startedAt": "2026-01-01T00:00:00Z"}
+    service = {"name": "for_service", "audiences": ["Service"], "startedAt": "2026-01-01T00:00:00Z"}
+
+    def say(*which):
+        d.say(json.dumps({"type": "alerts", "vin": VIN, "txid": f"alert-{len(watch.events)}",
+                          "created_at": "2026-01-01T00:00:00Z", "alerts": which}))
+
+    say(alert, service)
+    wait_until("both events", lambda: {e["data"].get("name") for e in watch.events} >=
+               {"VCFRONT_a192_test", "for_service"})
+    event = watch.events[-1]
+    assert event["event_type"] == "fleetroute_alert" and event["data"]["vehicle"] == "Melan Y", event
+    shown = [n for n in notifications(home) if n.startswith("fleetroute_")]
+    assert shown == [f"fleetroute_{VIN}_VCFRONT_a192_test"], shown
+    say(alert | {"endedAt": "2026-01-01T01:00:00Z"})
+    wait_until("it is taken away", lambda: not [n for n in notifications(home)
+                                                if n.startswith("fleetroute_")])
+    car = d.car()
+    car.send(vector("03_errors"))
+    assert car.receive_reply()[0] == "ack"
+    wait_until("the error", lambda: "my_event" in {e["event_type"] for e in watch.events})
+    car.close()
+
+
+def every_field():
+    """A value for each field of the catalogue, as its kind has it."""
+    enums = {}
+    for line in open(f"{SOURCE}/proto/enums.tsv"):
+        if not line.startswith("#") and line.strip():
+            columns = line.rstrip("\n").split("\t")
+            enums.setdefault(columns[0], []).append(columns[4])
+    values = {"real": 12.5, "integer": 3, "boolean": True, "text": "some text", "time": 1767225600,
+              "location": AWAY, "clock": "10:20:30", "tires": {"front_left": True},
+              "doors": {"DriverFront": True}}
+    said = {}
+    for line in open(f"{SOURCE}/proto/fields.tsv"):
+        columns = line.rstrip("\n").split("\t")
+        if not line.startswith("#") and line.strip() and columns[2] in values:
+            said[columns[1]] = values[columns[2]]
+        elif len(columns) > 3 and columns[2] == "enum" and columns[3] in enums:
+            said[columns[1]] = enums[columns[3]][-2 if enums[columns[3]][-1] == "SNA" else -1]
+    return said
+
+
+def all_fields(d, home):
+    said = every_field()
+    car = d.car()
+    assert len(said) > 200, len(said)
+    d.say(said)
+    home.wait("sensor.melan_y_cabin_overheat_protection_temperature_limit", "Low", 30)
+    wait_until("all is delivered", lambda: d.status()["sinks"]["home"]["behind"] == 0)
+    wait_until("all are there", lambda: len([e for e in home.entities() if "melan_y" in e]) > 250)
+    entities = home.entities()
+    with open(f"{SOURCE}/etc/home-assistant/dashboard.yaml") as f:
+        for wanted in set(re.findall(r"(?:sensor|binary_sensor|device_tracker)\.melan_y_\w+", f.read())):
+            assert wanted in entities, wanted
+    for entity, unit in (("sensor.melan_y_tyre_pressure_front_left", "bar"),
+                         ("sensor.melan_y_odometer", "km"), ("sensor.melan_y_charge_power", "kW"),
+                         ("sensor.melan_y_time_to_full_charge", "h")):
+        assert entities[entity]["attributes"]["unit_of_measurement"] == unit, entities[entity]
+    assert entities["sensor.melan_y_scheduled_departure"]["state"] == "2026-01-01T00:00:00+00:00"
+    car.close()
+    strange = [line for line in home.complaints("melan", "mobile_app", "mqtt", "sensor", "template",
+                                                "blueprint", "automation")]
+    assert not strange, strange[:5]
+
+
+def shipped_routing(way, home):
+    """It is taken as it is, and its entities appear."""
+    with open(f"{SOURCE}/etc/home-assistant/routing.yaml") as f:
+        routing = f.read()
+    with Daemon(routing, way.sink(home), journal="{}") as d:
+        d.say({"Gear": "P", "Soc": 62.0, "Location": AT_HOME})
+        home.wait("sensor.melan_y_battery", 62, 20)
+        home.wait("device_tracker.melan_y_location", "home")
+        assert "warning" not in d.log_text().replace("is degraded: connecting", "").replace(
+            "warning: sink home", ""), d.log_text()
+
+
+for plugin in ways():
+    with Way(plugin) as way, HomeAssistant(HELPERS) as home:
+        way.join(home)
+        shipped_routing(way, home)
+        with Daemon(ROUTING, way.sink(home), journal="{}") as d:
+            driving(d, home)
+            charging(d, home)
+            if plugin == "ha_websocket":
+                watch = Watch(home, ("fleetroute_alert", "my_event"))
+                alerts(d, home, watch)
+                watch.close()
+            all_fields(d, home)

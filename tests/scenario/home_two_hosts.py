@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""fleetroute -> real Kafka -> fleetroute on the Home Assistant host -> Home Assistant: the garage
+door and the outages of the second host, as on one machine."""
+from fr import Daemon, Kafka
+from home import CAR, GARAGE, Door, HomeAssistant, Way, ways
+from home_checks import OLD, ROUTING, arrivals
+
+
+class Pair:
+    """What is said goes into the first daemon; the rest is the second one's."""
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+
+    def say(self, *lines, **more):
+        self.first.say(*lines, **more)
+
+    def status(self):
+        """The second one's, once it has all that the first one has."""
+        had = self.first.status()
+        status = self.second.status()
+        status["sinks"]["home"]["behind"] += had["journal"]["next"] - status["journal"]["next"]
+        return status
+
+    def __setattr__(self, name, value):
+        if name == "routing":
+            self.second.routing = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name):
+        return getattr(self.second, name)
+
+
+def through(kafka, plugin):
+    topic = f'"{plugin}_%{{type}}"'
+    to_kafka = f"  kafka: {{plugin: kafka, options: {{brokers: {kafka.address}, topic: {topic}}}}}"
+    from_kafka = f"""sources:
+  cars: {{plugin: kafka, options: {{brokers: {kafka.address}, group: home, topic: {topic},
+    properties: {{session.timeout.ms: 6000}}}}}}"""
+    with Daemon(CAR + 'records: [{type: "*", to: kafka}]', to_kafka, journal="{}") as first, \
+            Way(plugin) as way, HomeAssistant(GARAGE) as home:
+        way.join(home)
+        with Daemon(ROUTING, way.sink(home, f", position_age: {OLD} s"), from_kafka,
+                    journal="{}") as second:
+            first.say({"Gear": "P"})  # the group has joined when this has come through
+            home.wait("sensor.melan_y_shift_state", "P", 60)
+            arrivals(Pair(first, second), home, Door(home))
+
+
+with Kafka() as kafka:
+    for each in ways():
+        through(kafka, each)

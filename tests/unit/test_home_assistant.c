@@ -1,0 +1,389 @@
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "home_assistant/shown.h"
+#include "home_assistant/state_text.h"
+#include "home_assistant/vehicles.h"
+#include "record/field_catalogue.h"
+
+#define NOW 1800000000000
+
+static struct fr_entities *entities;
+static struct fr_vehicles *vehicles;
+
+static void setup(void)
+{
+    char why[512];
+
+    entities = fr_entities_load(source_file("etc/entities.yaml"), why, sizeof why);
+    ck_assert_msg(entities != NULL, "%s", why);
+    vehicles = fr_vehicles_new(entities, 30000);
+}
+
+static void teardown(void)
+{
+    fr_vehicles_free(vehicles, NULL);
+    fr_entities_free(entities);
+}
+
+/* ---- the catalogue --------------------------------------------------------------- */
+
+static const struct fr_entity *entity_of(const char *field, bool own)
+{
+    for (size_t i = 0; i < fr_entities_count(entities); i++) {
+        const struct fr_entity *e = fr_entities_get(entities, i);
+
+        if (fr_words_find(&e->from, field) >= 0 && (!own || !e->derived))
+            return e;
+    }
+    return NULL;
+}
+
+static const char *ha_unit(const char *unit)
+{
+    return strcmp(unit, "mi/h") == 0 ? "mph" : unit;
+}
+
+START_TEST(every_field_is_an_entity)
+{
+    for (uint32_t n = 0; n < fr_field_count(); n++) {
+        const struct fr_field *field = fr_field_by_number(n);
+        const struct fr_entity *e = entity_of(field->name, strcmp(field->name, "Soc") != 0);
+
+        if (field->kind == FR_FIELD_NONE) {
+            ck_assert_msg(e == NULL, "%s", field->name);
+            continue;
+        }
+        ck_assert_msg(e != NULL, "%s has no entity", field->name);
+        ck_assert_msg((field->kind == FR_FIELD_LOCATION) ==
+                          (e->platform == FR_PLATFORM_DEVICE_TRACKER),
+                      "%s", field->name);
+        if (field->unit[0] != '\0' && field->kind != FR_FIELD_TIME) {
+            ck_assert_msg(e->unit != NULL && strcmp(e->unit, ha_unit(field->unit)) == 0,
+                          "%s: unit %s", field->name, e->unit != NULL ? e->unit : "none");
+            ck_assert_msg(e->device_class == NULL || fr_class_has_unit(e->device_class, e->unit),
+                          "%s: %s in %s", field->name, e->device_class, e->unit);
+        }
+    }
+    for (size_t i = 0; i < fr_entities_count(entities); i++) {
+        const struct fr_entity *e = fr_entities_get(entities, i);
+
+        for (size_t k = 0; k < e->from.count; k++)
+            ck_assert_msg(strcmp(e->from.word[k], "presence") == 0 ||
+                              fr_field_by_name(e->from.word[k]) != NULL,
+                          "%s: there is no field %s", e->name, e->from.word[k]);
+    }
+}
+END_TEST
+
+START_TEST(options_are_the_fields_choices)
+{
+    for (uint32_t n = 0; n < fr_field_count(); n++) {
+        const struct fr_field *field = fr_field_by_number(n);
+        const struct fr_entity *e = entity_of(field->name, true);
+
+        for (size_t i = 0; field->choices != NULL && i < field->choices->count; i++) {
+            const char *name = field->choices->choices[i].name;
+            bool none = strcmp(name, "Unknown") == 0 || strcmp(name, "Invalid") == 0 ||
+                        strcmp(name, "SNA") == 0;
+
+            ck_assert_msg((fr_words_find(&e->options, name) < 0) == none, "%s: %s", field->name,
+                          name);
+        }
+        for (size_t i = 0; e != NULL && i < e->options.count; i++)
+            ck_assert_msg(fr_enum_choice_named(field->choices, e->options.word[i],
+                                               strlen(e->options.word[i])) != NULL,
+                          "%s: %s", field->name, e->options.word[i]);
+    }
+}
+END_TEST
+
+START_TEST(mistakes_have_places)
+{
+    static const struct {
+        const char *text, *why;
+    } mistakes[] = {
+        {"fields:\n  - {field: Gear, nme: x}\n", "f:2:19: an entity has no `nme:`"},
+        {"fields:\n  - {field: Gear, name: x, platform: sensors}\n", "f:2:38: \"sensors\""},
+        {"fields:\n  - {name: x}\n", "f:2:5: the entity \"x\" has no `field:`"},
+        {"fields:\n  - {field: A, name: x}\n  - {field: B, name: X}\n", "f:3:5: there is"},
+        {"field: []\n", "f:1:1: there is no `field:` here"},
+        {"fields: [{field: A, from: [B], name: x}]", "f:1:27: an entity has one of"},
+        {"derived: [{any: [A, B], name: x, platform: sensor}]", "f:1:11: `any:` makes"},
+        {"fields: {", "f:2:1: "},
+        {"", "f: it has neither"},
+    };
+    char why[256];
+
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        ck_assert(fr_entities_parse(mistakes[i].text, strlen(mistakes[i].text), "f", why,
+                                    sizeof why) == NULL);
+        ck_assert_msg(strncmp(why, mistakes[i].why, strlen(mistakes[i].why)) == 0, "%s: %s",
+                      mistakes[i].text, why);
+    }
+}
+END_TEST
+
+START_TEST(names_become_ids)
+{
+    static const char *const names[][2] = {{"Melan Y", "melan_y"},
+                                           {"  Melan-Y! ", "melan_y"},
+                                           {"Käthe's Größe", "kathe_s_grose"},
+                                           {"Łódź 3", "lodz_3"},
+                                           {"АБ", ""},
+                                           {"x", "x"},
+                                           {"Škoda?? No", "skoda_no"}};
+    char slug[64];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        fr_entity_slug(names[i][0], slug, sizeof slug);
+        ck_assert_str_eq(slug, names[i][1]);
+    }
+}
+END_TEST
+
+/* ---- states ---------------------------------------------------------------------- */
+
+static struct fr_delivery value_of(const char *field, struct fr_value value, int64_t created_ms)
+{
+    return (struct fr_delivery){.kind = FR_DELIVERY_FIELD,
+                                .vin = "5YJ3E1EA7KF000001",
+                                .vehicle_name = "Melan Y",
+                                .record_type = "V",
+                                .created_ms = created_ms,
+                                .received_ms = created_ms,
+                                .name = field,
+                                .field_name = field,
+                                .unit = "",
+                                .value = value};
+}
+
+static struct fr_ha_vehicle *take(struct fr_delivery d, bool *moved)
+{
+    bool ignored;
+    struct fr_ha_vehicle *v = fr_vehicles_take(vehicles, &d, NOW, moved ? moved : &ignored);
+
+    ck_assert(v != NULL);
+    return v;
+}
+
+static struct fr_ha_vehicle *take_choice(const char *field, const char *name, int64_t created_ms)
+{
+    return take(
+        value_of(field, (struct fr_value){.kind = FR_VALUE_ENUM, .choice = {name, 7}}, created_ms),
+        NULL);
+}
+
+static struct fr_entity_state *state(struct fr_ha_vehicle *v, const char *id)
+{
+    struct fr_entity_state *s = v->states;
+
+    while (s != NULL && strcmp(s->id, id) != 0)
+        s = s->next;
+    ck_assert_msg(s != NULL, "%s", id);
+    return s;
+}
+
+START_TEST(states_of_gear)
+{
+    struct fr_ha_vehicle *v = take_choice("Gear", "D", 1000);
+
+    ck_assert_str_eq(state(v, "shift_state")->text, "D");
+    ck_assert_str_eq(state(v, "driving")->text, "on");
+    take_choice("Gear", "P", 500); /* late */
+    ck_assert_str_eq(state(v, "shift_state")->text, "D");
+    take(value_of("Gear", (struct fr_value){.kind = FR_VALUE_INVALID}, 2000), NULL);
+    ck_assert_str_eq(state(v, "shift_state")->text, "P");
+    ck_assert_str_eq(state(v, "driving")->text, "off");
+    take_choice("Gear", "SNA", 2500);
+    ck_assert_str_eq(state(v, "shift_state")->text, "P");
+    state(v, "shift_state")->todo = 0;
+    take_choice("Gear", NULL, 3000); /* a number that nobody knows becomes an option */
+    ck_assert_str_eq(state(v, "shift_state")->text, "unknown(7)");
+    ck_assert_str_eq(state(v, "shift_state")->unlisted, "unknown(7)");
+    ck_assert_uint_eq(state(v, "shift_state")->todo, FR_TODO_ANNOUNCE | FR_TODO_TELL);
+}
+END_TEST
+
+START_TEST(states_from_several_fields)
+{
+    struct fr_value real = {.kind = FR_VALUE_REAL, .real = 70};
+    struct fr_ha_vehicle *v = take(value_of("BatteryLevel", real, 1000), NULL);
+
+    ck_assert_str_eq(state(v, "battery")->text, "70");
+    real.real = 68.44;
+    take(value_of("Soc", real, 900), NULL);
+    ck_assert_str_eq(state(v, "battery")->text, "68.4");
+    take_choice("FdWindow", "Closed", 1000);
+    ck_assert_str_eq(state(v, "windows")->text, "off");
+    take_choice("RpWindow", "PartiallyOpen", 1000);
+    ck_assert_str_eq(state(v, "windows")->text, "on");
+    take_choice("RpWindow", "Closed", 2000);
+    ck_assert_str_eq(state(v, "windows")->text, "off");
+    real.real = 0;
+    take(value_of("DCChargingPower", real, 1000), NULL);
+    ck_assert_str_eq(state(v, "charge_power")->text, "0");
+    real.real = 11.04;
+    take(value_of("ACChargingPower", real, 1000), NULL);
+    ck_assert_str_eq(state(v, "charge_power")->text, "11.04");
+    take(value_of("DoorState",
+                  (struct fr_value){.kind = FR_VALUE_DOORS, .bits = FR_DOOR_TRUNK_REAR}, 1000),
+         NULL);
+    ck_assert_str_eq(state(v, "doors")->text, "on");
+    ck_assert_str_eq(state(v, "trunk")->text, "on");
+    ck_assert_str_eq(state(v, "frunk")->text, "off");
+    take(value_of("Locked", (struct fr_value){.kind = FR_VALUE_BOOL, .boolean = true}, 1), NULL);
+    ck_assert_str_eq(state(v, "lock")->text, "off"); /* class lock: on is unlocked */
+}
+END_TEST
+
+START_TEST(odd_values)
+{
+    char many[600];
+    struct fr_value text = {.kind = FR_VALUE_TEXT, .text = {many, sizeof many}};
+    struct fr_ha_vehicle *v;
+
+    memset(many, 'a', sizeof many);
+    memcpy(many + 254, "\xc3\xa4", 2);
+    v = take(value_of("RouteLine", text, 1000), NULL);
+    ck_assert_uint_eq(strlen(state(v, "route_line")->text), 254);
+    text.text.len = 4;
+    take(value_of("VehicleSpeed", text, 1000), NULL); /* "aaaa": not a speed */
+    ck_assert_str_eq(state(v, "speed")->text, "0");   /* as the catalogue says of invalid */
+    take(value_of("InsideTemp", text, 1000), NULL);
+    ck_assert_ptr_eq(state(v, "inside_temperature")->text, NULL);
+    take(value_of("ScheduledDepartureTime",
+                  (struct fr_value){.kind = FR_VALUE_INT, .integer = 1767225600}, 1000),
+         NULL);
+    ck_assert_str_eq(state(v, "scheduled_departure")->text, "2026-01-01T00:00:00+00:00");
+    take(value_of("field_999", (struct fr_value){.kind = FR_VALUE_INT, .integer = 5}, 1), NULL);
+    ck_assert_str_eq(state(v, "field_999")->text, "5");
+    ck_assert_str_eq(fr_vehicle_model("5YJYE1EA7KF000001"), "Model Y");
+}
+END_TEST
+
+START_TEST(a_route_names_an_entity)
+{
+    struct fr_delivery d =
+        value_of("VehicleSpeed", (struct fr_value){.kind = FR_VALUE_REAL, .real = 50}, 1000);
+    struct fr_ha_vehicle *v;
+
+    d.name = "Tempo";
+    d.unit = "km/h";
+    v = take(d, NULL);
+    ck_assert_str_eq(state(v, "tempo")->name, "Tempo");
+    ck_assert_str_eq(state(v, "tempo")->unit, "km/h");
+    state(v, "tempo")->todo = 0;
+    d.unit = "mph";
+    d.value.real = 31;
+    take(d, NULL);
+    ck_assert_uint_eq(state(v, "tempo")->todo, FR_TODO_ANNOUNCE | FR_TODO_TELL);
+}
+END_TEST
+
+START_TEST(presence_goes_before_connections)
+{
+    static const char on[] = "{\"status\":\"CONNECTED\"}", off[] = "{\"status\":\"DISCONNECTED\"}";
+    struct fr_delivery d = {.kind = FR_DELIVERY_RECORD,
+                            .vin = "V",
+                            .record_type = "connectivity",
+                            .format = FR_FORMAT_JSON,
+                            .bytes = (const uint8_t *)on,
+                            .len = sizeof on - 1,
+                            .created_ms = 1000};
+    struct fr_ha_vehicle *v = take(d, NULL);
+
+    ck_assert_str_eq(state(v, "connected")->text, "on");
+    d.record_type = "presence";
+    take(d, NULL);
+    d.record_type = "connectivity"; /* one of two connections has ended */
+    d.bytes = (const uint8_t *)off;
+    d.len = sizeof off - 1;
+    take(d, NULL);
+    ck_assert_str_eq(state(v, "connected")->text, "on");
+    d.record_type = "presence";
+    take(d, NULL);
+    ck_assert_str_eq(state(v, "connected")->text, "off");
+    d.bytes = (const uint8_t *)"{]";
+    d.len = 2;
+    take(d, NULL);
+    ck_assert_str_eq(state(v, "connected")->text, "off");
+}
+END_TEST
+
+/* ---- places ---------------------------------------------------------------------- */
+
+static struct fr_position place(double latitude, int64_t created_ms, uint32_t marks)
+{
+    struct fr_delivery d = value_of(
+        "Location", (struct fr_value){.kind = FR_VALUE_LOCATION, .location = {latitude, 13}},
+        created_ms);
+    bool moved;
+
+    d.marks = marks;
+    return take(d, &moved)->position;
+}
+
+START_TEST(what_is_only_heard_of)
+{
+    const int64_t gap = 600000;
+    struct fr_shown shown = {0};
+    struct fr_position p = place(52, NOW - 5000, 0);
+
+    ck_assert(p.live);
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_SEEN); /* nothing is shown */
+    shown = (struct fr_shown){true, false, 52.1, 13, 0};
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_HEARD); /* since when? */
+    shown = (struct fr_shown){true, false, 52, 13, 0};
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_SEEN); /* nothing new */
+    fr_shown_told(&shown, &p);
+    p = place(52.1, NOW - 1000, 0);
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_SEEN);
+    fr_shown_told(&shown, &p);
+    p = place(52.2, NOW, FR_MARK_REPEATED);
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_HEARD);
+    p = place(52.2, NOW + 1, FR_MARK_RESTORED);
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_HEARD);
+    p = place(52.2, NOW + 2, 0);
+    shown.created_ms = NOW + 2 - gap - 1; /* nobody saw it move */
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_HEARD);
+    shown.created_ms = NOW + 3;
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_NOTHING);
+}
+END_TEST
+
+START_TEST(old_places)
+{
+    struct fr_shown shown = {true, true, 52, 13, NOW - 50000};
+    struct fr_position p = place(52.1, NOW - 40000, 0);
+
+    ck_assert(!p.live);
+    ck_assert_int_eq(fr_shown_telling(&shown, &p, 600000), FR_TELL_AS_HEARD);
+    p = place(52.2, NOW - 45000, 0); /* older than what came before */
+    ck_assert_double_eq(p.latitude, 52.1);
+}
+END_TEST
+
+Suite *suite_home_assistant(void)
+{
+    Suite *suite = suite_create("home_assistant");
+    TCase *tests = tcase_create("all");
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, every_field_is_an_entity);
+    tcase_add_test(tests, options_are_the_fields_choices);
+    tcase_add_test(tests, mistakes_have_places);
+    tcase_add_test(tests, names_become_ids);
+    tcase_add_test(tests, states_of_gear);
+    tcase_add_test(tests, states_from_several_fields);
+    tcase_add_test(tests, odd_values);
+    tcase_add_test(tests, a_route_names_an_entity);
+    tcase_add_test(tests, presence_goes_before_connections);
+    tcase_add_test(tests, what_is_only_heard_of);
+    tcase_add_test(tests, old_places);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
