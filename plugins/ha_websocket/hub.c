@@ -68,7 +68,8 @@ void hub_go(struct hub *hub)
             break; /* an answer makes room, and calls again */
         device_queue(device, false);
     }
-    memmove(hub->queue, hub->queue + i, (hub->queue_count - i) * sizeof(struct device *));
+    if (i != 0)
+        memmove(hub->queue, hub->queue + i, (hub->queue_count - i) * sizeof(struct device *));
     hub->queue_count -= i;
     hub->going = false;
 }

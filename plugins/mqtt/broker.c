@@ -27,6 +27,7 @@ struct broker {
     void *ctx;
     struct mosquitto *client; /* NULL: not connected, nor about to be */
     bool up, was_up;
+    bool refused; /* it has said why; that it hangs up then is no news */
     int version;
     struct event *readable, *writable, *misc, *again;
     int64_t retry_ms;
@@ -122,8 +123,10 @@ static void lost(struct broker *b, const char *why, bool spoke)
     if (spoke)
         choose_version(b);
     b->was_up = false;
-    b->host->health(b->sink, FR_HEALTH_DOWN, "%s (is the broker %s:%d there?)", why,
-                    b->host->text(b->sink, "host"), port_of(b));
+    if (!b->refused)
+        b->host->health(b->sink, FR_HEALTH_DOWN, "%s (is the broker %s:%d there?)", why,
+                        b->host->text(b->sink, "host"), port_of(b));
+    b->refused = false;
     if (b->retry_ms < RETRY_LEAST_MS)
         b->retry_ms = RETRY_LEAST_MS;
     pause = (struct timeval){b->retry_ms / 1000, b->retry_ms % 1000 * 1000};
@@ -188,6 +191,7 @@ static void connected(struct mosquitto *client, void *ctx, int code, int flags,
         b->host->health(b->sink, FR_HEALTH_DOWN, "the broker refused us: %s%s",
                         v5 ? mosquitto_reason_string(code) : mosquitto_connack_string(code),
                         login ? " (check `username:` and `password_file:`)" : "");
+        b->refused = true;
         b->was_up = login; /* it understood us: another version would not help */
         return;            /* it hangs up; then we come back */
     }
