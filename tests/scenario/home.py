@@ -84,6 +84,8 @@ class Socket:
             if size > 125:
                 size = struct.unpack(*((">H", self.take(2)) if size == 126 else (">Q", self.take(8))))[0]
             payload = self.take(size)
+            if first & 0x0f == 9:  # unanswered, Home Assistant hangs up
+                self.socket.sendall(b"\x8a" + bytes([0x80 | size]) + b"\0\0\0\0" + payload)
             if first & 0x0f == 8:
                 raise ConnectionError("Home Assistant closed the WebSocket")
             if first & 0x0f in (0, 1):
