@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""fleetroute -> real Kafka -> fleetroute on the Home Assistant host -> Home Assistant: the garage
-door and the outages of the second host, as on one machine."""
+"""fleetroute -> real Kafka -> fleetroute on the Home Assistant host -> Home Assistant: the trip, the
+garage door, and the outages of the second host, as on one machine."""
+import home_trip
 from fr import Daemon, Kafka
-from home import CAR, GARAGE, Door, HomeAssistant, Way, ways
+from home import CAR, GARAGE, Door, HomeAssistant, Watch, Way, ways
 from home_checks import OLD, ROUTING, arrivals
 
 
@@ -32,22 +33,35 @@ class Pair:
         return getattr(self.second, name)
 
 
-def through(kafka, plugin):
-    topic = f'"{plugin}_%{{type}}"'
+def through(kafka, plugin, what, routing, then):
+    topic = f'"{plugin}_{what}_%{{type}}"'
     to_kafka = f"  kafka: {{plugin: kafka, options: {{brokers: {kafka.address}, topic: {topic}}}}}"
     from_kafka = f"""sources:
   cars: {{plugin: kafka, options: {{brokers: {kafka.address}, group: home, topic: {topic},
     properties: {{session.timeout.ms: 6000}}}}}}"""
-    with Daemon(CAR + 'records: [{type: "*", to: kafka}]', to_kafka, journal="{}") as first, \
+    with Daemon(CAR + 'records: [{type: "*", to: kafka}]', to_kafka,
+                "limits: {presence_grace: 500 ms}", journal="{}") as first, \
             Way(plugin) as way, HomeAssistant(GARAGE) as home:
         way.join(home)
-        with Daemon(ROUTING, way.sink(home, f", position_age: {OLD} s"), from_kafka,
-                    journal="{}") as second:
-            first.say({"Gear": "P"})  # the group has joined when this has come through
-            home.wait("sensor.melan_y_shift_state", "P", 60)
-            arrivals(Pair(first, second), home, Door(home))
+        sinks = way.sink(home, f", position_age: {OLD} s") + \
+            '\n  log: {plugin: file, options: {path: "@/log.jsonl"}}'
+        with Daemon(routing, sinks, from_kafka, journal="{}") as second:
+            then(first, Pair(first, second), home)
+
+
+def trip(first, pair, home):
+    watch = Watch(home)
+    home_trip.play(first, pair, home, watch)
+    watch.close()
+
+
+def door(first, pair, home):
+    first.say({"Gear": "P"})  # the group has joined when this has come through
+    home.wait("sensor.melan_y_shift_state", "P", 60)
+    arrivals(pair, home, Door(home))
 
 
 with Kafka() as kafka:
     for each in ways():
-        through(kafka, each)
+        through(kafka, each, "trip", home_trip.ROUTING, trip)
+        through(kafka, each, "door", ROUTING, door)
