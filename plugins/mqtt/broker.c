@@ -258,6 +258,8 @@ static int configure(struct broker *b)
     char password[PASSWORD_MOST];
     int code = mosquitto_int_option(b->client, MOSQ_OPT_PROTOCOL_VERSION, b->version);
 
+    if (code == MOSQ_ERR_SUCCESS) /* a small message must not wait for the one before */
+        code = mosquitto_int_option(b->client, MOSQ_OPT_TCP_NODELAY, 1);
     if (read_password(b, password) != 0)
         return MOSQ_ERR_AUTH;
     if (user != NULL && code == MOSQ_ERR_SUCCESS)
