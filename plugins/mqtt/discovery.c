@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "home_assistant/shown.h"
+#include "mqtt/discovery_config.h"
 
 /* If our own message does not come back after that, what the broker keeps is taken as heard. */
 #define LISTEN_MS 2000
@@ -58,122 +59,13 @@ static struct own *own_of(struct fr_ha_vehicle *vehicle)
     return vehicle->own;
 }
 
-/* ---- announcing ------------------------------------------------------------------ */
-
-static void set(json_t *object, const char *key, const char *text)
-{
-    if (text != NULL && text[0] != '\0')
-        json_object_set_new(object, key, json_string(text));
-}
-
-static json_t *device_of(const struct fr_ha_vehicle *vehicle)
-{
-    json_t *device = json_pack("{s:[o], s:s, s:s, s:s}", "identifiers",
-                               json_sprintf("fleetroute_%s", vehicle->vin), "name", vehicle->name,
-                               "manufacturer", "Tesla", "serial_number", vehicle->vin);
-
-    set(device, "model", fr_vehicle_model(vehicle->vin));
-    set(device, "sw_version", vehicle->version);
-    return device;
-}
-
-static bool is_connection(const struct fr_entity_state *s)
-{
-    return strcmp(s->entity->from.word[0], "presence") == 0;
-}
-
-static json_t *availability_of(const struct discovery *h, const struct fr_ha_vehicle *vehicle,
-                               const struct fr_entity_state *s)
-{
-    json_t *list = json_pack("[{s:s}]", "topic", h->status);
-
-    if (!is_connection(s))
-        json_array_append_new(
-            list, json_pack("{s:o}", "topic",
-                            json_sprintf("%s/%s/status", h->topics->base, vehicle->vin)));
-    if (s->is_tracker)
-        json_array_append_new(
-            list, json_pack("{s:o}", "topic",
-                            json_sprintf("%s/%s/location/status", h->topics->base, vehicle->vin)));
-    return list;
-}
-
-static json_t *options_of(const struct fr_entity_state *s)
-{
-    json_t *options = json_array();
-
-    for (size_t i = 0; i < s->entity->options.count; i++)
-        json_array_append_new(options, json_string(s->entity->options.word[i]));
-    if (s->unlisted != NULL)
-        json_array_append_new(options, json_string(s->unlisted));
-    json_array_append_new(options, json_string("unknown"));
-    return options;
-}
-
-static void describe_sensor(json_t *config, const struct fr_entity_state *s)
-{
-    const struct fr_entity *e = s->entity;
-
-    set(config, "unit_of_measurement", s->unit);
-    set(config, "state_class", e->state_class);
-    if (e->device_class != NULL && fr_class_has_unit(e->device_class, s->unit))
-        set(config, "device_class", e->device_class);
-    if (e->precision >= 0)
-        json_object_set_new(config, "suggested_display_precision", json_integer(e->precision));
-    if (e->options.count != 0)
-        json_object_set_new(config, "options", options_of(s));
-}
-
-static void state_topic(const struct discovery *h, const struct fr_ha_vehicle *vehicle,
-                        const struct fr_entity_state *s, char topic[TOPIC_SIZE])
-{
-    snprintf(topic, TOPIC_SIZE, "%s/%s/%s", h->topics->base, vehicle->vin, s->id);
-}
-
-static json_t *config_of(const struct discovery *h, const struct fr_ha_vehicle *vehicle,
-                         const struct fr_entity_state *s)
-{
-    const char *platform = fr_platform_name(s->entity->platform);
-    char device[FR_ENTITY_ID_SIZE], topic[TOPIC_SIZE];
-    json_t *config;
-
-    fr_entity_slug(vehicle->name, device, sizeof device);
-    state_topic(h, vehicle, s, topic);
-    config = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:s, s:{s:s, s:s, s:s}}", "name",
-                       s->name, "has_entity_name", 1, "unique_id",
-                       json_sprintf("fleetroute_%s_%s", vehicle->vin, s->id), "object_id",
-                       json_sprintf("%s_%s", device, s->id), "default_entity_id",
-                       json_sprintf("%s.%s_%s", platform, device, s->id), "device",
-                       device_of(vehicle), "availability", availability_of(h, vehicle, s),
-                       "availability_mode", "all", "origin", "name", "fleetroute", "sw_version",
-                       PACKAGE_VERSION, "support_url", "https://github.com/fleetroute/fleetroute");
-    set(config, "icon", s->entity->icon);
-    if (s->entity->diagnostic)
-        set(config, "entity_category", "diagnostic");
-    switch (s->entity->platform) {
-    case FR_PLATFORM_DEVICE_TRACKER:
-        set(config, "source_type", "gps");
-        set(config, "json_attributes_topic", topic);
-        break;
-    case FR_PLATFORM_BINARY_SENSOR:
-        set(config, "payload_on", "on");
-        set(config, "payload_off", "off");
-        set(config, "device_class", s->entity->device_class);
-        set(config, "state_topic", topic);
-        break;
-    case FR_PLATFORM_SENSOR:
-    default:
-        describe_sensor(config, s);
-        set(config, "state_topic", topic);
-        break;
-    }
-    return config;
-}
+/* ---- telling --------------------------------------------------------------------- */
 
 static void announce(struct discovery *h, struct fr_ha_vehicle *vehicle, struct fr_entity_state *s,
                      struct fr_delivery *d)
 {
-    json_t *config = config_of(h, vehicle, s);
+    const struct discovery_place place = {h->topics->base, h->status};
+    json_t *config = discovery_config(&place, vehicle, s);
     char *text = json_dumps(config, JSON_COMPACT), topic[TOPIC_SIZE];
 
     snprintf(topic, sizeof topic, "%s/%s/%s/%s/config", h->prefix,
@@ -183,8 +75,6 @@ static void announce(struct discovery *h, struct fr_ha_vehicle *vehicle, struct 
     free(text);
     json_decref(config);
 }
-
-/* ---- telling --------------------------------------------------------------------- */
 
 static void tell_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
                        const struct fr_entity_state *s, struct fr_delivery *d)
@@ -197,7 +87,7 @@ static void tell_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
 
     if (!p->known || telling == FR_TELL_NOTHING)
         return;
-    state_topic(h, vehicle, s, topic);
+    discovery_state_topic(h->topics->base, vehicle, s, topic);
     snprintf(status, sizeof status, "%s/status", topic);
     if (telling == FR_TELL_AS_HEARD)
         publish(h, status, "offline", d);
@@ -221,7 +111,7 @@ static void tell_other_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
 {
     char topic[TOPIC_SIZE], text[160] = "{}";
 
-    state_topic(h, vehicle, s, topic);
+    discovery_state_topic(h->topics->base, vehicle, s, topic);
     if (s->has_place)
         snprintf(text, sizeof text, "{\"latitude\":%.7f,\"longitude\":%.7f,\"gps_accuracy\":5}",
                  s->latitude, s->longitude);
@@ -249,7 +139,7 @@ static void tell(struct discovery *h, struct fr_ha_vehicle *vehicle, struct fr_e
     else if (s->entity->platform == FR_PLATFORM_DEVICE_TRACKER)
         tell_other_place(h, vehicle, s, d);
     else {
-        state_topic(h, vehicle, s, topic);
+        discovery_state_topic(h->topics->base, vehicle, s, topic);
         publish(h, topic, s->text != NULL ? s->text : nothing(s), d);
     }
 }
@@ -261,7 +151,7 @@ static void tell_status(struct discovery *h, struct fr_ha_vehicle *vehicle, stru
     char topic[TOPIC_SIZE];
 
     for (const struct fr_entity_state *s = vehicle->states; s != NULL; s = s->next)
-        if (h->away_unavailable && is_connection(s))
+        if (h->away_unavailable && discovery_is_connection(s))
             away = s->text != NULL && strcmp(s->text, "off") == 0;
     if (own->told && own->away == away)
         return;

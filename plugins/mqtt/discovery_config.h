@@ -1,0 +1,26 @@
+/* discovery_config.h - what Home Assistant is told of an entity, as it wants to be told. */
+#ifndef FR_DISCOVERY_CONFIG_H
+#define FR_DISCOVERY_CONFIG_H
+
+#include <jansson.h>
+
+#include "home_assistant/vehicles.h"
+#include "mqtt/tesla_topics.h"
+
+struct discovery_place {
+    const char *base;   /* what topics begin with */
+    const char *status; /* the topic of the last will */
+};
+
+/* An entity's configuration; the caller's to free. */
+json_t *discovery_config(const struct discovery_place *place, const struct fr_ha_vehicle *vehicle,
+                         const struct fr_entity_state *state);
+
+/* Where an entity's state is told. */
+void discovery_state_topic(const char *base, const struct fr_ha_vehicle *vehicle,
+                           const struct fr_entity_state *state, char topic[TOPIC_SIZE]);
+
+/* Whether it shows the vehicle's connection. */
+bool discovery_is_connection(const struct fr_entity_state *state);
+
+#endif
