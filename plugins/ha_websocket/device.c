@@ -9,6 +9,8 @@
 
 #define REGISTER_AT_A_TIME 8
 #define REGISTER_AGAIN_MS 5000 /* after a registration that failed, or is not seen */
+#define DEAD_FLIGHTS_MOST 5
+#define REPLACE_AGAIN_MS 60000
 
 int64_t device_now_ms(void)
 {
@@ -177,6 +179,23 @@ static void is_missing(struct device *device)
     register_device(device);
 }
 
+/* Home Assistant has the vehicle under another webhook: somebody else registered it, or our memory
+ * of it is old. Two that take it from each other do so once a minute. */
+static void replace_registration(struct device *device)
+{
+    if (device->registered_ms != 0 && device_now_ms() - device->registered_ms < REPLACE_AGAIN_MS) {
+        device_be_unknown(device, REPLACE_AGAIN_MS / 6);
+        return;
+    }
+    device->house->host->log(device->house->sink, FR_LOG_WARNING,
+                             "Home Assistant has %s, but not from us (does another fleetroute send "
+                             "it, too?); it is registered again",
+                             device_name(device));
+    device->dead_flights = 0;
+    forget_registration(device);
+    register_device(device);
+}
+
 static void become_ready(struct device *device, const struct device_findings *f)
 {
     device->state = DEVICE_READY;
@@ -212,6 +231,8 @@ void device_find(struct device *device, const struct device_findings *f)
         device->house->look_again(device->house->ctx, 30000);
     } else if (!f->has_state)
         device_be_unknown(device, 250); /* Home Assistant is still starting */
+    else if (device->dead_flights >= DEAD_FLIGHTS_MOST)
+        replace_registration(device);
     else if (!name_tracker(device, f->entity_id))
         become_ready(device, f);
 }

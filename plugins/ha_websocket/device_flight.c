@@ -46,6 +46,7 @@ void device_answer(const struct device *device, struct fr_delivery **list, size_
 static void land(struct device *device)
 {
     device->flying = false;
+    device->dead_flights = device->gone ? device->dead_flights + 1 : 0;
     if (device->gone) {
         /* Only the registry can tell whether the user deleted the device, or Home Assistant is
          * not ready yet. Deliveries wait for the answer. */

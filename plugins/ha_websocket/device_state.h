@@ -19,6 +19,7 @@ struct device {
     size_t pending_count, pending_room, riding_count, riding_room;
     size_t commands;
     unsigned tries;
+    unsigned dead_flights; /* in a row that ended with an unknown webhook */
     bool flying, unknown_entities, gone, keep_it;
     bool queued;
     int64_t settle_ms; /* 0, or when all is told once more */

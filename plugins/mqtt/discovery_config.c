@@ -70,7 +70,8 @@ static void describe_sensor(json_t *config, const struct fr_entity_state *s)
 void discovery_state_topic(const char *base, const struct fr_ha_vehicle *vehicle,
                            const struct fr_entity_state *s, char topic[TOPIC_SIZE])
 {
-    snprintf(topic, TOPIC_SIZE, "%s/%s/%s", base, vehicle->vin, s->id);
+    /* The place is always there, whatever a route calls it: it is read from there, too. */
+    snprintf(topic, TOPIC_SIZE, "%s/%s/%s", base, vehicle->vin, s->is_tracker ? "location" : s->id);
 }
 
 json_t *discovery_config(const struct discovery_place *p, const struct fr_ha_vehicle *vehicle,

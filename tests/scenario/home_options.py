@@ -138,6 +138,30 @@ def teslas_topics():
         heard.kill()
 
 
+def sleeping():
+    """A car that is not connected: its entities stay, or become unavailable, as one likes."""
+    with Broker() as broker:
+        def kept(topic):
+            return subprocess.run(["mosquitto_sub", "-p", str(broker.port), "-C", "1", "-W", "1", "-t",
+                                   topic], capture_output=True, text=True).stdout.strip()
+
+        for way, after in (("keep", "online"), ("unavailable", "offline")):
+            sink = f"  home: {{plugin: mqtt, options: {{layout: homeassistant, topic: {way}, " \
+                   f"port: {broker.port}, when_away: {way}, entities: {ENTITIES}}}}}"
+            with Daemon(ROUTING + "\nrecords: [{type: presence, to: home}]", sink,
+                        "limits: {presence_grace: 200 ms}", journal="{}") as d:
+                car = d.car()
+                d.say({"Soc": 60.0})
+                about = f"{way}/5YJ3E1EA7KF000001"
+                wait_until("it is there", lambda: kept(f"{about}/battery") == "60" and
+                           kept(f"{about}/connected") == "on" and kept(f"{about}/status") == "online")
+                car.close()
+                wait_until("it sleeps", lambda: kept(f"{about}/connected") == "off")
+                wait_until(f"it is {after}", lambda: kept(f"{about}/status") == after)
+                assert kept(f"{way}/status") == "online"
+            assert kept(f"{way}/status") == "offline"
+
+
 def frame(text, opcode=1):
     text = text.encode() if isinstance(text, str) else text
     head = bytes([0x80 | opcode])
@@ -210,6 +234,7 @@ def nonsense():
 
 nonsense()
 teslas_topics()
+sleeping()
 old_broker()
 broker_versions()
 over_https()

@@ -4,6 +4,7 @@ the token revoked; mosquitto killed: everything is right again within 5 s of the
 is left standing, and no automation acts twice.
 
 FR_HOME_AWAY (120) is for how many seconds Home Assistant is stopped."""
+import json
 import os
 import subprocess
 import time
@@ -106,6 +107,29 @@ def renamed(d, home, door):
     home.service("homeassistant", "update_entity", entity_id=TRACKER)
 
 
+def foreign(d, home, door):
+    """Our memory of the registration is not Home Assistant's: it is made anew, the ids stay."""
+    d.end()
+    path = d.path(f"state/sinks/home/{VIN}.json")
+    assert os.stat(path).st_mode & 0o77 == 0, oct(os.stat(path).st_mode)
+    with open(path) as f:
+        kept = json.load(f)
+    with open(path, "w") as f:
+        json.dump(kept | {"webhook": "0" * 64}, f)
+    d.start()
+    d.say({"Soc": 38.5})
+    shows(home, 38.5, "P", "on", "home", 15)
+    assert d.log_text().count("not from us") == 1, d.log_text()
+    os.unlink(path)  # and without any memory
+    d.kill()
+    os.path.exists(path) and os.unlink(path)
+    d.start()
+    d.say({"Soc": 38.6})
+    shows(home, 38.6, "P", "on", "home", 15)
+    assert not [e for e in home.entities() if e.endswith("_2")], home.entities().keys()
+    door.stayed()
+
+
 def removed_entity(d, home, door):
     """An entity that the user removed comes back with its next value."""
     home.call("config/entity_registry/remove", entity_id="sensor.melan_y_speed")
@@ -182,6 +206,7 @@ for plugin in ways():
                 broker_killed(d, home, door, way.broker)
             else:
                 deleted(d, home, door)
+                foreign(d, home, door)
                 removed_entity(d, home, door)
                 renamed(d, home, door)
                 revoked(d, home, door)
