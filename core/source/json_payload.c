@@ -159,7 +159,16 @@ static int put_value(struct reader *r, struct fr_buffer *out, const ProtobufCFie
     }
 }
 
-/* A map's entries: messages of key and value. */
+/* protobuf-c knows no maps: one is a list of messages of a text and what it stands for. */
+static bool is_map(const ProtobufCFieldDescriptor *f)
+{
+    const ProtobufCMessageDescriptor *entry = f->descriptor;
+
+    return f->type == PROTOBUF_C_TYPE_MESSAGE && entry->n_fields == 2 &&
+           entry->fields[0].type == PROTOBUF_C_TYPE_STRING &&
+           strcmp(entry->fields[0].name, "key") == 0 && strcmp(entry->fields[1].name, "value") == 0;
+}
+
 static int put_map(struct reader *r, struct fr_buffer *out, const ProtobufCFieldDescriptor *f,
                    const json_t *object)
 {
@@ -189,7 +198,7 @@ static int put_field(struct reader *r, struct fr_buffer *out, const ProtobufCFie
 
     if (f->label != PROTOBUF_C_LABEL_REPEATED)
         return put_value(r, out, f, node, f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF);
-    if (f->type == PROTOBUF_C_TYPE_MESSAGE && json_is_object(node))
+    if (is_map(f) && json_is_object(node))
         return put_map(r, out, f, node);
     if (!json_is_array(node))
         return wrong(r, f->name, "list");
