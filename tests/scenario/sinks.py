@@ -3,9 +3,14 @@
 one without room drops only its own; a plugin that does not fit is refused in clear words."""
 import json
 import os
+import re
 import subprocess
 
 from fr import BUILD, VIN, Daemon, fleetroute, vector, wait_until
+
+TOP = os.environ.get("top_srcdir") or os.getcwd()
+with open(f"{TOP}/core/include/fleetroute/plugin.h") as header:
+    ABI = int(re.search(r"#define FLEETROUTE_PLUGIN_ABI (\d+)", header.read())[1])
 
 
 def run(d, rate=50, seconds=4, *more):
@@ -102,14 +107,13 @@ def protobuf_file():
         with open(d.path(f"{VIN}/V.pb"), "rb") as f:
             bytes_ = f.read()
         assert bytes_[0] == len(bytes_) - 1
-        with open(f"{os.environ.get('top_srcdir') or os.getcwd()}/tests/vectors/"
-                  "01_v_payload_only.hex") as f:
+        with open(f"{TOP}/tests/vectors/01_v_payload_only.hex") as f:
             assert bytes_[1:].hex() == f.read().replace("\n", "")
         car.close()
 
 
 def misfits_are_refused():
-    for plugin, words in (("wrong_abi", "was built for plugin ABI 3, this fleetroute has 2"),
+    for plugin, words in (("wrong_abi", f"was built for plugin ABI {ABI + 1}, this fleetroute has {ABI}"),
                           ("nowhere", "cannot load plugin"), ("/lib/x86_64-linux-gnu/libc.so.6",
                                                               "is no fleetroute plugin")):
         d = Daemon("records: [{type: V, to: x}]", f"  x: {{plugin: {plugin}}}")
