@@ -73,8 +73,7 @@ static void put_text(const char *bytes, size_t len, struct fr_state_text *state)
         state->has_value = len != 0 && state->text[0] != '\0';
 }
 
-static void put_choice(const struct fr_entity *entity, const struct fr_value *value,
-                       struct fr_state_text *state)
+static void put_choice(const struct fr_value *value, struct fr_state_text *state)
 {
     static const char *const nothing[] = {"Unknown", "Invalid", "SNA"};
 
@@ -87,8 +86,6 @@ static void put_choice(const struct fr_entity *entity, const struct fr_value *va
     for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
         if (strcmp(state->text, nothing[i]) == 0)
             state->has_value = false;
-    if (entity->options.count != 0 && fr_words_find(&entity->options, state->text) < 0)
-        state->unlisted = true;
 }
 
 static void put_value(const struct fr_entity *entity, const struct fr_value *value,
@@ -111,7 +108,7 @@ static void put_value(const struct fr_entity *entity, const struct fr_value *val
         put_text(value->text.bytes, value->text.len, state);
         break;
     case FR_VALUE_ENUM:
-        put_choice(entity, value, state);
+        put_choice(value, state);
         break;
     case FR_VALUE_LOCATION:
         snprintf(state->text, sizeof state->text, "%.6f, %.6f", value->location.latitude,
@@ -149,6 +146,9 @@ void fr_state_text(const struct fr_entity *entity, const struct fr_delivery *del
     put_value(entity, &delivery->value, state);
     if (state->has_value && !suits(entity, state))
         state->has_value = false;
+    if (state->has_value && entity->options.count != 0 &&
+        fr_words_find(&entity->options, state->text) < 0)
+        state->unlisted = true;
     if (state->has_value && entity->platform == FR_PLATFORM_BINARY_SENSOR) {
         bool on = entity->on_if.count != 0 ? fr_words_find(&entity->on_if, state->text) >= 0
                                            : strcmp(state->text, "true") == 0;

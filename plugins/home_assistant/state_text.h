@@ -10,7 +10,7 @@
 struct fr_state_text {
     bool has_value; /* false: the vehicle has none, or one that the catalogue calls none */
     bool is_number;
-    bool unlisted; /* an enum's number that nobody knows yet */
+    bool unlisted; /* none of the entity's options: a number, say, that nobody knows yet */
     double number;
     char text[FR_STATE_MOST + 1];
 };

@@ -32,6 +32,7 @@ struct made {
 struct fr_vehicles {
     struct use *uses[NAME_BUCKETS];
     struct made *made;
+    size_t made_count;
     struct fr_ha_vehicle *buckets[BUCKETS], *first, *last;
     size_t count;
     int64_t live_ms;
@@ -98,10 +99,11 @@ struct fr_vehicles *fr_vehicles_new(const struct fr_entities *entities, int64_t 
 /* A field newer than the catalogue still becomes an entity. */
 static struct use *make_use(struct fr_vehicles *v, const struct fr_delivery *d)
 {
-    struct made *made = calloc(1, sizeof *made);
+    struct made *made = v->made_count < FR_UNKNOWN_FIELDS_MAX ? calloc(1, sizeof *made) : NULL;
 
     if (made == NULL)
         return NULL;
+    v->made_count++;
     made->next = v->made;
     v->made = made;
     made->field = strdup(d->field_name);

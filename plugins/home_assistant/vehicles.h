@@ -12,6 +12,7 @@
 #include "home_assistant/entities.h"
 
 #define FR_VEHICLES_MAX 20000
+#define FR_UNKNOWN_FIELDS_MAX 1000 /* fields that are not in the catalogue */
 
 /* Bits of what the plugin has to do for an entity. */
 enum fr_state_todo {
@@ -79,8 +80,8 @@ struct fr_vehicles *fr_vehicles_new(const struct fr_entities *entities, int64_t 
 void fr_vehicles_free(struct fr_vehicles *vehicles, void (*free_own)(void *own));
 
 /* Take a delivery in: a value, or a record of presence or connectivity in JSON. Returns the
- * vehicle, whose states then say what is to be done; NULL: there are FR_VEHICLES_MAX, or no
- * memory. `position` is set to true when the vehicle's place is newly known. */
+ * vehicle, whose states then say what is to be done; NULL: there are too many vehicles or unknown
+ * fields, or no memory. `position` is set to true when the vehicle's place is newly known. */
 struct fr_ha_vehicle *fr_vehicles_take(struct fr_vehicles *vehicles,
                                        const struct fr_delivery *delivery, int64_t now_ms,
                                        bool *position);

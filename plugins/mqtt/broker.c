@@ -63,9 +63,9 @@ void broker_open_delivery(struct broker *b, struct fr_delivery *d)
     d->plugin_data = (void *)(uintptr_t)1;
 }
 
-void broker_close_delivery(struct broker *b, struct fr_delivery *d)
+void broker_close_delivery(struct broker *b, struct fr_delivery *d, bool refused)
 {
-    settle(b, d, 0);
+    settle(b, d, refused ? MARK_REFUSED : 0);
 }
 
 static void give_back_all(struct broker *b)

@@ -30,9 +30,9 @@ void broker_free(struct broker *broker);
 bool broker_is_up(const struct broker *broker);
 
 /* Bracket what is published for a delivery: it is answered when broker_close_delivery() was called
- * and the broker has confirmed all of it. */
+ * and the broker has confirmed all of it; with FR_REFUSED if `refused`. */
 void broker_open_delivery(struct broker *broker, struct fr_delivery *delivery);
-void broker_close_delivery(struct broker *broker, struct fr_delivery *delivery);
+void broker_close_delivery(struct broker *broker, struct fr_delivery *delivery, bool refused);
 
 /* Publish, for a delivery that is open, or for none (NULL). */
 void broker_publish(struct broker *broker, const char *topic, const char *payload, size_t len,

@@ -337,17 +337,18 @@ bool discovery_ready(const struct discovery *h)
 
 /* ---- deliveries ------------------------------------------------------------------ */
 
-void discovery_deliver(struct discovery *h, struct fr_delivery *d)
+bool discovery_deliver(struct discovery *h, struct fr_delivery *d)
 {
     bool moved;
     struct fr_ha_vehicle *vehicle = fr_vehicles_take(h->vehicles, d, wall_ms(), &moved);
 
     if (vehicle == NULL)
-        return;
+        return false;
     recall(h, vehicle);
     follow(h, vehicle, d);
     if (d->kind == FR_DELIVERY_RECORD)
         tesla_topics_record(h->topics, d);
+    return true;
 }
 
 void discovery_end(struct discovery *h)

@@ -32,8 +32,9 @@ void discovery_message(struct discovery *discovery, const char *topic, const cha
 /* Whether it knows what the broker keeps, so that it can take deliveries. */
 bool discovery_ready(const struct discovery *discovery);
 
-/* Take a delivery in and publish what it changes; the delivery is open. */
-void discovery_deliver(struct discovery *discovery, struct fr_delivery *delivery);
+/* Take a delivery in and publish what it changes; the delivery is open. False: it cannot be taken
+ * (too many vehicles or unknown fields). */
+bool discovery_deliver(struct discovery *discovery, struct fr_delivery *delivery);
 
 /* The last words before an orderly end. */
 void discovery_end(struct discovery *discovery);

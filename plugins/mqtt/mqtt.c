@@ -54,20 +54,22 @@ static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
 
     for (size_t k = 0; k < count; k++) {
         struct fr_delivery *d = batch[k];
+        bool taken;
 
         if (!broker_is_up(i->topics.broker) ||
             (i->discovery != NULL && !discovery_ready(i->discovery))) {
             i->topics.host->done(i->topics.sink, d, FR_RETRY);
             continue;
         }
+        taken = true;
         broker_open_delivery(i->topics.broker, d);
         if (i->discovery != NULL)
-            discovery_deliver(i->discovery, d);
+            taken = discovery_deliver(i->discovery, d);
         else if (d->kind == FR_DELIVERY_FIELD)
             tesla_topics_value(&i->topics, d);
         else
             tesla_topics_record(&i->topics, d);
-        broker_close_delivery(i->topics.broker, d);
+        broker_close_delivery(i->topics.broker, d, !taken);
     }
 }
 

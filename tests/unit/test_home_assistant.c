@@ -265,6 +265,24 @@ START_TEST(odd_values)
 }
 END_TEST
 
+START_TEST(unknown_fields_are_bounded)
+{
+    struct fr_value value = {.kind = FR_VALUE_INT, .integer = 5};
+    char name[32];
+    bool moved;
+
+    for (unsigned i = 0; i <= FR_UNKNOWN_FIELDS_MAX; i++) {
+        struct fr_delivery d;
+
+        snprintf(name, sizeof name, "field_%u", 100000 + i);
+        d = value_of(name, value, 1);
+        ck_assert_msg((fr_vehicles_take(vehicles, &d, NOW, &moved) != NULL) ==
+                          (i < FR_UNKNOWN_FIELDS_MAX),
+                      "%u", i);
+    }
+}
+END_TEST
+
 START_TEST(a_route_names_an_entity)
 {
     struct fr_delivery d =
@@ -380,6 +398,7 @@ Suite *suite_home_assistant(void)
     tcase_add_test(tests, states_of_gear);
     tcase_add_test(tests, states_from_several_fields);
     tcase_add_test(tests, odd_values);
+    tcase_add_test(tests, unknown_fields_are_bounded);
     tcase_add_test(tests, a_route_names_an_entity);
     tcase_add_test(tests, presence_goes_before_connections);
     tcase_add_test(tests, what_is_only_heard_of);
