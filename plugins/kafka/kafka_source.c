@@ -22,6 +22,7 @@
 #define CLOSE_STEP_MS 20
 #define BEATS_A_LOOK 4 /* of these between two looks whether a broker is back */
 #define LOOK_MS 200    /* how long such a look may take */
+#define MISSES_MOST 3  /* so many looks in vain: Kafka is away */
 
 /* A message on its way into the journal, in the order of submission. One that was left out has
  * its turn too: its offset may pass only when those before it are stored. */
@@ -43,7 +44,8 @@ struct instance {
     struct pending *pending;  /* a ring */
     size_t room, first, count;
     bool up;
-    unsigned beats;
+    bool doubt; /* a connection broke; librdkafka does not always say when it was the last */
+    unsigned misses, beats;
 };
 
 /* ---- configuration --------------------------------------------------------------- */
@@ -279,6 +281,7 @@ static void trouble(struct instance *i, rd_kafka_resp_err_t err, const char *tex
                         (int)i->prefix_len, i->prefix);
         break;
     default:
+        i->doubt = true;
         i->host->log(i->source, FR_LOG_INFO, "Kafka: %s", text);
         break;
     }
@@ -299,16 +302,23 @@ static void is_up(struct instance *i)
     i->host->health(i->source, FR_HEALTH_UP, "consuming");
 }
 
-/* That a broker is back shows in the next message, which may be long in coming. */
+/* That a broker is back, or that none is left, shows in the next message, which may be long in
+ * coming; so it is asked. */
 static void look_for_broker(struct instance *i)
 {
     const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t err;
 
-    if (i->up || ++i->beats % BEATS_A_LOOK != 0 ||
-        rd_kafka_metadata(i->consumer, 0, NULL, &metadata, LOOK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if ((i->up && !i->doubt) || ++i->beats % BEATS_A_LOOK != 0)
         return;
-    rd_kafka_metadata_destroy(metadata);
-    is_up(i);
+    err = rd_kafka_metadata(i->consumer, 0, NULL, &metadata, LOOK_MS);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(metadata);
+        i->doubt = false;
+        i->misses = 0;
+        is_up(i);
+    } else if (i->up && ++i->misses == MISSES_MOST)
+        trouble(i, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "no broker answers");
 }
 
 /* false: there is no room for it; it is held. */
