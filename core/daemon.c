@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/memory.h"
+#include "util/systemd.h"
 #include "vehicle_connectivity.pb-c.h"
 
 /* SIGTERM to the end: what vehicles sent is delivered, then the news that they are gone. With a
@@ -53,6 +55,25 @@ static void look_at_files(evutil_socket_t fd, short what, void *ctx)
     fr_daemon_refresh_files(ctx);
 }
 
+static void feed_watchdog(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what, (void)ctx;
+    fr_systemd_notify("WATCHDOG=1");
+}
+
+static int set_watchdog(struct fr_daemon *d, struct fr_error *error)
+{
+    int64_t every_ms = fr_systemd_watchdog_ms();
+    struct timeval pause = fr_timeval(every_ms);
+
+    if (every_ms == 0)
+        return 0;
+    d->watchdog = event_new(d->base, -1, EV_PERSIST, feed_watchdog, NULL);
+    if (d->watchdog == NULL || event_add(d->watchdog, &pause) != 0)
+        return fr_error_set(error, "cannot set up a timer");
+    return 0;
+}
+
 static int catch_signals(struct fr_daemon *d, struct fr_error *error)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -68,7 +89,7 @@ static int catch_signals(struct fr_daemon *d, struct fr_error *error)
     d->files_timer = event_new(d->base, -1, EV_PERSIST, look_at_files, d);
     if (d->files_timer == NULL || event_add(d->files_timer, &pause) != 0)
         return fr_error_set(error, "cannot set up a timer");
-    return 0;
+    return set_watchdog(d, error);
 }
 
 /* ---- settings -------------------------------------------------------------------- */
@@ -170,7 +191,23 @@ static int start_sources(struct fr_daemon *d, struct fr_error *error)
     return 0;
 }
 
-/* Who was there before a restart is gone if it does not come back. */
+static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, const char *token,
+                       struct fr_error *error)
+{
+    struct fr_http_admin_settings settings = {
+        .address = c->admin_port != 0 ? c->admin_address : NULL,
+        .port = c->admin_port,
+        .token = token,
+        .socket = c->admin_socket,
+    };
+
+    if (!c->admin_on)
+        return 0;
+    d->admin = fr_http_admin_new(d->base, &settings, fr_daemon_pages, d, error);
+    return d->admin != NULL ? 0 : -1;
+}
+
+/* Who was there before a restart is gone if it does not come back; who was not is remembered. */
 static bool expect(void *ctx, const struct fr_last_value *value)
 {
     struct fr_daemon *d = ctx;
@@ -184,28 +221,59 @@ static bool expect(void *ctx, const struct fr_last_value *value)
         return true;
     if (message->status == TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__CONNECTED)
         fr_ingest_expect(d->ingest, value->vin);
+    else
+        fr_ingest_remember(d->ingest, value->vin, value->received_ms);
     telemetry__vehicle_connectivity__vehicle_connectivity__free_unpacked(message, NULL);
     return true;
 }
 
-static int start(struct fr_daemon *d, struct fr_error *error)
+/* What has to be done with the privileges that we came with. */
+static int take_what_is_guarded(struct fr_daemon *d, char **token, struct fr_error *error)
 {
     const struct fr_server_config *c = d->setup->server;
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
 
     d->files_mark = fr_daemon_files_mark(c);
+    if (c->admin_on && c->admin_token_file != NULL &&
+        (*token = fr_http_admin_token(c->admin_token_file, error)) == NULL)
+        return -1;
+    d->bound = fr_ingest_bind(&settings, error);
+    return d->bound != NULL ? 0 : -1;
+}
+
+static int start_parts(struct fr_daemon *d, const char *token, struct fr_error *error)
+{
+    const struct fr_server_config *c = d->setup->server;
+
     d->dead_letters = fr_asprintf("%s/dead-letters", c->state);
     d->control = fr_control_new(d->base, c->control, &fr_daemon_orders, d, error);
-    if (d->control == NULL || (c->journal_on && start_journal(d, c, error) != 0) ||
-        start_sinks(d, error) != 0)
+    if (d->control == NULL || start_admin(d, c, token, error) != 0 ||
+        (c->journal_on && start_journal(d, c, error) != 0) || start_sinks(d, error) != 0)
         return -1;
     d->routes = fr_routes_new(d->setup->routing, d->setup->sinks, c->sink_count, d->journal);
-    atomic_store(&d->ingest, fr_ingest_start(&settings, d->setup->tls, d->routes, error));
-    if (d->ingest == NULL || start_sources(d, error) != 0)
+    if (fr_ingest_start(d->bound, d->setup->tls, d->routes, error) != 0)
+        return -1;
+    atomic_store(&d->ingest, d->bound);
+    if (start_sources(d, error) != 0)
         return -1;
     if (d->values != NULL)
         return fr_values_each(d->values, NULL, expect, d, error);
     return 0;
+}
+
+static int start(struct fr_daemon *d, struct fr_error *error)
+{
+    char *token = NULL;
+    int status = take_what_is_guarded(d, &token, error);
+
+    if (status == 0)
+        status = fr_daemon_confine(d, error);
+    if (status == 0)
+        status = start_parts(d, token, error);
+    if (token != NULL)
+        OPENSSL_cleanse(token, strlen(token));
+    free(token);
+    return status;
 }
 
 /* ---- ending ---------------------------------------------------------------------- */
@@ -302,9 +370,10 @@ static void end(struct fr_daemon *d)
     fr_values_stop(d->values);
     if (d->journal != NULL)
         fr_journal_stop(d->journal, well);
+    fr_http_admin_free(d->admin);
     fr_control_free(d->control);
-    if (d->ingest != NULL)
-        fr_ingest_free(d->ingest);
+    if (d->bound != NULL)
+        fr_ingest_free(d->bound);
     fr_routes_free(d->routes);
     fr_setup_free(d->setup);
     fr_journal_free(d->journal);
@@ -313,6 +382,8 @@ static void end(struct fr_daemon *d)
             event_free(d->signals[i]);
     if (d->files_timer != NULL)
         event_free(d->files_timer);
+    if (d->watchdog != NULL)
+        event_free(d->watchdog);
     event_base_free(d->base);
     free(d->dead_letters);
 }
@@ -330,7 +401,9 @@ int fr_daemon_run(struct fr_setup *setup, void (*ready)(void *ctx), void *ctx,
         fr_log(FR_LOG_NOTICE, "fleetrouted %s listens on %s port %u", PACKAGE_VERSION,
                setup->server->address, fr_ingest_port(d.ingest));
         ready(ctx);
+        fr_systemd_notify("READY=1");
         event_base_dispatch(d.base);
+        fr_systemd_notify("STOPPING=1");
         status = 0;
     }
     end(&d);

@@ -6,7 +6,9 @@
 #include <pthread.h>
 
 #include "admin/control_socket.h"
+#include "admin/http_admin.h"
 #include "ingest/ingest.h"
+#include "ingest/tls.h"
 #include "journal/journal.h"
 #include "journal/last_values.h"
 #include "route/routes.h"
@@ -17,7 +19,8 @@ struct fr_daemon {
     struct event_base *base;
     struct event *signals[3];
     struct event *files_timer;
-    int64_t files_mark; /* of certificate, key and CA bundle as they were read; -1: read them */
+    struct event *watchdog; /* systemd's; NULL: there is none */
+    int64_t files_mark;     /* of certificate, key and CA bundle as they were read; -1: read them */
     char *dead_letters;
     struct fr_journal *journal; /* NULL: off */
     struct fr_values *values;   /* NULL: none */
@@ -25,9 +28,11 @@ struct fr_daemon {
     pthread_mutex_t sources_lock; /* of the next: who may be told of room */
     struct fr_source *sources[FR_SOURCES_MAX];
     struct fr_routes *routes;
-    _Atomic(struct fr_ingest *) ingest;
+    struct fr_ingest *bound;            /* its sockets are */
+    _Atomic(struct fr_ingest *) ingest; /* the same, once it runs */
     struct fr_control *control;
-    size_t started; /* sinks */
+    struct fr_http_admin *admin; /* NULL: off */
+    size_t started;              /* sinks */
     int64_t since_ms;
 };
 
@@ -48,10 +53,20 @@ void fr_daemon_refresh_files(struct fr_daemon *daemon);
 /* Whom to tell when the journal has room again. */
 void fr_daemon_list_sources(struct fr_daemon *daemon, const struct fr_setup *setup);
 
+/* confine.c: give up what is not needed once the sockets are bound and the key is read. Before any
+ * thread is started. -1 and why. */
+int fr_daemon_confine(struct fr_daemon *daemon, struct fr_error *error);
+
 /* orders.c: what clients of the control socket may ask for; ctx is the daemon. */
 extern const struct fr_control_orders fr_daemon_orders;
 
 /* status.c: append the status as one JSON object. */
 void fr_daemon_status(struct fr_daemon *daemon, struct fr_buffer *out);
+
+/* metrics.c: append the same in Prometheus's text format. */
+void fr_daemon_metrics(struct fr_daemon *daemon, struct fr_buffer *out);
+
+/* pages.c: what the admin listener shows; ctx is the daemon. */
+extern const struct fr_http_page fr_daemon_pages[];
 
 #endif

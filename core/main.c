@@ -115,6 +115,7 @@ static int run(const struct arguments *arguments)
         status = EXIT_SUCCESS;
     else {
         fr_log_set_level(setup->server->log_level);
+        fr_log_set_format(setup->server->log_format);
         fr_redact_set(arguments->redact || setup->server->redact);
         if (!arguments->background || go_to_background(&s) == 0) {
             if (fr_daemon_run(setup, ready, &s, &error) == 0)

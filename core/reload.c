@@ -5,11 +5,14 @@
  * can fail half-way: a sink that has not changed keeps its thread, its plugin and what is under
  * way, and gets the new routing; one that has changed ends and begins again at its cursor.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon_state.h"
+#include "guard/keeper.h"
+#include "guard/sandbox.h"
 #include "ingest/tls.h"
 #include "util/clock.h"
 #include "util/counters.h"
@@ -42,6 +45,10 @@ static void compare_fixed(const struct fr_server_config *now, const struct fr_se
         say(report, "`listen:` has changed: it needs a restart");
     if (!same_text(now->control, next->control))
         say(report, "`control:` has changed: it needs a restart");
+    if (now->admin_on != next->admin_on || !same_text(now->admin_address, next->admin_address) ||
+        now->admin_port != next->admin_port || !same_text(now->admin_socket, next->admin_socket) ||
+        !same_text(now->admin_token_file, next->admin_token_file))
+        say(report, "`admin:` has changed: it needs a restart");
     if (now->journal_on != next->journal_on || !same_text(now->journal_path, next->journal_path) ||
         now->journal_size != next->journal_size ||
         now->journal_commit_records != next->journal_commit_records ||
@@ -50,6 +57,26 @@ static void compare_fixed(const struct fr_server_config *now, const struct fr_se
                     "the rest needs a restart");
     if (!same_text(now->state, next->state))
         say(report, "`state:` has changed: it needs a restart");
+}
+
+/* What has been given up at the start cannot be had back. */
+static void compare_guarded(const struct fr_server_config *now, const struct fr_setup *next,
+                            struct fr_buffer *report)
+{
+    char line[1024];
+    const char *path;
+
+    if (!same_text(now->user, next->server->user) || now->sandbox != next->server->sandbox)
+        say(report, "`user:` or `sandbox:` has changed: it needs a restart");
+    for (size_t i = 0; i < next->server->sink_count; i++)
+        for (size_t k = 0; (path = fr_sink_path(next->sinks[i], k)) != NULL; k++)
+            if (!fr_sandbox_lets_write(path)) {
+                snprintf(line, sizeof line,
+                         "sink %s: %s is outside the folders that the sandbox was given at the "
+                         "start: it needs a restart",
+                         fr_sink_name(next->sinks[i]), path);
+                say(report, line);
+            }
 }
 
 /* ---- sinks ----------------------------------------------------------------------- */
@@ -163,7 +190,9 @@ static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer 
     size_t old_count = d->started;
 
     compare_fixed(old->server, next->server, report);
+    compare_guarded(old->server, next, report);
     fr_log_set_level(next->server->log_level);
+    fr_log_set_format(next->server->log_format);
     if (d->journal != NULL) {
         struct fr_journal_settings journal = fr_daemon_journal_settings(next->server);
 
@@ -223,11 +252,14 @@ int64_t fr_daemon_files_mark(const struct fr_server_config *c)
     uint64_t mark = 0;
 
     for (size_t i = 0; i < 3; i++) {
+        int fd = fr_keeper_open(files[i]);
         struct stat st;
 
-        if (stat(files[i], &st) == 0)
+        if (fd >= 0 && fstat(fd, &st) == 0)
             mark = mark * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
                    (uint64_t)st.st_mtim.tv_nsec + (uint64_t)st.st_ino;
+        if (fd >= 0)
+            close(fd);
     }
     return (int64_t)(mark >> 1);
 }

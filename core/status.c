@@ -1,25 +1,11 @@
 /* What the daemon says of itself: one JSON object. */
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon_state.h"
 #include "record/json.h"
 #include "util/clock.h"
 #include "util/counters.h"
-
-static long resident_kb(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    long pages = 0;
-
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%*d %ld", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
+#include "util/process.h"
 
 static void put_text(struct fr_buffer *out, const char *name, const char *text)
 {
@@ -45,12 +31,12 @@ static void put_delays(struct fr_buffer *out, const uint64_t *delays)
 
 static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
 {
-    static const char *const healths[] = {"up", "degraded", "down"};
-
     fr_json_string(out, s->name, strlen(s->name));
-    fr_buffer_printf(out, ":{\"health\":\"%s\"", healths[s->health]);
+    fr_buffer_printf(out, ":{\"health\":\"%s\"", fr_health_word(s->health));
     put_text(out, "plugin", s->plugin);
     put_text(out, "why", s->why);
+    put_text(out, "last_error", s->last_error);
+    put_number(out, "last_error_ms", (uint64_t)s->last_error_ms);
     if (s->from_journal) {
         put_number(out, "cursor", s->cursor);
         put_number(out, "behind", s->behind);
@@ -75,12 +61,11 @@ static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
 
 static void put_source(struct fr_buffer *out, struct fr_source *source)
 {
-    static const char *const healths[] = {"up", "degraded", "down"};
     struct fr_source_status s;
 
     fr_source_status(source, &s);
     fr_json_string(out, s.name, strlen(s.name));
-    fr_buffer_printf(out, ":{\"health\":\"%s\"", healths[s.health]);
+    fr_buffer_printf(out, ":{\"health\":\"%s\"", fr_health_word(s.health));
     put_text(out, "plugin", s.plugin);
     put_text(out, "why", s.why);
     put_number(out, "submitted", s.submitted);
@@ -115,12 +100,19 @@ static void put_journal(struct fr_buffer *out, struct fr_journal *journal)
 void fr_daemon_status(struct fr_daemon *d, struct fr_buffer *out)
 {
     struct fr_ingest *ingest = atomic_load(&d->ingest);
+    size_t here = 0, known = 0;
 
     fr_buffer_printf(out, "{\"version\":\"%s\"", PACKAGE_VERSION);
     put_number(out, "uptime_ms", (uint64_t)(fr_monotonic_ms() - d->since_ms));
     put_number(out, "port", ingest != NULL ? fr_ingest_port(ingest) : 0);
+    put_number(out, "now_ms", (uint64_t)fr_wall_ms());
+    if (ingest != NULL)
+        fr_presence_count(fr_ingest_presence(ingest), &here, &known);
+    put_number(out, "vehicles_here", here);
+    put_number(out, "vehicles_known", known);
+    put_number(out, "certificate_expires", (uint64_t)fr_tls_expiry(d->setup->tls));
     put_number(out, "connections", ingest != NULL ? fr_ingest_connections(ingest) : 0);
-    put_number(out, "resident_kb", (uint64_t)resident_kb());
+    put_number(out, "resident_kb", (uint64_t)fr_resident_kb());
     put_number(out, "cpu_us", (uint64_t)fr_cpu_us());
     fr_buffer_text(out, ",\"counters\":{");
     for (int i = 0; i < FR_COUNTER_END; i++)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need and runs them all: unit, scenario (with a real Kafka, a real
-# mosquitto and a real Home Assistant), fuzz corpus; with gcc, with clang, and with AddressSanitizer
+# mosquitto, a real Home Assistant and a real browser), fuzz corpus; with gcc, with clang, and with AddressSanitizer
 # and UBSan; then fuzzes each parser.
 #   packaging/test.sh     FR_FUZZ_SECONDS (30) for each target; FR_KAFKA_SECONDS (60) for each load
 set -eu
@@ -10,7 +10,8 @@ passed=0
 failed=0
 
 packaging/need.sh libc6-dev protobuf-compiler check clang clang-format libclang-rt-dev llvm \
-    python3 python3-dev python3-venv kcat mosquitto mosquitto-clients default-jdk-headless maven mandoc iproute2 xz-utils gzip
+    python3 python3-dev python3-venv kcat mosquitto mosquitto-clients default-jdk-headless maven mandoc \
+    iproute2 xz-utils gzip prometheus chromium chromium-driver
 
 step() {
     what=$1

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "record/json.h"
@@ -20,6 +18,7 @@
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/redact.h"
+#include "util/unix_socket.h"
 
 #define CLIENTS_MOST 32
 #define LINE_MOST 512
@@ -313,41 +312,19 @@ static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct
 
 /* ---- life ------------------------------------------------------------------------ */
 
-/* A socket file that nobody listens on is a dead daemon's. */
-static int remove_stale(const struct sockaddr_un *address, struct fr_error *error)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), status;
-
-    if (fd < 0)
-        return fr_error_set(error, "cannot make a socket: %s", strerror(errno));
-    status = connect(fd, (const struct sockaddr *)address, sizeof *address);
-    if (status == 0) {
-        close(fd);
-        return fr_error_set(error, "another fleetrouted answers on %s", address->sun_path);
-    }
-    if (errno == ECONNREFUSED)
-        unlink(address->sun_path);
-    close(fd);
-    return 0;
-}
-
 static int start_listening(struct fr_control *control, struct fr_error *error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = fr_unix_listen(control->path, "control", error);
 
-    if (strlen(control->path) >= sizeof address.sun_path)
-        return fr_error_set(error, "control: %s is longer than a socket's path can be (%zu)",
-                            control->path, sizeof address.sun_path - 1);
-    strcpy(address.sun_path, control->path);
-    if (remove_stale(&address, error) != 0)
+    if (fd < 0)
         return -1;
-    control->listener = evconnlistener_new_bind(control->base, accepted, control,
-                                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
-                                                (struct sockaddr *)&address, sizeof address);
-    if (control->listener == NULL)
-        return fr_error_set(error, "control: cannot listen on %s: %s", control->path,
-                            strerror(errno));
-    chmod(control->path, 0660);
+    control->listener = evconnlistener_new(control->base, accepted, control,
+                                           LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, -1, fd);
+    if (control->listener == NULL) {
+        close(fd);
+        unlink(control->path);
+        return fr_error_set(error, "control: cannot set up its events");
+    }
     return 0;
 }
 

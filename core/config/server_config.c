@@ -5,9 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/http_admin.h"
 #include "config/routing_config.h"
-#include "config/suggest.h"
-#include "util/log.h"
+#include "guard/keeper.h"
+#include "util/buffer.h"
 #include "util/memory.h"
 
 #ifndef FR_PLUGIN_DIR
@@ -24,6 +25,7 @@
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 #define NAME_MOST 64
 
+#define ADMIN_PORT 8480
 #define JOURNAL_SIZE 1000000000
 #define JOURNAL_SIZE_LEAST 4000000
 #define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
@@ -49,14 +51,18 @@ static char *read_file(struct reader *r, const struct fr_yaml *map, const char *
     const struct fr_yaml *node = fr_yaml_get(map, key);
     const char *text = fr_yaml_text(&r->file, node, key, NULL);
     char *path;
+    int fd;
 
     if (text == NULL || text[0] == '\0') {
         fr_yaml_wrong(&r->file, place, "`%s:` with `%s:` is needed", section, key);
         return NULL;
     }
     path = resolve(r, text);
-    if (access(path, R_OK) != 0)
+    fd = fr_keeper_open(path);
+    if (fd < 0)
         fr_yaml_wrong(&r->file, node, "%s: %s: %s", key, path, strerror(errno));
+    else
+        close(fd);
     return path;
 }
 
@@ -122,22 +128,6 @@ static void read_limits(struct reader *r, const struct fr_yaml *root)
         fr_yaml_wrong(file, node, "a time-out must be 1 s or more");
 }
 
-static void read_log(struct reader *r, const struct fr_yaml *root)
-{
-    static const char *const keys[] = {"level", "redact", NULL};
-    const struct fr_yaml *node = section(r, root, "log", keys);
-    const char *level = fr_yaml_text(&r->file, fr_yaml_get(node, "level"), "level", "info");
-    int number = fr_log_level_from(level);
-
-    if (number < 0) {
-        fr_yaml_wrong(&r->file, fr_yaml_get(node, "level"),
-                      "level must be error, warning, notice, info or debug, not \"%s\"", level);
-        number = FR_LOG_INFO;
-    }
-    r->config->log_level = (enum fr_level)number;
-    r->config->redact = fr_yaml_boolean(&r->file, fr_yaml_get(node, "redact"), "redact", false);
-}
-
 /* `off`, `on`, or a map; an absent section is on. */
 static bool is_off(struct reader *r, const struct fr_yaml *node, const char *what)
 {
@@ -150,19 +140,66 @@ static int read_word(struct reader *r, const struct fr_yaml *node, const char *w
                      const char *const *words, int initial)
 {
     const char *text = fr_yaml_text(&r->file, node, what, NULL);
-    struct fr_suggestion suggestion;
+    struct fr_buffer all = {0};
 
     if (text == NULL)
         return initial;
-    suggestion = fr_suggest_begin(text);
-    for (int i = 0; words[i] != NULL; i++) {
+    for (int i = 0; words[i] != NULL; i++)
         if (strcmp(words[i], text) == 0)
             return i;
-        fr_suggest_try(&suggestion, words[i]);
-    }
-    fr_yaml_wrong(&r->file, node, "%s must be %s or %s, not \"%s\"", what, words[0], words[1],
-                  text);
+    for (int i = 0; words[i] != NULL; i++)
+        fr_buffer_printf(&all, "%s%s",
+                         i == 0                 ? ""
+                         : words[i + 1] != NULL ? ", "
+                                                : " or ",
+                         words[i]);
+    fr_yaml_wrong(&r->file, node, "%s must be %s, not \"%s\"", what, fr_buffer_string(&all), text);
+    fr_buffer_free(&all);
     return initial;
+}
+
+static void read_log(struct reader *r, const struct fr_yaml *root)
+{
+    static const char *const keys[] = {"level", "format", "redact", NULL};
+    static const char *const formats[] = {"text", "json", "journal", NULL};
+    const struct fr_yaml *node = section(r, root, "log", keys);
+    const char *level = fr_yaml_text(&r->file, fr_yaml_get(node, "level"), "level", "info");
+    int number = fr_log_level_from(level);
+
+    if (number < 0) {
+        fr_yaml_wrong(&r->file, fr_yaml_get(node, "level"),
+                      "level must be error, warning, notice, info or debug, not \"%s\"", level);
+        number = FR_LOG_INFO;
+    }
+    r->config->log_level = (enum fr_level)number;
+    r->config->log_format = (enum fr_log_format)read_word(r, fr_yaml_get(node, "format"), "format",
+                                                          formats, FR_LOG_TEXT);
+    r->config->redact = fr_yaml_boolean(&r->file, fr_yaml_get(node, "redact"), "redact", false);
+}
+
+/* Off where it is not asked for. Who can be reached from elsewhere must ask for a token. */
+static void read_admin(struct reader *r, const struct fr_yaml *root)
+{
+    static const char *const keys[] = {"address", "port", "token_file", "socket", NULL};
+    const struct fr_yaml *node = fr_yaml_get(root, "admin");
+    struct fr_server_config *c = r->config;
+
+    c->admin_on = node != NULL && !is_off(r, node, "admin");
+    node = node != NULL && node->kind == FR_YAML_TEXT ? NULL : section(r, root, "admin", keys);
+    c->admin_address = fr_yaml_text(&r->file, fr_yaml_get(node, "address"), "address", "127.0.0.1");
+    c->admin_port = (uint16_t)fr_yaml_integer(&r->file, fr_yaml_get(node, "port"), "port", 0, 65535,
+                                              ADMIN_PORT);
+    if (fr_yaml_get(node, "token_file") != NULL)
+        c->admin_token_file = read_file(r, node, "admin", "token_file", node);
+    if (fr_yaml_get(node, "socket") != NULL)
+        c->admin_socket =
+            resolve(r, fr_yaml_text(&r->file, fr_yaml_get(node, "socket"), "socket", ""));
+    if (c->admin_on && c->admin_port != 0 && !fr_is_loopback(c->admin_address) &&
+        c->admin_token_file == NULL)
+        fr_yaml_wrong(&r->file, fr_yaml_get(node, "address"),
+                      "admin: %s can be reached from other machines: name a `token_file:`, or "
+                      "listen on 127.0.0.1",
+                      c->admin_address);
 }
 
 static void read_journal(struct reader *r, const struct fr_yaml *root)
@@ -315,9 +352,9 @@ static void read_sources(struct reader *r, const struct fr_yaml *root)
 
 static void read_tree(struct reader *r, struct fr_yaml *root)
 {
-    static const char *const keys[] = {"listen",  "tls",   "limits",     "routing",
-                                       "control", "state", "plugin_dir", "journal",
-                                       "sources", "sinks", "log",        NULL};
+    static const char *const keys[] = {"listen", "tls",        "limits",  "routing", "control",
+                                       "state",  "plugin_dir", "journal", "sources", "sinks",
+                                       "log",    "admin",      "user",    "sandbox", NULL};
     struct fr_server_config *c = r->config;
 
     c->root = root;
@@ -327,6 +364,9 @@ static void read_tree(struct reader *r, struct fr_yaml *root)
     read_tls(r, root);
     read_limits(r, root);
     read_log(r, root);
+    read_admin(r, root);
+    c->user = fr_yaml_text(&r->file, fr_yaml_get(root, "user"), "user", NULL);
+    c->sandbox = fr_yaml_boolean(&r->file, fr_yaml_get(root, "sandbox"), "sandbox", true);
     c->routing =
         resolve(r, fr_yaml_text(&r->file, fr_yaml_get(root, "routing"), "routing", "routing.yaml"));
     c->control = resolve(r, fr_yaml_text(&r->file, fr_yaml_get(root, "control"), "control",
@@ -374,6 +414,8 @@ void fr_server_config_unref(struct fr_server_config *config)
     free(config->vehicle_ca);
     free(config->routing);
     free(config->control);
+    free(config->admin_token_file);
+    free(config->admin_socket);
     free(config->plugin_dir);
     free(config->sinks);
     fr_yaml_free(config->root);

@@ -11,6 +11,7 @@
 #include "config/yaml_tree.h"
 #include "fleetroute/plugin.h"
 #include "journal/journal.h"
+#include "util/log.h"
 
 struct fr_sink_config {
     const char *name;
@@ -67,7 +68,15 @@ struct fr_server_config {
     int64_t handshake_timeout_ms;
     int64_t message_timeout_ms;
     int64_t dead_peer_ms;
+    bool admin_on;
+    const char *admin_address;
+    uint16_t admin_port;    /* 0: on no address */
+    char *admin_token_file; /* NULL: none */
+    char *admin_socket;     /* NULL: none */
+    const char *user;       /* whom root becomes; NULL: nobody else */
+    bool sandbox;
     enum fr_level log_level;
+    enum fr_log_format log_format;
     bool redact;
     struct fr_sink_config *sinks;
     size_t sink_count;

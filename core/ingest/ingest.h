@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/presence.h"
 #include "route/routes.h"
 #include "util/error.h"
 
@@ -30,10 +31,14 @@ struct fr_ingest_settings {
 
 struct fr_ingest;
 
-/* Bind the sockets and start the workers. The context is counted; the routes must outlive the
- * ingest or be replaced. NULL and why. */
-struct fr_ingest *fr_ingest_start(const struct fr_ingest_settings *settings, SSL_CTX *context,
-                                  struct fr_routes *routes, struct fr_error *error);
+/* Bind the sockets, which may need a privilege that is given up afterwards. Nobody can connect
+ * yet. NULL and why. */
+struct fr_ingest *fr_ingest_bind(const struct fr_ingest_settings *settings, struct fr_error *error);
+
+/* Listen and start the workers. The context is counted; the routes must outlive the ingest or be
+ * replaced. -1 and why: it can only be freed. */
+int fr_ingest_start(struct fr_ingest *ingest, SSL_CTX *context, struct fr_routes *routes,
+                    struct fr_error *error);
 
 /* Follow other settings (all but address, port and workers), another context for connections to
  * come, and other routes. Waits until every worker has let go of the old routes; no connection
@@ -46,6 +51,12 @@ void fr_ingest_room(struct fr_ingest *ingest);
 
 /* The vehicle was there before a restart. */
 void fr_ingest_expect(struct fr_ingest *ingest, const char *vin);
+
+/* The vehicle last spoke before a restart, at a time of the wall clock. */
+void fr_ingest_remember(struct fr_ingest *ingest, const char *vin, int64_t wall_ms);
+
+/* Which vehicles are here; holds as long as the ingest. */
+struct fr_presence *fr_ingest_presence(struct fr_ingest *ingest);
 
 /* The port that vehicles can reach. */
 uint16_t fr_ingest_port(const struct fr_ingest *ingest);

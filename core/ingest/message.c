@@ -71,9 +71,12 @@ static void submit(struct fr_connection *c, struct fr_record *record, struct fr_
 
     record->owner_slot = c->slot;
     record->owner_generation = c->generation;
+    fr_presence_spoke(c->present, record->received_ms);
     waits = fr_dispatch_record(worker->dispatch, record, &worker->owner);
     fr_count(FR_COUNT_RECORDS);
     fr_count_add(FR_COUNT_RECORD_BYTES, record->payload_len);
+    fr_count((enum fr_counter)(FR_COUNT_RECORDS_V + record->type));
+    fr_count_add((enum fr_counter)(FR_COUNT_BYTES_V + record->type), record->payload_len);
     fr_record_unref(record);
     if (waits) {
         c->unacknowledged++;
@@ -216,8 +219,8 @@ void fr_message_connectivity(struct fr_connection *c, bool connected)
 
     dispatch_event(c->worker, &event);
     if (!connected)
-        fr_presence_down(presence, c->who.vin, fr_monotonic_ms());
-    else if (fr_presence_up(presence, c->who.vin)) {
+        fr_presence_down(presence, c->present, fr_monotonic_ms());
+    else if (fr_presence_up(presence, c->who.vin, &c->present)) {
         event.topic = "presence";
         dispatch_event(c->worker, &event);
     }

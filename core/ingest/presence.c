@@ -7,22 +7,33 @@
 #include "util/hash.h"
 #include "util/memory.h"
 
-/* A vehicle that is there, or was a moment ago. */
-struct vehicle {
-    struct vehicle *next;                   /* in its bucket */
-    struct vehicle *next_going, **at_going; /* among those without a connection, oldest first */
+/* A vehicle that is there, or once was. */
+struct fr_present {
+    struct fr_present *next;                 /* in its bucket */
+    struct fr_present *next_away, **at_away; /* in the one of the two lists below it is in */
+    struct away *list;                       /* which; NULL: none, it has a connection */
     uint64_t hash;
     unsigned connections;
+    bool here;
     int64_t down_ms;
+    _Atomic int64_t last_ms;
+    _Atomic uint64_t records;
     char vin[];
+};
+
+/* Vehicles without a connection, those that lost it first to the front. */
+struct away {
+    struct fr_present *first, **end;
+    size_t count;
 };
 
 struct fr_presence {
     pthread_mutex_t lock;
     int64_t grace_ms;
-    struct vehicle **buckets;
-    size_t bucket_count, count;
-    struct vehicle *going, **going_end;
+    struct fr_present **buckets;
+    size_t bucket_count, count, here;
+    struct away going; /* their grace runs */
+    struct away gone;
 };
 
 struct fr_presence *fr_presence_new(int64_t grace_ms)
@@ -32,8 +43,9 @@ struct fr_presence *fr_presence_new(int64_t grace_ms)
     pthread_mutex_init(&p->lock, NULL);
     p->grace_ms = grace_ms;
     p->bucket_count = 64;
-    p->buckets = fr_calloc(p->bucket_count, sizeof(struct vehicle *));
-    p->going_end = &p->going;
+    p->buckets = fr_calloc(p->bucket_count, sizeof(struct fr_present *));
+    p->going.end = &p->going.first;
+    p->gone.end = &p->gone.first;
     return p;
 }
 
@@ -42,7 +54,7 @@ void fr_presence_free(struct fr_presence *p)
     if (p == NULL)
         return;
     for (size_t i = 0; i < p->bucket_count; i++)
-        for (struct vehicle *v = p->buckets[i], *next; v != NULL; v = next) {
+        for (struct fr_present *v = p->buckets[i], *next; v != NULL; v = next) {
             next = v->next;
             free(v);
         }
@@ -61,10 +73,10 @@ void fr_presence_set_grace(struct fr_presence *p, int64_t grace_ms)
 static void grow(struct fr_presence *p)
 {
     size_t count = p->bucket_count * 2;
-    struct vehicle **buckets = fr_calloc(count, sizeof(struct vehicle *));
+    struct fr_present **buckets = fr_calloc(count, sizeof(struct fr_present *));
 
     for (size_t i = 0; i < p->bucket_count; i++)
-        for (struct vehicle *v = p->buckets[i], *next; v != NULL; v = next) {
+        for (struct fr_present *v = p->buckets[i], *next; v != NULL; v = next) {
             next = v->next;
             v->next = buckets[v->hash & (count - 1)];
             buckets[v->hash & (count - 1)] = v;
@@ -74,14 +86,12 @@ static void grow(struct fr_presence *p)
     p->bucket_count = count;
 }
 
-/* The vehicle; *is_new: it was not known. */
-static struct vehicle *find(struct fr_presence *p, const char *vin, bool *is_new)
+static struct fr_present *find(struct fr_presence *p, const char *vin)
 {
     uint64_t hash = fr_hash_text(vin, 0);
-    struct vehicle *v = p->buckets[hash & (p->bucket_count - 1)];
+    struct fr_present *v = p->buckets[hash & (p->bucket_count - 1)];
     size_t size = strlen(vin) + 1;
 
-    *is_new = false;
     for (; v != NULL; v = v->next)
         if (v->hash == hash && strcmp(v->vin, vin) == 0)
             return v;
@@ -92,72 +102,37 @@ static struct vehicle *find(struct fr_presence *p, const char *vin, bool *is_new
     v->hash = hash;
     v->next = p->buckets[hash & (p->bucket_count - 1)];
     p->buckets[hash & (p->bucket_count - 1)] = v;
-    *is_new = true;
     return v;
 }
 
-static void begin_going(struct fr_presence *p, struct vehicle *v, int64_t now_ms)
+static void put_away(struct away *list, struct fr_present *v)
 {
-    v->down_ms = now_ms;
-    v->next_going = NULL;
-    v->at_going = p->going_end;
-    *p->going_end = v;
-    p->going_end = &v->next_going;
+    v->list = list;
+    v->next_away = NULL;
+    v->at_away = list->end;
+    *list->end = v;
+    list->end = &v->next_away;
+    list->count++;
 }
 
-static void end_going(struct fr_presence *p, struct vehicle *v)
+static void take_back(struct fr_present *v)
 {
-    if (v->at_going == NULL)
+    if (v->list == NULL)
         return;
-    *v->at_going = v->next_going;
-    if (v->next_going != NULL)
-        v->next_going->at_going = v->at_going;
+    *v->at_away = v->next_away;
+    if (v->next_away != NULL)
+        v->next_away->at_away = v->at_away;
     else
-        p->going_end = v->at_going;
-    v->at_going = NULL;
+        v->list->end = v->at_away;
+    v->list->count--;
+    v->list = NULL;
 }
 
-bool fr_presence_up(struct fr_presence *p, const char *vin)
+static void forget(struct fr_presence *p, struct fr_present *v)
 {
-    struct vehicle *v;
-    bool came;
+    struct fr_present **at = &p->buckets[v->hash & (p->bucket_count - 1)];
 
-    pthread_mutex_lock(&p->lock);
-    v = find(p, vin, &came);
-    end_going(p, v);
-    v->connections++;
-    pthread_mutex_unlock(&p->lock);
-    return came;
-}
-
-void fr_presence_down(struct fr_presence *p, const char *vin, int64_t now_ms)
-{
-    struct vehicle *v;
-    bool is_new;
-
-    pthread_mutex_lock(&p->lock);
-    v = find(p, vin, &is_new);
-    if (v->connections > 0 && --v->connections == 0)
-        begin_going(p, v, now_ms);
-    pthread_mutex_unlock(&p->lock);
-}
-
-void fr_presence_expect(struct fr_presence *p, const char *vin, int64_t now_ms)
-{
-    struct vehicle *v;
-    bool is_new;
-
-    pthread_mutex_lock(&p->lock);
-    v = find(p, vin, &is_new);
-    if (is_new)
-        begin_going(p, v, now_ms);
-    pthread_mutex_unlock(&p->lock);
-}
-
-static void forget(struct fr_presence *p, struct vehicle *v)
-{
-    struct vehicle **at = &p->buckets[v->hash & (p->bucket_count - 1)];
-
+    take_back(v);
     while (*at != v)
         at = &(*at)->next;
     *at = v->next;
@@ -165,19 +140,141 @@ static void forget(struct fr_presence *p, struct vehicle *v)
     free(v);
 }
 
+static void set_here(struct fr_presence *p, struct fr_present *v, bool here)
+{
+    if (v->here == here)
+        return;
+    v->here = here;
+    p->here += here ? 1 : (size_t)-1;
+}
+
+static void put_gone(struct fr_presence *p, struct fr_present *v)
+{
+    set_here(p, v, false);
+    put_away(&p->gone, v);
+    if (p->gone.count > FR_PRESENCE_GONE_MAX)
+        forget(p, p->gone.first);
+}
+
+bool fr_presence_up(struct fr_presence *p, const char *vin, struct fr_present **present)
+{
+    struct fr_present *v;
+    bool came;
+
+    pthread_mutex_lock(&p->lock);
+    v = find(p, vin);
+    came = !v->here;
+    take_back(v);
+    set_here(p, v, true);
+    v->connections++;
+    *present = v;
+    pthread_mutex_unlock(&p->lock);
+    return came;
+}
+
+void fr_presence_spoke(struct fr_present *v, int64_t wall_ms)
+{
+    atomic_store_explicit(&v->last_ms, wall_ms, memory_order_relaxed);
+    atomic_fetch_add_explicit(&v->records, 1, memory_order_relaxed);
+}
+
+void fr_presence_down(struct fr_presence *p, struct fr_present *v, int64_t now_ms)
+{
+    pthread_mutex_lock(&p->lock);
+    if (--v->connections == 0) {
+        v->down_ms = now_ms;
+        put_away(&p->going, v);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+void fr_presence_expect(struct fr_presence *p, const char *vin, int64_t now_ms)
+{
+    struct fr_present *v;
+
+    pthread_mutex_lock(&p->lock);
+    v = find(p, vin);
+    if (!v->here) {
+        take_back(v);
+        set_here(p, v, true);
+        v->down_ms = now_ms;
+        put_away(&p->going, v);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+void fr_presence_remember(struct fr_presence *p, const char *vin, int64_t wall_ms)
+{
+    struct fr_present *v;
+
+    pthread_mutex_lock(&p->lock);
+    v = find(p, vin);
+    if (atomic_load(&v->last_ms) < wall_ms)
+        atomic_store(&v->last_ms, wall_ms);
+    if (!v->here && v->list == NULL)
+        put_gone(p, v);
+    pthread_mutex_unlock(&p->lock);
+}
+
 bool fr_presence_gone(struct fr_presence *p, int64_t now_ms, char vin[FR_VIN_MAX + 1])
 {
-    struct vehicle *v;
+    struct fr_present *v;
     bool gone;
 
     pthread_mutex_lock(&p->lock);
-    v = p->going;
+    v = p->going.first;
     gone = v != NULL && now_ms - v->down_ms >= p->grace_ms;
     if (gone) {
-        end_going(p, v);
         memcpy(vin, v->vin, strlen(v->vin) + 1);
-        forget(p, v);
+        take_back(v);
+        put_gone(p, v);
     }
     pthread_mutex_unlock(&p->lock);
     return gone;
+}
+
+/* ---- for people ------------------------------------------------------------------ */
+
+static int for_people(const void *a, const void *b)
+{
+    const struct fr_presence_status *left = a, *right = b;
+
+    if (left->here != right->here)
+        return left->here ? -1 : 1;
+    if (!left->here && left->last_ms != right->last_ms)
+        return left->last_ms > right->last_ms ? -1 : 1;
+    return strcmp(left->vin, right->vin);
+}
+
+size_t fr_presence_list(struct fr_presence *p, const char *part, struct fr_presence_status **list)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&p->lock);
+    *list = malloc((p->count + 1) * sizeof **list);
+    for (size_t i = 0; *list != NULL && i < p->bucket_count; i++)
+        for (const struct fr_present *v = p->buckets[i]; v != NULL; v = v->next) {
+            struct fr_presence_status *status = &(*list)[count];
+
+            if (strstr(v->vin, part) == NULL)
+                continue;
+            memcpy(status->vin, v->vin, strlen(v->vin) + 1);
+            status->here = v->here;
+            status->connections = v->connections;
+            status->last_ms = atomic_load_explicit(&v->last_ms, memory_order_relaxed);
+            status->records = atomic_load_explicit(&v->records, memory_order_relaxed);
+            count++;
+        }
+    pthread_mutex_unlock(&p->lock);
+    if (*list != NULL)
+        qsort(*list, count, sizeof **list, for_people);
+    return count;
+}
+
+void fr_presence_count(struct fr_presence *p, size_t *here, size_t *known)
+{
+    pthread_mutex_lock(&p->lock);
+    *here = p->here;
+    *known = p->count;
+    pthread_mutex_unlock(&p->lock);
 }

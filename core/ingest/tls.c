@@ -1,11 +1,15 @@
 #include "ingest/tls.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "guard/keeper.h"
 #include "util/log.h"
 
 /* More CA names than this in a CertificateRequest make vehicles withhold their certificate
@@ -19,6 +23,69 @@ static int openssl_failed(struct fr_error *error, const char *what, const char *
     fr_error_set(error, "%s %s: %s", what, file, reason != NULL ? reason : "cannot be read");
     ERR_clear_error();
     return -1;
+}
+
+/* What the daemon may no longer read itself, its keeper opens. */
+static BIO *open_file(const char *file, const char *what, struct fr_error *error)
+{
+    int fd = fr_keeper_open(file);
+    FILE *stream = fd >= 0 ? fdopen(fd, "re") : NULL;
+    BIO *bio = stream != NULL ? BIO_new_fp(stream, BIO_CLOSE) : NULL;
+
+    if (bio != NULL)
+        return bio;
+    fr_error_set(error, "%s %s: %s", what, file, strerror(errno));
+    if (stream != NULL)
+        fclose(stream);
+    else if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+/* The server's certificate and what follows it in its file: the chain. */
+static int load_chain(SSL_CTX *context, const char *file, struct fr_error *error)
+{
+    BIO *bio = open_file(file, "server certificate", error);
+    X509 *certificate;
+    int status = 0, reason;
+
+    if (bio == NULL)
+        return -1;
+    certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+    if (certificate == NULL || SSL_CTX_use_certificate(context, certificate) != 1 ||
+        SSL_CTX_clear_chain_certs(context) != 1)
+        status = openssl_failed(error, "server certificate", file);
+    X509_free(certificate);
+    while (status == 0 && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+        if (SSL_CTX_add0_chain_cert(context, certificate) != 1) {
+            X509_free(certificate);
+            status = openssl_failed(error, "server certificate", file);
+        }
+    reason = ERR_GET_REASON(ERR_peek_last_error());
+    if (status == 0 && reason != PEM_R_NO_START_LINE)
+        status = openssl_failed(error, "server certificate", file);
+    ERR_clear_error();
+    BIO_free(bio);
+    return status;
+}
+
+static int load_key(SSL_CTX *context, const struct fr_tls_files *files, struct fr_error *error)
+{
+    BIO *bio = open_file(files->key, "private key", error);
+    EVP_PKEY *key;
+    int status = 0;
+
+    if (bio == NULL)
+        return -1;
+    key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    if (key == NULL)
+        status = openssl_failed(error, "private key", files->key);
+    else if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
+        status = fr_error_set(error, "the private key %s does not belong to the certificate %s",
+                              files->key, files->certificate);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return status;
 }
 
 static void warn_if_expired(X509 *certificate, const char *file)
@@ -71,11 +138,11 @@ static int add_anchors(SSL_CTX *context, BIO *bio, const char *file, struct fr_e
 
 static int load_anchors(SSL_CTX *context, const char *file, struct fr_error *error)
 {
-    BIO *bio = BIO_new_file(file, "r");
+    BIO *bio = open_file(file, "CA bundle", error);
     int status;
 
     if (bio == NULL)
-        return openssl_failed(error, "CA bundle", file);
+        return -1;
     status = add_anchors(context, bio, file, error);
     BIO_free(bio);
     return status;
@@ -112,18 +179,23 @@ SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error
         return NULL;
     }
     set_policy(context);
-    if (SSL_CTX_use_certificate_chain_file(context, files->certificate) != 1)
-        openssl_failed(error, "server certificate", files->certificate);
-    else if (SSL_CTX_use_PrivateKey_file(context, files->key, SSL_FILETYPE_PEM) != 1)
-        openssl_failed(error, "private key", files->key);
-    else if (SSL_CTX_check_private_key(context) != 1)
-        fr_error_set(error, "the private key %s does not belong to the certificate %s", files->key,
-                     files->certificate);
-    else if (load_anchors(context, files->vehicle_ca, error) == 0)
+    if (load_chain(context, files->certificate, error) == 0 &&
+        load_key(context, files, error) == 0 &&
+        load_anchors(context, files->vehicle_ca, error) == 0)
         return context;
     ERR_clear_error();
     SSL_CTX_free(context);
     return NULL;
+}
+
+int64_t fr_tls_expiry(const SSL_CTX *context)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(context);
+    struct tm tm;
+
+    if (certificate == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
+        return 0;
+    return timegm(&tm);
 }
 
 const char *fr_tls_failure(SSL *ssl, char *why, size_t size)

@@ -8,6 +8,7 @@
 #define FR_TLS_H
 
 #include <openssl/ssl.h>
+#include <stdint.h>
 
 #include "util/error.h"
 
@@ -20,6 +21,9 @@ struct fr_tls_files {
 /* Read the files and make a context; the caller frees it with SSL_CTX_free. NULL and which
  * file is wrong, and why. An expired certificate in the CA bundle is only warned of. */
 SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error);
+
+/* When the server's certificate expires, in seconds since 1970; 0: it cannot be told. */
+int64_t fr_tls_expiry(const SSL_CTX *context);
 
 /* Why a handshake failed, in words that say which side has to be mended. `ssl` is the
  * connection after SSL_accept failed; empties OpenSSL's error queue. The text is written to

@@ -21,6 +21,7 @@
 
 #define ACCEPTS_A_PASS 64
 #define TICK_MS 500
+#define BACKLOG 1024 /* connections that wait to be accepted */
 
 /* ---- what other threads do to a worker ------------------------------------------- */
 
@@ -276,7 +277,7 @@ static int bind_one(const struct addrinfo *info, struct fr_error *error, const c
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof on);
-    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0) {
         fr_error_set(error, "cannot listen on %s: %s%s", address, strerror(errno),
                      errno == EACCES ? " (a port below 1024 needs CAP_NET_BIND_SERVICE)" : "");
         close(fd);
@@ -285,7 +286,7 @@ static int bind_one(const struct addrinfo *info, struct fr_error *error, const c
     return fd;
 }
 
-static int listen_on(const char *address, uint16_t port, struct fr_error *error)
+static int bind_to(const char *address, uint16_t port, struct fr_error *error)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST};
     struct addrinfo *info;
@@ -318,14 +319,9 @@ static int prepare(struct fr_worker *worker, struct fr_ingest *ingest, struct fr
 {
     struct timeval interval = {0, TICK_MS * 1000};
 
-    worker->owner.settled = settled;
-    worker->ingest = ingest;
-    worker->wake = -1;
-    pthread_mutex_init(&worker->lock, NULL);
-    worker->listener = listen_on(ingest->settings.address, ingest->port, error);
-    if (worker->listener < 0)
-        return -1;
-    ingest->port = port_of(worker->listener);
+    if (listen(worker->listener, BACKLOG) != 0)
+        return fr_error_set(error, "cannot listen on %s port %u: %s", ingest->settings.address,
+                            ingest->port, strerror(errno));
     worker->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     worker->base = event_base_new();
     if (worker->wake < 0 || worker->base == NULL)
@@ -389,37 +385,49 @@ static void dispose(struct fr_worker *worker)
     pthread_mutex_destroy(&worker->lock);
 }
 
-struct fr_ingest *fr_ingest_start(const struct fr_ingest_settings *settings, SSL_CTX *context,
-                                  struct fr_routes *routes, struct fr_error *error)
+struct fr_ingest *fr_ingest_bind(const struct fr_ingest_settings *settings, struct fr_error *error)
 {
     struct fr_ingest *ingest = fr_calloc(1, sizeof *ingest);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned count = settings->workers != 0 ? settings->workers : cores > 0 ? (unsigned)cores : 1;
 
     ingest->settings = *settings;
-    ingest->context = context;
-    ingest->routes = routes;
     ingest->presence = fr_presence_new(settings->presence_grace_ms);
     ingest->port = settings->port;
     ingest->workers = fr_calloc(count, sizeof *ingest->workers);
-    for (; ingest->worker_count < count; ingest->worker_count++)
-        if (prepare(&ingest->workers[ingest->worker_count], ingest, error) != 0) {
-            ingest->worker_count++;
-            goto failed;
-        }
-    for (unsigned i = 0; i < count; i++) {
-        struct fr_worker *worker = &ingest->workers[i];
+    while (ingest->worker_count < count) {
+        struct fr_worker *worker = &ingest->workers[ingest->worker_count++];
 
-        if (pthread_create(&worker->thread, NULL, run, worker) != 0) {
-            fr_error_set(error, "cannot start an ingest thread: %s", strerror(errno));
-            goto failed;
+        worker->owner.settled = settled;
+        worker->ingest = ingest;
+        worker->wake = -1;
+        pthread_mutex_init(&worker->lock, NULL);
+        worker->listener = bind_to(settings->address, ingest->port, error);
+        if (worker->listener < 0) {
+            fr_ingest_free(ingest);
+            return NULL;
         }
-        worker->started = true;
+        ingest->port = port_of(worker->listener);
     }
     return ingest;
-failed:
-    fr_ingest_free(ingest);
-    return NULL;
+}
+
+int fr_ingest_start(struct fr_ingest *ingest, SSL_CTX *context, struct fr_routes *routes,
+                    struct fr_error *error)
+{
+    ingest->context = context;
+    ingest->routes = routes;
+    for (unsigned i = 0; i < ingest->worker_count; i++)
+        if (prepare(&ingest->workers[i], ingest, error) != 0)
+            return -1;
+    for (unsigned i = 0; i < ingest->worker_count; i++) {
+        struct fr_worker *worker = &ingest->workers[i];
+
+        if (pthread_create(&worker->thread, NULL, run, worker) != 0)
+            return fr_error_set(error, "cannot start an ingest thread: %s", strerror(errno));
+        worker->started = true;
+    }
+    return 0;
 }
 
 void fr_ingest_update(struct fr_ingest *ingest, const struct fr_ingest_settings *settings,
@@ -448,6 +456,16 @@ void fr_ingest_expect(struct fr_ingest *ingest, const char *vin)
 uint16_t fr_ingest_port(const struct fr_ingest *ingest)
 {
     return ingest->port;
+}
+
+void fr_ingest_remember(struct fr_ingest *ingest, const char *vin, int64_t wall_ms)
+{
+    fr_presence_remember(ingest->presence, vin, wall_ms);
+}
+
+struct fr_presence *fr_ingest_presence(struct fr_ingest *ingest)
+{
+    return ingest->presence;
 }
 
 size_t fr_ingest_connections(const struct fr_ingest *ingest)

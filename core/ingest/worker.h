@@ -56,7 +56,8 @@ struct fr_connection {
         const char *network_interface;
         char *refusal; /* why the upgrade will be refused; NULL: it will not */
     } who;
-    char peer[56]; /* address, for the log */
+    struct fr_present *present; /* while it is open */
+    char peer[56];              /* address, for the log */
 };
 
 struct fr_worker {

@@ -120,10 +120,13 @@ static void count_delay(struct fr_sink *sink, const struct fr_delivery *d)
 
     while (class < FR_DELAY_CLASSES - 1 && delay >= bounds[class])
         class ++;
-    if (!(d->marks & FR_MARK_RESTORED))
+    if (!(d->marks & FR_MARK_RESTORED)) {
         atomic_store_explicit(&sink->delays[class],
                               atomic_load_explicit(&sink->delays[class], memory_order_relaxed) + 1,
                               memory_order_relaxed);
+        if (delay > 0)
+            atomic_fetch_add_explicit(&sink->delay_sum_ms, (uint64_t)delay, memory_order_relaxed);
+    }
     atomic_store_explicit(&sink->progress_ms, fr_monotonic_ms(), memory_order_relaxed);
 }
 

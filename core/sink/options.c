@@ -64,6 +64,7 @@ static void take_initial(const struct fr_option *option, struct value *value)
         value->number = place_in(option->choices, option->initial);
         break;
     case FR_OPTION_TEXT:
+    case FR_OPTION_PATH:
     case FR_OPTION_MAP:
     default:
         break;
@@ -115,6 +116,7 @@ static void read_value(const struct fr_yaml_file *file, const struct fr_option *
             value->number = place_in(option->choices, value->text);
         break;
     case FR_OPTION_TEXT:
+    case FR_OPTION_PATH:
     case FR_OPTION_MAP:
     default:
         break;
@@ -189,6 +191,15 @@ static const struct value *find(const struct fr_options *options, const char *na
     for (size_t i = 0; i < options->count; i++)
         if (strcmp(options->declared[i].name, name) == 0)
             return &options->values[i];
+    return NULL;
+}
+
+const char *fr_options_path(const struct fr_options *options, size_t place)
+{
+    for (size_t i = 0; i < options->count; i++)
+        if (options->declared[i].type == FR_OPTION_PATH && options->values[i].text != NULL &&
+            place-- == 0)
+            return options->values[i].text;
     return NULL;
 }
 

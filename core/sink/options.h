@@ -21,6 +21,8 @@ const char *fr_options_text(const struct fr_options *options, const char *name);
 int64_t fr_options_number(const struct fr_options *options, const char *name);
 int fr_options_each(const struct fr_options *options, const char *name,
                     int (*each)(const char *key, const char *text, void *context), void *context);
+/* The place-th path that its plugin writes to, or NULL: there are no more. */
+const char *fr_options_path(const struct fr_options *options, size_t place);
 void fr_options_wrong(struct fr_options *options, const char *name, const char *key,
                       struct fr_diagnostics *diagnostics, const char *format, va_list ap)
     __attribute__((format(printf, 5, 0)));

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "record/json.h"
 #include "sink/sink_state.h"
@@ -42,7 +43,6 @@ static void host_log(struct fr_sink *sink, enum fr_level level, const char *form
 
 static void host_health(struct fr_sink *sink, enum fr_health health, const char *format, ...)
 {
-    static const char *const words[] = {"up", "degraded", "down"};
     enum fr_health before;
     va_list ap;
 
@@ -52,6 +52,10 @@ static void host_health(struct fr_sink *sink, enum fr_health health, const char 
     va_start(ap, format);
     vsnprintf(sink->why, sizeof sink->why, format, ap);
     va_end(ap);
+    if (health != FR_HEALTH_UP) {
+        memcpy(sink->last_error, sink->why, sizeof sink->last_error);
+        sink->last_error_ms = fr_wall_ms();
+    }
     pthread_mutex_unlock(&sink->status_lock);
     if (before != FR_HEALTH_UP && health == FR_HEALTH_UP) {
         /* What waits for another try need not wait for the pause that grew meanwhile. */
@@ -61,7 +65,7 @@ static void host_health(struct fr_sink *sink, enum fr_health health, const char 
     }
     if (before != health)
         fr_log(health == FR_HEALTH_UP ? FR_LOG_NOTICE : FR_LOG_WARNING, "sink %s is %s: %s",
-               sink->settings.name, words[health], sink->why);
+               sink->settings.name, fr_health_word(health), sink->why);
 }
 
 static struct event_base *host_event_base(struct fr_sink *sink)

@@ -47,6 +47,11 @@ void fr_sink_check(struct fr_sink *sink, struct fr_diagnostics *diagnostics)
     sink->diagnostics = NULL;
 }
 
+const char *fr_sink_path(const struct fr_sink *sink, size_t place)
+{
+    return fr_options_path(sink->options, place);
+}
+
 bool fr_sink_same(const struct fr_sink *sink, const struct fr_sink *other)
 {
     return sink->plugin == other->plugin &&
@@ -239,6 +244,13 @@ bool fr_sink_runs(const struct fr_sink *sink)
     return sink->running;
 }
 
+const char *fr_health_word(enum fr_health health)
+{
+    static const char *const words[] = {"up", "degraded", "down"};
+
+    return words[health];
+}
+
 const char *fr_sink_name(const struct fr_sink *sink)
 {
     return sink->settings.name;
@@ -267,6 +279,8 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     pthread_mutex_lock(&sink->status_lock);
     status->health = sink->health;
     memcpy(status->why, sink->why, sizeof status->why);
+    memcpy(status->last_error, sink->last_error, sizeof status->last_error);
+    status->last_error_ms = sink->last_error_ms;
     status->program = sink->program_counts;
     pthread_mutex_unlock(&sink->status_lock);
     status->from_journal = sink->cursor != NULL;
@@ -289,5 +303,6 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->replaced = atomic_load(&sink->replaced);
     for (int i = 0; i < FR_DELAY_CLASSES; i++)
         status->delays[i] = atomic_load(&sink->delays[i]);
+    status->delay_sum_ms = atomic_load(&sink->delay_sum_ms);
     tell_stall(sink, status);
 }

@@ -39,7 +39,9 @@ struct fr_sink_status {
     const char *plugin;
     enum fr_health health;
     char why[256];
-    size_t unfinished; /* records read (or queued) and not delivered */
+    char last_error[256];  /* why it last was not well; "" if it always was */
+    int64_t last_error_ms; /* when; wall clock */
+    size_t unfinished;     /* records read (or queued) and not delivered */
     size_t unfinished_bytes;
     bool from_journal;
     uint64_t cursor;    /* the first record not finished */
@@ -52,6 +54,7 @@ struct fr_sink_status {
     uint64_t dropped;  /* records left out because the queue was full */
     uint64_t replaced; /* values that a newer one took the place of, in `latest` */
     uint64_t delays[FR_DELAY_CLASSES];
+    uint64_t delay_sum_ms;
     struct fr_program_counts program;
 };
 
@@ -71,6 +74,9 @@ struct fr_sink *fr_sink_new(struct fr_server_config *config, size_t place,
 
 /* Let the plugin look at its options; mistakes go to `diagnostics`. */
 void fr_sink_check(struct fr_sink *sink, struct fr_diagnostics *diagnostics);
+
+/* The place-th path that its plugin writes to, or NULL: there are no more. */
+const char *fr_sink_path(const struct fr_sink *sink, size_t place);
 
 /* Whether another configuration says the same of this sink. */
 bool fr_sink_same(const struct fr_sink *sink, const struct fr_sink *other);
@@ -121,6 +127,9 @@ void fr_sink_free(struct fr_sink *sink);
 
 /* Whether it was started, could begin, and is not stopped. */
 bool fr_sink_runs(const struct fr_sink *sink);
+
+/* "up", "degraded", "down". */
+const char *fr_health_word(enum fr_health health);
 
 const char *fr_sink_name(const struct fr_sink *sink);
 void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status);

@@ -100,7 +100,8 @@ struct fr_sink {
 
     pthread_mutex_t status_lock; /* of what follows */
     enum fr_health health;
-    char why[256];
+    char why[256], last_error[256];
+    int64_t last_error_ms;
     struct fr_program_counts program_counts;
     struct fr_routing *new_routing; /* to be followed; NULL: none */
     size_t new_place;
@@ -108,6 +109,7 @@ struct fr_sink {
     _Atomic int64_t progress_ms; /* monotonic: when something was delivered, or nothing was left */
     _Atomic uint64_t taken, delivered, retried, refused, dead_letters, dropped, replaced;
     _Atomic uint64_t delays[FR_DELAY_CLASSES];
+    _Atomic uint64_t delay_sum_ms;
 };
 
 /* delivery.c: the routing program emits something; a delivery of it joins the batch. */

@@ -2,7 +2,8 @@
  * counters.h - what the daemon counts about itself.
  *
  * Each thread counts in an array of its own, without locks; reading adds the arrays up.
- * A count never goes down. The names are those shown by `fleetroute status`.
+ * A count never goes down. The names are those shown by `fleetroute status`. Those of one type
+ * each stand in the order of enum fr_record_type.
  */
 #ifndef FR_COUNTERS_H
 #define FR_COUNTERS_H
@@ -28,6 +29,18 @@
     X(SENDER_MISMATCH, "senders_mismatched")                                                       \
     X(RECORDS, "records")                                                                          \
     X(RECORD_BYTES, "record_bytes")                                                                \
+    X(RECORDS_V, "records_v")                                                                      \
+    X(RECORDS_ALERTS, "records_alerts")                                                            \
+    X(RECORDS_ERRORS, "records_errors")                                                            \
+    X(RECORDS_CONNECTIVITY, "records_connectivity")                                                \
+    X(RECORDS_PRESENCE, "records_presence")                                                        \
+    X(RECORDS_OTHER, "records_other")                                                              \
+    X(BYTES_V, "record_bytes_v")                                                                   \
+    X(BYTES_ALERTS, "record_bytes_alerts")                                                         \
+    X(BYTES_ERRORS, "record_bytes_errors")                                                         \
+    X(BYTES_CONNECTIVITY, "record_bytes_connectivity")                                             \
+    X(BYTES_PRESENCE, "record_bytes_presence")                                                     \
+    X(BYTES_OTHER, "record_bytes_other")                                                           \
     X(RECORDS_UNROUTED, "records_without_route")                                                   \
     X(ACKS, "acknowledged")                                                                        \
     X(ACKS_MISSED, "acknowledgements_missed")                                                      \

@@ -7,19 +7,30 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "record/json.h"
+#include "util/buffer.h"
 #include "util/clock.h"
+#include "util/systemd.h"
 
 #define LIMIT_INTERVAL_MS 60000
+#define SUBJECT_SIZE 80
 
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug"};
 static const int syslog_levels[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
 
 static _Atomic int highest = FR_LOG_INFO;
 static _Atomic bool to_syslog;
+static _Atomic int form = FR_LOG_TEXT;
 
 void fr_log_set_level(enum fr_level level)
 {
     atomic_store(&highest, (int)level);
+}
+
+void fr_log_set_format(enum fr_log_format format)
+{
+    atomic_store(&form,
+                 (int)(format == FR_LOG_JOURNALD && !fr_journald_open() ? FR_LOG_TEXT : format));
 }
 
 void fr_log_to_syslog(const char *name)
@@ -49,32 +60,75 @@ static void make_printable(char *text)
             *p = '?';
 }
 
-static void write_line(enum fr_level level, char *text)
+/* What a line is about: "sink home: …" and "source cars is …" have a subject and a name. */
+static const char *subject_of(const char *text, char name[SUBJECT_SIZE])
 {
-    char line[1280];
+    static const char *const subjects[] = {"sink", "source"};
+
+    for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {
+        size_t len = strlen(subjects[i]);
+
+        if (strncmp(text, subjects[i], len) == 0 && text[len] == ' ') {
+            snprintf(name, SUBJECT_SIZE, "%.*s", (int)strcspn(text + len + 1, " :"),
+                     text + len + 1);
+            return subjects[i];
+        }
+    }
+    return NULL;
+}
+
+static void put_json(struct fr_buffer *line, const char *at, enum fr_level level, const char *text)
+{
+    char name[SUBJECT_SIZE];
+    const char *subject = subject_of(text, name);
+
+    fr_buffer_printf(line, "{\"time\":\"%s\",\"level\":\"%s\"", at, level_names[level]);
+    if (subject != NULL) {
+        fr_buffer_printf(line, ",\"%s\":", subject);
+        fr_json_string(line, name, strlen(name));
+    }
+    fr_buffer_text(line, ",\"message\":");
+    fr_json_string(line, text, strlen(text));
+    fr_buffer_byte(line, '}');
+}
+
+/* One write(2), so that lines of several threads do not mix. Nobody to tell if it fails. */
+static void write_line(enum fr_level level, const char *text)
+{
+    struct fr_buffer line = {0};
     struct timespec now;
     struct tm tm;
-    int n;
+    char at[64];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    snprintf(at, sizeof at, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000);
+    if (atomic_load(&form) == FR_LOG_JSON)
+        put_json(&line, at, level, text);
+    else
+        fr_buffer_printf(&line, "%s %s: %s", at, level_names[level], text);
+    fr_buffer_byte(&line, '\n');
+    if (!line.failed && write(STDERR_FILENO, line.bytes, line.len) < 0) {
+        /* Nobody to tell. */
+    }
+    fr_buffer_free(&line);
+}
+
+static void put_line(enum fr_level level, char *text)
+{
+    char name[SUBJECT_SIZE];
+    const char *subject;
 
     make_printable(text);
     if (atomic_load(&to_syslog)) {
         syslog(syslog_levels[level], "%s", text);
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    n = snprintf(line, sizeof line, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s: %s\n",
-                 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                 now.tv_nsec / 1000000, level_names[level], text);
-    if (n < 0)
-        return;
-    if ((size_t)n >= sizeof line) {
-        n = (int)sizeof line - 1;
-        line[n - 1] = '\n';
-    }
-    /* One write(2), so that lines of several threads do not mix. Nobody to tell if it fails. */
-    if (write(STDERR_FILENO, line, (size_t)n) < 0)
-        return;
+    subject = subject_of(text, name);
+    if (atomic_load(&form) != FR_LOG_JOURNALD ||
+        !fr_journald_send(syslog_levels[level], text, subject, name))
+        write_line(level, text);
 }
 
 void fr_vlog(enum fr_level level, const char *prefix, const char *format, va_list ap)
@@ -87,7 +141,7 @@ void fr_vlog(enum fr_level level, const char *prefix, const char *format, va_lis
     n = snprintf(text, sizeof text, "%s", prefix);
     if (n >= 0 && (size_t)n < sizeof text)
         vsnprintf(text + n, sizeof text - (size_t)n, format, ap);
-    write_line(level, text);
+    put_line(level, text);
 }
 
 void fr_log(enum fr_level level, const char *format, ...)

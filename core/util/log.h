@@ -1,5 +1,6 @@
 /*
- * log.h - the daemon's log: one line an event, to standard error or to syslog(3).
+ * log.h - the daemon's log: one line an event, to standard error (as text or JSON), to journald or
+ * to syslog(3).
  *
  * A line that a peer can cause goes through fr_log_limited(), so that a scanner or a broken
  * vehicle costs one line a minute and not one a message.
@@ -16,6 +17,15 @@
 
 /* Lines above this level are left out. Safe to call at any time. */
 void fr_log_set_level(enum fr_level level);
+
+enum fr_log_format {
+    FR_LOG_TEXT,
+    FR_LOG_JSON,
+    FR_LOG_JOURNALD, /* to journald, with fields; where it is not there, text */
+};
+
+/* How lines look from now on. */
+void fr_log_set_format(enum fr_log_format format);
 
 /* From now on to syslog (facility daemon) instead of standard error. */
 void fr_log_to_syslog(const char *name);

@@ -411,7 +411,7 @@ static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
 }
 
 static const struct fr_option options[] = {
-    {"path", FR_OPTION_TEXT, NULL, true, NULL,
+    {"path", FR_OPTION_PATH, NULL, true, NULL,
      "where to write; %Y %m %d %H, %{vin}, %{name} and %{type} are filled in"},
     {"rotate_size", FR_OPTION_SIZE, "100 MB", false, NULL,
      "begin a new file at this size; 0: never"},

@@ -55,7 +55,7 @@ static void example_close(void *state)
 }
 
 static const struct fr_option example_options[] = {
-    {"path", FR_OPTION_TEXT, NULL, true, NULL, "the file to write"},
+    {"path", FR_OPTION_PATH, NULL, true, NULL, "the file to write"},
     {"delay", FR_OPTION_DURATION, "0", false, NULL, "how long to dawdle over each delivery"},
     {0},
 };

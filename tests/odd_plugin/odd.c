@@ -1,10 +1,15 @@
 /* odd.so - a sink with every bad manner that the tests need: it refuses a VIN for good, keeps
  * silent, or (while a file is there) takes nothing. What it takes it writes, a line each. */
+#include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <fleetroute/plugin.h>
+#include <sched.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 struct odd {
@@ -15,6 +20,22 @@ struct odd {
     bool mute;
     useconds_t dawdle_us;
 };
+
+/* What a plugin that was taken over would try; each is told in the log. */
+static void trespass(struct odd *o, const char *path)
+{
+    static char *const nothing[] = {NULL};
+    int written = open(path, O_WRONLY | O_CREAT, 0600) < 0 ? errno : 0;
+    pid_t child;
+    int started = posix_spawn(&child, "/bin/true", NULL, NULL, nothing, nothing);
+    int traced = ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 ? errno : 0;
+    int namespaced = unshare(CLONE_NEWUSER) < 0 ? errno : 0;
+
+    o->host->log(o->sink, FR_LOG_NOTICE,
+                 "trespass: write %s, start a program %s, trace %s, namespace %s",
+                 strerrorname_np(written), strerrorname_np(started), strerrorname_np(traced),
+                 strerrorname_np(namespaced));
+}
 
 static void *odd_open(struct fr_sink *sink, const struct fr_host *host)
 {
@@ -29,6 +50,8 @@ static void *odd_open(struct fr_sink *sink, const struct fr_host *host)
     o->mute = host->number(sink, "mute");
     o->dawdle_us = (useconds_t)host->number(sink, "dawdle") * 1000;
     o->file = fopen(host->text(sink, "path"), "a");
+    if (host->text(sink, "trespass") != NULL)
+        trespass(o, host->text(sink, "trespass"));
     return o;
 }
 
@@ -63,10 +86,11 @@ static void odd_close(void *state)
 }
 
 static const struct fr_option odd_options[] = {
-    {"path", FR_OPTION_TEXT, NULL, true, NULL, "the file to write"},
+    {"path", FR_OPTION_PATH, NULL, true, NULL, "the file to write"},
     {"refuse", FR_OPTION_TEXT, NULL, false, NULL, "a VIN whose records are refused for good"},
     {"shut", FR_OPTION_TEXT, NULL, false, NULL, "while this file is there nothing is taken"},
     {"mute", FR_OPTION_BOOLEAN, "false", false, NULL, "take everything and answer nothing"},
+    {"trespass", FR_OPTION_TEXT, NULL, false, NULL, "a file to write where none may be"},
     {"dawdle", FR_OPTION_DURATION, "0", false, NULL, "how long each delivery takes"},
     {0},
 };

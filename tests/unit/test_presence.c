@@ -2,27 +2,29 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "ingest/presence.h"
 
 #define VIN "5YJ3E1EA7KF000001"
 
 static char gone[FR_VIN_MAX + 1];
+static struct fr_present *car;
 
 START_TEST(first_up_and_last_down)
 {
     struct fr_presence *p = fr_presence_new(100);
 
-    ck_assert(fr_presence_up(p, VIN));
-    ck_assert(!fr_presence_up(p, VIN)); /* LTE beside Wi-Fi */
-    fr_presence_down(p, VIN, 0);
+    ck_assert(fr_presence_up(p, VIN, &car));
+    ck_assert(!fr_presence_up(p, VIN, &car)); /* LTE beside Wi-Fi */
+    fr_presence_down(p, car, 0);
     ck_assert(!fr_presence_gone(p, 1000, gone));
-    fr_presence_down(p, VIN, 1000);
+    fr_presence_down(p, car, 1000);
     ck_assert(!fr_presence_gone(p, 1099, gone));
     ck_assert(fr_presence_gone(p, 1100, gone));
     ck_assert_str_eq(gone, VIN);
     ck_assert(!fr_presence_gone(p, 9999, gone));
-    ck_assert(fr_presence_up(p, VIN));
+    ck_assert(fr_presence_up(p, VIN, &car));
     fr_presence_free(p);
 }
 END_TEST
@@ -31,9 +33,9 @@ START_TEST(back_within_the_grace)
 {
     struct fr_presence *p = fr_presence_new(100);
 
-    fr_presence_up(p, VIN);
-    fr_presence_down(p, VIN, 0);
-    ck_assert(!fr_presence_up(p, VIN));
+    fr_presence_up(p, VIN, &car);
+    fr_presence_down(p, car, 0);
+    ck_assert(!fr_presence_up(p, VIN, &car));
     ck_assert(!fr_presence_gone(p, 1000, gone));
     fr_presence_free(p);
 }
@@ -45,8 +47,8 @@ START_TEST(expected_after_a_restart)
 
     fr_presence_expect(p, VIN, 0);
     fr_presence_expect(p, "OTHER", 0);
-    ck_assert(!fr_presence_up(p, VIN)); /* it never was away */
-    fr_presence_expect(p, VIN, 50);     /* no longer needed */
+    ck_assert(!fr_presence_up(p, VIN, &car)); /* it never was away */
+    fr_presence_expect(p, VIN, 50);           /* no longer needed */
     ck_assert(fr_presence_gone(p, 100, gone));
     ck_assert_str_eq(gone, "OTHER");
     ck_assert(!fr_presence_gone(p, 1000, gone));
@@ -62,18 +64,63 @@ START_TEST(many_vehicles)
 
     for (int i = 0; i < 1000; i++) {
         snprintf(vin, sizeof vin, "VIN%d", i);
-        ck_assert(fr_presence_up(p, vin));
-        fr_presence_down(p, vin, i);
+        ck_assert(fr_presence_up(p, vin, &car));
+        fr_presence_down(p, car, i);
     }
     for (int i = 0; i < 1000; i += 2) {
         snprintf(vin, sizeof vin, "VIN%d", i);
-        ck_assert(!fr_presence_up(p, vin));
+        ck_assert(!fr_presence_up(p, vin, &car));
     }
     while (fr_presence_gone(p, 100000, gone)) {
         snprintf(vin, sizeof vin, "VIN%d", 2 * count++ + 1); /* in the order of leaving */
         ck_assert_str_eq(gone, vin);
     }
     ck_assert_int_eq(count, 500);
+    fr_presence_free(p);
+}
+END_TEST
+
+START_TEST(remembered_for_people)
+{
+    struct fr_presence *p = fr_presence_new(100);
+    struct fr_presence_status *list;
+    size_t here, known;
+    char vin[32];
+
+    fr_presence_remember(p, "SLEEPS", 5000);
+    fr_presence_up(p, VIN, &car);
+    fr_presence_spoke(car, 7000);
+    fr_presence_spoke(car, 7001);
+    fr_presence_remember(p, VIN, 3); /* older than what is known */
+    fr_presence_count(p, &here, &known);
+    ck_assert_uint_eq(here, 1);
+    ck_assert_uint_eq(known, 2);
+    ck_assert_uint_eq(fr_presence_list(p, "", &list), 2);
+    ck_assert_str_eq(list[0].vin, VIN);
+    ck_assert(list[0].here);
+    ck_assert_int_eq(list[0].last_ms, 7001);
+    ck_assert_uint_eq(list[0].records, 2);
+    ck_assert_str_eq(list[1].vin, "SLEEPS");
+    ck_assert(!list[1].here);
+    ck_assert_int_eq(list[1].last_ms, 5000);
+    free(list);
+    ck_assert_uint_eq(fr_presence_list(p, "LEEP", &list), 1);
+    free(list);
+    /* It leaves, and so many others that it is forgotten; who slept longest goes first. */
+    fr_presence_down(p, car, 0);
+    ck_assert(fr_presence_gone(p, 100, gone));
+    for (int i = 0; i < FR_PRESENCE_GONE_MAX - 1; i++) {
+        snprintf(vin, sizeof vin, "VIN%d", i);
+        fr_presence_remember(p, vin, i);
+    }
+    ck_assert_uint_eq(fr_presence_list(p, "SLEEPS", &list), 0);
+    free(list);
+    ck_assert_uint_eq(fr_presence_list(p, VIN, &list), 1);
+    free(list);
+    fr_presence_count(p, &here, &known);
+    ck_assert_uint_eq(here, 0);
+    ck_assert_uint_eq(known, FR_PRESENCE_GONE_MAX);
+    ck_assert(fr_presence_up(p, "VIN7", &car));
     fr_presence_free(p);
 }
 END_TEST
@@ -87,6 +134,7 @@ Suite *suite_presence(void)
     tcase_add_test(tests, back_within_the_grace);
     tcase_add_test(tests, expected_after_a_restart);
     tcase_add_test(tests, many_vehicles);
+    tcase_add_test(tests, remembered_for_people);
     suite_add_tcase(suite, tests);
     return suite;
 }

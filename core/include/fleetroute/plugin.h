@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /* Grows when a struct or a promise below changes; a plugin of another number is refused. */
-#define FLEETROUTE_PLUGIN_ABI 3
+#define FLEETROUTE_PLUGIN_ABI 4
 
 struct event_base;
 struct fr_sink;
@@ -236,6 +236,7 @@ enum fr_option_type {
     FR_OPTION_SIZE,     /* "64 kB", "100 MB", "1 GiB" */
     FR_OPTION_CHOICE,   /* one of `choices` */
     FR_OPTION_MAP,      /* any keys, each with one text */
+    FR_OPTION_PATH,     /* a text: files are written there; a pattern may follow after a % */
 };
 
 struct fr_option {

@@ -1,0 +1,233 @@
+#include "admin/http_admin.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "util/log.h"
+#include "util/memory.h"
+#include "util/unix_socket.h"
+
+#define HEADERS_MOST 8192
+#define BODY_MOST 1024
+#define SILENCE_S 10
+#define TOKEN_MOST 512
+#define TOKEN_LEAST 16
+
+struct fr_http_admin {
+    struct evhttp *network, *local; /* at the address, at the Unix socket; NULL: not there */
+    char *token, *socket;
+    const struct fr_http_page *pages;
+    void *ctx;
+};
+
+static void answer(struct evhttp_request *request, int code, const char *type,
+                   const struct fr_buffer *body)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    struct evbuffer *out = evhttp_request_get_output_buffer(request);
+    char length[24];
+
+    evhttp_add_header(headers, "Content-Type", type);
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    evhttp_add_header(headers, "Content-Security-Policy",
+                      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src "
+                      "'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'");
+    if (code == 401)
+        evhttp_add_header(headers, "WWW-Authenticate", "Bearer realm=\"fleetroute\"");
+    snprintf(length, sizeof length, "%zu", body->len);
+    evhttp_add_header(headers, "Content-Length", length);
+    if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
+        evbuffer_add(out, body->bytes, body->len);
+    evhttp_send_reply(request, code, NULL, NULL);
+}
+
+static void say(struct evhttp_request *request, int code, const char *text)
+{
+    struct fr_buffer body = {0};
+
+    fr_buffer_text(&body, text);
+    answer(request, code, "text/plain; charset=utf-8", &body);
+    fr_buffer_free(&body);
+}
+
+static bool shows_token(const struct fr_http_admin *admin, struct evhttp_request *request)
+{
+    const char *shown =
+        evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization");
+    size_t len = strlen(admin->token);
+
+    return shown != NULL && strncasecmp(shown, "Bearer ", 7) == 0 && strlen(shown + 7) == len &&
+           CRYPTO_memcmp(shown + 7, admin->token, len) == 0;
+}
+
+/* Where no token is asked for, a web page elsewhere could have its name point to loopback and read
+ * along in the administrator's browser; so the name must be one of this machine's own. */
+static bool names_this_machine(struct evhttp_request *request)
+{
+    const char *host = evhttp_find_header(evhttp_request_get_input_headers(request), "Host");
+    char name[64];
+    size_t len;
+
+    if (host == NULL)
+        return true; /* no browser */
+    len = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
+    if (len >= sizeof name)
+        return false;
+    memcpy(name, host, len);
+    name[len] = '\0';
+    return strcasecmp(name, "localhost") == 0 || fr_is_loopback(name[0] == '[' ? name + 1 : name);
+}
+
+static void serve(struct fr_http_admin *admin, struct evhttp_request *request, bool local)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+    const char *query = uri != NULL ? evhttp_uri_get_query(uri) : NULL;
+    const struct fr_http_page *page = admin->pages;
+    struct fr_buffer body = {0};
+    int code;
+
+    while (page->path != NULL && (path == NULL || strcmp(page->path, path) != 0))
+        page++;
+    if (!local && admin->token == NULL && !names_this_machine(request))
+        say(request, 403, "call this listener by the name localhost, or give it a token_file\n");
+    else if (page->path == NULL)
+        say(request, 404, "there are /, /healthz, /readyz, /metrics, /status and /vehicles\n");
+    else if (!local && admin->token != NULL && !page->for_all && !shows_token(admin, request))
+        say(request, 401, "the token of admin.token_file is needed: Authorization: Bearer TOKEN\n");
+    else {
+        code = page->render(admin->ctx, query != NULL ? query : "", &body);
+        if (body.failed)
+            say(request, 503, "out of memory\n");
+        else
+            answer(request, code, page->type, &body);
+    }
+    fr_buffer_free(&body);
+}
+
+static void from_network(struct evhttp_request *request, void *ctx)
+{
+    serve(ctx, request, false);
+}
+
+static void from_local(struct evhttp_request *request, void *ctx)
+{
+    serve(ctx, request, true);
+}
+
+static struct evhttp *make_server(struct event_base *base,
+                                  void (*serve_one)(struct evhttp_request *, void *),
+                                  struct fr_http_admin *admin)
+{
+    struct evhttp *http = evhttp_new(base);
+
+    if (http == NULL)
+        return NULL;
+    evhttp_set_max_headers_size(http, HEADERS_MOST);
+    evhttp_set_max_body_size(http, BODY_MOST);
+    evhttp_set_timeout(http, SILENCE_S);
+    evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+    evhttp_set_gencb(http, serve_one, admin);
+    return http;
+}
+
+static int listen_on(struct fr_http_admin *admin, struct event_base *base,
+                     const struct fr_http_admin_settings *settings, struct fr_error *error)
+{
+    int fd;
+
+    if (settings->address != NULL) {
+        admin->network = make_server(base, from_network, admin);
+        if (admin->network == NULL ||
+            evhttp_bind_socket_with_handle(admin->network, settings->address, settings->port) ==
+                NULL)
+            return fr_error_set(error, "admin: cannot listen on %s port %u: %s", settings->address,
+                                settings->port, strerror(errno));
+    }
+    if (settings->socket == NULL)
+        return 0;
+    fd = fr_unix_listen(settings->socket, "admin", error);
+    if (fd < 0)
+        return -1;
+    admin->socket = fr_strdup(settings->socket);
+    admin->local = make_server(base, from_local, admin);
+    if (admin->local == NULL || evhttp_accept_socket_with_handle(admin->local, fd) == NULL) {
+        close(fd);
+        return fr_error_set(error, "admin: cannot set up its events");
+    }
+    return 0;
+}
+
+struct fr_http_admin *fr_http_admin_new(struct event_base *base,
+                                        const struct fr_http_admin_settings *settings,
+                                        const struct fr_http_page *pages, void *ctx,
+                                        struct fr_error *error)
+{
+    struct fr_http_admin *admin = fr_calloc(1, sizeof *admin);
+
+    admin->pages = pages;
+    admin->ctx = ctx;
+    admin->token = settings->token != NULL ? fr_strdup(settings->token) : NULL;
+    if (listen_on(admin, base, settings, error) == 0)
+        return admin;
+    fr_http_admin_free(admin);
+    return NULL;
+}
+
+void fr_http_admin_free(struct fr_http_admin *admin)
+{
+    if (admin == NULL)
+        return;
+    if (admin->network != NULL)
+        evhttp_free(admin->network);
+    if (admin->local != NULL)
+        evhttp_free(admin->local);
+    if (admin->socket != NULL)
+        unlink(admin->socket);
+    if (admin->token != NULL)
+        OPENSSL_cleanse(admin->token, strlen(admin->token));
+    free(admin->token);
+    free(admin->socket);
+    free(admin);
+}
+
+char *fr_http_admin_token(const char *path, struct fr_error *error)
+{
+    FILE *file = fopen(path, "re");
+    char line[TOKEN_MOST + 2];
+    bool read;
+    size_t len;
+
+    if (file == NULL) {
+        fr_error_set(error, "token_file: %s: %s", path, strerror(errno));
+        return NULL;
+    }
+    read = fgets(line, sizeof line, file) != NULL;
+    fclose(file);
+    len = read ? strcspn(line, "\r\n") : 0;
+    line[len] = '\0';
+    if (len >= TOKEN_LEAST && len <= TOKEN_MOST)
+        return fr_strdup(line);
+    fr_error_set(error, "token_file: the first line of %s must be a token of %d to %d characters",
+                 path, TOKEN_LEAST, TOKEN_MOST);
+    return NULL;
+}
+
+bool fr_is_loopback(const char *address)
+{
+    struct in6_addr six;
+    struct in_addr four;
+
+    if (inet_pton(AF_INET, address, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}

@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""The admin listener tells the truth: health that fails when something does, metrics that promtool
+takes, a token where others could listen in; and odd HTTP clients disturb nobody."""
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+from fr import VIN, Daemon, fleetroute, free_port, skip, vector, wait_until
+
+if not shutil.which("promtool"):
+    skip("promtool is needed (Debian's package prometheus)")
+ROUTES = "records: [{type: V, to: archive}]"
+SINKS = '  archive: {plugin: file, options: {path: "@/V.jsonl"}}'
+
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=15)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
+def get(port, path, method="GET", **headers):
+    """(status, body) of a page; the port may be a Unix socket's path."""
+    c = Unix(port) if isinstance(port, str) else \
+        http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    c.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    answer = c.getresponse()
+    body = answer.read().decode()
+    c.close()
+    return answer.status, body
+
+
+def promtool(text):
+    return subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                          capture_output=True)
+
+
+def value(metrics, name):
+    found = re.search(rf"^{re.escape(name)} (\S+)$", metrics, re.M)
+    assert found, (name, metrics)
+    return float(found[1])
+
+
+def health_and_numbers():
+    port = free_port()
+    sinks = SINKS + '\n  broken: {plugin: file, retry: {least: 20 ms, most: 50 ms}, ' \
+                    'options: {path: "@/blocked/V.jsonl"}}'
+    with Daemon(ROUTES.replace("archive", "[archive, broken]"), sinks,
+                f"admin: {{port: {port}}}", journal="{}") as d:
+        open(d.path("blocked"), "w").close()  # a file where the folder should be
+        assert get(port, "/healthz") == (200, "ok\n")
+        assert get(port, "/readyz")[0] == 200
+        car = d.car()
+        car.send(vector("01_v_three_datums"))
+        assert car.receive_reply()[0] == "ack"
+        wait_until("the broken sink is shown", lambda: get(port, "/readyz")[0] == 503)
+        ready = get(port, "/readyz")[1]
+        assert "sink archive: up" in ready and re.search(r"sink broken: down: .*blocked", ready), ready
+        assert "certificate: up" in ready and "journal: up" in ready, ready
+        assert get(port, "/healthz")[0] == 200  # a restart would mend nothing
+        status = json.loads(get(port, "/status")[1])
+        assert status == {**d.status(), **{k: status[k] for k in
+                                           ("now_ms", "uptime_ms", "cpu_us", "resident_kb", "sinks")}}
+        assert status["vehicles_here"] == 1 and "blocked" in status["sinks"]["broken"]["last_error"]
+        assert 0 < status["certificate_expires"] - time.time() < 400 * 86400 * 10
+        listed = json.loads(get(port, f"/vehicles?find={VIN[3:9]}&limit=5")[1])
+        assert listed["found"] == 1 and listed["vehicles"][0]["vin"] == VIN, listed
+        assert listed["vehicles"][0]["here"] and listed["vehicles"][0]["records"] == 1
+        assert abs(listed["vehicles"][0]["last_ms"] - time.time() * 1000) < 60000
+        assert json.loads(get(port, "/vehicles?find=NOBODY")[1]) == {"found": 0, "vehicles": []}
+        numbers_are_right(get(port, "/metrics")[1])
+        car.close()
+        os.unlink(d.path("blocked"))
+        wait_until("the sink is well again", lambda: get(port, "/readyz")[0] == 200)
+        sink = d.status()["sinks"]["broken"]
+        assert sink["health"] == "up" and "blocked" in sink["last_error"], sink
+        assert get(port, "/nothing")[0] == 404
+        assert get(port, "/healthz", "HEAD") == (200, "")
+        assert get(port, "/healthz", "POST")[0] in (405, 501)
+        # A name that is not this machine's: a web page that had its own name point here.
+        assert get(port, "/status", Host=f"evil.example:{port}")[0] == 403
+        assert get(port, "/status", Host=f"localhost:{port}")[0] == 200
+        assert get(port, "/status", Host=f"[::1]:{port}")[0] == 200
+
+
+def numbers_are_right(metrics):
+    assert value(metrics, 'record_total{record_type="V"}') == 1
+    assert value(metrics, 'fleetroute_acknowledged_total') == 1
+    assert value(metrics, 'fleetroute_sink_up{sink="archive",plugin="file"}') == 1
+    assert value(metrics, 'fleetroute_sink_health{sink="broken",plugin="file"}') == 2
+    assert value(metrics, 'fleetroute_sink_behind_records{sink="broken",plugin="file"}') >= 1
+    assert value(metrics, 'num_connections') == 1
+    assert value(metrics, 'fleetroute_sink_delay_seconds_count{sink="archive"}') >= 1
+    answer = promtool(metrics)
+    complaints = (answer.stdout + answer.stderr).splitlines()
+    # The one name that its guide would not have is the reference server's.
+    assert all(line.startswith("uptime_sec ") for line in complaints), complaints
+    assert answer.returncode in (0, 3), answer
+
+
+def only_with_the_token():
+    port = free_port()
+    d = Daemon(ROUTES, SINKS, f"admin: {{address: 0.0.0.0, port: {port}}}")
+    d.write()
+    out = fleetroute("check", "-c", d.path("fleetroute.yaml"), check=False)
+    assert out.returncode == 1 and "token_file" in out.stdout + out.stderr, out
+    d.extra = f"admin: {{address: 0.0.0.0, port: {port}, token_file: token, socket: admin.sock}}"
+    with open(d.path("token"), "w") as f:
+        f.write("short\n")
+    d.write()
+    assert subprocess.run([f"{os.environ.get('FR_BUILD', '.')}/fleetrouted", "-c",
+                           d.path("fleetroute.yaml")], capture_output=True).returncode == 1
+    token = "0123456789abcdef-secret"
+    with open(d.path("token"), "w") as f:
+        f.write(token + "\n")
+    with d:
+        for path in ("/status", "/vehicles", "/metrics", "/readyz"):
+            assert get(port, path)[0] == 401
+            assert get(port, path, Authorization=f"Bearer {token}x")[0] == 401
+            assert get(port, path, Authorization=f"Bearer {token[:-1]}")[0] == 401
+            assert get(port, path, Authorization=f"Bearer {token}")[0] == 200
+            assert get(d.path("admin.sock"), path)[0] == 200  # the file's mode guards it
+        assert get(port, "/healthz")[0] == 200 and get(port, "/")[0] == 200
+        assert os.stat(d.path("admin.sock")).st_mode & 0o777 == 0o660
+        d.extra = d.extra.replace("token_file: token, ", "")
+        d.extra = d.extra.replace("0.0.0.0", "127.0.0.1")
+        assert "`admin:` has changed: it needs a restart" in d.reload().stdout
+        assert token not in d.log_text()
+
+
+def odd_clients():
+    port = free_port()
+    with Daemon(ROUTES, SINKS, f"admin: {{port: {port}}}") as d:
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+        for line in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200,
+                     b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 20000 + b"\r\n\r\n",
+                     b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\n\r\n",
+                     b"GET /status HTTP/9.9\r\n\r\n", b"\r\n\r\n\r\n", b"GET\r\n\r\n",
+                     b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                     b"GET //vehicles?find=%00%ff&limit=99999999999999999999 HTTP/1.0\r\n\r\n",
+                     b"GET /vehicles?find=%00%ff&limit=99999999999999999999 HTTP/1.0\r\n\r\n",
+                     b"GET / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", port)) as s:
+                s.settimeout(15)
+                try:
+                    s.sendall(line)
+                    s.shutdown(socket.SHUT_WR)
+                    while s.recv(65536):
+                        pass
+                except OSError:
+                    pass
+            assert get(port, "/healthz") == (200, "ok\n"), line
+        for s in silent:  # hung up on after a while
+            s.settimeout(30)
+            try:
+                assert s.recv(1) == b""
+            except ConnectionError:
+                pass
+            s.close()
+        assert d.count("messages") == 0
+
+
+def log_formats():
+    with Daemon(ROUTES, SINKS, "log: {format: json}") as d:
+        car = d.car()
+        car.send(b"nonsense")
+        car.receive()
+        car.close()
+        d.wait_count("envelopes_malformed", 1)
+        entries = [json.loads(line) for line in d.lines("log")]
+        assert any(e["level"] == "notice" and "listens on" in e["message"] for e in entries), entries
+        assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", e["time"]) for e in entries)
+
+
+health_and_numbers()
+only_with_the_token()
+odd_clients()
+log_formats()

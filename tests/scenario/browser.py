@@ -1,0 +1,87 @@
+"""A headless Chromium, driven by chromedriver over the WebDriver protocol."""
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import urllib.request
+
+from fr import free_port, skip, wait_until
+
+CHROME = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+          "--disable-background-networking", "--disable-component-update", "--disable-sync",
+          "--disable-dev-shm-usage", "--hide-scrollbars"]
+
+
+class Browser:
+    def __init__(self, width=1280, height=900):
+        if not shutil.which("chromedriver") or not shutil.which("chromium"):
+            skip("chromium and chromium-driver are needed")
+        self.size, self.port = (width, height), free_port()
+        self.folder = tempfile.mkdtemp(prefix="fr-browser.")
+
+    def __enter__(self):
+        self.driver = subprocess.Popen(["chromedriver", f"--port={self.port}"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until("chromedriver is ready", self.ready)
+        options = {"binary": shutil.which("chromium"),
+                   "args": [*CHROME, f"--user-data-dir={self.folder}",
+                            "--window-size={},{}".format(*self.size)]}
+        answer = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL"}}}})
+        self.session = f"/session/{answer['sessionId']}"
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.call("DELETE", self.session)
+        finally:
+            self.driver.kill()
+            self.driver.wait()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def ready(self):
+        try:
+            return self.call("GET", "/status")["ready"]
+        except OSError:
+            return False
+
+    def call(self, method, path, data=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
+                                         data=json.dumps(data or {}).encode()
+                                         if method == "POST" else None)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["value"]
+
+    def do(self, path, **data):
+        return self.call("POST", self.session + path, data)
+
+    def go(self, url):
+        self.do("/url", url=url)
+
+    def resize(self, width, height):
+        """The page's own width: a window is never narrower than 500, a phone is."""
+        self.do("/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride",
+                params={"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True})
+
+    def ask(self, script):
+        return self.do("/execute/sync", script=f"return {script}", args=[])
+
+    def text(self, selector):
+        return self.ask(f"document.querySelector({selector!r}).innerText")
+
+    def wait(self, what, script, seconds=30):
+        return wait_until(what, lambda: self.ask(script), seconds)
+
+    def complaints(self):
+        return [e["message"] for e in self.do("/se/log", type="browser") if e["level"] == "SEVERE"]
+
+    def picture(self, name):
+        """Kept in FR_SCREENSHOTS, if that is set; always drawn."""
+        png = base64.b64decode(self.call("GET", self.session + "/screenshot"))
+        if os.environ.get("FR_SCREENSHOTS"):
+            with open(os.path.join(os.environ["FR_SCREENSHOTS"], name + ".png"), "wb") as f:
+                f.write(png)
+        return png

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""What the daemon gives up: root, capabilities, system calls, the file system; and that it still
+follows a renewed certificate whose key only root can read."""
+import os
+import pwd
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+
+from fr import VIN, Daemon, fleetroute, skip, vector, wait_until
+
+if os.geteuid() != 0:
+    skip("root is needed, to see that it is given up")
+NOBODY = pwd.getpwnam("nobody")
+READ_ALL = 1 << 2  # CAP_DAC_READ_SEARCH
+
+
+def low_port():
+    for port in range(1023, 600, -1):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+
+
+def facts(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def keeper_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        children = f.read().split()
+    assert len(children) == 1, children
+    return int(children[0])
+
+
+def sanitized():
+    with open(f"/proc/{d.process.pid}/maps") as f:
+        return "asan" in f.read()
+
+
+def is_humble(pid, capabilities):
+    status = facts(pid)
+    assert set(status["Uid"].split()) == {str(NOBODY.pw_uid)}, status
+    assert set(status["Gid"].split()) == {str(NOBODY.pw_gid)}, status
+    for name in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        assert int(status[name], 16) == (capabilities if name in ("CapEff", "CapPrm") else 0), status
+    assert int(status["CapBnd"], 16) == 0 and status["NoNewPrivs"] == "1", status
+    assert status["Seccomp"] == "2" or unfiltered, status
+
+
+def certificate():
+    context = ssl.create_default_context(cafile=d.path("server-ca.pem"))
+    context.check_hostname = False
+    context.load_cert_chain(d.path(f"{VIN}.pem"), d.path(f"{VIN}.key"))
+    with socket.create_connection(("127.0.0.1", d.port)) as raw:
+        with context.wrap_socket(raw) as s:
+            return s.getpeercert(binary_form=True)
+
+
+def renew():
+    """As certbot does it: a new certificate and a new key, which only root can read."""
+    new = d.path("renewed")
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-keyout",
+                    new + ".key", "-out", new + ".csr"], check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", new + ".csr", "-CA", d.path("server-ca.pem"),
+                    "-CAkey", d.path("server-ca.key"), "-days", "9", "-out", new + ".pem"],
+                   check=True, capture_output=True)
+    os.chmod(new + ".key", 0o600)
+    os.rename(new + ".key", d.path("server.key"))
+    os.rename(new + ".pem", d.path("server.pem"))
+
+
+SINKS = """  archive: {plugin: file, options: {path: "@/out/V.jsonl"}}
+  odd: {plugin: odd, options: {path: "@/out/odd", trespass: "@/elsewhere/x"}}"""
+d = Daemon("records: [{type: V, to: archive}]", SINKS, "user: nobody", journal="{}")
+d.port = low_port()
+d.control = d.path("run/c.sock")
+for name in ("out", "run", "state", "elsewhere"):
+    os.mkdir(d.path(name))
+    os.chown(d.path(name), NOBODY.pw_uid, NOBODY.pw_gid)
+os.chmod(d.folder, 0o755)
+for name in ("server.key", "vehicle-ca.key"):
+    os.chmod(d.path(name), 0o600)
+write = d.write
+
+
+def write_for_nobody():
+    write()
+    with open(d.path("fleetroute.yaml")) as f:
+        text = f.read().replace("control: c.sock", "control: run/c.sock")
+    with open(d.path("fleetroute.yaml"), "w") as f:
+        f.write(text)
+
+
+d.write = write_for_nobody
+with d:
+    pid, keeper = d.process.pid, keeper_of(d.process.pid)
+    unfiltered = sanitized()  # LeakSanitizer needs ptrace
+    is_humble(pid, 0)
+    is_humble(keeper, READ_ALL)
+    car = d.car()
+    car.send(vector("01_v_three_datums"))
+    assert car.receive_reply()[0] == "ack"
+    wait_until("it is written", lambda: d.lines("out/V.jsonl"))
+    assert os.stat(d.path("out/V.jsonl")).st_uid == NOBODY.pw_uid
+    # What a plugin that was taken over would try. The folder is its user's own.
+    tried = next(line for line in d.lines("log") if "trespass:" in line)
+    assert "write EACCES" in tried, tried
+    if not unfiltered:
+        assert "start a program EACCES" in tried or "start a program EPERM" in tried, tried
+        assert "trace EPERM" in tried and "namespace EPERM" in tried, tried
+    assert os.listdir(d.path("elsewhere")) == []
+    before = certificate()
+    renew()
+    wait_until("the renewed certificate is shown", lambda: certificate() != before)
+    car.send(vector("01_v_three_datums"))  # and no connection was dropped
+    assert car.receive_reply()[0] == "ack"
+    # A sink that would write elsewhere is told of, and does not; the others go on.
+    d.sinks = d.sinks.replace("@/out/V.jsonl", "@/elsewhere/V.jsonl")
+    said = d.reload().stdout
+    assert "elsewhere/V.jsonl is outside the folders that the sandbox was given" in said, said
+    car.close()
+wait_until("the keeper ends with the daemon", lambda: not os.path.exists(f"/proc/{keeper}"))
+
+# Killed, it leaves no keeper behind either; and who does not want to be confined is not.
+d = Daemon("records: []", '  archive: {plugin: file, options: {path: "@/V.jsonl"}}',
+           "sandbox: false\nuser: nobody")
+os.chmod(d.folder, 0o777)
+d.start()
+keeper = keeper_of(d.process.pid)
+assert facts(d.process.pid)["Seccomp"] == "0"
+d.process.send_signal(signal.SIGKILL)
+d.process.wait()
+wait_until("the keeper ends with the daemon", lambda: not os.path.exists(f"/proc/{keeper}"))
+shutil.rmtree(d.folder)
+d = Daemon("records: []", '  archive: {plugin: file, options: {path: "@/V.jsonl"}}',
+           "user: nobody-of-that-name")
+d.write()
+answer = subprocess.run([f"{os.environ['FR_BUILD']}/fleetrouted", "-c", d.path("fleetroute.yaml")],
+                        capture_output=True, text=True)
+assert answer.returncode == 1 and "there is no user" in answer.stderr, answer
+shutil.rmtree(d.folder)
