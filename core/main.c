@@ -42,11 +42,11 @@ struct start_up {
     int tell; /* the waiting parent; -1: none */
 };
 
-static void write_pidfile(const char *path)
+static void write_pidfile(const char *path, pid_t pid)
 {
     FILE *file = fopen(path, "w");
 
-    if (file == NULL || fprintf(file, "%ld\n", (long)getpid()) < 0)
+    if (file == NULL || fprintf(file, "%ld\n", (long)pid) < 0)
         fr_log(FR_LOG_ERROR, "cannot write %s: %s", path, strerror(errno));
     if (file != NULL)
         fclose(file);
@@ -71,15 +71,16 @@ static void ready(void *ctx)
 {
     struct start_up *s = ctx;
 
-    if (s->arguments->pidfile != NULL)
-        write_pidfile(s->arguments->pidfile);
+    if (s->arguments->pidfile != NULL && s->tell < 0)
+        write_pidfile(s->arguments->pidfile, getpid());
     if (s->tell >= 0) {
         fr_log_to_syslog("fleetrouted");
         detach(s);
     }
 }
 
-/* The parent waits until vehicles can connect, so that an init script knows the outcome. */
+/* The parent waits until vehicles can connect, so that an init script knows the outcome; it is still
+ * root then, and writes the pidfile, which a service's user must not be able to write. */
 static int go_to_background(struct start_up *s)
 {
     int ends[2];
@@ -97,7 +98,11 @@ static int go_to_background(struct start_up *s)
         return chdir("/");
     }
     close(ends[1]);
-    exit(read(ends[0], &byte, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (read(ends[0], &byte, 1) != 1)
+        exit(EXIT_FAILURE);
+    if (s->arguments->pidfile != NULL)
+        write_pidfile(s->arguments->pidfile, child);
+    exit(EXIT_SUCCESS);
 }
 
 static int run(const struct arguments *arguments)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and runs them all: unit, scenario (with a real Kafka, a real
 # mosquitto, a real Home Assistant and a real browser), fuzz corpus; with gcc, with clang, and with AddressSanitizer
-# and UBSan; then fuzzes each parser.
+# and UBSan; then the Debian packages in clean systems; then fuzzes each parser.
 #   packaging/test.sh     FR_FUZZ_SECONDS (30) for each target; FR_KAFKA_SECONDS (60) for each load
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,7 +11,8 @@ failed=0
 
 packaging/need.sh libc6-dev protobuf-compiler check clang clang-format libclang-rt-dev llvm \
     python3 python3-dev python3-venv kcat mosquitto mosquitto-clients default-jdk-headless maven mandoc \
-    iproute2 xz-utils gzip prometheus chromium chromium-driver
+    iproute2 xz-utils gzip prometheus chromium chromium-driver debhelper build-essential lintian \
+    debootstrap piuparts autopkgtest systemd systemd-container openssl procps
 
 step() {
     what=$1
@@ -104,6 +105,11 @@ pages() {
     mandoc -Tlint -Wwarning man/*.[1-9]
 }
 
+# Built, checked, and used in clean systems; in chroots, so as root.
+packages() (
+    if [ "$(id -u)" = 0 ]; then tests/packages.sh; else sudo tests/packages.sh; fi
+)
+
 dist() (
     cd "$top/build-gcc" && FR_SKIP_SCENARIOS=1 build distcheck
 )
@@ -114,6 +120,7 @@ step "man pages" pages
 step "gcc: unit, scenario and corpus tests" with_gcc
 step "clang: build and unit tests" with_clang
 step "AddressSanitizer and UBSan: unit, scenario and corpus tests" with_sanitizers
+step "Debian packages" packages
 step "fuzzing" fuzzing
 step "distcheck" dist
 echo "$passed passed, $failed failed"

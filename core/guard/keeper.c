@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guard/sandbox.h"
+#include "util/log.h"
 #include "util/memory.h"
 
 /* What is sent back: errno, and with 0 a descriptor. */
@@ -68,6 +69,7 @@ _Noreturn static void be_the_keeper(int from, const struct fr_user *user)
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    fr_log_set_format(FR_LOG_TEXT); /* journald's socket is closed below, with all others */
     if (from != 3)
         dup2(from, 3);
     close_range(4, ~0U, 0);

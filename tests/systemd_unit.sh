@@ -1,0 +1,58 @@
+#!/bin/sh
+# Runs inside a container that systemd has booted (tests/packages.sh): the unit as it is installed,
+# port 443, a key that only root can read, reload, watchdog, crash, stop. The outcome is in /outcome.
+exec >/log 2>&1
+set -eux
+trap 'status=$?; journalctl -u fleetroute --no-pager >/journal.log; echo $status >/outcome; systemctl poweroff' EXIT
+
+until_true() {
+    n=0
+    until "$@"; do
+        n=$((n + 1))
+        [ $n -lt 300 ] || return 1
+        sleep 0.1
+    done
+}
+
+# Not set up: skipped, and not failed.
+systemctl start fleetroute || true
+[ "$(systemctl show -p ActiveState --value fleetroute)" = inactive ]
+
+fleetroute simulate --pki /pki --pki-only
+install -m 600 /pki/server.key /etc/fleetroute/tls/
+install -m 644 /pki/server.pem /pki/vehicle-ca.pem /etc/fleetroute/tls/
+printf 'log: {format: journal}\n' >>/etc/fleetroute/fleetroute.yaml
+mkdir -p /etc/systemd/system/fleetroute.service.d
+printf '[Service]\nWatchdogSec=4\n' >/etc/systemd/system/fleetroute.service.d/quick.conf
+systemctl daemon-reload
+systemctl start fleetroute # Type=notify: vehicles can connect when it returns
+fleetroute simulate --pki /pki --connect 127.0.0.1:443 --vehicles 3 --rate 20 --duration 2
+
+pid=$(systemctl show -p MainPID --value fleetroute)
+[ "$(stat -c %U "/proc/$pid")" = fleetroute ]
+grep -E '^(CapEff|CapPrm|CapAmb):	0000000000000000$' "/proc/$pid/status" | wc -l | grep -qx 3
+[ "$(stat -c %U:%a /var/lib/fleetroute)" = fleetroute:750 ]
+journalctl -q -o json SYSLOG_IDENTIFIER=fleetrouted --no-pager | grep "listens on" | grep -q "\"PRIORITY\":\"5\""
+
+# A reload that is told, with the renewed key that only root can read.
+systemctl reload fleetroute
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=renewed -days 9 \
+    -keyout /etc/fleetroute/tls/server.key -out /etc/fleetroute/tls/server.pem
+chmod 600 /etc/fleetroute/tls/server.key
+systemctl reload fleetroute
+until_true sh -c 'openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | grep -q CN.*renewed'
+echo 'nonsense: true' >>/etc/fleetroute/routing.yaml
+! systemctl reload fleetroute
+sed -i '$d' /etc/fleetroute/routing.yaml
+[ "$(systemctl show -p MainPID --value fleetroute)" = "$pid" ]
+
+# It hangs: the watchdog sees it. It crashes: it is started again.
+kill -STOP "$pid"
+until_true sh -c "[ \$(systemctl show -p NRestarts --value fleetroute) -ge 1 ]"
+until_true fleetroute status
+kill -SEGV "$(systemctl show -p MainPID --value fleetroute)"
+until_true sh -c "[ \$(systemctl show -p NRestarts --value fleetroute) -ge 2 ]"
+until_true fleetroute status
+systemctl stop fleetroute
+[ "$(systemctl show -p Result --value fleetroute)" = success ]
+! pgrep fleetrouted
