@@ -1,6 +1,5 @@
 #include "admin/http_admin.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -11,7 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "util/log.h"
+#include "util/address.h"
 #include "util/memory.h"
 #include "util/unix_socket.h"
 
@@ -220,14 +219,4 @@ char *fr_http_admin_token(const char *path, struct fr_error *error)
     fr_error_set(error, "token_file: the first line of %s must be a token of %d to %d characters",
                  path, TOKEN_LEAST, TOKEN_MOST);
     return NULL;
-}
-
-bool fr_is_loopback(const char *address)
-{
-    struct in6_addr six;
-    struct in_addr four;
-
-    if (inet_pton(AF_INET, address, &four) == 1)
-        return ntohl(four.s_addr) >> 24 == 127;
-    return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }

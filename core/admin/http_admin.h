@@ -44,7 +44,4 @@ void fr_http_admin_free(struct fr_http_admin *admin);
 /* A token from a file: its first line. The caller frees it; NULL and why. */
 char *fr_http_admin_token(const char *path, struct fr_error *error);
 
-/* Whether an address is reached from this machine only. */
-bool fr_is_loopback(const char *address);
-
 #endif

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin/http_admin.h"
 #include "config/routing_config.h"
 #include "guard/keeper.h"
+#include "util/address.h"
 #include "util/buffer.h"
 #include "util/memory.h"
 

@@ -14,9 +14,7 @@
 #include "fleetroute/plugin.h"
 #include "record/record.h"
 #include "util/buffer.h"
-
-/* Append a JSON string. The text must be UTF-8. */
-void fr_json_string(struct fr_buffer *out, const char *text, size_t len);
+#include "util/json_text.h"
 
 /* Append a number so that reading it back gives the same one; null for NaN and infinities. */
 void fr_json_number(struct fr_buffer *out, double number);

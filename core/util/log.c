@@ -7,9 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "record/json.h"
 #include "util/buffer.h"
 #include "util/clock.h"
+#include "util/json_text.h"
 #include "util/systemd.h"
 
 #define LIMIT_INTERVAL_MS 60000
