@@ -2,26 +2,42 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/address.h"
+#include "util/log.h"
 #include "util/memory.h"
 #include "util/unix_socket.h"
 
 #define HEADERS_MOST 8192
 #define BODY_MOST 1024
 #define SILENCE_S 10
+#define CONNECTIONS_MOST 128 /* at once; more wait to be accepted */
+#define FRESH_MOST 16
+#define OPEN_MOST (CONNECTIONS_MOST + FRESH_MOST)
 #define TOKEN_MOST 512
 #define TOKEN_LEAST 16
 
 struct fr_http_admin {
     struct evhttp *network, *local; /* at the address, at the Unix socket; NULL: not there */
+    struct evconnlistener *listeners[2];
+    struct bufferevent *fresh[FRESH_MOST]; /* accepted in this pass of the loop */
+    size_t fresh_count;
+    struct {
+        int fd;
+        ino_t number;
+    } open[OPEN_MOST]; /* some of them may have ended meanwhile */
+    size_t open_count;
+    struct event *note, *look;
     char *token, *socket;
     const struct fr_http_page *pages;
     void *ctx;
@@ -123,6 +139,81 @@ static void from_local(struct evhttp_request *request, void *ctx)
     serve(ctx, request, true);
 }
 
+/* ---- connections ----------------------------------------------------------------- */
+
+/* evhttp does not tell when a connection has ended; but a socket that is open has the number that
+ * it was given by the kernel, and no other ever has it. */
+static ino_t number_of(int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+static void count_connections(struct fr_http_admin *admin)
+{
+    size_t still = 0;
+
+    for (size_t i = 0; i < admin->open_count; i++)
+        if (number_of(admin->open[i].fd) == admin->open[i].number)
+            admin->open[still++] = admin->open[i];
+    admin->open_count = still;
+}
+
+static void listen_if_there_is_room(evutil_socket_t fd, short what, void *ctx)
+{
+    static struct fr_log_limit limit;
+    struct fr_http_admin *admin = ctx;
+    struct timeval pause = {1, 0};
+    bool full;
+
+    (void)fd, (void)what;
+    count_connections(admin);
+    full = admin->open_count >= CONNECTIONS_MOST;
+    if (full)
+        fr_log_limited(&limit, FR_LOG_WARNING, "admin: %d connections are open; more have to wait",
+                       CONNECTIONS_MOST);
+    for (size_t i = 0; i < 2; i++)
+        if (admin->listeners[i] != NULL && full)
+            evconnlistener_disable(admin->listeners[i]);
+        else if (admin->listeners[i] != NULL)
+            evconnlistener_enable(admin->listeners[i]);
+    if (full)
+        event_add(admin->look, &pause);
+}
+
+/* Right after it was accepted, before it can have ended. */
+static void note_new(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_http_admin *admin = ctx;
+
+    (void)fd, (void)what;
+    for (; admin->fresh_count > 0; admin->open_count++) { /* there is room: OPEN_MOST */
+        int socket = bufferevent_getfd(admin->fresh[--admin->fresh_count]);
+
+        admin->open[admin->open_count].fd = socket;
+        admin->open[admin->open_count].number = number_of(socket);
+    }
+    listen_if_there_is_room(-1, 0, admin);
+}
+
+/* evhttp is about to take a connection. It takes all that wait in one go, so we stop it there. */
+static struct bufferevent *make_connection(struct event_base *base, void *ctx)
+{
+    struct fr_http_admin *admin = ctx;
+    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+
+    if (bev == NULL)
+        return NULL;
+    if (admin->fresh_count < FRESH_MOST)
+        admin->fresh[admin->fresh_count++] = bev;
+    for (size_t i = 0; i < 2 && admin->fresh_count == FRESH_MOST; i++)
+        if (admin->listeners[i] != NULL)
+            evconnlistener_disable(admin->listeners[i]);
+    event_active(admin->note, 0, 0);
+    return bev;
+}
+
 static struct evhttp *make_server(struct event_base *base,
                                   void (*serve_one)(struct evhttp_request *, void *),
                                   struct fr_http_admin *admin)
@@ -136,22 +227,27 @@ static struct evhttp *make_server(struct event_base *base,
     evhttp_set_timeout(http, SILENCE_S);
     evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
     evhttp_set_gencb(http, serve_one, admin);
+    evhttp_set_bevcb(http, make_connection, admin);
     return http;
 }
 
 static int listen_on(struct fr_http_admin *admin, struct event_base *base,
                      const struct fr_http_admin_settings *settings, struct fr_error *error)
 {
+    struct evhttp_bound_socket *bound = NULL;
     int fd;
 
     if (settings->address != NULL) {
         admin->network = make_server(base, from_network, admin);
-        if (admin->network == NULL ||
-            evhttp_bind_socket_with_handle(admin->network, settings->address, settings->port) ==
-                NULL)
+        if (admin->network != NULL)
+            bound =
+                evhttp_bind_socket_with_handle(admin->network, settings->address, settings->port);
+        if (bound == NULL)
             return fr_error_set(error, "admin: cannot listen on %s port %u: %s", settings->address,
                                 settings->port, strerror(errno));
     }
+    if (bound != NULL)
+        admin->listeners[0] = evhttp_bound_socket_get_listener(bound);
     if (settings->socket == NULL)
         return 0;
     fd = fr_unix_listen(settings->socket, "admin", error);
@@ -159,10 +255,12 @@ static int listen_on(struct fr_http_admin *admin, struct event_base *base,
         return -1;
     admin->socket = fr_strdup(settings->socket);
     admin->local = make_server(base, from_local, admin);
-    if (admin->local == NULL || evhttp_accept_socket_with_handle(admin->local, fd) == NULL) {
+    bound = admin->local != NULL ? evhttp_accept_socket_with_handle(admin->local, fd) : NULL;
+    if (bound == NULL) {
         close(fd);
         return fr_error_set(error, "admin: cannot set up its events");
     }
+    admin->listeners[1] = evhttp_bound_socket_get_listener(bound);
     return 0;
 }
 
@@ -176,7 +274,11 @@ struct fr_http_admin *fr_http_admin_new(struct event_base *base,
     admin->pages = pages;
     admin->ctx = ctx;
     admin->token = settings->token != NULL ? fr_strdup(settings->token) : NULL;
-    if (listen_on(admin, base, settings, error) == 0)
+    admin->note = event_new(base, -1, 0, note_new, admin);
+    admin->look = event_new(base, -1, 0, listen_if_there_is_room, admin);
+    if (admin->note == NULL || admin->look == NULL)
+        fr_error_set(error, "admin: cannot set up its events");
+    else if (listen_on(admin, base, settings, error) == 0)
         return admin;
     fr_http_admin_free(admin);
     return NULL;
@@ -186,10 +288,15 @@ void fr_http_admin_free(struct fr_http_admin *admin)
 {
     if (admin == NULL)
         return;
+    admin->listeners[0] = admin->listeners[1] = NULL; /* evhttp's, which goes now */
     if (admin->network != NULL)
         evhttp_free(admin->network);
     if (admin->local != NULL)
         evhttp_free(admin->local);
+    if (admin->note != NULL)
+        event_free(admin->note);
+    if (admin->look != NULL)
+        event_free(admin->look);
     if (admin->socket != NULL)
         unlink(admin->socket);
     if (admin->token != NULL)

@@ -3,7 +3,8 @@
  *
  * On an address (loopback, unless a token protects it) and, if asked for, on a Unix socket. It
  * answers GET and HEAD of the pages that it is given, on the daemon's own thread; nothing that a
- * client sends is more than 8 kB, and a client that is silent for 10 s is hung up on.
+ * client sends is more than 8 kB, a client that is silent for 10 s is hung up on, and 128 are served
+ * at once.
  */
 #ifndef FR_HTTP_ADMIN_H
 #define FR_HTTP_ADMIN_H

@@ -159,6 +159,13 @@ def odd_clients():
                 except OSError:
                     pass
             assert get(port, "/healthz") == (200, "ok\n"), line
+        # More than are served at once: they wait, and are hung up on in their turn.
+        crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        wait_until("the crowd is told of", lambda: "more have to wait" in d.log_text())
+        assert d.count("messages") == 0
+        for s in crowd:
+            s.close()
+        assert get(port, "/healthz") == (200, "ok\n")
         for s in silent:  # hung up on after a while
             s.settimeout(30)
             try:
