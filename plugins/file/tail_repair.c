@@ -5,14 +5,66 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#define CHUNK 4096
+
+/* Where the last line begins that no line feed ends; `size`: there is none. -1 on error. */
+static off_t last_line(int fd, off_t size)
+{
+    char bytes[CHUNK];
+
+    for (off_t end = size; end > 0;) {
+        off_t from = end > CHUNK ? end - CHUNK : 0;
+        ssize_t n = pread(fd, bytes, (size_t)(end - from), from);
+
+        if (n != end - from)
+            return -1;
+        while (n > 0)
+            if (bytes[--n] == '\n')
+                return from + n + 1;
+        end = from;
+    }
+    return 0;
+}
+
+/* Whether what stands there is a whole JSON object: its braces are closed. */
+static bool is_whole(int fd, off_t at, off_t size)
+{
+    bool quoted = false, escaped = false;
+    char bytes[CHUNK];
+    long depth = 0;
+    ssize_t n;
+
+    for (; at < size; at += n) {
+        n = pread(fd, bytes, sizeof bytes, at);
+        if (n <= 0)
+            return false;
+        for (ssize_t i = 0; i < n; i++) {
+            char c = bytes[i];
+
+            if (escaped)
+                escaped = false;
+            else if (quoted && c == '\\')
+                escaped = true;
+            else if (c == '"')
+                quoted = !quoted;
+            else if (!quoted && (c == '{' || c == '}'))
+                depth += c == '{' ? 1 : -1;
+        }
+    }
+    return depth == 0 && !quoted;
+}
+
+/* Half a record is cut off: it was not confirmed, so it comes again. A whole one is only ended. */
 static int end_line(int fd, off_t size)
 {
-    char last;
+    off_t at = last_line(fd, size);
 
-    if (pread(fd, &last, 1, size - 1) != 1)
+    if (at < 0)
         return -1;
-    if (last == '\n')
+    if (at == size)
         return 0;
+    if (!is_whole(fd, at, size))
+        return ftruncate(fd, at) == 0 ? 1 : -1;
     return write(fd, "\n", 1) == 1 ? 1 : -1;
 }
 

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Make the file end with a whole record: an unfinished line is ended, an unfinished
- * length-delimited message is cut off. Returns 1 when it had to, 0 when not, -1 on error. */
+/* Make the file end with a whole record: half a line of JSON and half a length-delimited message are
+ * cut off, a whole line that only lacks its end gets it. Returns 1 when it had to, 0 when not, -1 on error. */
 int fr_tail_repair(int fd, bool binary);
 
 #endif

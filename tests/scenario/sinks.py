@@ -112,6 +112,24 @@ def protobuf_file():
         car.close()
 
 
+def half_a_line_is_cut():
+    """What a crash left in the middle of a record: it was not confirmed, so it comes again whole."""
+    sinks = '  archive: {plugin: file, options: {path: "@/%{vin}.jsonl"}}'
+    whole = '{"seq":1,"data":{"a":"}{\\"}"}}'
+    for tail, left in (('{"seq":2,"data":{"b":1}', []), ('{"seq":2', []), ('{"seq":2,"x":"}', []),
+                       ('{"seq":2,"x":"' + "y" * 9000, []), (whole, [whole]), ("", [])):
+        with Daemon("records: [{type: V, to: archive, ack: archive}]", sinks) as d:
+            with open(d.path(f"{VIN}.jsonl"), "w") as f:
+                f.write(whole + "\n" + tail)
+            car = d.car()
+            car.send(vector("01_v_three_datums"))
+            assert car.receive_reply()[0] == "ack"
+            car.close()
+            lines = d.lines(f"{VIN}.jsonl")
+            assert lines[:-1] == [whole, *left] and json.loads(lines[-1])["vin"] == VIN, lines
+            assert ("mended" in d.log_text()) == (tail != ""), tail
+
+
 def misfits_are_refused():
     for plugin, words in (("wrong_abi", f"was built for plugin ABI {ABI + 1}, this fleetroute has {ABI}"),
                           ("nowhere", "cannot load plugin"), ("/lib/x86_64-linux-gnu/libc.so.6",
@@ -147,5 +165,6 @@ full_disk_is_retried()
 really_full_disk()
 rotation()
 protobuf_file()
+half_a_line_is_cut()
 misfits_are_refused()
 options_are_checked()
