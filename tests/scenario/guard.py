@@ -112,11 +112,13 @@ with d:
     assert os.stat(d.path("out/V.jsonl")).st_uid == NOBODY.pw_uid
     # What a plugin that was taken over would try. The folder is its user's own.
     tried = next(line for line in d.lines("log") if "trespass:" in line)
-    assert "write EACCES" in tried, tried
+    landlocked = "this kernel has no Landlock" not in d.log_text()
+    if landlocked:
+        assert "write EACCES" in tried, tried
+        assert os.listdir(d.path("elsewhere")) == []
     if not unfiltered:
         assert "start a program EACCES" in tried or "start a program EPERM" in tried, tried
         assert "personality EPERM" in tried and "namespace EPERM" in tried, tried
-    assert os.listdir(d.path("elsewhere")) == []
     before = certificate()
     renew()
     wait_until("the renewed certificate is shown", lambda: certificate() != before)
@@ -125,7 +127,7 @@ with d:
     # A sink that would write elsewhere is told of, and does not; the others go on.
     d.sinks = d.sinks.replace("@/out/V.jsonl", "@/elsewhere/V.jsonl")
     said = d.reload().stdout
-    assert "elsewhere/V.jsonl is outside the folders that the sandbox was given" in said, said
+    assert not landlocked or "elsewhere/V.jsonl is outside the folders that the sandbox" in said, said
     car.close()
 wait_until("the keeper ends with the daemon", lambda: not os.path.exists(f"/proc/{keeper}"))
 
