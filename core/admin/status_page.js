@@ -97,7 +97,7 @@ function showSink(name, sink, s, seconds) {
         make('span', className, sink.health),
         make('p', '', `${count(behind)} behind · ${count(sink.delivered)} delivered · ` +
             `${showRate(rate(sink.delivered, old && old.delivered, seconds))} a second` +
-            (delay ? ` · 99 % ${delay}` : '')));
+            (delay ? ` · 99\u00a0% ${delay}` : '')));
     if (lost.length) card.append(make('p', 'warn', lost.join(' · ')));
     if (sink.why) card.append(make('p', sink.health === 'up' ? 'quiet' : className, sink.why));
     if (sink.health === 'up' && sink.last_error)
