@@ -13,7 +13,17 @@
 
 /* ---- health ---------------------------------------------------------------------- */
 
-/* "journal: up", or why not; returns whether it is. */
+/* "sink home: down: why"; `kind` is the first word with the space behind it. Returns whether it is
+ * not down. */
+static bool put_state(struct fr_buffer *out, const char *kind, const char *name,
+                      enum fr_health health, const char *why)
+{
+    fr_buffer_printf(out, "%s%s: %s%s%s\n", kind, name, fr_health_word(health),
+                     why[0] != '\0' ? ": " : "", why);
+    return health != FR_HEALTH_DOWN;
+}
+
+/* The journal's; where there is none it is well. */
 static bool journal_ready(struct fr_daemon *d, struct fr_buffer *out)
 {
     struct fr_journal_status s;
@@ -21,9 +31,7 @@ static bool journal_ready(struct fr_daemon *d, struct fr_buffer *out)
     if (d->journal == NULL)
         return true;
     fr_journal_status(d->journal, &s);
-    fr_buffer_printf(out, "journal: %s%s%s\n", s.stuck ? "down" : "up",
-                     s.why[0] != '\0' ? ": " : "", s.why);
-    return !s.stuck;
+    return put_state(out, "", "journal", s.stuck ? FR_HEALTH_DOWN : FR_HEALTH_UP, s.why);
 }
 
 /* Whether vehicles' records are taken: what a restart might mend. */
@@ -60,17 +68,13 @@ static int readyz(void *ctx, const char *query, struct fr_buffer *out)
         struct fr_sink_status s;
 
         fr_sink_status(d->setup->sinks[i], &s);
-        fr_buffer_printf(out, "sink %s: %s%s%s\n", s.name, fr_health_word(s.health),
-                         s.why[0] != '\0' ? ": " : "", s.why);
-        ready = ready && s.health != FR_HEALTH_DOWN;
+        ready = put_state(out, "sink ", s.name, s.health, s.why) && ready;
     }
     for (size_t i = 0; i < d->setup->server->source_count; i++) {
         struct fr_source_status s;
 
         fr_source_status(d->setup->sources[i], &s);
-        fr_buffer_printf(out, "source %s: %s%s%s\n", s.name, fr_health_word(s.health),
-                         s.why[0] != '\0' ? ": " : "", s.why);
-        ready = ready && s.health != FR_HEALTH_DOWN;
+        ready = put_state(out, "source ", s.name, s.health, s.why) && ready;
     }
     return ready ? 200 : 503;
 }

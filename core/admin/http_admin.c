@@ -160,6 +160,15 @@ static void count_connections(struct fr_http_admin *admin)
     admin->open_count = still;
 }
 
+static void set_listening(struct fr_http_admin *admin, bool on)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (admin->listeners[i] != NULL && on)
+            evconnlistener_enable(admin->listeners[i]);
+        else if (admin->listeners[i] != NULL)
+            evconnlistener_disable(admin->listeners[i]);
+}
+
 static void listen_if_there_is_room(evutil_socket_t fd, short what, void *ctx)
 {
     static struct fr_log_limit limit;
@@ -173,11 +182,7 @@ static void listen_if_there_is_room(evutil_socket_t fd, short what, void *ctx)
     if (full)
         fr_log_limited(&limit, FR_LOG_WARNING, "admin: %d connections are open; more have to wait",
                        CONNECTIONS_MOST);
-    for (size_t i = 0; i < 2; i++)
-        if (admin->listeners[i] != NULL && full)
-            evconnlistener_disable(admin->listeners[i]);
-        else if (admin->listeners[i] != NULL)
-            evconnlistener_enable(admin->listeners[i]);
+    set_listening(admin, !full);
     if (full)
         event_add(admin->look, &pause);
 }
@@ -207,9 +212,8 @@ static struct bufferevent *make_connection(struct event_base *base, void *ctx)
         return NULL;
     if (admin->fresh_count < FRESH_MOST)
         admin->fresh[admin->fresh_count++] = bev;
-    for (size_t i = 0; i < 2 && admin->fresh_count == FRESH_MOST; i++)
-        if (admin->listeners[i] != NULL)
-            evconnlistener_disable(admin->listeners[i]);
+    if (admin->fresh_count == FRESH_MOST)
+        set_listening(admin, false);
     event_active(admin->note, 0, 0);
     return bev;
 }
@@ -245,9 +249,8 @@ static int listen_on(struct fr_http_admin *admin, struct event_base *base,
         if (bound == NULL)
             return fr_error_set(error, "admin: cannot listen on %s port %u: %s", settings->address,
                                 settings->port, strerror(errno));
-    }
-    if (bound != NULL)
         admin->listeners[0] = evhttp_bound_socket_get_listener(bound);
+    }
     if (settings->socket == NULL)
         return 0;
     fd = fr_unix_listen(settings->socket, "admin", error);

@@ -67,7 +67,9 @@ int fr_privileges_drop(const struct fr_user *user, bool may_read, struct fr_erro
     /* Of what only root may shrink, what execve(2) could give back. */
     for (int c = 0; geteuid() == 0 && c <= CAP_LAST_CAP; c++)
         prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
-    if (prctl(PR_SET_KEEPCAPS, kept != 0, 0, 0, 0) != 0 || (other && become(user, error) != 0))
+    if (prctl(PR_SET_KEEPCAPS, kept != 0, 0, 0, 0) != 0)
+        return fr_error_set(error, "cannot give privileges up: %s", strerror(errno));
+    if (other && become(user, error) != 0)
         return -1;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     if (set_capabilities(kept) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -53,8 +53,8 @@ static char *nearest(const char *path)
     for (char *slash; stat(folder, &st) != 0 || !S_ISDIR(st.st_mode); *slash = '\0') {
         slash = strrchr(folder, '/');
         if (slash == NULL || slash == folder) {
-            strcpy(folder, "/");
-            break;
+            free(folder);
+            return fr_strdup(slash == NULL ? "." : "/");
         }
     }
     return folder;
