@@ -59,7 +59,7 @@ static void drop_item(struct fr_sink *sink, struct item *item)
     sink->spare_items = item;
 }
 
-void fr_item_release(struct fr_sink *sink, struct item *item)
+static void item_complete(struct fr_sink *sink, struct item *item)
 {
     if (item->ack)
         fr_record_confirm(item->record, !item->refused, &sink->acks);
@@ -71,18 +71,18 @@ void fr_item_release(struct fr_sink *sink, struct item *item)
     fr_sink_schedule_after(sink);
 }
 
-void fr_item_hold(void *ctx, void *item)
+void fr_item_acquire(void *ctx, void *item)
 {
     (void)ctx;
     ((struct item *)item)->unfinished++;
 }
 
-void fr_item_let_go(void *ctx, void *of)
+void fr_item_release(void *ctx, void *of)
 {
     struct item *item = of;
 
     if (--item->unfinished == 0)
-        fr_item_release(ctx, item);
+        item_complete(ctx, item);
 }
 
 /* ---- finishing ------------------------------------------------------------------- */
@@ -109,18 +109,20 @@ static void finish(struct fr_sink *sink, struct delivery *d)
     struct item *item = d->item;
 
     release(sink, d);
-    fr_item_let_go(sink, item);
+    fr_item_release(sink, item);
 }
 
-static void count_delay(struct fr_sink *sink, const struct fr_delivery *d)
+/* The delay is counted from when the delivery was due: its record's receipt, or the end of the
+ * window that the value waited for. */
+static void count_delay(struct fr_sink *sink, const struct delivery *d)
 {
     static const int64_t bounds[FR_DELAY_CLASSES - 1] = FR_DELAY_BOUNDS;
-    int64_t now = fr_wall_ms(), delay = now - d->received_ms;
+    int64_t delay = fr_wall_ms() - d->due_ms;
     int class = 0;
 
     while (class < FR_DELAY_CLASSES - 1 && delay >= bounds[class])
         class ++;
-    if (!(d->marks & FR_MARK_RESTORED)) {
+    if (!(d->public.marks & FR_MARK_RESTORED)) {
         atomic_store_explicit(&sink->delays[class],
                               atomic_load_explicit(&sink->delays[class], memory_order_relaxed) + 1,
                               memory_order_relaxed);
@@ -246,6 +248,9 @@ void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum f
     struct fr_latest_slot *slot = d->slot;
 
     sink->in_plugin--;
+    /* Also when the record stays unfinished: another of its values may wait for a window, while
+     * values behind this one wait in `latest` or in the journal for the capacity that it had. */
+    fr_sink_schedule_after(sink);
     if (slot != NULL)
         slot->handed = NULL;
     if (outcome == FR_REFUSED) {
@@ -255,8 +260,6 @@ void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum f
     if (outcome == FR_RETRY || (outcome == FR_REFUSED &&
                                 (d->refusals < sink->settings.tries || set_aside(sink, d) != 0))) {
         try_again(sink, d);
-        if (sink->in_plugin == 0)
-            fr_sink_schedule_after(sink);
         return;
     }
     if (outcome == FR_REFUSED)
@@ -268,7 +271,7 @@ void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum f
         sink->retry_pause_ms = 0;
         if (d->item->record->seq > sink->done_seq)
             sink->done_seq = d->item->record->seq;
-        count_delay(sink, delivery);
+        count_delay(sink, d);
     }
     finish(sink, d);
     if (slot != NULL)
@@ -356,7 +359,8 @@ static void join_batch(struct fr_sink *sink, struct delivery *d)
 /* Let a value wait as the newest of its vehicle, route and field. */
 static void join_latest(struct fr_sink *sink, struct delivery *d, const struct fr_emission *e)
 {
-    struct fr_latest_slot *slot = fr_latest_slot(sink->latest, e->record->vin, e->route, e->field);
+    struct fr_latest_slot *slot =
+        fr_latest_slot(sink->latest, e->record->vin, e->route_id, e->field);
 
     if (slot == NULL) {
         join_batch(sink, d);
@@ -386,6 +390,8 @@ void fr_delivery_emit(void *ctx, const struct fr_emission *emission)
     d->size = fr_sink_queue_size(item->record);
     sink->in_flight_bytes += d->size;
     item->unfinished++;
+    d->due_ms = emission->due_ms;
+    d->expires_ms = emission->expires_ms;
     describe(d, emission);
     if (emission->kind == FR_DELIVERY_RECORD)
         fill_bytes(d, emission);
@@ -400,9 +406,30 @@ void fr_delivery_emit(void *ctx, const struct fr_emission *emission)
         join_batch(sink, d);
 }
 
+/* A delivery that waited for the plugin until it was too old for its route is no delivery. */
+static size_t drop_expired(struct fr_sink *sink)
+{
+    int64_t wall = fr_wall_ms();
+    size_t kept = 0;
+
+    for (size_t i = 0; i < sink->batch_count; i++) {
+        struct delivery *d = (struct delivery *)sink->batch[i];
+
+        if (d->expires_ms >= wall) {
+            sink->batch[kept++] = sink->batch[i];
+            continue;
+        }
+        sink->expired++;
+        if (d->slot != NULL)
+            d->slot->handed = NULL;
+        finish(sink, d);
+    }
+    return kept;
+}
+
 void fr_deliveries_hand_over(struct fr_sink *sink)
 {
-    size_t count = sink->batch_count;
+    size_t count = drop_expired(sink);
 
     sink->batch_count = 0;
     sink->in_plugin += count;

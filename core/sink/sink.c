@@ -31,6 +31,7 @@ struct fr_sink *fr_sink_new(struct fr_server_config *config, size_t place,
         sink->latest = fr_latest_new();
     sink->restores = sink->settings.restore < 0 ? sink->latest != NULL : sink->settings.restore;
     sink->wake = -1;
+    sink->window_timer_ms = -1;
     atomic_init(&sink->rewind_to, UINT64_MAX);
     sem_init(&sink->opened, 0, 0);
     pthread_mutex_init(&sink->status_lock, NULL);
@@ -73,7 +74,7 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
                                    sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
                                                                              : FR_FORMAT_PROTOBUF);
     if (house->journal != NULL) {
-        fr_program_watch(sink->program, fr_item_hold, fr_item_let_go, sink);
+        fr_program_watch(sink->program, fr_item_acquire, fr_item_release, sink);
         sink->cursor = fr_cursor_open(house->journal, sink->settings.name,
                                       sink->settings.from_oldest, new_records, sink, error);
         if (sink->cursor == NULL)
@@ -256,14 +257,15 @@ const char *fr_sink_name(const struct fr_sink *sink)
     return sink->settings.name;
 }
 
-/* A plugin that says nothing and delivers nothing is not well, whatever it last said. */
+/* A sink that has something to deliver and delivers nothing is degraded, whatever its plugin last
+ * reported. Values that wait for their windows are not to be delivered yet. */
 static void tell_stall(struct fr_sink *sink, struct fr_sink_status *status)
 {
     int64_t still = fr_monotonic_ms() - atomic_load(&sink->progress_ms);
 
     if (status->health != FR_HEALTH_UP || still < sink->settings.stall_ms ||
-        (atomic_load(&sink->in_flight) == 0 && status->behind == 0 &&
-         fr_sink_queue_records(sink->queue) == 0))
+        (atomic_load(&sink->in_flight) == 0 && fr_sink_queue_records(sink->queue) == 0 &&
+         (sink->cursor == NULL || sink->read_next >= fr_journal_next(sink->house.journal))))
         return;
     status->health = FR_HEALTH_DEGRADED;
     snprintf(status->why, sizeof status->why,

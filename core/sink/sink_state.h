@@ -32,6 +32,8 @@ struct delivery {
     uint64_t order; /* in which it was made */
     size_t size;
     unsigned refusals;
+    int64_t due_ms;        /* fr_emission.due_ms */
+    int64_t expires_ms;    /* fr_emission.expires_ms */
     struct fr_buffer text; /* JSON */
     char name[FR_FIELD_NAME_SIZE];
     char field_name[FR_FIELD_NAME_SIZE]; /* of a field that the catalogue does not know */
@@ -71,7 +73,8 @@ struct fr_sink {
     _Atomic bool restore_wanted;
     int64_t last_take_ms;
     bool take_later;
-    sem_t opened; /* the plugin is open, or could not be */
+    int64_t window_timer_ms; /* monotonic: when window_timer fires; -1: it is not pending */
+    sem_t opened;            /* the plugin is open, or could not be */
 
     _Atomic size_t in_flight;       /* deliveries; changed by the sink's thread alone */
     _Atomic size_t in_flight_bytes; /* of records; of those that do not wait in `latest` */
@@ -79,6 +82,7 @@ struct fr_sink {
     uint64_t done_seq;              /* the newest record of which something was delivered */
     size_t waiting;                 /* in `latest` */
     uint64_t orders;
+    uint64_t expired; /* deliveries that became too old before the plugin had them */
     struct fr_delivery **batch;
     size_t batch_count, batch_room;
     struct item *emitting; /* the item whose record runs through the program, without a journal */
@@ -115,16 +119,16 @@ struct fr_sink {
 /* delivery.c: the routing program emits something; a delivery of it joins the batch. */
 void fr_delivery_emit(void *ctx, const struct fr_emission *emission);
 
-/* Take a record in hand; fr_item_release lets go when nothing of it is unfinished. */
+/* Make an item of a record; the reference passes to it. Linked items are in journal order. */
 struct item *fr_item_new(struct fr_sink *sink, struct fr_record *record, bool ack, bool counted);
 void fr_item_link(struct fr_sink *sink, struct item *item);
-void fr_item_release(struct fr_sink *sink, struct item *item);
 
-/* fr_program_watch's two, with items as origins. */
-void fr_item_hold(void *ctx, void *item);
-void fr_item_let_go(void *ctx, void *item);
+/* One part more or less of an item is unfinished. The last release confirms its record and frees
+ * it. These are fr_program_watch's callbacks, with items as origins; ctx is the sink. */
+void fr_item_acquire(void *ctx, void *item);
+void fr_item_release(void *ctx, void *item);
 
-/* Hand the batch to the plugin. */
+/* Hand the batch to the plugin, without the deliveries that became too old for their route. */
 void fr_deliveries_hand_over(struct fr_sink *sink);
 
 /* Put what waits for another try into the batch again. */
@@ -133,7 +137,7 @@ void fr_deliveries_retry(struct fr_sink *sink);
 /* Put the newest values that wait in `latest` into the batch. */
 void fr_deliveries_take_latest(struct fr_sink *sink);
 
-/* Let go of all that is not in the plugin's hands; their records are not confirmed. */
+/* Finish all deliveries that the plugin does not have; the sink rewinds. */
 void fr_deliveries_abandon(struct fr_sink *sink);
 
 /* The plugin's word on a delivery. */
@@ -149,7 +153,7 @@ void *fr_sink_thread(void *sink);
 /* Wake the thread; `always` even if it was woken already. */
 void fr_sink_wake(struct fr_sink *sink, bool always);
 
-/* Run what follows finished deliveries behind the present event. */
+/* Run what follows answered deliveries after the present event. */
 void fr_sink_schedule_after(struct fr_sink *sink);
 
 /* plugin_host.c: what a plugin may call. */
