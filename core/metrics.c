@@ -177,6 +177,9 @@ READ(not_edges, s->program.not_edges)
 READ(unchanged, s->program.unchanged)
 READ(superseded, s->program.superseded)
 READ(untracked, s->program.untracked)
+READ(waiting, s->program.waiting)
+READ(waiting_bytes, s->program.waiting_bytes)
+READ(overdue, (double)s->overdue_ms / 1000)
 #undef READ
 
 static const struct sink_metric sink_metrics[] = {
@@ -200,7 +203,14 @@ static const struct sink_metric sink_metrics[] = {
     {"fleetroute_sink_superseded_total", "counter", "Values that came after a newer one.",
      read_superseded},
     {"fleetroute_sink_untracked_total", "counter",
-     "Values of more vehicles and fields than are kept track of.", read_untracked},
+     "Values without state for windows and thresholds, because a bound is reached.",
+     read_untracked},
+    {"fleetroute_sink_waiting_values", "gauge", "Values that wait for the end of their windows.",
+     read_waiting},
+    {"fleetroute_sink_waiting_bytes", "gauge", "Bytes of memory that those take up.",
+     read_waiting_bytes},
+    {"fleetroute_sink_overdue_seconds", "gauge",
+     "Age of the oldest delivery that is due and not done.", read_overdue},
 };
 
 static void put_delays(struct fr_buffer *out, const struct fr_sink_status *s)
@@ -242,7 +252,7 @@ static void put_sinks(struct fr_daemon *d, struct fr_buffer *out)
         }
     }
     head(out, "fleetroute_sink_delay_seconds", "histogram",
-         "From a record's receipt to its delivery.");
+         "From the time that a delivery was due (receipt, or the end of its window).");
     for (size_t i = 0; i < d->started; i++)
         put_delays(out, &all[i]);
 }

@@ -40,9 +40,9 @@ struct adoption {
 #define NO_ROUTE UINT32_MAX
 
 /* Whether a route of the new program already takes over another route's state. */
-static bool adopt_is_matched(const struct adoption *a, uint32_t before, uint32_t route)
+static bool adopt_is_matched(const struct adoption *a, size_t before, uint32_t route)
 {
-    for (uint32_t i = 0; i < before; i++)
+    for (size_t i = 0; i < before; i++)
         if (a->route[i] == route)
             return true;
     return false;
@@ -59,6 +59,22 @@ static void adopt_match_routes(struct adoption *a)
     }
 }
 
+/* Emit what waits, if it still may be, and have it as the last value in any case: a route that takes
+ * this one's place must know the newest value. */
+static void adopt_emit_slot(const struct adoption *a, struct fr_throttle_slot *slot,
+                            const struct fr_program_time *time, fr_emit_fn *emit, void *ctx)
+{
+    struct fr_value kept;
+    int64_t measured_ns;
+
+    if (slot->waiting == NULL)
+        return;
+    kept = fr_throttle_kept(&slot->waiting_value);
+    measured_ns = fr_record_time_ns(slot->waiting);
+    fr_program_emit_waiting(a->older, slot, time, time->wall_ms, emit, ctx);
+    fr_throttle_keep_last(slot, &kept, measured_ns);
+}
+
 /* The older program still has its vehicles, which the values need. */
 static void adopt_emit_gone(const struct adoption *a, const struct fr_program_time *time,
                             fr_emit_fn *emit, void *ctx)
@@ -70,7 +86,7 @@ static void adopt_emit_gone(const struct adoption *a, const struct fr_program_ti
             continue;
         for (slot = fr_windows_close_route(a->older->windows, i); slot != NULL; slot = next) {
             next = slot->next_open;
-            fr_program_emit_waiting(a->older, slot, time, time->wall_ms, emit, ctx);
+            adopt_emit_slot(a, slot, time, emit, ctx);
         }
     }
 }
@@ -146,7 +162,8 @@ static void adopt_windows(struct adoption *a)
     }
 }
 
-/* A last value of a route that is gone, for new routes of the same field and unit. */
+/* A last value of a route that is gone, for new routes of the same field and unit: the newest, and
+ * of several from the same moment that of the last route. */
 static void adopt_last(void *ctx, struct fr_throttle_slot *older)
 {
     struct adoption *a = ctx;
@@ -160,11 +177,14 @@ static void adopt_last(void *ctx, struct fr_throttle_slot *older)
         struct fr_throttle_slot *slot;
 
         if (!fr_program_route_has_state(step->route) || strcmp(step->unit, from->unit) != 0 ||
+            adopt_is_matched(a, a->older->field_route_count, step->index) ||
             (slot = adopt_slot_for(a, older, step->index)) == NULL)
             continue;
-        if (slot->has_last && older->last_ns < slot->last_ns)
+        if (slot->has_last && (older->last_ns < slot->last_ns ||
+                               (older->last_ns == slot->last_ns && route < slot->last_route)))
             continue;
         slot->has_last = true;
+        slot->last_route = route;
         slot->last = older->last;
         slot->last_ns = older->last_ns;
     }

@@ -61,6 +61,20 @@ static void append_step(struct step **list, struct step *step)
     *list = step;
 }
 
+/* A field without a name that the file names begins with the routes of "*" before this one. */
+static void compile_add_number(struct fr_program *program, uint32_t index, uint32_t number)
+{
+    size_t i = program->number_count++;
+
+    program->numbered = fr_realloc(program->numbered, i + 1, sizeof(struct step *));
+    program->numbers = fr_realloc(program->numbers, i + 1, sizeof *program->numbers);
+    program->numbered[i] = NULL;
+    program->numbers[i] = number;
+    for (uint32_t k = 0; k < index; k++)
+        if (program->field_routes[k]->all)
+            append_step(&program->numbered[i], make_step(program->field_routes[k], k, NULL));
+}
+
 static void add_numbered(struct fr_program *program, const struct fr_field_route *route,
                          uint32_t index, uint32_t number)
 {
@@ -68,14 +82,16 @@ static void add_numbered(struct fr_program *program, const struct fr_field_route
 
     while (i < program->number_count && program->numbers[i] != number)
         i++;
-    if (i == program->number_count) {
-        program->numbered = fr_realloc(program->numbered, i + 1, sizeof(struct step *));
-        program->numbers = fr_realloc(program->numbers, i + 1, sizeof *program->numbers);
-        program->numbered[i] = NULL;
-        program->numbers[i] = number;
-        program->number_count++;
-    }
+    if (i == program->number_count)
+        compile_add_number(program, index, number);
     append_step(&program->numbered[i], make_step(route, index, NULL));
+}
+
+static bool compile_has_route(const struct step *step, uint32_t index)
+{
+    while (step != NULL && step->index != index)
+        step = step->next;
+    return step != NULL;
 }
 
 static void compile_field_route(struct fr_program *program, const struct fr_field_route *route)
@@ -92,8 +108,12 @@ static void compile_field_route(struct fr_program *program, const struct fr_fiel
         else
             add_numbered(program, route, index, number);
     }
-    if (route->all)
-        append_step(&program->unknown, make_step(route, index, NULL));
+    if (!route->all)
+        return;
+    append_step(&program->unknown, make_step(route, index, NULL));
+    for (size_t i = 0; i < program->number_count; i++)
+        if (!compile_has_route(program->numbered[i], index))
+            append_step(&program->numbered[i], make_step(route, index, NULL));
 }
 
 /* A slot for each route and field of the file, and for some that only a vehicle names. */

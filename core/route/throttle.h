@@ -27,6 +27,7 @@ struct fr_throttle_slot {
     bool has_last;
     struct fr_value last; /* delivered; text only as its hash in `integer` */
     int64_t last_ns;      /* when that was measured (fr_record_time_ns) */
+    uint32_t last_route;  /* while a program adopts: the route that `last` is taken from */
 
     struct fr_record *waiting; /* counted; NULL: no value waits */
     void *waiting_origin;      /* its record's, as given to fr_program_run */

@@ -23,8 +23,14 @@ struct item *fr_item_new(struct fr_sink *sink, struct fr_record *record, bool ac
         sink->spare_items = item->behind;
     else
         item = fr_calloc(1, sizeof *item);
-    *item = (struct item){.record = record, .ack = ack, .counted = counted};
+    *item = (struct item){.record = record, .seq = record->seq, .ack = ack, .counted = counted};
     return item;
+}
+
+void fr_item_drop_record(struct item *item)
+{
+    fr_record_unref(item->record);
+    item->record = NULL;
 }
 
 void fr_item_link(struct fr_sink *sink, struct item *item)
@@ -54,7 +60,8 @@ static void drop_item(struct fr_sink *sink, struct item *item)
 {
     if (item->linked)
         unlink_item(sink, item);
-    fr_record_unref(item->record);
+    if (item->record != NULL)
+        fr_item_drop_record(item);
     item->behind = sink->spare_items;
     sink->spare_items = item;
 }
@@ -87,6 +94,13 @@ void fr_item_release(void *ctx, void *of)
 
 /* ---- finishing ------------------------------------------------------------------- */
 
+static void note_oldest(struct fr_sink *sink)
+{
+    atomic_store_explicit(&sink->oldest_due_ms,
+                          sink->unfinished != NULL ? sink->unfinished->due_ms : 0,
+                          memory_order_relaxed);
+}
+
 static void release(struct fr_sink *sink, struct delivery *d)
 {
     if (d->text.room > TEXT_KEPT)
@@ -97,7 +111,11 @@ static void release(struct fr_sink *sink, struct delivery *d)
         sink->unfinished = d->behind;
     if (d->behind != NULL)
         d->behind->before = d->before;
+    else
+        sink->last_unfinished = d->before;
+    note_oldest(sink);
     fr_routing_unref(d->routing);
+    fr_record_unref(d->record);
     d->next = sink->spare_deliveries;
     sink->spare_deliveries = d;
     sink->in_flight--;
@@ -138,7 +156,7 @@ static int set_aside(struct fr_sink *sink, struct delivery *d)
     static struct fr_log_limit limit;
     struct fr_error error;
 
-    if (fr_dead_letter(sink->house.dead_letters, sink->settings.name, d->item->record, d->refusals,
+    if (fr_dead_letter(sink->house.dead_letters, sink->settings.name, d->record, d->refusals,
                        &error) != 0) {
         fr_log_limited(&limit, FR_LOG_ERROR, "sink %s: a dead letter cannot be kept: %s",
                        sink->settings.name, error.text);
@@ -172,6 +190,16 @@ static void pause_before_retry(struct fr_sink *sink)
     sink->retry_pause_ms *= 2;
     if (sink->retry_pause_ms > sink->settings.retry_most_ms)
         sink->retry_pause_ms = sink->settings.retry_most_ms;
+}
+
+/* Something was delivered, so what waits for another try need not wait for a pause that grew. */
+static void end_retry_pause(struct fr_sink *sink)
+{
+    struct timeval pause = fr_timeval(sink->settings.retry_least_ms);
+
+    if (sink->retry_pause_ms != 0 && event_pending(sink->retry_timer, EV_TIMEOUT, NULL))
+        event_add(sink->retry_timer, &pause);
+    sink->retry_pause_ms = 0;
 }
 
 /* The list is kept in the order in which the deliveries were made, however the plugin answers. */
@@ -268,9 +296,9 @@ void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum f
         atomic_store_explicit(&sink->delivered,
                               atomic_load_explicit(&sink->delivered, memory_order_relaxed) + 1,
                               memory_order_relaxed);
-        sink->retry_pause_ms = 0;
-        if (d->item->record->seq > sink->done_seq)
-            sink->done_seq = d->item->record->seq;
+        end_retry_pause(sink);
+        if (d->item->seq > sink->done_seq)
+            sink->done_seq = d->item->seq;
         count_delay(sink, d);
     }
     finish(sink, d);
@@ -288,11 +316,13 @@ static struct delivery *new_delivery(struct fr_sink *sink)
         sink->spare_deliveries = d->next;
     else
         d = fr_calloc(1, sizeof *d);
-    d->before = NULL;
-    d->behind = sink->unfinished;
-    if (d->behind != NULL)
-        d->behind->before = d;
-    sink->unfinished = d;
+    d->before = sink->last_unfinished;
+    d->behind = NULL;
+    if (d->before != NULL)
+        d->before->behind = d;
+    else
+        sink->unfinished = d;
+    sink->last_unfinished = d;
     sink->in_flight++;
     d->order = sink->orders++;
     d->refusals = 0;
@@ -367,7 +397,8 @@ static void join_latest(struct fr_sink *sink, struct delivery *d, const struct f
         return;
     }
     d->slot = slot;
-    if (slot->waiting != NULL && d->public.created_ms < slot->waiting->public.created_ms) {
+    if (slot->waiting != NULL &&
+        fr_record_time_ns(e->record) < fr_record_time_ns(slot->waiting->record)) {
         replace(sink, d); /* what waits is newer */
         return;
     }
@@ -387,11 +418,13 @@ void fr_delivery_emit(void *ctx, const struct fr_emission *emission)
     if (item == NULL) /* a window closed, or a value is restored: no record's last word */
         item = fr_item_new(sink, fr_record_ref(emission->record), false, false);
     d->item = item;
-    d->size = fr_sink_queue_size(item->record);
+    d->record = fr_record_ref(emission->record);
+    d->size = fr_sink_queue_size(d->record);
     sink->in_flight_bytes += d->size;
     item->unfinished++;
     d->due_ms = emission->due_ms;
     d->expires_ms = emission->expires_ms;
+    note_oldest(sink);
     describe(d, emission);
     if (emission->kind == FR_DELIVERY_RECORD)
         fill_bytes(d, emission);
@@ -420,8 +453,10 @@ static size_t drop_expired(struct fr_sink *sink)
             continue;
         }
         sink->expired++;
-        if (d->slot != NULL)
+        if (d->slot != NULL) {
             d->slot->handed = NULL;
+            queue_slot(sink, d->slot);
+        }
         finish(sink, d);
     }
     return kept;
@@ -432,6 +467,11 @@ void fr_deliveries_hand_over(struct fr_sink *sink)
     size_t count = drop_expired(sink);
 
     sink->batch_count = 0;
+    if (sink->retry_first != NULL) { /* older deliveries of these vehicles may be among those */
+        for (size_t i = 0; i < count; i++)
+            put_to_retries(sink, (struct delivery *)sink->batch[i]);
+        return;
+    }
     sink->in_plugin += count;
     if (count != 0)
         sink->plugin->deliver(sink->state, sink->batch, count);

@@ -32,6 +32,7 @@ struct fr_sink *fr_sink_new(struct fr_server_config *config, size_t place,
     sink->restores = sink->settings.restore < 0 ? sink->latest != NULL : sink->settings.restore;
     sink->wake = -1;
     sink->window_timer_ms = -1;
+    atomic_init(&sink->next_close_ms, -1);
     atomic_init(&sink->rewind_to, UINT64_MAX);
     sem_init(&sink->opened, 0, 0);
     pthread_mutex_init(&sink->status_lock, NULL);
@@ -273,6 +274,18 @@ static void tell_stall(struct fr_sink *sink, struct fr_sink_status *status)
              (long long)(still / 1000));
 }
 
+/* For how long something has been due: the oldest delivery, or the value of a window that should be
+ * closed. It grows also when the sink's thread does nothing. */
+static int64_t overdue_ms(struct fr_sink *sink)
+{
+    int64_t due = atomic_load(&sink->oldest_due_ms), closes = atomic_load(&sink->next_close_ms);
+    int64_t delivery = due != 0 ? fr_wall_ms() - due : 0;
+    int64_t window = closes >= 0 ? fr_monotonic_ms() - closes : 0;
+    int64_t longest = delivery > window ? delivery : window;
+
+    return longest > 0 ? longest : 0;
+}
+
 void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
 {
     memset(status, 0, sizeof *status);
@@ -303,6 +316,7 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->dead_letters = atomic_load(&sink->dead_letters);
     status->dropped = atomic_load(&sink->dropped);
     status->replaced = atomic_load(&sink->replaced);
+    status->overdue_ms = overdue_ms(sink);
     for (int i = 0; i < FR_DELAY_CLASSES; i++)
         status->delays[i] = atomic_load(&sink->delays[i]);
     status->delay_sum_ms = atomic_load(&sink->delay_sum_ms);

@@ -12,10 +12,11 @@
 #include "sink/sink.h"
 #include "util/buffer.h"
 
-/* A record in the sink's hands, until all its deliveries are finished and none of its values
- * waits for a window. */
+/* A record that the sink took, until all its deliveries are finished and none of its values waits
+ * for a window. */
 struct item {
-    struct fr_record *record;
+    struct fr_record *record; /* counted; NULL: read from the journal, and through the routes */
+    uint64_t seq;             /* the record's */
     uint32_t unfinished;
     bool ack;
     bool refused;
@@ -27,6 +28,7 @@ struct item {
 struct delivery {
     struct fr_delivery public; /* first: the plugin's pointer is ours */
     struct item *item;
+    struct fr_record *record;   /* counted: what `public` points into */
     struct fr_routing *routing; /* what names and units in `public` belong to */
     struct fr_latest_slot *slot;
     uint64_t order; /* in which it was made */
@@ -93,8 +95,8 @@ struct fr_sink {
     struct fr_latest_slot *queued_first, *queued_last;
     struct item *spare_items;
     struct delivery *spare_deliveries;
-    struct delivery *unfinished;
-    struct fr_buffer json; /* what host->json() returned */
+    struct delivery *unfinished, *last_unfinished; /* in the order in which they were made */
+    struct fr_buffer json;                         /* what host->json() returned */
     struct fr_ack_batch acks;
     size_t finished_records, finished_bytes;
     bool after_pending;
@@ -110,6 +112,8 @@ struct fr_sink {
     struct fr_routing *new_routing; /* to be followed; NULL: none */
     size_t new_place;
 
+    _Atomic int64_t oldest_due_ms; /* wall clock: when the oldest delivery was due; 0: none */
+    _Atomic int64_t next_close_ms; /* monotonic: when the next window closes; -1: none is open */
     _Atomic int64_t progress_ms; /* monotonic: when something was delivered, or nothing was left */
     _Atomic uint64_t taken, delivered, retried, refused, dead_letters, dropped, replaced;
     _Atomic uint64_t delays[FR_DELAY_CLASSES];
@@ -122,6 +126,10 @@ void fr_delivery_emit(void *ctx, const struct fr_emission *emission);
 /* Make an item of a record; the reference passes to it. Linked items are in journal order. */
 struct item *fr_item_new(struct fr_sink *sink, struct fr_record *record, bool ack, bool counted);
 void fr_item_link(struct fr_sink *sink, struct item *item);
+
+/* Drop the reference of a linked item: its deliveries and windows have their own, and a value that
+ * waits for its window must not keep a whole record in memory. */
+void fr_item_drop_record(struct item *item);
 
 /* One part more or less of an item is unfinished. The last release confirms its record and frees
  * it. These are fr_program_watch's callbacks, with items as origins; ctx is the sink. */

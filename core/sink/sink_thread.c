@@ -15,6 +15,7 @@
 #define WAKE_INTERVAL_MS 2
 #define READ_AGAIN_MS 1000 /* after the journal could not be read */
 #define CLOSE_MAX 1024     /* windows closed at a time */
+#define CALLBACKS_MAX 16   /* between two looks at descriptors and timers */
 #define SYNC_MAX_MS 2000   /* wait for the last values to be written */
 
 /* ---- supply ---------------------------------------------------------------------- */
@@ -96,9 +97,12 @@ static bool may_close_windows(const struct fr_sink *sink)
  * thread, so that no change of the windows is missed. */
 static void follow_windows(struct fr_sink *sink)
 {
-    int64_t next = may_close_windows(sink) ? fr_program_next_close(sink->program) : -1, ms;
+    int64_t next = fr_program_next_close(sink->program), ms;
     struct timeval pause;
 
+    atomic_store_explicit(&sink->next_close_ms, next, memory_order_relaxed);
+    if (!may_close_windows(sink))
+        next = -1;
     if (next == sink->window_timer_ms)
         return;
     sink->window_timer_ms = next;
@@ -127,6 +131,8 @@ static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entrie
         item->unfinished = 1; /* so that it is not finished while it is being taken apart */
         fr_program_run(sink->program, item->record, journal ? item : NULL, &time, fr_delivery_emit,
                        sink);
+        if (journal)
+            fr_item_drop_record(item);
         fr_item_release(sink, item);
     }
     sink->emitting = NULL;
@@ -135,7 +141,7 @@ static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entrie
 
 static void move_cursor(struct fr_sink *sink)
 {
-    uint64_t place = sink->first_item != NULL ? sink->first_item->record->seq : sink->read_next;
+    uint64_t place = sink->first_item != NULL ? sink->first_item->seq : sink->read_next;
 
     if (sink->cursor != NULL && fr_cursor_place(sink->cursor) != place)
         fr_cursor_move(sink->cursor, place);
@@ -201,7 +207,8 @@ static void drain_if_asked(struct fr_sink *sink)
 {
     unsigned asked = atomic_load(&sink->drains_wanted);
 
-    if (asked == atomic_load(&sink->drains_done) || !caught_up(sink))
+    if (asked == atomic_load(&sink->drains_done) || !caught_up(sink) ||
+        fr_sink_queue_waiting(sink->queue) != 0)
         return;
     flush_windows(sink);
     if (sink->plugin->flush != NULL)
@@ -242,6 +249,8 @@ static void restore(struct fr_sink *sink, bool deliver)
     if (sink->house.values == NULL || (!deliver && !fr_program_remembers(sink->program)))
         return;
     sink->emitting = NULL;
+    /* The store is written every few seconds; the records in between are behind the cursor. */
+    fr_values_sync(sink->house.values, SYNC_MAX_MS);
     if (fr_values_each(sink->house.values, NULL, restore_one, &call, &error) != 0)
         fr_log(FR_LOG_WARNING, "sink %s: last values: %s", sink->settings.name, error.text);
     if (sink->latest == NULL)
@@ -252,7 +261,7 @@ static void restore(struct fr_sink *sink, bool deliver)
 
 static void follow_new_routing(struct fr_sink *sink)
 {
-    struct fr_program *older = sink->program;
+    struct fr_program *older = sink->program, *program;
     struct fr_program_time time = time_now();
     struct fr_routing *routing;
     size_t place;
@@ -265,19 +274,19 @@ static void follow_new_routing(struct fr_sink *sink)
     pthread_mutex_unlock(&sink->status_lock);
     if (routing == NULL)
         return;
-    sink->program = fr_program_new(routing, place,
-                                   sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
-                                                                             : FR_FORMAT_PROTOBUF);
+    program = fr_program_new(routing, place,
+                             sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
+                                                                       : FR_FORMAT_PROTOBUF);
     sink->emitting = NULL;
-    complete = fr_program_adopt(sink->program, older, &time, fr_delivery_emit, sink);
+    /* What is emitted now has names of the older routing, so its deliveries must hold that one. */
+    complete = fr_program_adopt(program, older, &time, fr_delivery_emit, sink);
+    sink->program = program;
     hand_over_values(sink);
     fr_program_free(older);
     fr_routing_unref(routing);
-    if (complete || sink->house.values == NULL)
-        return;
     /* A new edge_only route must know where each vehicle is before it sees the next record. */
-    fr_values_sync(sink->house.values, SYNC_MAX_MS);
-    restore(sink, false);
+    if (!complete)
+        restore(sink, false);
 }
 
 /* Go elsewhere in the journal when nothing is under way any more. */
@@ -454,10 +463,25 @@ static struct event *new_event(struct fr_sink *sink, int fd, short what, event_c
     return event_new(sink->base, fd, what, call, sink);
 }
 
+/* A base that looks for timers and descriptors after so many callbacks, although the sink's own
+ * events activate themselves again while there is a backlog. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config != NULL &&
+        event_config_set_max_dispatch_interval(config, NULL, CALLBACKS_MAX, 0) == 0)
+        base = event_base_new_with_config(config);
+    if (config != NULL)
+        event_config_free(config);
+    return base;
+}
+
 int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
 {
     sink->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    sink->base = event_base_new();
+    sink->base = new_base();
     if (sink->wake < 0 || sink->base == NULL)
         return fr_error_set(error, "sink %s: cannot make an event base: %s", sink->settings.name,
                             strerror(errno));
