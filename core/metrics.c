@@ -168,6 +168,8 @@ READ(unfinished_bytes, s->unfinished_bytes)
 READ(taken, s->taken)
 READ(delivered, s->delivered)
 READ(retried, s->retried)
+READ(failed, s->failed)
+READ(retrying, s->retrying)
 READ(refused, s->refused)
 READ(dead_letters, s->dead_letters)
 READ(dropped, s->dropped)
@@ -191,7 +193,11 @@ static const struct sink_metric sink_metrics[] = {
     {"fleetroute_sink_taken_total", "counter", "Records taken.", read_taken},
     {"fleetroute_sink_delivered_total", "counter", "Deliveries done.", read_delivered},
     {"fleetroute_sink_retried_total", "counter", "Deliveries tried again.", read_retried},
-    {"fleetroute_sink_refused_total", "counter", "Deliveries refused.", read_refused},
+    {"fleetroute_sink_failed_total", "counter", "Answers that a delivery failed.", read_failed},
+    {"fleetroute_sink_retrying", "gauge",
+     "Vehicles and record types with failed deliveries that wait for another try.", read_retrying},
+    {"fleetroute_sink_refused_total", "counter", "Answers that a delivery never succeeds.",
+     read_refused},
     {"fleetroute_sink_dead_letters_total", "counter", "Deliveries set aside for good.",
      read_dead_letters},
     {"fleetroute_sink_dropped_total", "counter", "Records dropped at a full queue.", read_dropped},

@@ -46,6 +46,8 @@ static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
     put_number(out, "taken", s->taken);
     put_number(out, "delivered", s->delivered);
     put_number(out, "retried", s->retried);
+    put_number(out, "failed", s->failed);
+    put_number(out, "retrying", s->retrying);
     put_number(out, "refused", s->refused);
     put_number(out, "dead_letters", s->dead_letters);
     put_number(out, "dropped", s->dropped);

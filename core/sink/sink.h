@@ -39,7 +39,7 @@ struct fr_sink_status {
     const char *name; /* holds as long as the sink */
     const char *plugin;
     enum fr_health health;
-    char why[256];
+    char why[512];
     char last_error[256];  /* why it last was not well; "" if it always was */
     int64_t last_error_ms; /* when; wall clock */
     size_t unfinished;     /* records read (or queued) and not delivered */
@@ -49,8 +49,10 @@ struct fr_sink_status {
     uint64_t behind;    /* records committed and not finished */
     uint64_t taken;     /* records */
     uint64_t delivered; /* deliveries */
-    uint64_t retried;
-    uint64_t refused;
+    uint64_t retried;   /* because the peer was away */
+    uint64_t failed;    /* answers that a delivery failed */
+    uint64_t refused;   /* answers that one never succeeds */
+    size_t retrying;    /* vehicles and record types with failed deliveries */
     uint64_t dead_letters;
     uint64_t dropped;   /* records left out because the queue was full */
     uint64_t replaced;  /* values that a newer one took the place of, in `latest` */

@@ -93,26 +93,33 @@ static bool may_close_windows(const struct fr_sink *sink)
     return sink->retry_first == NULL && sink->in_flight - sink->waiting < sink->in_flight_most;
 }
 
-/* Let the timer follow the window that closes next. Called at the end of each event of the sink's
- * thread, so that no change of the windows is missed. */
-static void follow_windows(struct fr_sink *sink)
+static void follow_timer(struct event *timer, int64_t *armed_ms, int64_t next_ms)
 {
-    int64_t next = fr_program_next_close(sink->program), ms;
     struct timeval pause;
+    int64_t ms;
 
-    atomic_store_explicit(&sink->next_close_ms, next, memory_order_relaxed);
-    if (!may_close_windows(sink))
-        next = -1;
-    if (next == sink->window_timer_ms)
+    if (next_ms == *armed_ms)
         return;
-    sink->window_timer_ms = next;
-    if (next < 0) {
-        event_del(sink->window_timer);
+    *armed_ms = next_ms;
+    if (next_ms < 0) {
+        event_del(timer);
         return;
     }
-    ms = next - fr_monotonic_ms();
+    ms = next_ms - fr_monotonic_ms();
     pause = fr_timeval(ms > 0 ? ms : 0);
-    event_add(sink->window_timer, &pause);
+    event_add(timer, &pause);
+}
+
+/* Let the timers follow the window that closes next and the pause that ends next. Called at the end
+ * of each event of the sink's thread, so that no change is missed. */
+static void follow_timers(struct fr_sink *sink)
+{
+    int64_t next = fr_program_next_close(sink->program);
+
+    atomic_store_explicit(&sink->next_close_ms, next, memory_order_relaxed);
+    atomic_store_explicit(&sink->lane_count, fr_lanes_count(sink->lanes), memory_order_relaxed);
+    follow_timer(sink->window_timer, &sink->window_timer_ms, may_close_windows(sink) ? next : -1);
+    follow_timer(sink->lane_timer, &sink->lane_timer_ms, fr_lanes_next(sink->lanes));
 }
 
 static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entries, size_t n)
@@ -163,7 +170,7 @@ static void take(struct fr_sink *sink)
     }
     /* Values that wait are handed over when all that is there was looked at for newer ones. */
     if (sink->latest != NULL && (caught_up(sink) || !may_take(sink))) {
-        fr_deliveries_take_latest(sink);
+        fr_latest_hand_over(sink);
         fr_deliveries_hand_over(sink);
     }
     move_cursor(sink);
@@ -177,11 +184,11 @@ static void take(struct fr_sink *sink)
 static void hand_over_values(struct fr_sink *sink)
 {
     if (sink->latest != NULL)
-        fr_deliveries_take_latest(sink);
+        fr_latest_hand_over(sink);
     fr_deliveries_hand_over(sink);
 }
 
-/* Close the windows whose time has come. follow_windows comes back to those over the bound. */
+/* Close the windows whose time has come. follow_timers comes back to those over the bound. */
 static void close_windows(struct fr_sink *sink)
 {
     struct fr_program_time time = time_now();
@@ -340,7 +347,7 @@ static void retry_if_ready(struct fr_sink *sink)
     if (!sink->retry_ready || sink->in_plugin != 0)
         return;
     sink->retry_ready = false;
-    fr_deliveries_retry(sink);
+    fr_retry_hand_over(sink);
     fr_deliveries_hand_over(sink);
 }
 
@@ -363,13 +370,16 @@ static void after(evutil_socket_t fd, short what, void *ctx)
         sink->house.room(sink->house.ctx);
     sink->finished_records = sink->finished_bytes = 0;
     rewind_if_asked(sink);
+    fr_deliveries_write_aside(sink);
     retry_if_ready(sink);
+    fr_deliveries_take_ready(sink);
+    fr_deliveries_hand_over(sink);
     close_windows(sink);
     take(sink);
     flush_at_end(sink);
     drain_if_asked(sink);
     copy_program_counts(sink);
-    follow_windows(sink);
+    follow_timers(sink);
 }
 
 static void window_due(evutil_socket_t fd, short what, void *ctx)
@@ -379,7 +389,17 @@ static void window_due(evutil_socket_t fd, short what, void *ctx)
     (void)fd, (void)what;
     sink->window_timer_ms = -1;
     close_windows(sink);
-    follow_windows(sink);
+    follow_timers(sink);
+}
+
+static void lane_due(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_sink *sink = ctx;
+
+    (void)fd, (void)what;
+    sink->lane_timer_ms = -1;
+    fr_lanes_try_due(sink, fr_monotonic_ms());
+    follow_timers(sink);
 }
 
 static void retry_due(evutil_socket_t fd, short what, void *ctx)
@@ -401,7 +421,7 @@ static void take_due(evutil_socket_t fd, short what, void *ctx)
     take(sink);
     flush_at_end(sink);
     drain_if_asked(sink);
-    follow_windows(sink);
+    follow_timers(sink);
 }
 
 static void obey(struct fr_sink *sink)
@@ -437,7 +457,7 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
         take_due(-1, 0, sink);
         return;
     }
-    follow_windows(sink);
+    follow_timers(sink);
     if (sink->take_later)
         return;
     /* `woken` stays set until the queue is looked at, so nobody wakes us in between. */
@@ -489,9 +509,10 @@ int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
     sink->take_timer = new_event(sink, -1, 0, take_due);
     sink->window_timer = new_event(sink, -1, 0, window_due);
     sink->retry_timer = new_event(sink, -1, 0, retry_due);
+    sink->lane_timer = new_event(sink, -1, 0, lane_due);
     sink->after_event = new_event(sink, -1, 0, after);
     if (sink->wake_event == NULL || sink->take_timer == NULL || sink->window_timer == NULL ||
-        sink->retry_timer == NULL || sink->after_event == NULL ||
+        sink->retry_timer == NULL || sink->lane_timer == NULL || sink->after_event == NULL ||
         event_add(sink->wake_event, NULL) != 0)
         return fr_error_set(error, "sink %s: cannot set up its events", sink->settings.name);
     return 0;

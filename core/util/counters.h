@@ -53,6 +53,7 @@
     X(JOURNAL_DROPPED, "journal_records_deleted_undelivered")                                      \
     X(JOURNAL_DAMAGED, "journal_records_damaged")                                                  \
     X(DEAD_LETTERS, "dead_letters")                                                                \
+    X(DEAD_LETTERS_DELETED, "dead_letters_deleted")                                                \
     X(RELOADS, "reloads")                                                                          \
     X(RELOADS_FAILED, "reloads_refused")                                                           \
     X(SOURCE_RECORDS, "records_from_sources")                                                      \
