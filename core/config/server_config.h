@@ -63,6 +63,9 @@ struct fr_server_config {
     int64_t values_every_ms;
     int64_t presence_grace_ms;
     size_t connections;
+    size_t connections_per_vin; /* 0: no limit */
+    size_t half_open;
+    size_t half_open_per_source; /* 0: no limit */
     size_t unacknowledged;
     size_t message_size;
     int64_t handshake_timeout_ms;

@@ -219,8 +219,8 @@ void fr_message_connectivity(struct fr_connection *c, bool connected)
 
     dispatch_event(c->worker, &event);
     if (!connected)
-        fr_presence_down(presence, c->present, fr_monotonic_ms());
-    else if (fr_presence_up(presence, c->who.vin, &c->present)) {
+        fr_presence_down(presence, c->present, &c->link, fr_monotonic_ms());
+    else if (fr_presence_up(presence, c->who.vin, &c->link, &c->present)) {
         event.topic = "presence";
         dispatch_event(c->worker, &event);
     }

@@ -16,6 +16,9 @@
  * (a list as long as a system's trust store is known to); then none is sent. */
 #define CA_NAMES_MAX 64
 
+/* Bytes of a vehicle's certificate and its chain; Tesla's take 2 to 5 kB. */
+#define CHAIN_MAX 32768
+
 static int openssl_failed(struct fr_error *error, const char *what, const char *file)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -164,6 +167,7 @@ static void set_policy(SSL_CTX *context)
                                      SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_num_tickets(context, 0);
+    SSL_CTX_set_max_cert_list(context, CHAIN_MAX);
     /* An idle vehicle must not hold 34 kB of record buffers. */
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -10,21 +10,55 @@
 
 static char gone[FR_VIN_MAX + 1];
 static struct fr_present *car;
+static struct fr_presence_link link;
 
 START_TEST(first_up_and_last_down)
 {
+    struct fr_presence_link lte;
     struct fr_presence *p = fr_presence_new(100);
 
-    ck_assert(fr_presence_up(p, VIN, &car));
-    ck_assert(!fr_presence_up(p, VIN, &car)); /* LTE beside Wi-Fi */
-    fr_presence_down(p, car, 0);
+    ck_assert(fr_presence_up(p, VIN, &link, &car));
+    ck_assert(!fr_presence_up(p, VIN, &lte, &car)); /* LTE beside Wi-Fi */
+    fr_presence_down(p, car, &lte, 0);
     ck_assert(!fr_presence_gone(p, 1000, gone));
-    fr_presence_down(p, car, 1000);
+    fr_presence_down(p, car, &link, 1000);
     ck_assert(!fr_presence_gone(p, 1099, gone));
     ck_assert(fr_presence_gone(p, 1100, gone));
     ck_assert_str_eq(gone, VIN);
     ck_assert(!fr_presence_gone(p, 9999, gone));
-    ck_assert(fr_presence_up(p, VIN, &car));
+    ck_assert(fr_presence_up(p, VIN, &link, &car));
+    fr_presence_free(p);
+}
+END_TEST
+
+START_TEST(more_connections_than_allowed)
+{
+    struct fr_presence *p = fr_presence_new(100);
+    struct fr_presence_link links[6], oldest;
+
+    for (unsigned i = 0; i < 6; i++) {
+        links[i] = (struct fr_presence_link){.owner = &links[i], .slot = i, .generation = 10 + i};
+        fr_presence_up(p, VIN, &links[i], &car);
+    }
+    ck_assert(!fr_presence_excess(p, car, 6, &oldest));
+    ck_assert(fr_presence_excess(p, car, 4, &oldest));
+    ck_assert_ptr_eq(oldest.owner, &links[0]);
+    ck_assert_uint_eq(oldest.generation, 10);
+    /* One that was named and has not ended yet is neither named nor counted again. */
+    ck_assert(fr_presence_excess(p, car, 4, &oldest));
+    ck_assert_ptr_eq(oldest.owner, &links[1]);
+    ck_assert(!fr_presence_excess(p, car, 4, &oldest));
+    fr_presence_down(p, car, &links[1], 0);
+    fr_presence_down(p, car, &links[3], 0); /* from the middle, by itself */
+    ck_assert(!fr_presence_excess(p, car, 3, &oldest));
+    ck_assert(fr_presence_excess(p, car, 2, &oldest));
+    ck_assert_ptr_eq(oldest.owner, &links[2]);
+    fr_presence_down(p, car, &links[0], 0);
+    fr_presence_down(p, car, &links[2], 0);
+    fr_presence_down(p, car, &links[5], 0);
+    ck_assert(!fr_presence_gone(p, 1000, gone));
+    fr_presence_down(p, car, &links[4], 1000);
+    ck_assert(fr_presence_gone(p, 1100, gone));
     fr_presence_free(p);
 }
 END_TEST
@@ -33,9 +67,9 @@ START_TEST(back_within_the_grace)
 {
     struct fr_presence *p = fr_presence_new(100);
 
-    fr_presence_up(p, VIN, &car);
-    fr_presence_down(p, car, 0);
-    ck_assert(!fr_presence_up(p, VIN, &car));
+    fr_presence_up(p, VIN, &link, &car);
+    fr_presence_down(p, car, &link, 0);
+    ck_assert(!fr_presence_up(p, VIN, &link, &car));
     ck_assert(!fr_presence_gone(p, 1000, gone));
     fr_presence_free(p);
 }
@@ -47,8 +81,8 @@ START_TEST(expected_after_a_restart)
 
     fr_presence_expect(p, VIN, 0);
     fr_presence_expect(p, "OTHER", 0);
-    ck_assert(!fr_presence_up(p, VIN, &car)); /* it never was away */
-    fr_presence_expect(p, VIN, 50);           /* no longer needed */
+    ck_assert(!fr_presence_up(p, VIN, &link, &car)); /* it never was away */
+    fr_presence_expect(p, VIN, 50);                  /* no longer needed */
     ck_assert(fr_presence_gone(p, 100, gone));
     ck_assert_str_eq(gone, "OTHER");
     ck_assert(!fr_presence_gone(p, 1000, gone));
@@ -64,12 +98,12 @@ START_TEST(many_vehicles)
 
     for (int i = 0; i < 1000; i++) {
         snprintf(vin, sizeof vin, "VIN%d", i);
-        ck_assert(fr_presence_up(p, vin, &car));
-        fr_presence_down(p, car, i);
+        ck_assert(fr_presence_up(p, vin, &link, &car));
+        fr_presence_down(p, car, &link, i);
     }
     for (int i = 0; i < 1000; i += 2) {
         snprintf(vin, sizeof vin, "VIN%d", i);
-        ck_assert(!fr_presence_up(p, vin, &car));
+        ck_assert(!fr_presence_up(p, vin, &link, &car));
     }
     while (fr_presence_gone(p, 100000, gone)) {
         snprintf(vin, sizeof vin, "VIN%d", 2 * count++ + 1); /* in the order of leaving */
@@ -88,7 +122,7 @@ START_TEST(remembered_for_people)
     char vin[32];
 
     fr_presence_remember(p, "SLEEPS", 5000);
-    fr_presence_up(p, VIN, &car);
+    fr_presence_up(p, VIN, &link, &car);
     fr_presence_spoke(car, 7000);
     fr_presence_spoke(car, 7001);
     fr_presence_remember(p, VIN, 3); /* older than what is known */
@@ -107,7 +141,7 @@ START_TEST(remembered_for_people)
     ck_assert_uint_eq(fr_presence_list(p, "LEEP", &list), 1);
     free(list);
     /* It leaves, and so many others that it is forgotten; who slept longest goes first. */
-    fr_presence_down(p, car, 0);
+    fr_presence_down(p, car, &link, 0);
     ck_assert(fr_presence_gone(p, 100, gone));
     for (int i = 0; i < FR_PRESENCE_GONE_MAX - 1; i++) {
         snprintf(vin, sizeof vin, "VIN%d", i);
@@ -120,7 +154,7 @@ START_TEST(remembered_for_people)
     fr_presence_count(p, &here, &known);
     ck_assert_uint_eq(here, 0);
     ck_assert_uint_eq(known, FR_PRESENCE_GONE_MAX);
-    ck_assert(fr_presence_up(p, "VIN7", &car));
+    ck_assert(fr_presence_up(p, "VIN7", &link, &car));
     fr_presence_free(p);
 }
 END_TEST
@@ -131,6 +165,7 @@ Suite *suite_presence(void)
     TCase *tests = tcase_create("presence");
 
     tcase_add_test(tests, first_up_and_last_down);
+    tcase_add_test(tests, more_connections_than_allowed);
     tcase_add_test(tests, back_within_the_grace);
     tcase_add_test(tests, expected_after_a_restart);
     tcase_add_test(tests, many_vehicles);
