@@ -19,6 +19,8 @@
 #define READS_A_PASS 4
 #define LINGER_MS 2000          /* how long a peer has to read our last words */
 #define UNSENT_MAX (256 * 1024) /* replies a vehicle may leave unread before it is held back */
+#define UNSENT_END (512 * 1024) /* and before it is hung up on */
+#define REPLIES_MAX (16 * 1024) /* replies that are gathered before they are sent */
 
 static void became_ready(evutil_socket_t fd, short what, void *ctx);
 
@@ -466,6 +468,33 @@ static ssize_t continue_upgrade(struct fr_connection *c, const uint8_t *bytes, s
     return -1;
 }
 
+/* Send what is gathered. A peer that lets its replies pile up is read no further by
+ * fr_connection_update_reading; but what one read has brought can be thousands of messages, each
+ * with a reply larger than itself, so this is checked for each. -1: the connection is closing. */
+static int bound_replies(struct fr_connection *c)
+{
+    static struct fr_log_limit limit;
+    char shown[FR_REDACTED_VIN_SIZE];
+    int status = 0;
+
+    if (c->replies.len < REPLIES_MAX)
+        return 0;
+    if (c->replies.failed || encrypt(c, c->replies.bytes, c->replies.len) != 0 || write_out(c) != 0)
+        status = -1;
+    fr_buffer_free(&c->replies);
+    if (status == 0 && c->unsent.len < UNSENT_END)
+        return 0;
+    if (status == 0) {
+        fr_count(FR_COUNT_REPLIES_UNREAD);
+        fr_log_limited(&limit, FR_LOG_WARNING,
+                       "%s (%s): closed: it sends messages and does not read the replies; %d kB of "
+                       "them are unread",
+                       fr_shown_vin(c->who.vin, shown), c->peer, UNSENT_END / 1024);
+    }
+    fr_connection_close(c, FR_WS_POLICY);
+    return -1;
+}
+
 static int got_frame(void *ctx, enum fr_ws_opcode opcode, const uint8_t *bytes, size_t len)
 {
     static struct fr_log_limit limit;
@@ -475,16 +504,16 @@ static int got_frame(void *ctx, enum fr_ws_opcode opcode, const uint8_t *bytes, 
     switch (opcode) {
     case FR_WS_BINARY:
         fr_message_received(c, bytes, len);
-        return 0;
+        return bound_replies(c);
     case FR_WS_PING:
         fr_ws_write(&c->replies, FR_WS_PONG, bytes, len);
         fr_connection_reply_later(c);
-        return 0;
+        return bound_replies(c);
     case FR_WS_PONG:
         return 0;
     case FR_WS_OVERSIZED:
         fr_message_oversized(c);
-        return 0;
+        return bound_replies(c);
     case FR_WS_CLOSE:
         fr_ws_write(&c->replies, FR_WS_CLOSE, bytes, len >= 2 ? 2 : 0);
         say_goodbye(c);

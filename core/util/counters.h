@@ -25,6 +25,7 @@
     X(WEBSOCKET_ERROR, "websocket_protocol_errors")                                                \
     X(WEBSOCKET_TEXT, "websocket_text_refused")                                                    \
     X(MESSAGE_TOO_BIG, "messages_too_big")                                                         \
+    X(REPLIES_UNREAD, "connections_closed_with_replies_unread")                                    \
     X(MESSAGES, "messages")                                                                        \
     X(ENVELOPE_BAD, "envelopes_malformed")                                                         \
     X(ENVELOPE_UNKNOWN, "envelopes_of_unknown_kind")                                               \
