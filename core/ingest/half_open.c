@@ -1,6 +1,5 @@
 #include "ingest/half_open.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,26 +47,4 @@ size_t fr_half_open_of_source(const struct fr_half_open *pool, uint64_t source,
         if (pool->entries[i].source == source && count++ == 0)
             *oldest = pool->entries[i];
     return count;
-}
-
-uint64_t fr_half_open_source(const struct sockaddr_storage *address)
-{
-    struct sockaddr_in6 v6;
-    struct sockaddr_in v4;
-    uint32_t number;
-    uint64_t network;
-
-    if (address->ss_family == AF_INET) {
-        memcpy(&v4, address, sizeof v4);
-        return v4.sin_addr.s_addr;
-    }
-    if (address->ss_family != AF_INET6)
-        return 0;
-    memcpy(&v6, address, sizeof v6);
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-        memcpy(&number, &v6.sin6_addr.s6_addr[12], sizeof number);
-        return number;
-    }
-    memcpy(&network, v6.sin6_addr.s6_addr, sizeof network);
-    return network;
 }

@@ -11,14 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 /* A connection younger than this is never closed to make room for another one: handshakes that
  * make progress finish, however many peers come at once. */
 #define FR_HALF_OPEN_MIN_AGE_MS 1000
 
 struct fr_half_open_entry {
-    uint64_t source; /* fr_half_open_source */
+    uint64_t source; /* fr_address_source */
     int64_t since_ms;
     void *connection;
 };
@@ -43,9 +42,5 @@ void *fr_half_open_victim(const struct fr_half_open *pool, int64_t now_ms);
 /* How many connections a source has, and the oldest of them. */
 size_t fr_half_open_of_source(const struct fr_half_open *pool, uint64_t source,
                               struct fr_half_open_entry *oldest);
-
-/* What stands for a peer's address: an IPv4 address, or the /64 network of an IPv6 address, which
- * is what one subscriber has. An IPv4 address mapped into IPv6 is the IPv4 address. */
-uint64_t fr_half_open_source(const struct sockaddr_storage *address);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "ingest/worker.h"
+#include "util/address.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -115,7 +116,7 @@ void fr_listener_update(struct fr_worker *worker)
 static void listener_accepted(struct fr_worker *worker, int fd,
                               const struct sockaddr_storage *address, socklen_t len)
 {
-    uint64_t source = fr_half_open_source(address);
+    uint64_t source = fr_address_source(address);
     int64_t now = fr_monotonic_ms();
     char peer[56];
 

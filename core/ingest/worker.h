@@ -41,7 +41,7 @@ struct fr_connection {
     bool has_slot; /* it counts as a vehicle's; else it is in the worker's half_open */
     uint32_t slot;
     uint32_t generation;
-    uint64_t source; /* fr_half_open_source of its address */
+    uint64_t source; /* fr_address_source of its address */
     uint32_t unacknowledged;
     int64_t deadline_ms;      /* of the state; 0: none */
     int64_t message_since_ms; /* when an incomplete message was first seen; 0: none */

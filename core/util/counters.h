@@ -57,6 +57,7 @@
     X(JOURNAL_DROPPED, "journal_records_deleted_undelivered")                                      \
     X(JOURNAL_DAMAGED, "journal_records_damaged")                                                  \
     X(DEAD_LETTERS, "dead_letters")                                                                \
+    X(ADMIN_CLOSED, "admin_connections_closed_for_others")                                         \
     X(RELOADS, "reloads")                                                                          \
     X(RELOADS_FAILED, "reloads_refused")                                                           \
     X(SOURCE_RECORDS, "records_from_sources")                                                      \

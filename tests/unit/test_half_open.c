@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ingest/half_open.h"
+#include "util/address.h"
 
 static struct sockaddr_storage address(const char *text)
 {
@@ -26,7 +27,7 @@ static uint64_t source(const char *text)
 {
     struct sockaddr_storage storage = address(text);
 
-    return fr_half_open_source(&storage);
+    return fr_address_source(&storage);
 }
 
 START_TEST(oldest_first)
