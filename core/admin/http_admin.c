@@ -21,7 +21,8 @@
 #define HEADERS_MOST 8192
 #define BODY_MOST 1024
 #define SILENCE_S 5
-#define PAUSE_S 1 /* without accepting, when no descriptor is free */
+#define PAUSE_US 100000 /* without accepting, when no descriptor is free */
+#define SHED 8          /* connections that are closed then */
 #define TOKEN_MOST 512
 #define TOKEN_LEAST 16
 
@@ -150,16 +151,21 @@ static void resume_listening(evutil_socket_t fd, short what, void *ctx)
     set_listening(ctx, true);
 }
 
+/* The listener that accept_failed is about: its ctx is evhttp's. A process has one. */
+static struct fr_http_admin *accepting;
+
 /* accept(2) failed. The socket stays readable, so without a pause the loop would spin. */
 static void accept_failed(struct evconnlistener *listener, void *ctx)
 {
     static struct fr_log_limit limit;
-    struct fr_http_admin *admin = ctx;
-    struct timeval pause = {PAUSE_S, 0};
+    struct fr_http_admin *admin = accepting;
+    struct timeval pause = {0, PAUSE_US};
 
-    (void)listener;
-    fr_log_limited(&limit, FR_LOG_ERROR, "admin: cannot accept a connection: %s",
+    (void)listener, (void)ctx;
+    fr_log_limited(&limit, FR_LOG_ERROR,
+                   "admin: cannot accept a connection: %s; the oldest ones are closed",
                    strerror(EVUTIL_SOCKET_ERROR()));
+    fr_http_clients_shed(&admin->clients, SHED);
     set_listening(admin, false);
     event_add(admin->resume, &pause);
 }
@@ -256,6 +262,7 @@ struct fr_http_admin *fr_http_admin_new(struct event_base *base,
     if (admin->note == NULL || admin->resume == NULL)
         fr_error_set(error, "admin: cannot set up its events");
     else if (listen_on(admin, base, settings, error) == 0) {
+        accepting = admin;
         for (size_t i = 0; i < 2; i++)
             if (admin->listeners[i] != NULL)
                 evconnlistener_set_error_cb(admin->listeners[i], accept_failed);

@@ -62,6 +62,20 @@ int fr_http_clients_victim(const struct fr_http_clients *clients)
     return clients->count > FR_HTTP_CLIENTS_MAX ? 0 : -1;
 }
 
+static void clients_close(struct fr_http_clients *clients, size_t position)
+{
+    fr_count(FR_COUNT_ADMIN_CLOSED);
+    shutdown(clients->list[position].fd, SHUT_RDWR);
+    clients_remove(clients, position);
+}
+
+void fr_http_clients_shed(struct fr_http_clients *clients, size_t count)
+{
+    clients_prune(clients);
+    for (; count > 0 && clients->count > 0; count--)
+        clients_close(clients, 0);
+}
+
 void fr_http_clients_add(struct fr_http_clients *clients, int fd)
 {
     static struct fr_log_limit limit;
@@ -78,12 +92,10 @@ void fr_http_clients_add(struct fr_http_clients *clients, int fd)
         .local = fr_address_is_local(&address),
     };
     while ((victim = fr_http_clients_victim(clients)) >= 0) {
-        fr_count(FR_COUNT_ADMIN_CLOSED);
         fr_log_limited(&limit, FR_LOG_WARNING,
                        "admin: an idle connection is closed for a new one: at most %d of one "
                        "address and %d in all are kept; look who connects to the admin port",
                        FR_HTTP_CLIENTS_SOURCE_MAX, FR_HTTP_CLIENTS_MAX);
-        shutdown(clients->list[victim].fd, SHUT_RDWR);
-        clients_remove(clients, (size_t)victim);
+        clients_close(clients, (size_t)victim);
     }
 }

@@ -37,6 +37,9 @@ struct fr_http_clients {
  * then reads the end of the stream, frees it. */
 void fr_http_clients_add(struct fr_http_clients *clients, int fd);
 
+/* Shut down up to `count` of the oldest connections, to have their descriptors. */
+void fr_http_clients_shed(struct fr_http_clients *clients, size_t count);
+
 /* Which connection of the list has to give way; -1: none. Every connection in the list is idle
  * when this is called, or its client does not read: requests are answered in one go. */
 int fr_http_clients_victim(const struct fr_http_clients *clients);

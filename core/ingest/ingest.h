@@ -23,6 +23,7 @@ struct fr_ingest_settings {
     size_t connections;          /* open WebSockets at most, over all workers */
     size_t half_open;            /* other connections at most, over all workers */
     size_t half_open_per_source; /* the same of one source address; 0: no limit */
+    size_t sockets;              /* both together at most: the descriptors there are for them */
     size_t connections_per_vin;  /* open WebSockets of one vehicle at most; 0: no limit */
     size_t unacknowledged; /* records of one vehicle that wait for their acknowledgement, at most */
     size_t message_size;   /* longest message in bytes */
@@ -69,6 +70,9 @@ size_t fr_ingest_connections(const struct fr_ingest *ingest);
 
 /* Connections now that are no open WebSockets: TLS handshakes, upgrades, closing ones. */
 size_t fr_ingest_half_open(const struct fr_ingest *ingest);
+
+/* Whether new connections wait at this moment because no file descriptor is free for them. */
+bool fr_ingest_out_of_descriptors(const struct fr_ingest *ingest);
 
 /* Accept and read nothing more, but go on telling vehicles of what sinks confirm. */
 void fr_ingest_quiesce(struct fr_ingest *ingest);

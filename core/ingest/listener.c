@@ -9,6 +9,7 @@
 #include "util/address.h"
 #include "util/clock.h"
 #include "util/counters.h"
+#include "util/descriptors.h"
 #include "util/log.h"
 
 #define ACCEPTS_A_PASS 64
@@ -51,21 +52,48 @@ static void listener_refuse(int fd, const char *peer)
     close(fd);
 }
 
+/* Whether no descriptor is left for one more connection. */
+static bool listener_out_of_sockets(const struct fr_worker *worker)
+{
+    struct fr_ingest *ingest = worker->ingest;
+
+    return atomic_load(&ingest->connections) + atomic_load(&ingest->half_open) >=
+           worker->settings.sockets;
+}
+
+/* New connections wait in the kernel's queue meanwhile. */
+static void listener_out_of_descriptors(struct fr_worker *worker)
+{
+    static struct fr_log_limit limit;
+    int64_t now = fr_monotonic_ms();
+
+    if (now - atomic_exchange(&worker->ingest->out_of_descriptors_ms, now) > FR_WORKER_PAUSE_MS)
+        fr_count(FR_COUNT_OUT_OF_DESCRIPTORS);
+    fr_log_limited(&limit, FR_LOG_ERROR,
+                   "new connections wait: all file descriptors for vehicles are in use (%zu of %zu "
+                   "that the process may have); raise LimitNOFILE= of the systemd unit or "
+                   "`ulimit -n`, or lower limits.connections",
+                   atomic_load(&worker->ingest->connections) +
+                       atomic_load(&worker->ingest->half_open),
+                   fr_descriptors_limit());
+}
+
 /* The oldest half-open connection gives way to a new one. */
 static void listener_make_room(struct fr_worker *worker, int64_t now_ms)
 {
     static struct fr_log_limit limit;
     struct fr_connection *victim;
 
-    if (!fr_listener_full(worker))
+    if (!fr_listener_full(worker) && !listener_out_of_sockets(worker))
         return;
     victim = fr_half_open_victim(&worker->half_open, now_ms);
     if (victim == NULL)
         return;
     fr_count(FR_COUNT_HALF_OPEN_CLOSED);
     fr_log_limited(&limit, FR_LOG_WARNING,
-                   "%s closed before its WebSocket was open: limits.half_open is reached and it "
-                   "was the oldest; peers that say nothing are scanners or an attack",
+                   "%s closed before its WebSocket was open: it was the oldest of as many as "
+                   "limits.half_open or the file descriptors allow; peers that say nothing are "
+                   "scanners or an attack",
                    victim->peer);
     fr_connection_free(victim);
 }
@@ -104,13 +132,20 @@ static void listener_set(struct fr_worker *worker, bool on)
         event_del(worker->accept_event);
 }
 
+/* Whether one more connection can be taken, an older one closed for it included. */
+static bool listener_has_room(struct fr_worker *worker, int64_t now_ms)
+{
+    if (!fr_listener_full(worker) && !listener_out_of_sockets(worker))
+        return true;
+    return fr_half_open_victim(&worker->half_open, now_ms) != NULL;
+}
+
 void fr_listener_update(struct fr_worker *worker)
 {
     int64_t now = fr_monotonic_ms();
 
-    listener_set(worker, !atomic_load(&worker->quiesce) &&
-                             (!fr_listener_full(worker) ||
-                              fr_half_open_victim(&worker->half_open, now) != NULL));
+    listener_set(worker, !atomic_load(&worker->quiesce) && now >= worker->accept_after_ms &&
+                             listener_has_room(worker, now));
 }
 
 static void listener_accepted(struct fr_worker *worker, int fd,
@@ -134,9 +169,23 @@ static void listener_accepted(struct fr_worker *worker, int fd,
     fr_connection_open(worker, fd, peer, source);
 }
 
-void fr_listener_ready(evutil_socket_t listener, short what, void *ctx)
+/* accept(2) failed. The socket stays readable, so the worker would spin without a pause. */
+static void listener_failed(struct fr_worker *worker, int problem)
 {
     static struct fr_log_limit limit;
+
+    if (problem == EAGAIN || problem == EINTR || problem == ECONNABORTED)
+        return;
+    if (problem == EMFILE || problem == ENFILE)
+        listener_out_of_descriptors(worker);
+    else
+        fr_log_limited(&limit, FR_LOG_ERROR, "cannot accept a connection: %s", strerror(problem));
+    worker->accept_after_ms = fr_monotonic_ms() + FR_WORKER_PAUSE_MS;
+    fr_listener_update(worker);
+}
+
+void fr_listener_ready(evutil_socket_t listener, short what, void *ctx)
+{
     struct fr_worker *worker = ctx;
 
     (void)what;
@@ -146,14 +195,14 @@ void fr_listener_ready(evutil_socket_t listener, short what, void *ctx)
         int fd;
 
         fr_listener_update(worker);
-        if (!worker->accepting)
+        if (!worker->accepting) {
+            if (listener_out_of_sockets(worker))
+                listener_out_of_descriptors(worker);
             return;
+        }
         fd = accept4(listener, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                fr_log_limited(&limit, FR_LOG_ERROR, "cannot accept a connection: %s%s",
-                               strerror(errno),
-                               errno == EMFILE ? " (raise the limit of open files)" : "");
+            listener_failed(worker, errno);
             return;
         }
         listener_accepted(worker, fd, &address, len);

@@ -463,6 +463,13 @@ size_t fr_ingest_half_open(const struct fr_ingest *ingest)
     return atomic_load(&ingest->half_open);
 }
 
+bool fr_ingest_out_of_descriptors(const struct fr_ingest *ingest)
+{
+    int64_t seen = atomic_load(&ingest->out_of_descriptors_ms);
+
+    return seen != 0 && fr_monotonic_ms() - seen < 2 * TICK_MS + FR_WORKER_PAUSE_MS;
+}
+
 void fr_ingest_quiesce(struct fr_ingest *ingest)
 {
     for (unsigned i = 0; i < ingest->worker_count; i++) {

@@ -21,6 +21,7 @@
 
 #define FR_WORKER_READ_SIZE (64 * 1024)
 #define FR_WORKER_FIRST_RECORD 16384     /* bytes of a TLS record without its head */
+#define FR_WORKER_PAUSE_MS 1000          /* without accepting, when no descriptor is free */
 #define FR_WORKER_PLAIN_SIZE (17 * 1024) /* a TLS record holds 16 kB at most */
 
 enum fr_connection_state {
@@ -104,6 +105,7 @@ struct fr_worker {
     struct fr_half_open half_open;
     bool held; /* a sink is full: nothing is read from vehicles */
     bool accepting;
+    int64_t accept_after_ms; /* accepting pauses until then */
     unsigned ticks;
 
     uint8_t *in;          /* ciphertext of one read, and of a first record before it */
@@ -127,8 +129,9 @@ struct fr_ingest {
     struct fr_worker *workers;
     unsigned worker_count;
     uint16_t port;
-    _Atomic size_t connections; /* open WebSockets */
-    _Atomic size_t half_open;   /* connections that are not: handshakes, upgrades, closing ones */
+    _Atomic size_t connections;            /* open WebSockets */
+    _Atomic int64_t out_of_descriptors_ms; /* when that was seen last; 0: never */
+    _Atomic size_t half_open; /* connections that are not: handshakes, upgrades, closing ones */
 };
 
 /* listener.c: accept what waits; an event's callback, ctx is the worker. */

@@ -14,6 +14,7 @@
     X(CONNECTIONS, "connections_accepted")                                                         \
     X(CONNECTIONS_CLOSED, "connections_closed")                                                    \
     X(CONNECTIONS_REFUSED, "connections_over_limit")                                               \
+    X(OUT_OF_DESCRIPTORS, "times_out_of_descriptors")                                              \
     X(HALF_OPEN_CLOSED, "half_open_connections_closed_for_others")                                 \
     X(SOURCE_OVER_LIMIT, "half_open_connections_over_limit_of_source")                             \
     X(VIN_OVER_LIMIT, "connections_over_limit_of_vin")                                             \
