@@ -254,6 +254,8 @@ static void replay_more(struct client *c)
         refuse(c, error.text);
         return;
     }
+    if (fr_replay_needs(c->replay) > REPLAY_UNREAD) /* or the rest of it would never be read */
+        bufferevent_setwatermark(c->io, EV_READ, 0, fr_replay_needs(c->replay));
     told = fr_replay_stored(c->replay) + fr_replay_left_out(c->replay);
     if (told != c->told_stored) {
         c->told_stored = told;

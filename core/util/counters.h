@@ -31,6 +31,7 @@
     X(ENVELOPE_BAD, "envelopes_malformed")                                                         \
     X(ENVELOPE_UNKNOWN, "envelopes_of_unknown_kind")                                               \
     X(PAYLOAD_BAD, "payloads_malformed")                                                           \
+    X(CREATED_AHEAD, "records_created_in_the_future")                                              \
     X(SENDER_MISMATCH, "senders_mismatched")                                                       \
     X(RECORDS, "records")                                                                          \
     X(RECORD_BYTES, "record_bytes")                                                                \
@@ -63,6 +64,7 @@
     X(RELOADS_FAILED, "reloads_refused")                                                           \
     X(SOURCE_RECORDS, "records_from_sources")                                                      \
     X(SOURCE_BAD, "source_messages_malformed")                                                     \
+    X(SOURCE_VIN_BAD, "source_records_without_valid_vin")                                          \
     X(SOURCE_STRANGERS, "source_records_of_vins_not_listed")
 
 enum fr_counter {

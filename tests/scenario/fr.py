@@ -195,8 +195,8 @@ sinks:
         if (vin, flaw) not in self.exported:
             fleetroute("simulate", "--pki", self.folder, "--export", vin, "--flaw", flaw)
             paths = self.path(f"{vin}-{flaw}.pem"), self.path(f"{vin}-{flaw}.key")
-            os.rename(self.path(f"{vin}.pem"), paths[0])
-            os.rename(self.path(f"{vin}.key"), paths[1])
+            shutil.copy(self.path(f"{vin}.pem"), paths[0])
+            shutil.copy(self.path(f"{vin}.key"), paths[1])
             self.exported[vin, flaw] = paths
         return self.exported[vin, flaw]
 
