@@ -93,13 +93,15 @@ static void read_listen(struct reader *r, const struct fr_yaml *root)
 
 static void read_tls(struct reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {"certificate", "key", "vehicle_ca", NULL};
+    static const char *const keys[] = {"certificate", "key", "vehicle_ca", "crl", NULL};
     const struct fr_yaml *node = section(r, root, "tls", keys);
     const struct fr_yaml *place = node != NULL ? node : root;
 
     r->config->certificate = read_file(r, node, "tls", "certificate", place);
     r->config->key = read_file(r, node, "tls", "key", place);
     r->config->vehicle_ca = read_file(r, node, "tls", "vehicle_ca", place);
+    if (fr_yaml_get(node, "crl") != NULL)
+        r->config->crl = read_file(r, node, "tls", "crl", place);
 }
 
 static void read_limits(struct reader *r, const struct fr_yaml *root)
@@ -431,6 +433,7 @@ void fr_server_config_unref(struct fr_server_config *config)
     free(config->certificate);
     free(config->key);
     free(config->vehicle_ca);
+    free(config->crl);
     free(config->routing);
     free(config->control);
     free(config->admin_token_file);

@@ -47,6 +47,7 @@ struct fr_server_config {
     uint16_t port;
     unsigned workers;
     char *certificate, *key, *vehicle_ca; /* paths, made absolute */
+    char *crl;                            /* the same; NULL: none */
     char *routing;
     char *control;
     char *plugin_dir;

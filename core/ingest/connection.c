@@ -637,6 +637,7 @@ static int decrypt(struct fr_connection *c)
         status = continue_handshake(c);
         if (status != 0)
             return status < 0 ? -1 : 0;
+        ERR_clear_error(); /* an ignored fault of a certificate leaves errors, too */
     }
     while ((status = SSL_read_ex(c->tls.ssl, worker->plain, FR_WORKER_PLAIN_SIZE, &n)) == 1) {
         if (consume(c, worker->plain, n) != 0)

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ingest/tls_verify.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -161,17 +162,27 @@ static void grow_slots(struct fr_worker *worker, size_t count)
     worker->slot_count = count;
 }
 
-/* Vehicles that are no longer on the list have to leave. */
-static void dismiss_unlisted(struct fr_worker *worker)
+/* Whether a vehicle that is connected would be refused now. */
+static bool is_unwelcome(const struct fr_worker *worker, const struct fr_connection *c)
+{
+    if (!fr_routes_admit(worker->routes, c->who.vin))
+        fr_count(FR_COUNT_VIN_REFUSED);
+    else if (fr_tls_revoked(worker->context, SSL_get0_peer_certificate(c->tls.ssl)))
+        fr_count(FR_COUNT_REVOKED);
+    else
+        return false;
+    return true;
+}
+
+/* Vehicles that are no longer on the list, or whose certificate is revoked, have to leave. */
+static void dismiss_unwelcome(struct fr_worker *worker)
 {
     struct fr_connection *next;
 
     for (struct fr_connection *c = worker->connections; c != NULL; c = next) {
         next = c->next;
-        if (c->state == FR_CONNECTION_OPEN && !fr_routes_admit(worker->routes, c->who.vin)) {
-            fr_count(FR_COUNT_VIN_REFUSED);
+        if (c->state == FR_CONNECTION_OPEN && is_unwelcome(worker, c))
             fr_connection_close(c, FR_WS_POLICY);
-        }
     }
 }
 
@@ -192,7 +203,7 @@ static void follow_update(struct fr_worker *worker)
     worker->dispatch = fr_dispatch_new(update->routes);
     fr_dispatch_free(older);
     grow_slots(worker, worker->settings.connections);
-    dismiss_unlisted(worker);
+    dismiss_unwelcome(worker);
     fr_worker_finish_pass(worker);
     for (struct fr_connection *c = worker->connections; c != NULL; c = c->next)
         fr_connection_update_reading(c);

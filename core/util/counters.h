@@ -19,6 +19,7 @@
     X(SOURCE_OVER_LIMIT, "half_open_connections_over_limit_of_source")                             \
     X(VIN_OVER_LIMIT, "connections_over_limit_of_vin")                                             \
     X(HANDSHAKE_FAILED, "tls_handshakes_failed")                                                   \
+    X(REVOKED, "connections_closed_as_revoked")                                                    \
     X(HANDSHAKE_TIMEOUT, "handshakes_timed_out")                                                   \
     X(IDENTITY_REFUSED, "identities_refused")                                                      \
     X(VIN_REFUSED, "vins_not_listed")                                                              \
