@@ -418,9 +418,13 @@ int fr_ingest_start(struct fr_ingest *ingest, SSL_CTX *context, struct fr_routes
             return -1;
     for (unsigned i = 0; i < ingest->worker_count; i++) {
         struct fr_worker *worker = &ingest->workers[i];
+        int code = pthread_create(&worker->thread, NULL, run, worker);
 
-        if (pthread_create(&worker->thread, NULL, run, worker) != 0)
-            return fr_error_set(error, "cannot start an ingest thread: %s", strerror(errno));
+        if (code != 0)
+            return fr_error_set(error,
+                                "cannot start ingest thread %u of %u: %s; raise TasksMax= of the "
+                                "systemd unit or `ulimit -u`, or lower listen.workers",
+                                i + 1, ingest->worker_count, strerror(code));
         worker->started = true;
     }
     return 0;
