@@ -158,8 +158,9 @@ static void put_gone(struct fr_presence *p, struct fr_present *v)
         forget(p, p->gone.first);
 }
 
-bool fr_presence_up(struct fr_presence *p, const char *vin, struct fr_presence_link *link,
-                    struct fr_present **present)
+struct fr_present *fr_presence_up(struct fr_presence *p, const char *vin,
+                                  struct fr_presence_link *link, fr_presence_announce_fn *announce,
+                                  void *ctx)
 {
     struct fr_present *v;
     bool came;
@@ -178,9 +179,10 @@ bool fr_presence_up(struct fr_presence *p, const char *vin, struct fr_presence_l
     else
         v->first = link;
     v->last = link;
-    *present = v;
+    if (came)
+        announce(ctx, vin, true);
     pthread_mutex_unlock(&p->lock);
-    return came;
+    return v;
 }
 
 bool fr_presence_excess(struct fr_presence *p, struct fr_present *v, size_t most,
@@ -255,7 +257,8 @@ void fr_presence_remember(struct fr_presence *p, const char *vin, int64_t wall_m
     pthread_mutex_unlock(&p->lock);
 }
 
-bool fr_presence_gone(struct fr_presence *p, int64_t now_ms, char vin[FR_VIN_MAX + 1])
+bool fr_presence_gone(struct fr_presence *p, int64_t now_ms, fr_presence_announce_fn *announce,
+                      void *ctx)
 {
     struct fr_present *v;
     bool gone;
@@ -264,7 +267,7 @@ bool fr_presence_gone(struct fr_presence *p, int64_t now_ms, char vin[FR_VIN_MAX
     v = p->going.first;
     gone = v != NULL && now_ms - v->down_ms >= p->grace_ms;
     if (gone) {
-        memcpy(vin, v->vin, strlen(v->vin) + 1);
+        announce(ctx, v->vin, false);
         take_back(v);
         put_gone(p, v);
     }

@@ -233,11 +233,9 @@ static void tick(evutil_socket_t fd, short what, void *ctx)
     struct fr_worker *worker = ctx;
     int64_t now = fr_monotonic_ms();
     struct fr_connection *next;
-    char vin[FR_VIN_MAX + 1];
 
     (void)fd, (void)what;
-    while (fr_presence_gone(worker->ingest->presence, now, vin))
-        fr_message_gone(worker, vin);
+    fr_message_gone(worker, now);
     for (struct fr_connection *c = worker->connections; c != NULL; c = next) {
         next = c->next;
         fr_connection_tick(c, now);

@@ -177,8 +177,8 @@ void fr_message_settled(struct fr_connection *connection, const struct fr_record
  * came with it. */
 void fr_message_connectivity(struct fr_connection *connection, bool connected);
 
-/* Make the presence record of a vehicle that is gone. */
-void fr_message_gone(struct fr_worker *worker, const char *vin);
+/* Make the presence records of vehicles whose grace is over. */
+void fr_message_gone(struct fr_worker *worker, int64_t now_ms);
 
 /* worker.c: close a connection of another worker's, soon. Any thread. */
 void fr_worker_evict(struct fr_worker *worker, uint32_t slot, uint32_t generation);
