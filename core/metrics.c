@@ -114,6 +114,9 @@ static void put_vehicles(struct fr_daemon *d, struct fr_buffer *out)
         fr_presence_count(fr_ingest_presence(ingest), &here, &known);
     number(out, "num_connections", "gauge", "Open connections of vehicles.",
            ingest != NULL ? (double)fr_ingest_connections(ingest) : 0);
+    number(out, "fleetroute_half_open_connections", "gauge",
+           "Connections in their handshake or upgrade, or closing.",
+           ingest != NULL ? (double)fr_ingest_half_open(ingest) : 0);
     number(out, "fleetroute_vehicles_here", "gauge",
            "Vehicles that are connected, or were within presence_grace.", (double)here);
     number(out, "fleetroute_vehicles_known", "gauge", "The same and those that are gone.",

@@ -117,6 +117,7 @@ void fr_daemon_status(struct fr_daemon *d, struct fr_buffer *out)
     put_number(out, "vehicles_known", known);
     put_number(out, "certificate_expires", (uint64_t)fr_tls_expiry(d->setup->tls));
     put_number(out, "connections", ingest != NULL ? fr_ingest_connections(ingest) : 0);
+    put_number(out, "half_open", ingest != NULL ? fr_ingest_half_open(ingest) : 0);
     put_number(out, "resident_kb", (uint64_t)fr_resident_kb());
     put_number(out, "cpu_us", (uint64_t)fr_cpu_us());
     fr_buffer_text(out, ",\"counters\":{");

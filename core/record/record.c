@@ -11,6 +11,14 @@ static const char *const type_names[FR_RECORD_TYPES] = {
 static struct fr_data no_data;
 
 #define EXCERPT_PAYLOAD_MIN 512 /* a record with a smaller payload is kept as it is */
+bool fr_vin_valid(const char *vin, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)vin[i] <= 0x20 || (unsigned char)vin[i] >= 0x7f || vin[i] == '/' ||
+            vin[i] == '.')
+            return false;
+    return len != 0 && len <= FR_VIN_MAX;
+}
 
 enum fr_record_type fr_record_type_of(const uint8_t *topic, size_t len)
 {
@@ -70,6 +78,16 @@ static struct fr_record *assemble(const struct fr_record_source *source,
     return record;
 }
 
+/* A vehicle's clock that is far ahead would mark everything after this record as late, and nothing
+ * could replace its values; so what it says is as good as unknown. */
+static void distrust_clock(struct fr_normalised *normalised, int64_t received_ms)
+{
+    if (received_ms == 0 || normalised->created_ns / 1000000 <= received_ms + FR_CLOCK_AHEAD_MS)
+        return;
+    fr_count(FR_COUNT_CREATED_AHEAD);
+    normalised->created_ns = 0;
+}
+
 struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr_error *error)
 {
     struct fr_buffer rewritten = {0};
@@ -79,6 +97,7 @@ struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr
     if (fr_normalise(fr_record_type_of(source->topic, source->topic_len), source->payload,
                      source->payload_len, source->vin, &normalised, &rewritten, error) != 0)
         goto out;
+    distrust_clock(&normalised, source->received_ms);
     record = normalised.rewritten
                  ? assemble(source, &normalised, rewritten.bytes, rewritten.len)
                  : assemble(source, &normalised, source->payload, source->payload_len);

@@ -70,6 +70,8 @@ static void new_records(void *ctx)
 int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
                   const struct fr_sink_house *house, struct fr_error *error)
 {
+    int code;
+
     sink->house = *house;
     sink->dead_letter_file = fr_dead_letters_new(house->dead_letters, sink->settings.name);
     if (fr_sink_thread_prepare(sink, error) != 0)
@@ -87,9 +89,10 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
         sink->repeated_below = fr_journal_repeated_below(house->journal);
     }
     atomic_store(&sink->progress_ms, fr_monotonic_ms());
-    if (pthread_create(&sink->thread, NULL, fr_sink_thread, sink) != 0)
+    code = pthread_create(&sink->thread, NULL, fr_sink_thread, sink);
+    if (code != 0)
         return fr_error_set(error, "sink %s: cannot start its thread: %s", sink->settings.name,
-                            strerror(errno));
+                            strerror(code));
     while (sem_wait(&sink->opened) != 0)
         ; /* a signal came */
     if (sink->state == NULL) {
