@@ -9,6 +9,7 @@
 
 #include "home_assistant/shown.h"
 #include "mqtt/discovery_config.h"
+#include "text_buffer.h"
 
 /* If our own message does not come back after that, what the broker keeps is taken as heard. */
 #define LISTEN_MS 2000
@@ -82,8 +83,8 @@ static void tell_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
     const struct fr_position *p = &vehicle->position;
     struct fr_shown *shown = &own_of(vehicle)->shown;
     enum fr_telling telling = fr_shown_telling(shown, p, h->gap_ms);
-    char topic[TOPIC_SIZE], status[TOPIC_SIZE + 8], text[256];
-    int len;
+    struct fr_text_buffer text = {0};
+    char topic[TOPIC_SIZE], status[TOPIC_SIZE + 8];
 
     if (!p->known || telling == FR_TELL_NOTHING)
         return;
@@ -91,16 +92,15 @@ static void tell_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
     snprintf(status, sizeof status, "%s/status", topic);
     if (telling == FR_TELL_AS_HEARD)
         publish(h, status, "offline", d);
-    len =
-        snprintf(text, sizeof text,
-                 "{\"latitude\":%.7f,\"longitude\":%.7f,\"gps_accuracy\":%.0f,\"measured_ms\":%lld",
-                 p->latitude, p->longitude, vehicle->accuracy >= 0 ? vehicle->accuracy : 5,
-                 (long long)p->created_ms);
+    fr_text_buffer_printf(
+        &text, "{\"latitude\":%.7f,\"longitude\":%.7f,\"gps_accuracy\":%.0f,\"measured_ms\":%lld",
+        p->latitude, p->longitude, vehicle->accuracy >= 0 ? vehicle->accuracy : 5,
+        (long long)p->created_ms);
     if (vehicle->heading >= 0)
-        len +=
-            snprintf(text + len, sizeof text - (size_t)len, ",\"course\":%.0f", vehicle->heading);
-    snprintf(text + len, sizeof text - (size_t)len, "}");
-    publish(h, topic, text, d);
+        fr_text_buffer_printf(&text, ",\"course\":%.0f", vehicle->heading);
+    fr_text_buffer_byte(&text, '}');
+    publish(h, topic, fr_text_buffer_string(&text), d);
+    fr_text_buffer_free(&text);
     if (telling == FR_TELL_AS_HEARD || !shown->ours)
         publish(h, status, "online", d);
     fr_shown_told(shown, p);
@@ -109,13 +109,17 @@ static void tell_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
 static void tell_other_place(struct discovery *h, struct fr_ha_vehicle *vehicle,
                              const struct fr_entity_state *s, struct fr_delivery *d)
 {
-    char topic[TOPIC_SIZE], text[160] = "{}";
+    struct fr_text_buffer text = {0};
+    char topic[TOPIC_SIZE];
 
     discovery_state_topic(h->topics->base, vehicle, s, topic);
     if (s->has_place)
-        snprintf(text, sizeof text, "{\"latitude\":%.7f,\"longitude\":%.7f,\"gps_accuracy\":5}",
-                 s->latitude, s->longitude);
-    publish(h, topic, text, d);
+        fr_text_buffer_printf(&text, "{\"latitude\":%.7f,\"longitude\":%.7f,\"gps_accuracy\":5}",
+                              s->latitude, s->longitude);
+    else
+        fr_text_buffer_add(&text, "{}");
+    publish(h, topic, fr_text_buffer_string(&text), d);
+    fr_text_buffer_free(&text);
 }
 
 /* What stands for no value: "None" is understood by all but the sensors of words, which older

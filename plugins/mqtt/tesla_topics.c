@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text_buffer.h"
+
+#define NAME_MAX_BYTES 100 /* of an alert's or error's name in a topic */
+
 void tesla_topics_value(const struct topics *t, struct fr_delivery *d)
 {
     char topic[TOPIC_SIZE];
@@ -21,20 +25,17 @@ void tesla_topics_value(const struct topics *t, struct fr_delivery *d)
 static void publish_json(const struct topics *t, struct fr_delivery *d, const char *kind,
                          const char *name, const char *end, json_t *json)
 {
-    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY), topic[TOPIC_SIZE];
-    size_t at;
+    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct fr_text_buffer topic = {0};
 
-    at = (size_t)snprintf(topic, sizeof topic, "%s/%s/%s%s", t->base, d->vin, kind,
-                          name != NULL ? "/" : "");
-    if (name != NULL) {
-        snprintf(topic + at, sizeof topic - at, "%.100s", name);
-        for (; topic[at] != '\0'; at++)
-            if (strchr("/+#", topic[at]) != NULL)
-                topic[at] = '_';
-        snprintf(topic + at, sizeof topic - at, "%s", end);
-    }
+    fr_text_buffer_printf(&topic, "%s/%s/%s%s", t->base, d->vin, kind, name != NULL ? "/" : "");
+    for (size_t i = 0; name != NULL && name[i] != '\0' && i < NAME_MAX_BYTES; i++)
+        fr_text_buffer_byte(&topic, strchr("/+#", name[i]) != NULL ? '_' : name[i]);
+    if (name != NULL)
+        fr_text_buffer_add(&topic, end);
     if (text != NULL)
-        broker_publish(t->broker, topic, text, strlen(text), t->retain, d);
+        broker_publish(t->broker, fr_text_buffer_string(&topic), text, strlen(text), t->retain, d);
+    fr_text_buffer_free(&topic);
     free(text);
     json_decref(json);
 }
