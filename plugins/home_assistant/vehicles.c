@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "home_assistant/state_text.h"
+#include "utf8.h"
 
 #define BUCKETS 4096
 #define NAME_BUCKETS 1024
@@ -157,13 +158,22 @@ static char *name_of(const struct fr_delivery *d)
     return strdup(text);
 }
 
+struct fr_ha_vehicle *fr_vehicles_find(const struct fr_vehicles *v, const char *vin)
+{
+    struct fr_ha_vehicle *found = v->buckets[hash(vin) % BUCKETS];
+
+    while (found != NULL && strcmp(found->vin, vin) != 0)
+        found = found->next_in_bucket;
+    return found;
+}
+
+/* Find it, or make it. */
 static struct fr_ha_vehicle *find_vehicle(struct fr_vehicles *v, const struct fr_delivery *d)
 {
-    struct fr_ha_vehicle **bucket = &v->buckets[hash(d->vin) % BUCKETS], *found = *bucket;
+    struct fr_ha_vehicle **bucket = &v->buckets[hash(d->vin) % BUCKETS];
+    struct fr_ha_vehicle *found = fr_vehicles_find(v, d->vin);
     size_t size = strlen(d->vin) + 1;
 
-    while (found != NULL && strcmp(found->vin, d->vin) != 0)
-        found = found->next_in_bucket;
     if (found != NULL || v->count == FR_VEHICLES_MAX)
         return found;
     found = calloc(1, sizeof *found + size);
@@ -447,8 +457,10 @@ static void take_company(struct fr_ha_vehicle *vehicle, const struct fr_delivery
                                                                  : real,
                                    SPEED_MAX_MS);
     else if (strcmp(d->field_name, "Version") == 0 && d->value.kind == FR_VALUE_TEXT)
-        snprintf(vehicle->version, sizeof vehicle->version, "%.*s",
-                 (int)(d->value.text.len < 31 ? d->value.text.len : 31), d->value.text.bytes);
+        snprintf(
+            vehicle->version, sizeof vehicle->version, "%.*s",
+            (int)fr_utf8_cut(d->value.text.bytes, d->value.text.len, sizeof vehicle->version - 1),
+            d->value.text.bytes);
 }
 
 /* ---- deliveries ------------------------------------------------------------------ */

@@ -58,6 +58,11 @@ def errors(names, body="body"):
                     for name in names) + field(2, moment())
 
 
+def bare_errors(*names):
+    """As many errors as a message can hold: nothing but names."""
+    return b"".join(field(1, field(2, name)) for name in names) + field(2, moment())
+
+
 # ---- the envelope ---------------------------------------------------------------------
 
 def _table(out, count):
