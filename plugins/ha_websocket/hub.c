@@ -82,7 +82,10 @@ static void landed(void *ctx, void *device)
 
 static void room(void *ctx)
 {
-    hub_go(ctx);
+    struct hub *hub = ctx;
+
+    hub_go(hub);
+    notes_go(hub->notes);
 }
 
 /* ---- looking into Home Assistant ------------------------------------------------- */
