@@ -40,6 +40,10 @@ def many_alerts():
         car.send(envelope("alerts", alerts(["long" * 60 + "ä" * 50]), VIN))
         assert car.receive_reply()[0] == "ack"
         assert home.of_type("call_service")[0]["service_data"]["message"].startswith("longlong")
+        home.commands.clear()
+        car.send(envelope("alerts", alerts([b"a\xff\xc3"]), VIN))
+        assert car.receive_reply()[0] == "ack"
+        assert home.of_type("fire_event")[0]["event_data"]["name"] == "a\ufffd\ufffd"
         car.close()
 
 

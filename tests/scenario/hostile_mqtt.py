@@ -127,7 +127,7 @@ def names():
         wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
         car = d.car()
         for name, topic in (("a/b+c#d", "a_b_c_d"), ("\x01\x7f\x9f", "___"), ("\ufffe\ufdd0x", "__x"),
-                            ("ä" * 100, "ä" * 50), ("x" * 99 + "ä", "x" * 99)):
+                            ("ä" * 100, "ä" * 50), ("x" * 99 + "ä", "x" * 99), (b"a\xffb", "a\ufffdb")):
             car.send(envelope("alerts", alerts([name]), VIN))
             assert car.receive_reply()[0] == "ack", name
             assert broker.topics()[-2] == f"tesla/{VIN}/alerts/{topic}/current", (name, broker.topics()[-2:])
