@@ -12,7 +12,7 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class FakeHome:
     """Keeps commands in `commands`. Attributes that change its behaviour:
     answer   called with a command: the result, or None to be silent
-    flood    bytes sent instead of anything else after the upgrade, again and again
+    flood    two byte strings: sent once after the upgrade, and then again and again
     """
 
     def __init__(self, answer=None, flood=None):
@@ -66,9 +66,13 @@ class FakeHome:
         client.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
         self.client, self.connections = client, self.connections + 1
-        while self.flood:
-            client.sendall(self.flood)
-            self.flooded += len(self.flood)
+        flood = self.flood
+        if flood:
+            client.sendall(flood[0])
+            while self.flood:
+                client.sendall(flood[1])
+                self.flooded += len(flood[1])
+            return
         self.say({"type": "auth_required", "ha_version": "2026.2.0"})
         while True:
             message = self._message(stream)

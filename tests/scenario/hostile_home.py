@@ -9,6 +9,8 @@ from fr import SOURCE, VIN, Daemon, wait_until  # noqa: E402
 from home_assistant import FakeHome  # noqa: E402
 from messages import alerts, bare_errors, envelope, errors  # noqa: E402
 
+MOST_KB = int(os.environ.get("FR_MOST_KB", 150_000))  # with sanitizers more
+
 
 def daemon(home, routing, **settings):
     d = Daemon(routing, f'  home: {{plugin: ha_websocket, delivery: log, retry: {{least: 20 ms, most: 100 ms}}, '
@@ -65,8 +67,27 @@ def silent_home():
         car.close()
 
 
+def floods():
+    """Frames that are too large, and messages of endless frames: the connection ends at once."""
+    routing = "records: [{type: errors, to: home}]"
+    for what, flood, words in (
+            ("one frame of 64 MiB", [b"\x81\x7f" + (64 << 20).to_bytes(8, "big"), bytes(1 << 20)], "more than 32 MiB"),
+            ("frames of 1 MiB", [b"\x01\x01a", b"\x00\x7f" + (1 << 20).to_bytes(8, "big") + bytes(1 << 20)],
+             "more than 32 MiB"),
+            ("frames of a byte", [b"\x01\x01a", b"\x00\x01a" * 10_000], "more than 4096 frames"),
+            ("masked frames", [b"", b"\x81\x81aaaaa" * 1000], "does not speak WebSocket"),
+            ("no WebSocket", [b"", b"\xff" * (1 << 20)], "does not speak WebSocket")):
+        with FakeHome(flood=flood) as home, daemon(home, routing) as d:
+            wait_until(f"{what}: it gives up", lambda: words in d.status()["sinks"]["home"]["last_error"])
+            wait_until(f"{what}: it tries again", lambda: home.connections >= 3)
+            assert home.flooded / home.connections < 60 << 20, (what, home.flooded)
+            assert d.status()["resident_kb"] < MOST_KB, (what, d.status()["resident_kb"])
+            home.flood = None
+            wait_until(f"{what}: it is right again", lambda: d.status()["sinks"]["home"]["health"] == "up")
+
+
 if __name__ == "__main__":
-    for test in sys.argv[1:] or ("many_alerts", "silent_home"):
+    for test in sys.argv[1:] or ("many_alerts", "silent_home", "floods"):
         begun = time.monotonic()
         globals()[test]()
         print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)
