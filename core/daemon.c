@@ -167,10 +167,25 @@ static int start_journal(struct fr_daemon *d, const struct fr_server_config *c,
     return 0;
 }
 
+int fr_daemon_register_cursors(struct fr_journal *journal, const struct fr_server_config *c,
+                               struct fr_error *error)
+{
+    struct fr_cursor_name *names = fr_calloc(c->sink_count, sizeof *names);
+    int status;
+
+    for (size_t i = 0; i < c->sink_count; i++)
+        names[i] = (struct fr_cursor_name){c->sinks[i].name, c->sinks[i].from_oldest};
+    status = fr_journal_register(journal, names, c->sink_count, error);
+    free(names);
+    return status;
+}
+
 static int start_sinks(struct fr_daemon *d, struct fr_error *error)
 {
     struct fr_setup *setup = d->setup;
 
+    if (d->journal != NULL && fr_daemon_register_cursors(d->journal, setup->server, error) != 0)
+        return -1;
     d->house = (struct fr_sink_house){d->journal, d->values, d->dead_letters, room, d};
     for (; d->started < setup->server->sink_count; d->started++)
         if (fr_sink_start(setup->sinks[d->started], setup->routing, d->started, &d->house, error) !=

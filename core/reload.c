@@ -195,8 +195,11 @@ static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer 
     fr_log_set_format(next->server->log_format);
     if (d->journal != NULL) {
         struct fr_journal_settings journal = fr_daemon_journal_settings(next->server);
+        struct fr_error error;
 
         fr_journal_change(d->journal, &journal);
+        if (fr_daemon_register_cursors(d->journal, next->server, &error) != 0)
+            say(report, error.text);
     }
     change_sinks(d, next, report);
     if (d->journal != NULL)

@@ -68,6 +68,17 @@ struct fr_store *fr_journal_store(struct fr_journal *journal);
 
 /* ---- cursors --------------------------------------------------------------------- */
 
+struct fr_cursor_name {
+    const char *name;
+    bool from_oldest; /* where a new one begins */
+};
+
+/* Name the cursors of all configured sinks. Their records are kept from now on whether they are
+ * open or not; those of other cursors only while these are open. Before the first call no record
+ * is deleted. Call it at the start, and in a reload before the first sink ends. -1 and why. */
+int fr_journal_register(struct fr_journal *journal, const struct fr_cursor_name *names,
+                        size_t count, struct fr_error *error);
+
 /* A sink's cursor: where it stood, or (for a new name) at the oldest record or behind the
  * newest. wake(ctx) is called on the journal's thread after each commit. NULL and why. */
 struct fr_cursor *fr_cursor_open(struct fr_journal *journal, const char *name, bool from_oldest,
@@ -79,6 +90,10 @@ void fr_cursor_close(struct fr_cursor *cursor);
 /* The first record that is not finished. The setter is for the one who reads. */
 uint64_t fr_cursor_place(const struct fr_cursor *cursor);
 void fr_cursor_move(struct fr_cursor *cursor, uint64_t seq);
+
+/* Give up (or take back) the claim on records that are not finished: they are deleted like
+ * delivered ones when the journal needs the space. */
+void fr_cursor_yield(struct fr_cursor *cursor, bool yields);
 
 /* Read up to `most` records from *next on that wanted(ctx, type, topic) says yes to; *next is
  * moved behind what was looked at. Each record comes with one reference. A record that is

@@ -17,7 +17,9 @@ struct fr_cursor {
     void (*wake)(void *ctx); /* NULL: closed; its place is kept until the name is opened again */
     void *ctx;
     _Atomic uint64_t place;
-    uint64_t kept; /* the place on disk; the writer's */
+    uint64_t kept;       /* the place on disk; the writer's */
+    bool configured;     /* its records are kept, whether somebody reads or not */
+    _Atomic bool yields; /* records are deleted although it has not finished them */
     struct fr_cursor *next;
 };
 
@@ -39,6 +41,7 @@ struct fr_journal {
 
     _Atomic bool woken;
     _Atomic bool new_cursor; /* to be kept at once */
+    _Atomic bool registered; /* all configured cursors are known: records may be deleted */
     _Atomic bool stuck;
     _Atomic bool filling;  /* more than three quarters full */
     _Atomic uint64_t next; /* committed up to here */
@@ -61,6 +64,23 @@ void fr_journal_commit_group(struct fr_journal *journal, size_t count);
 
 /* Whether some cursor has moved since it was kept. */
 bool fr_journal_cursors_moved(struct fr_journal *journal);
+
+/* What one transaction has deleted. */
+struct fr_pruned {
+    uint64_t first;                      /* the oldest record before */
+    size_t count;                        /* records deleted */
+    uint64_t needed;                     /* the first record that `slowest` has not finished */
+    char slowest[FR_STORE_NAME_MAX + 1]; /* a cursor's name; "": there is none */
+};
+
+/* journal_prune.c: make room in the present transaction for a group of so many records. What a
+ * sink has not delivered goes only where dropping is allowed; nothing goes before the cursors
+ * are registered. -1 and why: it is full and must not drop. */
+int fr_journal_prune(struct fr_journal *journal, const struct fr_journal_settings *settings,
+                     size_t group, struct fr_pruned *pruned, struct fr_error *error);
+
+/* Count and log the undelivered records among those deleted. After the commit. */
+void fr_journal_count_pruned(const struct fr_pruned *pruned);
 
 /* journal.c: the settings as they are now; whether the end has come; sleep until somebody wakes
  * the thread (unless `deaf`) or the time is over. */

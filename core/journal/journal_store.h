@@ -20,6 +20,8 @@
 #include "record/record.h"
 #include "util/error.h"
 
+#define FR_STORE_NAME_MAX 255 /* bytes of a cursor's name */
+
 struct fr_store;
 struct fr_store_reader;
 

@@ -8,7 +8,6 @@
 
 #include "journal/journal_store.h"
 
-#define FR_STORE_NAME_MAX 255
 #define FR_STORE_VALUE_HEAD 16 /* creation time and time of receipt, before a value's bytes */
 
 struct fr_store {

@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""The journal with sick disks, sick peers and operators in a hurry: what is acknowledged is delivered,
+what is lost is counted, and it goes on by itself."""
+import os
+
+from fr import Daemon, wait_until
+
+ALL = 'records: [{type: "*", to: archive}]'
+EAGER = 'retry: {least: 20 ms, most: 100 ms}'
+GONE = f'  archive: {{plugin: file, {EAGER}, options: {{path: "@/gone/%{{type}}.jsonl", rotate_size: 0}}}}'
+
+
+def told(d):
+    return d.lines("acknowledged")
+
+
+def delivered(d):
+    return [r["txid"] for r in d.records("gone/V.jsonl")]
+
+
+def restarts_delete_nothing_undelivered():
+    """A full journal, its sink down, and five restarts: every acknowledged record is delivered."""
+    both = '  well: {plugin: file, options: {path: "@/well/%{type}.jsonl", rotate_size: 0}}\n' + GONE
+    with Daemon('records: [{type: "*", to: [well, archive]}]', both, journal="{size: 4 MB}") as d:
+        open(d.path("gone"), "w").close()
+        beside = d.simulate_beside("--vehicles", 10, "--rate", 0, "--window", 64, "--data", 20,
+                                   "--duration", 8, "--acknowledged", d.path("acknowledged"))
+        wait_until("it is full", lambda: d.status()["journal"]["health"] == "down", 30)
+        beside.kill()
+        beside.communicate()
+        first = d.status()["journal"]["first"]
+        for _ in range(5):
+            d.kill()
+            d.start()
+            assert d.status()["journal"]["first"] == first, "undelivered records are deleted"
+            assert d.status()["sinks"]["archive"]["behind"] > 500
+        assert d.count("journal_records_deleted_undelivered") == 0
+        os.unlink(d.path("gone"))
+        wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
+        assert len(told(d)) > 500 and set(told(d)) <= set(delivered(d))
+
+
+restarts_delete_nothing_undelivered()
