@@ -13,7 +13,8 @@
 
 #define WAITING_RECORDS 20000 /* offered and not yet on disk, at most */
 #define WAITING_BYTES (24u << 20)
-#define CURSORS_EVERY_MS 1000 /* cursors are kept at least so often */
+#define CURSORS_EVERY_MS 1000  /* cursors are kept at least so often */
+#define READERS_EVERY_MS 10000 /* readers of killed processes are cleared so often */
 
 /* ---- the thread ------------------------------------------------------------------ */
 
@@ -62,6 +63,8 @@ static void *run(void *ctx)
         if (!stop && since < s.commit_every_ms &&
             fr_sink_queue_waiting(j->queue) < s.commit_records)
             fr_journal_wait(j, s.commit_every_ms - since, true);
+        if (fr_monotonic_ms() - j->last_readers_ms >= READERS_EVERY_MS)
+            fr_journal_clear_readers(j);
         atomic_store(&j->woken, false);
         count = fr_sink_queue_take(j->queue, j->group, s.commit_records);
         if (count != 0) {

@@ -8,7 +8,8 @@
 #include "util/counters.h"
 #include "util/log.h"
 
-#define RETRY_MS 50 /* pause after a write that failed */
+#define RETRY_MS 50            /* pause after a write that failed */
+#define READER_OLD_COMMITS 100 /* a reader whose snapshot is older is named in a full map */
 
 /* ---- one group ------------------------------------------------------------------- */
 
@@ -138,6 +139,36 @@ static void tell(struct fr_journal *j, const struct fr_error *error)
         fr_log_limited(&relief, FR_LOG_NOTICE, "journal: it can be written again");
 }
 
+/* After a failed write: mend what can be mended at once. True: the write may succeed now. */
+static bool journal_mend(struct fr_journal *j, struct fr_error *error)
+{
+    uint64_t commits;
+    long pid;
+
+    if (fr_store_fault(j->store) != FR_STORE_MAP_FULL)
+        return false;
+    if (fr_journal_clear_readers(j) != 0)
+        return true;
+    pid = fr_store_oldest_reader(j->store, &commits);
+    if (pid != 0 && commits > READER_OLD_COMMITS)
+        fr_error_set(error,
+                     "journal %s: map full: process %ld reads a snapshot that is %llu commits old, "
+                     "and freed pages cannot be used again (end that process)",
+                     j->path, pid, (unsigned long long)commits);
+    return false;
+}
+
+int fr_journal_clear_readers(struct fr_journal *j)
+{
+    int cleared = fr_store_clear_readers(j->store);
+
+    j->last_readers_ms = fr_monotonic_ms();
+    if (cleared != 0)
+        fr_log(FR_LOG_NOTICE, "journal: %d readers of processes that were killed are cleared",
+               cleared);
+    return cleared;
+}
+
 /* Commit a group, and try again until it is done; a daemon that stops gives up, and what is
  * not acknowledged the vehicles keep. */
 bool fr_journal_commit(struct fr_journal *j, size_t count, bool ended)
@@ -148,6 +179,8 @@ bool fr_journal_commit(struct fr_journal *j, size_t count, bool ended)
 
     while (s = fr_journal_settings_now(j),
            write_group(j, &s, count, ended, &appended, &error) != 0) {
+        if (journal_mend(j, &error))
+            continue;
         tell(j, &error);
         if (fr_journal_stopping(j))
             return false;

@@ -50,7 +50,7 @@ struct fr_journal {
     _Atomic size_t unsettled; /* records offered and not yet settled */
     int64_t started_ms, started_wall_ms;
     int64_t last_appended_ms;
-    int64_t last_commit_ms, last_cursors_ms; /* monotonic */
+    int64_t last_commit_ms, last_cursors_ms, last_readers_ms; /* monotonic */
     struct fr_sink_entry *group;
     bool *repeated; /* of the group: a duplicate, not to be appended */
 };
@@ -61,6 +61,9 @@ bool fr_journal_commit(struct fr_journal *journal, size_t count, bool ended);
 
 /* The same for records that were offered: duplicates are left out, and all are settled. */
 void fr_journal_commit_group(struct fr_journal *journal, size_t count);
+
+/* Free the reader slots of processes that were killed. Returns how many. */
+int fr_journal_clear_readers(struct fr_journal *journal);
 
 /* Whether some cursor has moved since it was kept. */
 bool fr_journal_cursors_moved(struct fr_journal *journal);

@@ -45,7 +45,31 @@ struct fr_store_usage {
 /* -1 and why. */
 int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct fr_error *error);
 
+/* Free the slots of readers whose processes have ended; a slot may pin free pages. Returns how
+ * many. */
+int fr_store_clear_readers(struct fr_store *store);
+
+/* The process that reads the oldest snapshot, and how many commits old that is; 0: there is
+ * none. Pages that were freed since are not used again until it goes on or ends. */
+long fr_store_oldest_reader(struct fr_store *store, uint64_t *commits);
+
 /* ---- writing --------------------------------------------------------------------- */
+
+/* Why the last write failed. */
+enum fr_store_fault {
+    FR_STORE_WELL,
+    FR_STORE_MAP_FULL,  /* no free page within the limit of the file */
+    FR_STORE_DISK_FULL, /* ENOSPC, EDQUOT */
+    FR_STORE_IO_ERROR,
+    FR_STORE_READ_ONLY, /* EROFS */
+    FR_STORE_PANIC,   /* a meta page could not be written: LMDB refuses all until it is reopened */
+    FR_STORE_DAMAGED, /* pages that make no sense */
+    FR_STORE_OTHER,
+};
+enum fr_store_fault fr_store_fault(const struct fr_store *store);
+
+/* "disk full" */
+const char *fr_store_fault_name(enum fr_store_fault fault);
 
 /* Begin a transaction; waits for another to end. -1 and why, for these all; after a failure
  * nothing but fr_store_abort may follow. */

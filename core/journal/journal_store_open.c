@@ -17,12 +17,6 @@
 #define FORMAT 1
 #define DATABASES 4
 
-int fr_store_failed(const struct fr_store *store, struct fr_error *error, const char *what,
-                    int code)
-{
-    return fr_error_set(error, "journal %s: cannot %s: %s", store->path, what, mdb_strerror(code));
-}
-
 static int open_databases(struct fr_store *store, unsigned flags, struct fr_error *error)
 {
     unsigned txn_flags = flags & MDB_RDONLY, create = flags & MDB_CREATE;

@@ -17,7 +17,8 @@ struct fr_store {
     MDB_dbi records, cursors, values, about;
     pthread_mutex_t writing; /* held by who has txn */
     MDB_txn *txn;
-    uint64_t next, committed; /* the second as it was before txn */
+    enum fr_store_fault fault; /* of the last write */
+    uint64_t next, committed;  /* the second as it was before txn */
     unsigned page_size;
     void *map;
     size_t map_size;
@@ -32,6 +33,10 @@ struct fr_store_reader {
 /* Say which call failed, and why. Returns -1. */
 int fr_store_failed(const struct fr_store *store, struct fr_error *error, const char *what,
                     int code);
+
+/* The same for a write: the store's fault is set too. */
+int fr_store_write_failed(struct fr_store *store, struct fr_error *error, const char *what,
+                          int code);
 
 /* Bytes in pages of records. */
 uint64_t fr_store_pages(const struct fr_store *store, MDB_txn *txn);

@@ -2,8 +2,9 @@
 """The journal with sick disks, sick peers and operators in a hurry: what is acknowledged is delivered,
 what is lost is counted, and it goes on by itself."""
 import os
+import subprocess
 
-from fr import Daemon, wait_until
+from fr import BUILD, Daemon, wait_until
 
 ALL = 'records: [{type: "*", to: archive}]'
 EAGER = 'retry: {least: 20 ms, most: 100 ms}'
@@ -40,4 +41,29 @@ def restarts_delete_nothing_undelivered():
         assert len(told(d)) > 500 and set(told(d)) <= set(delivered(d))
 
 
+def tools_do_not_hold_it_up():
+    """`journal dump` into a pipe that nobody reads, and killed: pages are used again all the same.
+    More goes through than the file may hold."""
+    with Daemon(ALL, GONE.replace("@/gone", "@/well"), journal="{size: 4 MB}") as d:
+        d.simulate("--vehicles", 10, "--rate", 0, "--window", 64, "--data", 30, "--duration", 1)
+        dump = [f"{BUILD}/fleetroute", "journal", "dump", "-c", d.path("fleetroute.yaml")]
+        blocked = subprocess.Popen(dump, stdout=subprocess.PIPE)
+        blocked.stdout.read(1)
+        stopped = subprocess.Popen(dump, stdout=subprocess.PIPE)
+        stopped.stdout.read(1)
+        stopped.kill()
+        stopped.wait()
+        commits, first = d.status()["journal"]["commits"], d.status()["journal"]["next"]
+        while d.status()["journal"]["next"] < first + 120_000:
+            d.simulate("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 60, "--duration", 2)
+            wait_until("it is written", lambda: d.status()["journal"]["health"] == "up", 5)
+        assert d.status()["journal"]["commits"] > commits + 100
+        assert "map full" not in d.log_text(), d.log_text()
+        assert blocked.poll() is None, "it was not blocked"
+        blocked.kill()
+        blocked.communicate()
+        stopped.stdout.close()
+
+
 restarts_delete_nothing_undelivered()
+tools_do_not_hold_it_up()

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "journal/journal.h"
@@ -157,6 +158,54 @@ START_TEST(deleted_undelivered_records_are_counted)
 }
 END_TEST
 
+static bool die(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
+{
+    (void)ctx, (void)seq, (void)bytes, (void)len;
+    raise(SIGKILL);
+    return true;
+}
+
+/* A reader that is killed in the middle of a transaction. */
+static void kill_a_reader(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct fr_store *visit = fr_store_visit(path, true, &error);
+        struct fr_store_reader *reader = visit ? fr_store_reader_new(visit, &error) : NULL;
+        uint64_t next = 1, gap;
+
+        if (reader != NULL)
+            fr_store_read(reader, &next, 1, &gap, die, NULL, &error);
+        _exit(1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status));
+}
+
+/* Pages that were freed since must be used again: 160 MB go through a file of at most 72 MB. */
+START_TEST(a_killed_reader_does_not_pin_pages)
+{
+    stop();
+    settings.size = 4000000;
+    start();
+    register_one("fast", false);
+    offer(10, 1000);
+    kill_a_reader();
+    for (int i = 0; i < 160; i++) {
+        struct fr_cursor_name fast = {"fast", false};
+        struct fr_cursor *c = fr_cursor_open(journal, fast.name, false, wake_nobody, NULL, &error);
+
+        offer(100, 10000);
+        fr_cursor_move(c, fr_journal_next(journal));
+        fr_cursor_close(c);
+    }
+    ck_assert_int_eq(status_now().stuck, false);
+    ck_assert_uint_lt(status_now().usage.file_bytes, 73000000);
+}
+END_TEST
+
 Suite *suite_journal_run(void)
 {
     Suite *suite = suite_create("journal_run");
@@ -166,6 +215,7 @@ Suite *suite_journal_run(void)
     tcase_set_timeout(tests, 30);
     tcase_add_test(tests, nothing_is_deleted_before_all_cursors_are_known);
     tcase_add_test(tests, deleted_undelivered_records_are_counted);
+    tcase_add_test(tests, a_killed_reader_does_not_pin_pages);
     suite_add_tcase(suite, tests);
     return suite;
 }
