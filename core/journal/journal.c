@@ -127,13 +127,15 @@ static int read_tail(struct fr_journal *j, struct fr_error *error)
 {
     struct fr_store_reader *reader = fr_store_reader_new(j->store, error);
     struct fr_store_usage usage;
-    uint64_t from, gap;
+    struct fr_store_span span;
     int status = -1;
 
     if (reader != NULL && fr_store_usage(j->store, &usage, error) == 0) {
-        from = usage.next > j->settings.duplicates ? usage.next - j->settings.duplicates : 1;
+        span = (struct fr_store_span){.next = 1, .end = usage.next};
+        if (usage.next > j->settings.duplicates)
+            span.next = usage.next - j->settings.duplicates;
         atomic_store(&j->next, usage.next);
-        if (fr_store_read(reader, &from, SIZE_MAX, &gap, remember, j, error) >= 0)
+        if (fr_store_read(reader, &span, SIZE_MAX, remember, j, error) >= 0)
             status = begin_unended(j, reader, error);
     }
     fr_store_reader_free(reader);

@@ -87,17 +87,22 @@ struct fr_cursor *fr_cursor_open(struct fr_journal *journal, const char *name, b
 /* Its place is kept; wake() is not called again. */
 void fr_cursor_close(struct fr_cursor *cursor);
 
-/* The first record that is not finished. The setter is for the one who reads. */
+/* The first record that is not finished. The setter is for the one who reads; a place beyond the
+ * end is refused and logged. */
 uint64_t fr_cursor_place(const struct fr_cursor *cursor);
 void fr_cursor_move(struct fr_cursor *cursor, uint64_t seq);
+
+/* Records below this number may have been delivered already: fr_journal_repeated_below, or more
+ * where the cursor itself was damaged. */
+uint64_t fr_cursor_repeated_below(const struct fr_cursor *cursor);
 
 /* Give up (or take back) the claim on records that are not finished: they are deleted like
  * delivered ones when the journal needs the space. */
 void fr_cursor_yield(struct fr_cursor *cursor, bool yields);
 
 /* Read up to `most` records from *next on that wanted(ctx, type, topic) says yes to; *next is
- * moved behind what was looked at. Each record comes with one reference. A record that is
- * damaged is counted, logged and left out. Returns how many, or -1 and why. */
+ * moved behind what was looked at. Each record comes with one reference. Records that are
+ * damaged or missing are counted, logged and left out. Returns how many, or -1 and why. */
 int fr_cursor_read(struct fr_cursor *cursor, uint64_t *next, struct fr_record **records,
                    size_t most,
                    bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic),

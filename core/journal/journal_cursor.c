@@ -44,6 +44,15 @@ static struct fr_cursor *cursor_new(struct fr_journal *j, const struct fr_cursor
     c->kept = found ? position : UINT64_MAX; /* a new one is written with the next commit */
     if (!found)
         position = name->from_oldest ? 1 : fr_journal_next(j);
+    if (position > fr_journal_next(j)) {
+        fr_log(FR_LOG_ERROR,
+               "journal: the cursor of sink %s stands at record %llu, beyond the end (%llu): it is "
+               "damaged. The sink begins again at the oldest record; what it gets is marked as "
+               "repeated",
+               name->name, (unsigned long long)position, (unsigned long long)fr_journal_next(j));
+        position = 1;
+        c->repeated_below = fr_journal_next(j);
+    }
     atomic_init(&c->place, position);
     atomic_init(&c->yields, false);
     pthread_mutex_lock(&j->lock);
@@ -122,7 +131,19 @@ uint64_t fr_cursor_place(const struct fr_cursor *c)
 
 void fr_cursor_move(struct fr_cursor *c, uint64_t seq)
 {
+    if (seq > fr_journal_next(c->journal)) {
+        fr_log(FR_LOG_ERROR, "journal: sink %s cannot go to record %llu: the end is %llu", c->name,
+               (unsigned long long)seq, (unsigned long long)fr_journal_next(c->journal));
+        return;
+    }
     atomic_store_explicit(&c->place, seq, memory_order_relaxed);
+}
+
+uint64_t fr_cursor_repeated_below(const struct fr_cursor *c)
+{
+    uint64_t journal = fr_journal_repeated_below(c->journal);
+
+    return c->repeated_below > journal ? c->repeated_below : journal;
 }
 
 void fr_cursor_yield(struct fr_cursor *c, bool yields)
@@ -170,15 +191,47 @@ static bool take(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
     return true;
 }
 
+/* Count and log what is missing, once for all cursors that come by. */
+static void cursor_count_missing(struct fr_cursor *c, const struct fr_store_span *span)
+{
+    static struct fr_log_limit limit;
+    struct fr_journal *j = c->journal;
+    uint64_t missing = span->missing;
+
+    if (missing == 0)
+        return;
+    pthread_mutex_lock(&j->lock);
+    if (span->next <= j->missing_below)
+        missing = 0;
+    else
+        j->missing_below = span->next;
+    pthread_mutex_unlock(&j->lock);
+    fr_count_add(FR_COUNT_JOURNAL_MISSING, missing);
+    if (missing != 0)
+        fr_log_limited(&limit, FR_LOG_ERROR,
+                       "journal: %llu records before record %llu are missing: a page of data.mdb "
+                       "is damaged or outdated; look after the disk, and run `fleetroute journal "
+                       "check` (%llu records so far)",
+                       (unsigned long long)missing, (unsigned long long)span->next,
+                       (unsigned long long)fr_count_read(FR_COUNT_JOURNAL_MISSING));
+}
+
 int fr_cursor_read(struct fr_cursor *c, uint64_t *next, struct fr_record **records, size_t most,
                    bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic),
                    void *ctx, struct fr_error *error)
 {
     struct reading r = {.records = records, .most = most, .wanted = wanted, .ctx = ctx};
-    uint64_t gap;
+    struct fr_store_span span = {.next = *next, .end = fr_journal_next(c->journal)};
 
-    if (fr_store_read(c->reader, next, most, &gap, take, &r, error) < 0)
+    if (span.next > span.end) {
+        fr_log(FR_LOG_ERROR, "journal: sink %s is beyond the end; it goes on at record %llu",
+               c->name, (unsigned long long)span.end);
+        span.next = span.end;
+    }
+    if (fr_store_read(c->reader, &span, most, take, &r, error) < 0)
         return -1;
+    *next = span.next;
+    cursor_count_missing(c, &span);
     if (r.no_memory)
         return fr_error_set(error, "out of memory for a record");
     return (int)r.count;

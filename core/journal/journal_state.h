@@ -17,9 +17,10 @@ struct fr_cursor {
     void (*wake)(void *ctx); /* NULL: closed; its place is kept until the name is opened again */
     void *ctx;
     _Atomic uint64_t place;
-    uint64_t kept;       /* the place on disk; the writer's */
-    bool configured;     /* its records are kept, whether somebody reads or not */
-    _Atomic bool yields; /* records are deleted although it has not finished them */
+    uint64_t kept;           /* the place on disk; the writer's */
+    uint64_t repeated_below; /* records below may have been delivered before; 0: none */
+    bool configured;         /* its records are kept, whether somebody reads or not */
+    _Atomic bool yields;     /* records are deleted although it has not finished them */
     struct fr_cursor *next;
 };
 
@@ -47,6 +48,7 @@ struct fr_journal {
     _Atomic uint64_t next; /* committed up to here */
     _Atomic uint64_t commits;
     uint64_t repeated_below;
+    uint64_t missing_below;   /* missing records up to here are counted */
     _Atomic size_t unsettled; /* records offered and not yet settled */
     int64_t started_ms, started_wall_ms;
     int64_t last_appended_ms;

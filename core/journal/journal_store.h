@@ -45,6 +45,10 @@ struct fr_store_usage {
 /* -1 and why. */
 int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct fr_error *error);
 
+/* Whether a cursor may go to *seq. Before the oldest record: *seq becomes the oldest. Beyond the
+ * end (one behind the newest is the end): -1 and why. */
+int fr_store_place(const struct fr_store_usage *usage, uint64_t *seq, struct fr_error *error);
+
 /* Free the slots of readers whose processes have ended; a slot may pin free pages. Returns how
  * many. */
 int fr_store_clear_readers(struct fr_store *store);
@@ -119,10 +123,18 @@ int fr_store_put_number(struct fr_store *store, const char *name, uint64_t numbe
 struct fr_store_reader *fr_store_reader_new(struct fr_store *store, struct fr_error *error);
 void fr_store_reader_free(struct fr_store_reader *reader);
 
-/* Call each() with the stored records from *next on, `most` at most, until it returns false;
- * *next is moved behind the last one it was called with. *gap is how many sequence numbers
- * were missing on the way. Returns how many, or -1 and why. */
-int fr_store_read(struct fr_store_reader *reader, uint64_t *next, size_t most, uint64_t *gap,
+/* What is to be read, and what was found missing on the way. */
+struct fr_store_span {
+    uint64_t next;    /* in: where to begin; out: behind the last record that each() took */
+    uint64_t end;     /* in: records from here on are not looked at */
+    uint64_t deleted; /* out: numbers from `next` on that are older than the oldest record */
+    uint64_t missing; /* out: numbers missing between records: pages are damaged or outdated */
+};
+
+/* Call each() with the stored records of the span, `most` at most, until it returns false. Pages
+ * that make no sense are skipped and their records counted as missing. each() runs inside a read
+ * transaction: it must be short. Returns how many, or -1 and why. */
+int fr_store_read(struct fr_store_reader *reader, struct fr_store_span *span, size_t most,
                   bool (*each)(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len),
                   void *ctx, struct fr_error *error);
 

@@ -188,6 +188,13 @@ static int move_cursor(struct job *job, const char *sink, uint64_t seq, struct f
     return fr_store_commit(job->store, error);
 }
 
+static void rewind_print(const char *sink, const char *verb, uint64_t asked, uint64_t seq)
+{
+    if (seq > asked)
+        printf("records before %" PRIu64 " are deleted: it is the oldest\n", seq);
+    printf("sink %s %s at record %" PRIu64 "\n", sink, verb, seq);
+}
+
 static int tell_daemon(const struct job *job, const char *sink, uint64_t seq)
 {
     char *request = fr_asprintf("rewind %s %" PRIu64, sink, seq);
@@ -196,9 +203,34 @@ static int tell_daemon(const struct job *job, const char *sink, uint64_t seq)
     free(request);
     if (answer == NULL)
         return EXIT_FAILURE;
+    rewind_print(sink, "goes on", seq,
+                 (uint64_t)json_integer_value(json_object_get(answer, "rewound_to")));
     json_decref(answer);
-    printf("sink %s goes on at record %" PRIu64 "\n", sink, seq);
     return EXIT_SUCCESS;
+}
+
+/* Move a cursor while no daemon runs. */
+static int rewind_alone(struct job *job, const char *sink, uint64_t asked, struct fr_error *error)
+{
+    struct fr_store_usage usage;
+    uint64_t at, seq = asked;
+    int64_t moved;
+    bool configured = false;
+    int found = fr_store_cursor(job->reader, sink, &at, &moved, error);
+
+    for (size_t i = 0; i < job->config->sink_count; i++)
+        configured = configured || strcmp(job->config->sinks[i].name, sink) == 0;
+    if (found < 0)
+        return -1;
+    if (found == 0 && !configured)
+        return fr_error_set(error, "there is no sink of that name");
+    if (fr_store_usage(job->store, &usage, error) != 0 ||
+        fr_store_place(&usage, &seq, error) != 0 || move_cursor(job, sink, seq, error) != 0)
+        return -1;
+    if (found == 0)
+        printf("sink %s has no place yet; it gets one\n", sink);
+    rewind_print(sink, "will begin", asked, seq);
+    return 0;
 }
 
 static int rewind_sink(struct job *job, const char *sink)
@@ -206,7 +238,6 @@ static int rewind_sink(struct job *job, const char *sink)
     FILE *daemon;
     struct fr_error error;
     uint64_t seq;
-    int64_t moved;
     bool runs;
 
     if (job->place == NULL) {
@@ -221,12 +252,7 @@ static int rewind_sink(struct job *job, const char *sink)
         return complain(&error);
     if (runs)
         return tell_daemon(job, sink, seq);
-    if (fr_store_cursor(job->reader, sink, &(uint64_t){0}, &moved, &error) == 0)
-        printf("sink %s has no place yet; it gets one\n", sink);
-    if (move_cursor(job, sink, seq, &error) != 0)
-        return complain(&error);
-    printf("sink %s will begin at record %" PRIu64 "\n", sink, seq);
-    return EXIT_SUCCESS;
+    return rewind_alone(job, sink, seq, &error) == 0 ? EXIT_SUCCESS : complain(&error);
 }
 
 /* ---- dump ------------------------------------------------------------------------ */
@@ -293,19 +319,25 @@ static void dump_print(const struct dump_chunk *chunk)
 static int dump(struct job *job)
 {
     struct dump_chunk chunk = {.max = DUMP_AT_A_TIME};
+    struct fr_store_span span = {0};
+    struct fr_store_usage usage;
     struct fr_error error;
-    uint64_t next, gap;
     int n;
 
-    if (open_store(job, true, &error) != 0 ||
-        seq_of(job, job->place != NULL ? job->place : "oldest", &next, &error) != 0)
+    if (open_store(job, true, &error) != 0 || fr_store_usage(job->store, &usage, &error) != 0 ||
+        seq_of(job, job->place != NULL ? job->place : "oldest", &span.next, &error) != 0)
         return complain(&error);
+    span.end = usage.next;
     do {
         fr_buffer_clear(&chunk.bytes);
         chunk.count = 0;
         if (job->count >= 0 && job->count < DUMP_AT_A_TIME)
             chunk.max = (size_t)job->count;
-        n = fr_store_read(job->reader, &next, chunk.max, &gap, dump_copy, &chunk, &error);
+        n = fr_store_read(job->reader, &span, chunk.max, dump_copy, &chunk, &error);
+        if (span.missing != 0)
+            fprintf(stderr,
+                    "fleetroute journal: %" PRIu64 " records before %" PRIu64 " are missing\n",
+                    span.missing, span.next);
         if (chunk.bytes.failed)
             n = fr_error_set(&error, "out of memory");
         else

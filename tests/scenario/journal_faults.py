@@ -4,7 +4,7 @@ what is lost is counted, and it goes on by itself."""
 import os
 import subprocess
 
-from fr import BUILD, Daemon, wait_until
+from fr import BUILD, Daemon, fleetroute, wait_until
 
 ALL = 'records: [{type: "*", to: archive}]'
 EAGER = 'retry: {least: 20 ms, most: 100 ms}'
@@ -65,5 +65,33 @@ def tools_do_not_hold_it_up():
         stopped.stdout.close()
 
 
+def rewind_stays_within_the_journal():
+    """Beyond the end is refused and nothing is skipped; before the oldest becomes the oldest; a sink
+    that nobody knows is refused. With the daemon and without."""
+    with Daemon(ALL, GONE.replace("@/gone", "@/well"), journal="{}") as d:
+        def rewind(sink, to):
+            return fleetroute("journal", "rewind", sink, "--to", to, "-c",
+                              d.path("fleetroute.yaml"), check=False)
+
+        d.say(*({"Soc": n} for n in range(100)))
+        wait_until("all is delivered", lambda: len(d.records("well/V.jsonl")) == 100)
+        for runs in (True, False):
+            for place in (102, 10 ** 18, 10 ** 19):
+                r = rewind("archive", place)
+                assert r.returncode != 0 and "beyond the end" in r.stderr, (runs, r)
+            r = rewind("nobody", 1)
+            assert r.returncode != 0 and "no sink of that name" in r.stderr, (runs, r)
+            r = rewind("archive", 0)
+            assert r.returncode == 0 and "it is the oldest" in r.stdout and "record 1\n" in r.stdout, r
+            if runs:
+                wait_until("it is delivered again", lambda: len(d.records("well/V.jsonl")) == 200)
+                d.end()
+        d.start()
+        wait_until("and again", lambda: len(d.records("well/V.jsonl")) == 300)
+        d.say({"Soc": 100})
+        wait_until("nothing is skipped", lambda: len(d.records("well/V.jsonl")) == 301)
+
+
 restarts_delete_nothing_undelivered()
 tools_do_not_hold_it_up()
+rewind_stays_within_the_journal()

@@ -174,10 +174,10 @@ static void kill_a_reader(void)
     if (child == 0) {
         struct fr_store *visit = fr_store_visit(path, true, &error);
         struct fr_store_reader *reader = visit ? fr_store_reader_new(visit, &error) : NULL;
-        uint64_t next = 1, gap;
+        struct fr_store_span span = {.next = 1, .end = UINT64_MAX};
 
         if (reader != NULL)
-            fr_store_read(reader, &next, 1, &gap, die, NULL, &error);
+            fr_store_read(reader, &span, 1, die, NULL, &error);
         _exit(1);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -206,6 +206,30 @@ START_TEST(a_killed_reader_does_not_pin_pages)
 }
 END_TEST
 
+START_TEST(a_cursor_beyond_the_end_begins_again)
+{
+    struct fr_store *store;
+    struct fr_cursor *c;
+
+    offer(50, 20);
+    stop();
+    store = fr_store_open(path, settings.size, &error);
+    ck_assert_ptr_nonnull(store);
+    ck_assert_int_eq(fr_store_begin(store, &error), 0);
+    ck_assert_int_eq(fr_store_set_cursor(store, "slow", UINT64_C(10000000000000000000), 1, &error),
+                     0);
+    ck_assert_int_eq(fr_store_commit(store, &error), 0);
+    fr_store_close(store);
+    start();
+    register_one("slow", false);
+    c = fr_cursor_open(journal, "slow", false, wake_nobody, NULL, &error);
+    ck_assert_uint_eq(fr_cursor_place(c), 1);
+    ck_assert_uint_eq(fr_cursor_repeated_below(c), 51);
+    fr_cursor_move(c, UINT64_C(10000000000000000000));
+    ck_assert_uint_eq(fr_cursor_place(c), 1);
+}
+END_TEST
+
 Suite *suite_journal_run(void)
 {
     Suite *suite = suite_create("journal_run");
@@ -216,6 +240,7 @@ Suite *suite_journal_run(void)
     tcase_add_test(tests, nothing_is_deleted_before_all_cursors_are_known);
     tcase_add_test(tests, deleted_undelivered_records_are_counted);
     tcase_add_test(tests, a_killed_reader_does_not_pin_pages);
+    tcase_add_test(tests, a_cursor_beyond_the_end_begins_again);
     suite_add_tcase(suite, tests);
     return suite;
 }
