@@ -55,10 +55,14 @@ static void look_at_files(evutil_socket_t fd, short what, void *ctx)
     fr_daemon_refresh_files(ctx);
 }
 
+/* Not while only a restart helps: its check of the journal says what to do. */
 static void feed_watchdog(evutil_socket_t fd, short what, void *ctx)
 {
-    (void)fd, (void)what, (void)ctx;
-    fr_systemd_notify("WATCHDOG=1");
+    struct fr_daemon *d = ctx;
+
+    (void)fd, (void)what;
+    if (d->journal == NULL || !fr_journal_hopeless(d->journal))
+        fr_systemd_notify("WATCHDOG=1");
 }
 
 static int set_watchdog(struct fr_daemon *d, struct fr_error *error)
@@ -68,7 +72,7 @@ static int set_watchdog(struct fr_daemon *d, struct fr_error *error)
 
     if (every_ms == 0)
         return 0;
-    d->watchdog = event_new(d->base, -1, EV_PERSIST, feed_watchdog, NULL);
+    d->watchdog = event_new(d->base, -1, EV_PERSIST, feed_watchdog, d);
     if (d->watchdog == NULL || event_add(d->watchdog, &pause) != 0)
         return fr_error_set(error, "cannot set up a timer");
     return 0;

@@ -154,6 +154,7 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
     j->path = fr_strdup(settings->path);
     j->room = room;
     j->ctx = ctx;
+    j->state = fr_store_fault_name(FR_STORE_WELL);
     j->queue = fr_sink_queue_new(WAITING_RECORDS, WAITING_BYTES);
     j->duplicates = fr_duplicates_new(settings->duplicates);
     j->group = fr_calloc(settings->commit_records, sizeof *j->group);
@@ -242,6 +243,11 @@ bool fr_journal_filling(const struct fr_journal *j)
     return atomic_load(&j->filling);
 }
 
+bool fr_journal_hopeless(const struct fr_journal *j)
+{
+    return atomic_load(&j->hopeless);
+}
+
 bool fr_journal_flush(struct fr_journal *j, int64_t most_ms)
 {
     int64_t until = fr_monotonic_ms() + most_ms;
@@ -283,8 +289,10 @@ void fr_journal_status(struct fr_journal *j, struct fr_journal_status *status)
     status->waiting = fr_sink_queue_records(j->queue);
     status->commits = atomic_load(&j->commits);
     status->stuck = atomic_load(&j->stuck);
+    status->hopeless = atomic_load(&j->hopeless);
     pthread_mutex_lock(&j->lock);
     status->size = j->settings.size;
+    status->state = j->state;
     if (j->why[0] != '\0')
         snprintf(status->why, sizeof status->why, "%s", j->why);
     pthread_mutex_unlock(&j->lock);

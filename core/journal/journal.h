@@ -60,6 +60,9 @@ bool fr_journal_full(struct fr_journal *journal);
 /* Whether it is nearly full, so that who reads slowly should hurry. Any thread. */
 bool fr_journal_filling(const struct fr_journal *journal);
 
+/* Whether it cannot be written and neither waiting nor reopening mends that. Any thread. */
+bool fr_journal_hopeless(const struct fr_journal *journal);
+
 /* Wait until everything offered is on disk, for so long at most. */
 bool fr_journal_flush(struct fr_journal *journal, int64_t most_ms);
 
@@ -123,6 +126,8 @@ struct fr_journal_status {
     size_t waiting; /* records */
     uint64_t commits;
     bool stuck;
+    bool hopeless;                     /* no waiting mends it: a start would say what does */
+    const char *state;                 /* "well", "full", "disk full" … */
     char why[sizeof(struct fr_error)]; /* why nothing can be written; "" when it can */
 };
 

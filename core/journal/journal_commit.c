@@ -8,8 +8,7 @@
 #include "util/counters.h"
 #include "util/log.h"
 
-#define RETRY_MS 50            /* pause after a write that failed */
-#define READER_OLD_COMMITS 100 /* a reader whose snapshot is older is named in a full map */
+#define RETRY_MS 50 /* pause after a write that failed */
 
 /* ---- one group ------------------------------------------------------------------- */
 
@@ -60,27 +59,47 @@ bool fr_journal_cursors_moved(struct fr_journal *j)
     return moved;
 }
 
-/* `ended`: the last words of a daemon that ends well. */
-static int write_group(struct fr_journal *j, const struct fr_journal_settings *s, size_t count,
-                       bool ended, uint64_t *appended, struct fr_error *error)
+/* Append what is no duplicate; nothing where a failed commit turned out to be on disk. */
+static int append_group(struct fr_journal *j, size_t count, struct fr_error *error)
 {
     int64_t now = append_time(j);
+    int status = 0;
+
+    j->attempted = j->landed;
+    for (size_t i = 0; j->landed == 0 && i < count && status == 0; i++)
+        if (!j->repeated[i]) {
+            status = fr_store_append(j->store, j->group[i].record, now, error);
+            j->attempted++;
+        }
+    return status;
+}
+
+/* What else belongs into the transaction. `ended`: the daemon ends well. */
+static int write_state(struct fr_journal *j, bool ended, struct fr_error *error)
+{
+    int status = write_cursors(j, error);
+
+    if (status == 0 && ended)
+        status = fr_store_put_number(j->store, FR_JOURNAL_ENDED_WELL, 1, error);
+    if (status == 0 && j->confirm)
+        status = fr_store_put_number(j->store, "reopened", (uint64_t)fr_wall_ms(), error);
+    return status;
+}
+
+static int write_group(struct fr_journal *j, const struct fr_journal_settings *s, size_t count,
+                       bool ended, struct fr_error *error)
+{
     struct fr_pruned pruned;
     int status;
 
-    *appended = 0;
+    j->full = false;
     if (fr_store_begin(j->store, error) != 0)
         return -1;
     status = fr_journal_prune(j, s, count, &pruned, error);
-    for (size_t i = 0; i < count && status == 0; i++)
-        if (!j->repeated[i]) {
-            status = fr_store_append(j->store, j->group[i].record, now, error);
-            ++*appended;
-        }
     if (status == 0)
-        status = write_cursors(j, error);
-    if (status == 0 && ended)
-        status = fr_store_put_number(j->store, FR_JOURNAL_ENDED_WELL, 1, error);
+        status = append_group(j, count, error);
+    if (status == 0)
+        status = write_state(j, ended, error);
     if (status == 0)
         status = fr_store_commit(j->store, error);
     else
@@ -122,73 +141,27 @@ static void wake_sinks(struct fr_journal *j)
     pthread_mutex_unlock(&j->lock);
 }
 
-/* Say why nothing can be written, or (NULL) that it can again. */
-static void tell(struct fr_journal *j, const struct fr_error *error)
-{
-    static struct fr_log_limit trouble, relief;
-    bool was = atomic_load(&j->stuck);
-
-    pthread_mutex_lock(&j->lock);
-    snprintf(j->why, sizeof j->why, "%s", error != NULL ? error->text : "");
-    pthread_mutex_unlock(&j->lock);
-    atomic_store(&j->stuck, error != NULL);
-    if (error != NULL && !was)
-        fr_log_limited(&trouble, FR_LOG_ERROR, "%s; vehicles are held back and keep their records",
-                       error->text);
-    if (error == NULL && was)
-        fr_log_limited(&relief, FR_LOG_NOTICE, "journal: it can be written again");
-}
-
-/* After a failed write: mend what can be mended at once. True: the write may succeed now. */
-static bool journal_mend(struct fr_journal *j, struct fr_error *error)
-{
-    uint64_t commits;
-    long pid;
-
-    if (fr_store_fault(j->store) != FR_STORE_MAP_FULL)
-        return false;
-    if (fr_journal_clear_readers(j) != 0)
-        return true;
-    pid = fr_store_oldest_reader(j->store, &commits);
-    if (pid != 0 && commits > READER_OLD_COMMITS)
-        fr_error_set(error,
-                     "journal %s: map full: process %ld reads a snapshot that is %llu commits old, "
-                     "and freed pages cannot be used again (end that process)",
-                     j->path, pid, (unsigned long long)commits);
-    return false;
-}
-
-int fr_journal_clear_readers(struct fr_journal *j)
-{
-    int cleared = fr_store_clear_readers(j->store);
-
-    j->last_readers_ms = fr_monotonic_ms();
-    if (cleared != 0)
-        fr_log(FR_LOG_NOTICE, "journal: %d readers of processes that were killed are cleared",
-               cleared);
-    return cleared;
-}
-
 /* Commit a group, and try again until it is done; a daemon that stops gives up, and what is
  * not acknowledged the vehicles keep. */
 bool fr_journal_commit(struct fr_journal *j, size_t count, bool ended)
 {
     struct fr_journal_settings s;
     struct fr_error error;
-    uint64_t appended;
 
-    while (s = fr_journal_settings_now(j),
-           write_group(j, &s, count, ended, &appended, &error) != 0) {
-        if (journal_mend(j, &error))
+    j->attempted = j->landed = 0;
+    while (s = fr_journal_settings_now(j), write_group(j, &s, count, ended, &error) != 0) {
+        if (fr_journal_mend(j, &error))
             continue;
-        tell(j, &error);
+        fr_journal_report(j, &error);
         if (fr_journal_stopping(j))
             return false;
         wake_sinks(j); /* they may have something to finish that makes room */
         fr_journal_wait(j, RETRY_MS, true);
     }
-    tell(j, NULL);
-    atomic_store(&j->next, atomic_load(&j->next) + appended);
+    fr_journal_report(j, NULL);
+    j->confirm = false;
+    j->landed = 0;
+    atomic_store(&j->next, fr_store_next(j->store));
     atomic_fetch_add(&j->commits, 1);
     j->last_cursors_ms = fr_monotonic_ms();
     return true;

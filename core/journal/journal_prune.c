@@ -58,7 +58,8 @@ int fr_journal_prune(struct fr_journal *j, const struct fr_journal_settings *s, 
         return 0;
     if (used > s->size) {
         old.below = old.needed;
-        if (group != 0 && (old.below <= result->first || old.below - result->first < group))
+        j->full = group != 0 && (old.below <= result->first || old.below - result->first < group);
+        if (j->full)
             return fr_error_set(error,
                                 "journal %s: full: %llu MB, and its oldest record is not delivered "
                                 "by every sink (mend sink %s, or raise `size:`)",

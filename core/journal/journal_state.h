@@ -39,6 +39,7 @@ struct fr_journal {
     bool stop, ends_well;
     struct fr_cursor *cursors;
     char why[sizeof(struct fr_error)];
+    const char *state; /* in a word or two */
 
     _Atomic bool woken;
     _Atomic bool new_cursor; /* to be kept at once */
@@ -48,8 +49,15 @@ struct fr_journal {
     _Atomic uint64_t next; /* committed up to here */
     _Atomic uint64_t commits;
     uint64_t repeated_below;
-    uint64_t missing_below;   /* missing records up to here are counted */
-    _Atomic size_t unsettled; /* records offered and not yet settled */
+    bool full;        /* the last transaction failed because `size` is reached */
+    bool confirm;     /* after reopening: the next transaction must write */
+    size_t landed;    /* records of the group at hand that a failed commit has left on disk */
+    size_t attempted; /* records that the last transaction appended, committed or not */
+    int64_t reopen_ms, reopen_pause_ms; /* monotonic: not before; 0: at once */
+    int64_t stuck_ms;                   /* monotonic: since when nothing can be written */
+    _Atomic bool hopeless;              /* no waiting and no reopening mends it */
+    uint64_t missing_below;             /* missing records up to here are counted */
+    _Atomic size_t unsettled;           /* records offered and not yet settled */
     int64_t started_ms, started_wall_ms;
     int64_t last_appended_ms;
     int64_t last_commit_ms, last_cursors_ms, last_readers_ms; /* monotonic */
@@ -63,6 +71,14 @@ bool fr_journal_commit(struct fr_journal *journal, size_t count, bool ended);
 
 /* The same for records that were offered: duplicates are left out, and all are settled. */
 void fr_journal_commit_group(struct fr_journal *journal, size_t count);
+
+/* journal_recover.c: after a failed write, mend what can be mended at once. True: the write may
+ * succeed now. */
+bool fr_journal_mend(struct fr_journal *journal, struct fr_error *error);
+
+/* Publish why nothing can be written (logged once a minute as long as it lasts), or (NULL) that it
+ * can again. */
+void fr_journal_report(struct fr_journal *journal, const struct fr_error *error);
 
 /* Free the reader slots of processes that were killed. Returns how many. */
 int fr_journal_clear_readers(struct fr_journal *journal);

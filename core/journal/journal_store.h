@@ -45,6 +45,17 @@ struct fr_store_usage {
 /* -1 and why. */
 int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct fr_error *error);
 
+/* Close the environment and open it again, with space for `size` bytes of records; transactions of
+ * readers end, and begin again with their next use. What a failed write has left in the page cache
+ * is on disk afterwards. -1 and why: nothing can be read or written until it succeeds. */
+int fr_store_reopen(struct fr_store *store, uint64_t size, struct fr_error *error);
+
+/* The number of the next record in the open environment. The writer's. */
+uint64_t fr_store_next(const struct fr_store *store);
+
+/* Never give out a number below. The writer's, outside of a transaction. */
+void fr_store_skip_to(struct fr_store *store, uint64_t next);
+
 /* Whether a cursor may go to *seq. Before the oldest record: *seq becomes the oldest. Beyond the
  * end (one behind the newest is the end): -1 and why. */
 int fr_store_place(const struct fr_store_usage *usage, uint64_t *seq, struct fr_error *error);
@@ -67,7 +78,8 @@ enum fr_store_fault {
     FR_STORE_IO_ERROR,
     FR_STORE_READ_ONLY, /* EROFS */
     FR_STORE_PANIC,   /* a meta page could not be written: LMDB refuses all until it is reopened */
-    FR_STORE_DAMAGED, /* pages that make no sense */
+    FR_STORE_DAMAGED, /* pages that make no sense: nothing but `journal salvage` helps */
+    FR_STORE_GONE,    /* data.mdb is not at its path any more */
     FR_STORE_OTHER,
 };
 enum fr_store_fault fr_store_fault(const struct fr_store *store);

@@ -3,10 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "journal/journal_store_state.h"
+#include "util/clock.h"
+#include "util/memory.h"
 
+#define LOOK_EVERY_MS 1000
 #define FULL_BYTES 65536 /* with less than this left, a disk is full */
 
 static const struct {
@@ -21,6 +25,7 @@ static const struct {
     [FR_STORE_PANIC] = {"reopening", "its file is closed and opened again until that works"},
     [FR_STORE_DAMAGED] = {"damaged", "stop the daemon, run `fleetroute journal check`, then "
                                      "`fleetroute journal salvage`"},
+    [FR_STORE_GONE] = {"gone", "put data.mdb back, or restart fleetrouted to begin a new journal"},
     [FR_STORE_OTHER] = {"cannot be written", "it is tried again"},
 };
 
@@ -92,13 +97,40 @@ const char *fr_store_fault_name(enum fr_store_fault fault)
     return faults[fault].name;
 }
 
+bool fr_store_gone(struct fr_store *store, struct fr_error *error)
+{
+    int64_t now = fr_monotonic_ms();
+    char *data;
+    struct stat here, open;
+    int fd;
+
+    if (now >= store->look_ms) {
+        store->look_ms = now + LOOK_EVERY_MS;
+        data = fr_asprintf("%s/data.mdb", store->path);
+        store->gone =
+            mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &open) == 0 &&
+            (stat(data, &here) != 0 || here.st_ino != open.st_ino || here.st_dev != open.st_dev);
+        free(data);
+    }
+    if (!store->gone)
+        return false;
+    store->fault = FR_STORE_GONE;
+    fr_error_set(
+        error,
+        "journal %s: gone: data.mdb was deleted, moved or replaced, and what is written to "
+        "it would be lost with the next start (%s)",
+        store->path, faults[FR_STORE_GONE].remedy);
+    return true;
+}
+
 /* ---- readers --------------------------------------------------------------------- */
 
 int fr_store_clear_readers(struct fr_store *store)
 {
     int dead = 0;
 
-    mdb_reader_check(store->env, &dead);
+    if (store->env != NULL)
+        mdb_reader_check(store->env, &dead);
     return dead;
 }
 
@@ -125,7 +157,7 @@ long fr_store_oldest_reader(struct fr_store *store, uint64_t *commits)
     MDB_envinfo info;
 
     *commits = 0;
-    if (mdb_env_info(store->env, &info) != 0 ||
+    if (store->env == NULL || mdb_env_info(store->env, &info) != 0 ||
         mdb_reader_list(store->env, look_at_reader, &oldest) < 0 || oldest.pid == 0)
         return 0;
     if (info.me_last_txnid > oldest.txn)

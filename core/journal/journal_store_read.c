@@ -49,34 +49,64 @@ size_t fr_store_value_key(uint8_t *key, const char *vin, uint32_t field)
     return len + 5;
 }
 
+/* Begin a read transaction; end_reading ends it. In between nothing may block: freed pages are not
+ * used again, and fr_store_reopen waits. */
+static int begin_reading(struct fr_store_reader *reader, struct fr_error *error)
+{
+    struct fr_store *store = reader->store;
+    int code = MDB_PANIC;
+
+    pthread_rwlock_rdlock(&store->env_lock);
+    if (store->env != NULL)
+        code = reader->txn != NULL ? mdb_txn_renew(reader->txn)
+                                   : mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->txn);
+    if (code == 0)
+        return 0;
+    pthread_rwlock_unlock(&store->env_lock);
+    return fr_store_failed(store, error, "read", code);
+}
+
+static void end_reading(struct fr_store_reader *reader)
+{
+    mdb_txn_reset(reader->txn);
+    pthread_rwlock_unlock(&reader->store->env_lock);
+}
+
 struct fr_store_reader *fr_store_reader_new(struct fr_store *store, struct fr_error *error)
 {
     struct fr_store_reader *reader = fr_calloc(1, sizeof *reader);
-    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->txn);
 
     reader->store = store;
-    if (code == 0) {
-        mdb_txn_reset(reader->txn);
+    pthread_mutex_lock(&store->readers_lock);
+    reader->next = store->readers;
+    store->readers = reader;
+    pthread_mutex_unlock(&store->readers_lock);
+    if (begin_reading(reader, error) == 0) {
+        end_reading(reader);
         return reader;
     }
-    fr_store_failed(store, error, "read", code);
-    free(reader);
+    fr_store_reader_free(reader);
     return NULL;
 }
 
 void fr_store_reader_free(struct fr_store_reader *reader)
 {
+    struct fr_store_reader **at;
+    struct fr_store *store;
+
     if (reader == NULL)
         return;
-    mdb_txn_abort(reader->txn);
+    store = reader->store;
+    pthread_rwlock_rdlock(&store->env_lock);
+    pthread_mutex_lock(&store->readers_lock);
+    for (at = &store->readers; *at != reader; at = &(*at)->next)
+        ;
+    *at = reader->next;
+    pthread_mutex_unlock(&store->readers_lock);
+    if (reader->txn != NULL)
+        mdb_txn_abort(reader->txn);
+    pthread_rwlock_unlock(&store->env_lock);
     free(reader);
-}
-
-static int begin_reading(struct fr_store_reader *reader, struct fr_error *error)
-{
-    int code = mdb_txn_renew(reader->txn);
-
-    return code == 0 ? 0 : fr_store_failed(reader->store, error, "read", code);
 }
 
 /* What was read fills resident memory with pages of the map; the kernel keeps them anyway. */
@@ -195,8 +225,8 @@ int fr_store_read(struct fr_store_reader *reader, struct fr_store_span *span, si
     }
     if (scan.cursor != NULL)
         mdb_cursor_close(scan.cursor);
-    mdb_txn_reset(reader->txn);
     give_pages_back(reader->store, bytes);
+    end_reading(reader);
     return code == 0 ? count : fr_store_failed(reader->store, error, "read", code);
 }
 
@@ -243,9 +273,21 @@ int fr_store_seek(struct fr_store_reader *reader, int64_t ms, uint64_t *seq, str
     }
     if (code == 0)
         mdb_cursor_close(cursor);
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     *seq = high;
     return code == 0 ? 0 : fr_store_failed(store, error, "search", code);
+}
+
+uint64_t fr_store_find_next(struct fr_store *store)
+{
+    uint64_t last = 0;
+    MDB_txn *txn;
+
+    if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) != 0)
+        return 1;
+    last = fr_store_edge(store, txn, MDB_LAST, NULL);
+    mdb_txn_abort(txn);
+    return last + 1;
 }
 
 int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct fr_error *error)
@@ -253,21 +295,25 @@ int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct 
     char *data = fr_asprintf("%s/data.mdb", store->path);
     struct stat st = {0};
     MDB_txn *txn;
-    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    int code = MDB_PANIC;
 
     memset(usage, 0, sizeof *usage);
     if (stat(data, &st) == 0)
         usage->file_bytes = (uint64_t)st.st_blocks * 512;
     free(data);
-    if (code != 0)
-        return fr_store_failed(store, error, "read", code);
-    usage->record_bytes = fr_store_pages(store, txn);
-    usage->next = fr_store_edge(store, txn, MDB_LAST, NULL) + 1;
-    usage->first = fr_store_edge(store, txn, MDB_FIRST, &usage->first_ms);
-    if (usage->first == 0)
-        usage->first = usage->next;
-    mdb_txn_abort(txn);
-    return 0;
+    pthread_rwlock_rdlock(&store->env_lock);
+    if (store->env != NULL)
+        code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    if (code == 0) {
+        usage->record_bytes = fr_store_pages(store, txn);
+        usage->next = fr_store_edge(store, txn, MDB_LAST, NULL) + 1;
+        usage->first = fr_store_edge(store, txn, MDB_FIRST, &usage->first_ms);
+        if (usage->first == 0)
+            usage->first = usage->next;
+        mdb_txn_abort(txn);
+    }
+    pthread_rwlock_unlock(&store->env_lock);
+    return code == 0 ? 0 : fr_store_failed(store, error, "read", code);
 }
 
 int fr_store_place(const struct fr_store_usage *usage, uint64_t *seq, struct fr_error *error)
@@ -298,7 +344,7 @@ int fr_store_cursor(struct fr_store_reader *reader, const char *name, uint64_t *
         *seq = numbers[0];
         *moved_ms = (int64_t)numbers[1];
     }
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     if (code != 0 && code != MDB_NOTFOUND)
         return fr_store_failed(reader->store, error, "read a cursor", code);
     return code == 0;
@@ -330,7 +376,7 @@ int fr_store_cursors(struct fr_store_reader *reader,
         mdb_cursor_close(cursor);
         code = 0;
     }
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     return code == 0 ? 0 : fr_store_failed(reader->store, error, "read its cursors", code);
 }
 
@@ -346,7 +392,7 @@ int fr_store_number(struct fr_store_reader *reader, const char *name, uint64_t *
     code = mdb_get(reader->txn, reader->store->about, &key, &data);
     if (code == 0 && data.mv_size == sizeof *number)
         memcpy(number, data.mv_data, sizeof *number);
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     return code == 0 || code == MDB_NOTFOUND ? 0
                                              : fr_store_failed(reader->store, error, "read", code);
 }
@@ -395,7 +441,7 @@ int fr_store_values(struct fr_store_reader *reader, const char *vin,
     }
     if (cursor != NULL)
         mdb_cursor_close(cursor);
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     return code == 0 || code == MDB_NOTFOUND
                ? 0
                : fr_store_failed(reader->store, error, "read values", code);

@@ -6,10 +6,15 @@
 
 int fr_store_begin(struct fr_store *store, struct fr_error *error)
 {
-    int code;
+    int code = MDB_PANIC;
 
     pthread_mutex_lock(&store->writing);
-    code = mdb_txn_begin(store->env, NULL, 0, &store->txn);
+    if (store->env != NULL && !(store->flags & MDB_RDONLY) && fr_store_gone(store, error)) {
+        pthread_mutex_unlock(&store->writing);
+        return -1;
+    }
+    if (store->env != NULL)
+        code = mdb_txn_begin(store->env, NULL, 0, &store->txn);
     if (code == 0) {
         store->committed = store->next;
         return 0;

@@ -3,8 +3,12 @@
 what is lost is counted, and it goes on by itself."""
 import os
 import subprocess
+import time
+import urllib.error
+import urllib.request
 
-from fr import BUILD, Daemon, fleetroute, wait_until
+from fr import BUILD, Daemon, fleetroute, free_port, wait_until
+from journal_checks import in_order_for_each_vehicle
 
 ALL = 'records: [{type: "*", to: archive}]'
 EAGER = 'retry: {least: 20 ms, most: 100 ms}'
@@ -92,6 +96,106 @@ def rewind_stays_within_the_journal():
         wait_until("nothing is skipped", lambda: len(d.records("well/V.jsonl")) == 301)
 
 
+WELL = '  archive: {plugin: file, options: {path: "@/well/%{type}.jsonl", rotate_size: 0}}'
+
+
+class Faults:
+    """The rules of tests/fault_io for a daemon: set() lets calls fail from now on, clear() none."""
+
+    def __init__(self, d):
+        self.path = d.path("faults")
+        d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/fault_io.so",
+                         "FR_FAULT_IO": self.path}
+
+    def set(self, *rules):
+        with open(self.path + ".new", "w") as f:
+            f.write("".join(rule + "\n" for rule in rules))
+        os.rename(self.path + ".new", self.path)
+
+    def clear(self):
+        self.set()
+
+
+def health(d, path="/healthz"):
+    """(status, text) of an endpoint of the admin listener."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{d.admin_port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+def failing_disk_goes_on_by_itself():
+    """Each failing call of LMDB, once and for a second, under load: nothing is acknowledged meanwhile,
+    /healthz and /readyz name it, and it goes on without a restart. All acknowledged records are
+    delivered, once; kill -9 behind it changes nothing."""
+    with_faults = Daemon(ALL, WELL, journal="{}")
+    with_faults.admin_port = free_port()
+    with_faults.extra = f"admin: {{port: {with_faults.admin_port}}}"
+    faults = Faults(with_faults)
+    with with_faults as d:
+        beside = d.simulate_beside("--vehicles", 20, "--rate", 50, "--duration", 14, "--patience", 30,
+                                   "--acknowledged", d.path("acknowledged"))
+        d.wait_count("acknowledged", 100)
+        data = "state/journal/data.mdb"
+        # A commit that failed and is on disk all the same: its records are not appended again.
+        before = d.count("acknowledged")
+        faults.set(f"done {data} EIO 1", f"meta {data} EIO 1")
+        d.wait_count("acknowledged", before + 100)
+        for rule, word in ((f"meta {data} EIO", "disk fails"), (f"meta {data} ENOSPC", "disk full"),
+                           (f"sync {data} EIO", "disk fails"), (f"write {data} ENOSPC", "disk full"),
+                           (f"write {data} EROFS", "read-only"), (f"write {data} EDQUOT", "disk full")):
+            # Once: nobody has to see it.
+            before = d.count("acknowledged")
+            faults.set(rule + " 1")
+            d.wait_count("acknowledged", before + 100)
+            # Until it is cleared: everybody sees it.
+            faults.set(rule)
+            wait_until(f"/healthz tells of {rule}", lambda: health(d)[0] == 503)
+            wait_until(f"/readyz names {rule}", lambda: word in health(d, "/readyz")[1] or
+                       "reopening" in health(d, "/readyz")[1])
+            assert d.status()["journal"]["health"] == "down"
+            held = d.count("acknowledged")
+            time.sleep(0.3)
+            assert d.count("acknowledged") == held, "acknowledged, and not on disk"
+            faults.clear()
+            wait_until(f"it goes on after {rule}", lambda: health(d)[0] == 200)
+            d.wait_count("acknowledged", held + 100)
+            assert d.status()["journal"]["state"] == "well"
+        beside.communicate(timeout=60)
+        d.kill()
+        d.start()
+        wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 30)
+        records = d.records("well/V.jsonl")
+        unmarked = [r["txid"] for r in records if not r.get("repeated")]
+        assert len(told(d)) > 5000 and set(told(d)) <= {r["txid"] for r in records}
+        assert len(unmarked) == len(set(unmarked)), "doubled and not marked"
+        in_order_for_each_vehicle(records)
+
+
+def a_journal_that_is_moved_away():
+    """data.mdb is moved: nothing is acknowledged into a file that no start would find; put back, it
+    goes on."""
+    with Daemon(ALL, WELL, journal="{}") as d:
+        d.simulate("--vehicles", 2, "--rate", 50, "--duration", 1)
+        data = d.path("state/journal/data.mdb")
+        os.rename(data, data + ".away")
+        beside = d.simulate_beside("--vehicles", 2, "--rate", 50, "--duration", 3, "--patience", 30,
+                                   "--acknowledged", d.path("acknowledged"))
+        wait_until("it is gone", lambda: d.status()["journal"]["state"] == "gone")
+        assert "put data.mdb back" in d.status()["journal"]["why"]
+        os.rename(data + ".away", data)
+        wait_until("it is well", lambda: d.status()["journal"]["state"] == "well")
+        beside.communicate(timeout=60)
+        d.kill()
+        d.start()
+        wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 30)
+        assert len(told(d)) > 100
+        assert set(told(d)) <= {r["txid"] for r in d.records("well/V.jsonl")}
+
+
 restarts_delete_nothing_undelivered()
 tools_do_not_hold_it_up()
 rewind_stays_within_the_journal()
+failing_disk_goes_on_by_itself()
+a_journal_that_is_moved_away()
