@@ -157,10 +157,13 @@ static int start_journal(struct fr_daemon *d, const struct fr_server_config *c,
                          struct fr_error *error)
 {
     struct fr_journal_settings settings = fr_daemon_journal_settings(c);
+    struct fr_error note;
 
     d->journal = fr_journal_start(&settings, room, d, error);
     if (d->journal == NULL)
         return -1;
+    if (fr_journal_oversize(d->journal, &note))
+        fr_log(FR_LOG_WARNING, "%s", note.text);
     if (!c->values)
         return 0;
     d->values = fr_values_start(d->journal, c->values_every_ms, error);

@@ -53,6 +53,7 @@ struct fr_journal_settings fr_journal_settings_now(struct fr_journal *j)
 static void *run(void *ctx)
 {
     struct fr_journal *j = ctx;
+    struct fr_error error;
 
     for (;;) {
         struct fr_journal_settings s = fr_journal_settings_now(j);
@@ -65,6 +66,8 @@ static void *run(void *ctx)
             fr_journal_wait(j, s.commit_every_ms - since, true);
         if (fr_monotonic_ms() - j->last_readers_ms >= READERS_EVERY_MS)
             fr_journal_clear_readers(j);
+        if (atomic_exchange(&j->resized, false) && !fr_journal_reopen(j, &error))
+            fr_journal_report(j, &error);
         atomic_store(&j->woken, false);
         count = fr_sink_queue_take(j->queue, j->group, s.commit_records);
         if (count != 0) {
@@ -75,6 +78,10 @@ static void *run(void *ctx)
         if (stop) {
             fr_journal_commit(j, 0, j->ends_well);
             return NULL;
+        }
+        if (atomic_exchange(&j->prune_more, false)) {
+            fr_journal_commit(j, 0, false);
+            continue;
         }
         if ((atomic_exchange(&j->new_cursor, false) ||
              fr_monotonic_ms() - j->last_cursors_ms >= CURSORS_EVERY_MS) &&
@@ -180,10 +187,15 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
 void fr_journal_change(struct fr_journal *j, const struct fr_journal_settings *settings)
 {
     pthread_mutex_lock(&j->lock);
+    if (j->settings.size != settings->size)
+        atomic_store(&j->resized, true);
+    j->settings.size = settings->size;
     j->settings.retention_ms = settings->retention_ms;
     j->settings.when_full = settings->when_full;
     j->settings.commit_every_ms = settings->commit_every_ms;
     pthread_mutex_unlock(&j->lock);
+    atomic_store(&j->prune_more, true);
+    fr_journal_wake(j);
 }
 
 void fr_journal_wake(struct fr_journal *j)

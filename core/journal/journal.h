@@ -39,8 +39,12 @@ struct fr_cursor;
 struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
                                     void (*room)(void *ctx), void *ctx, struct fr_error *error);
 
-/* Take over what can change while it runs: retention, policy, commit limits. */
+/* Take over what can change while it runs: size, retention, policy, time between commits. */
 void fr_journal_change(struct fr_journal *journal, const struct fr_journal_settings *settings);
+
+/* Whether it holds more than `size` allows, as after `size` was lowered; what that means goes to
+ * `note`. */
+bool fr_journal_oversize(struct fr_journal *journal, struct fr_error *note);
 
 /* Commit what was offered, if the disk lets it, and end the thread. `well`: no reader may have
  * got anything beyond its cursor. */

@@ -89,6 +89,7 @@ int fr_journal_register(struct fr_journal *j, const struct fr_cursor_name *names
     }
     pthread_mutex_unlock(&j->lock);
     atomic_store(&j->registered, true);
+    atomic_store(&j->prune_more, true);
     atomic_store(&j->new_cursor, true);
     fr_journal_wake(j);
     return 0;

@@ -7,7 +7,8 @@
 #include "util/counters.h"
 #include "util/log.h"
 
-#define PRUNE_MIN 256 /* records deleted in one commit, at least if there are so many */
+#define PRUNE_MIN 256   /* records deleted in one commit, at least if there are so many */
+#define PRUNE_IDLE 4096 /* and where no records wait */
 
 /* A cursor counts while its sink is configured or reads, unless it gave up its claim. */
 static bool prune_counts(const struct fr_cursor *c)
@@ -48,7 +49,7 @@ int fr_journal_prune(struct fr_journal *j, const struct fr_journal_settings *s, 
     bool drops = s->when_full == FR_JOURNAL_DROP_OLDEST;
     uint64_t used = fr_store_record_bytes(j->store);
     struct fr_store_old old = {.before_ms = prune_now(j) - s->retention_ms};
-    size_t max = group * 2 > PRUNE_MIN ? group * 2 : PRUNE_MIN;
+    size_t max = group == 0 ? PRUNE_IDLE : group * 2 > PRUNE_MIN ? group * 2 : PRUNE_MIN;
 
     *result = (struct fr_pruned){.first = fr_store_first(j->store)};
     result->needed = prune_needed(j, result->slowest, sizeof result->slowest);
@@ -65,7 +66,27 @@ int fr_journal_prune(struct fr_journal *j, const struct fr_journal_settings *s, 
                                 "by every sink (mend sink %s, or raise `size:`)",
                                 j->path, (unsigned long long)(s->size / 1000000), result->slowest);
     }
-    return fr_store_prune(j->store, &old, max, &result->count, error);
+    if (fr_store_prune(j->store, &old, max, &result->count, error) != 0)
+        return -1;
+    if (used > s->size && result->count == max)
+        atomic_store(&j->prune_more, true);
+    return 0;
+}
+
+bool fr_journal_oversize(struct fr_journal *j, struct fr_error *note)
+{
+    struct fr_journal_status s;
+
+    fr_journal_status(j, &s);
+    if (s.usage.record_bytes <= s.size)
+        return false;
+    fr_error_set(
+        note,
+        "journal: it holds %.1f MB, more than `size:` (%.1f MB): delivered records are "
+        "deleted until it fits, and vehicles are held back while what is not delivered does "
+        "not fit; the file keeps its %.1f MB and uses them again",
+        (double)s.usage.record_bytes / 1e6, (double)s.size / 1e6, (double)s.usage.file_bytes / 1e6);
+    return true;
 }
 
 void fr_journal_count_pruned(const struct fr_pruned *pruned)

@@ -57,12 +57,10 @@ static void recover_position(struct fr_journal *j)
     fr_store_skip_to(j->store, before); /* numbers that sinks have passed are not given out again */
 }
 
-static bool recover_reopen(struct fr_journal *j, struct fr_error *error)
+bool fr_journal_reopen(struct fr_journal *j, struct fr_error *error)
 {
     int64_t now = fr_monotonic_ms();
 
-    if (now < j->reopen_ms)
-        return false;
     if (fr_store_reopen(j->store, fr_journal_settings_now(j).size, error) == 0) {
         fr_log(FR_LOG_NOTICE, "journal: its file was closed and opened again");
         j->reopen_ms = now + REOPEN_PAUSE_MS;
@@ -88,9 +86,9 @@ bool fr_journal_mend(struct fr_journal *j, struct fr_error *error)
     if (fault == FR_STORE_MAP_FULL)
         mended = recover_map(j, error);
     else if (fault == FR_STORE_PANIC) {
-        mended = recover_reopen(j, &reopening);
+        mended = fr_monotonic_ms() >= j->reopen_ms && fr_journal_reopen(j, &reopening);
         fault = fr_store_fault(j->store);
-        if (!mended && fault != FR_STORE_PANIC)
+        if (!mended && fault != FR_STORE_PANIC) /* it was tried, and reopening fails otherwise */
             *error = reopening;
     }
     atomic_store(&j->hopeless, !mended && fault == FR_STORE_DAMAGED);

@@ -43,6 +43,8 @@ struct fr_journal {
 
     _Atomic bool woken;
     _Atomic bool new_cursor; /* to be kept at once */
+    _Atomic bool resized;    /* `size` has changed: the file's limit is to follow */
+    _Atomic bool prune_more; /* more can be deleted without waiting for records */
     _Atomic bool registered; /* all configured cursors are known: records may be deleted */
     _Atomic bool stuck;
     _Atomic bool filling;  /* more than three quarters full */
@@ -102,6 +104,10 @@ int fr_journal_prune(struct fr_journal *journal, const struct fr_journal_setting
 
 /* Count and log the undelivered records among those deleted. After the commit. */
 void fr_journal_count_pruned(const struct fr_pruned *pruned);
+
+/* journal_recover.c: close the environment and open it with the present `size`. False, and why:
+ * fr_journal_mend tries it again. */
+bool fr_journal_reopen(struct fr_journal *journal, struct fr_error *error);
 
 /* journal.c: the settings as they are now; whether the end has come; sleep until somebody wakes
  * the thread (unless `deaf`) or the time is over. */

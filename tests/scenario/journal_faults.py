@@ -194,8 +194,45 @@ def a_journal_that_is_moved_away():
         assert set(told(d)) <= {r["txid"] for r in d.records("well/V.jsonl")}
 
 
+def size_can_be_lowered():
+    """76 MB are delivered and kept; with 4 MB, by reload or restart, the daemon says so, shrinks and
+    goes on acknowledging. Raised by reload, it takes more than the file could hold."""
+    for by_reload in (True, False):
+        with Daemon(ALL, WELL, journal="{size: 200 MB}") as d:
+            while d.status()["journal"]["record_bytes"] < 76e6:
+                d.simulate("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 200, "--duration", 1)
+            wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
+            d.journal = "{size: 4 MB}"
+            if by_reload:
+                assert "deleted until it fits" in d.reload().stdout
+            else:
+                assert d.end() == 0
+                d.start()
+            assert "deleted until it fits" in d.log_text()
+            d.simulate("--vehicles", 10, "--rate", 100, "--duration", 2, "--acknowledged",
+                       d.path("acknowledged"))
+            assert len(told(d)) > 1000, len(told(d))
+            wait_until("it fits", lambda: d.status()["journal"]["record_bytes"] < 5e6)
+            assert "map full" not in d.log_text()
+            wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0)
+            assert set(told(d)) <= {r["txid"] for r in d.records("well/V.jsonl")}
+            assert d.count("journal_records_deleted_undelivered") == 0
+    with Daemon(ALL, GONE, journal="{size: 4 MB}") as d:
+        open(d.path("gone"), "w").close()
+        beside = d.simulate_beside("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 200,
+                                   "--duration", 10, "--patience", 30)
+        wait_until("it is full", lambda: d.status()["journal"]["state"] == "full", 30)
+        d.journal = "{size: 150 MB}"
+        d.reload()
+        wait_until("it takes more than the file could hold before",
+                   lambda: d.status()["journal"]["record_bytes"] > 74e6, 30)
+        beside.kill()
+        beside.communicate()
+
+
 restarts_delete_nothing_undelivered()
 tools_do_not_hold_it_up()
 rewind_stays_within_the_journal()
 failing_disk_goes_on_by_itself()
 a_journal_that_is_moved_away()
+size_can_be_lowered()
