@@ -89,6 +89,7 @@ static void put_journal(struct fr_buffer *out, struct fr_journal *journal)
     }
     fr_journal_status(journal, &s);
     fr_buffer_printf(out, ",\"journal\":{\"health\":\"%s\"", s.stuck ? "down" : "up");
+    put_text(out, "state", s.state);
     put_text(out, "why", s.why);
     put_number(out, "first", s.usage.first);
     put_number(out, "next", s.usage.next);

@@ -86,7 +86,7 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
         if (sink->cursor == NULL)
             return fr_error_wrap(error, "sink %s", sink->settings.name);
         atomic_store(&sink->read_next, fr_cursor_place(sink->cursor));
-        sink->repeated_below = fr_journal_repeated_below(house->journal);
+        sink->repeated_below = fr_cursor_repeated_below(sink->cursor);
     }
     atomic_store(&sink->progress_ms, fr_monotonic_ms());
     code = pthread_create(&sink->thread, NULL, fr_sink_thread, sink);
