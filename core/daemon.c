@@ -263,6 +263,7 @@ static int take_what_is_guarded(struct fr_daemon *d, char **token, struct fr_err
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
 
     check_descriptors(c);
+    fr_topics_set_policy(c->unknown_topics);
     d->files_mark = fr_daemon_files_mark(c);
     if (c->admin_on && c->admin_token_file != NULL &&
         (*token = fr_http_admin_token(c->admin_token_file, error)) == NULL)

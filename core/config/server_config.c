@@ -104,19 +104,36 @@ static void read_tls(struct reader *r, const struct fr_yaml *root)
         r->config->crl = read_file(r, node, "tls", "crl", place);
 }
 
+/* One of some words; its place. */
+static int read_word(struct reader *r, const struct fr_yaml *node, const char *what,
+                     const char *const *words, int initial)
+{
+    const char *text = fr_yaml_text(&r->file, node, what, NULL);
+    struct fr_buffer all = {0};
+
+    if (text == NULL)
+        return initial;
+    for (int i = 0; words[i] != NULL; i++)
+        if (strcmp(words[i], text) == 0)
+            return i;
+    for (int i = 0; words[i] != NULL; i++)
+        fr_buffer_printf(&all, "%s%s",
+                         i == 0                 ? ""
+                         : words[i + 1] != NULL ? ", "
+                                                : " or ",
+                         words[i]);
+    fr_yaml_wrong(&r->file, node, "%s must be %s, not \"%s\"", what, fr_buffer_string(&all), text);
+    fr_buffer_free(&all);
+    return initial;
+}
+
 static void read_limits(struct reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {"connections",
-                                       "connections_per_vin",
-                                       "half_open",
-                                       "half_open_per_source",
-                                       "unacknowledged",
-                                       "message_size",
-                                       "handshake_timeout",
-                                       "message_timeout",
-                                       "dead_peer",
-                                       "presence_grace",
-                                       NULL};
+    static const char *const keys[] = {
+        "connections",    "connections_per_vin", "half_open",         "half_open_per_source",
+        "unacknowledged", "message_size",        "handshake_timeout", "message_timeout",
+        "dead_peer",      "presence_grace",      "unknown_topics",    NULL};
+    static const char *const policies[] = {"bucket", "pass", NULL};
     const struct fr_yaml *node = section(r, root, "limits", keys);
     const struct fr_yaml_file *file = &r->file;
     struct fr_server_config *c = r->config;
@@ -142,6 +159,9 @@ static void read_limits(struct reader *r, const struct fr_yaml *root)
     c->dead_peer_ms = fr_yaml_duration(file, fr_yaml_get(node, "dead_peer"), "dead_peer", 120000);
     c->presence_grace_ms =
         fr_yaml_duration(file, fr_yaml_get(node, "presence_grace"), "presence_grace", 15000);
+    c->unknown_topics =
+        (enum fr_unknown_topics)read_word(r, fr_yaml_get(node, "unknown_topics"), "unknown_topics",
+                                          policies, FR_UNKNOWN_TOPICS_BUCKET);
     if (c->message_size < 1000 || c->message_size > 64000000)
         fr_yaml_wrong(file, fr_yaml_get(node, "message_size"),
                       "message_size must lie between 1 kB and 64 MB");
@@ -154,29 +174,6 @@ static bool is_off(struct reader *r, const struct fr_yaml *node, const char *wha
 {
     return node != NULL && node->kind == FR_YAML_TEXT && node->text[0] != '\0' &&
            !fr_yaml_boolean(&r->file, node, what, true);
-}
-
-/* One of some words; its place. */
-static int read_word(struct reader *r, const struct fr_yaml *node, const char *what,
-                     const char *const *words, int initial)
-{
-    const char *text = fr_yaml_text(&r->file, node, what, NULL);
-    struct fr_buffer all = {0};
-
-    if (text == NULL)
-        return initial;
-    for (int i = 0; words[i] != NULL; i++)
-        if (strcmp(words[i], text) == 0)
-            return i;
-    for (int i = 0; words[i] != NULL; i++)
-        fr_buffer_printf(&all, "%s%s",
-                         i == 0                 ? ""
-                         : words[i + 1] != NULL ? ", "
-                                                : " or ",
-                         words[i]);
-    fr_yaml_wrong(&r->file, node, "%s must be %s, not \"%s\"", what, fr_buffer_string(&all), text);
-    fr_buffer_free(&all);
-    return initial;
 }
 
 static void read_log(struct reader *r, const struct fr_yaml *root)
