@@ -3,7 +3,7 @@
 address, and the memory that each takes. An honest vehicle notices none of it and gets in at any time."""
 import time
 
-from hostile import VIN, Daemon, Honest, Hostile, client_hello, hung_up, peer, wait_until
+from hostile import SLOWER, VIN, Daemon, Honest, Hostile, client_hello, hung_up, peer, wait_until
 
 ROUTING = 'records: [{type: "*", to: archive, ack: archive}]'
 SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
@@ -130,7 +130,7 @@ def memory_of_half_open_connections():
             time.sleep(0.5)  # for the last handshakes to be answered
             each = (d.status()["resident_kb"] - before) / 400
             print(f"a connection with {state} a ClientHello takes {each:.1f} kB")
-            assert each < most_kb, each
+            assert each < most_kb * SLOWER, each
             for s in crowd:
                 s.close()
 
