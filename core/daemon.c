@@ -112,6 +112,7 @@ struct fr_ingest_settings fr_daemon_ingest_settings(const struct fr_server_confi
         .workers = c->workers,
         .connections = c->connections,
         .connections_per_vin = c->connections_per_vin,
+        .connections_per_source = c->connections_per_source,
         .half_open = c->half_open,
         .half_open_per_source = c->half_open_per_source,
         .sockets = fr_descriptors_for_vehicles(),

@@ -129,10 +129,19 @@ static int read_word(struct reader *r, const struct fr_yaml *node, const char *w
 
 static void read_limits(struct reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {
-        "connections",    "connections_per_vin", "half_open",         "half_open_per_source",
-        "unacknowledged", "message_size",        "handshake_timeout", "message_timeout",
-        "dead_peer",      "presence_grace",      "unknown_topics",    NULL};
+    static const char *const keys[] = {"connections",
+                                       "connections_per_vin",
+                                       "connections_per_source",
+                                       "half_open",
+                                       "half_open_per_source",
+                                       "unacknowledged",
+                                       "message_size",
+                                       "handshake_timeout",
+                                       "message_timeout",
+                                       "dead_peer",
+                                       "presence_grace",
+                                       "unknown_topics",
+                                       NULL};
     static const char *const policies[] = {"bucket", "pass", NULL};
     const struct fr_yaml *node = section(r, root, "limits", keys);
     const struct fr_yaml_file *file = &r->file;
@@ -143,6 +152,8 @@ static void read_limits(struct reader *r, const struct fr_yaml *root)
     c->connections_per_vin =
         (size_t)fr_yaml_integer(file, fr_yaml_get(node, "connections_per_vin"),
                                 "connections_per_vin", 0, 1000, CONNECTIONS_PER_VIN);
+    c->connections_per_source = (size_t)fr_yaml_integer(
+        file, fr_yaml_get(node, "connections_per_source"), "connections_per_source", 0, 1000000, 0);
     c->half_open = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "half_open"), "half_open", 1,
                                            100000, HALF_OPEN);
     c->half_open_per_source =

@@ -66,7 +66,8 @@ struct fr_server_config {
     int64_t presence_grace_ms;
     enum fr_unknown_topics unknown_topics;
     size_t connections;
-    size_t connections_per_vin; /* 0: no limit */
+    size_t connections_per_vin;    /* 0: no limit */
+    size_t connections_per_source; /* 0: no limit */
     size_t half_open;
     size_t half_open_per_source; /* 0: no limit */
     size_t unacknowledged;

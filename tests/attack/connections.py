@@ -90,6 +90,14 @@ def vehicles_over_the_limit():
         for car in (first, second):
             car.message(sender="vehicle_device.x")
             assert car.receive_reply()[0] == "ack"
+        d.extra = "limits: {connections: 20, connections_per_source: 2}"
+        d.reload()
+        try:
+            Hostile(d, vin="5YJ3E1EA7KF000004")
+            raise AssertionError("a third one of this address is let in")
+        except AssertionError as refusal:
+            assert "503" in str(refusal) and "connections_per_source" in str(refusal), refusal
+        Hostile(d, vin="5YJ3E1EA7KF000004", source="127.0.0.9").close()
         first.close()
         wait_until("there is a place", lambda: d.status()["connections"] == 1)
         Hostile(d, vin="5YJ3E1EA7KF000003").close()
