@@ -94,10 +94,17 @@ static bool is_plain_topic(struct fr_span topic)
     return topic.len != 0 && topic.len <= FR_TOPIC_MAX;
 }
 
-/* Whether sinks may see a topic by its name. */
+/* Whether a record is taken under the topic that the vehicle gave. Presence is what we say of a
+ * vehicle; no vehicle sends it. */
 static bool keeps_topic(struct fr_connection *c, struct fr_span topic)
 {
-    return fr_record_type_of(topic.bytes, topic.len) != FR_RECORD_OTHER ||
+    enum fr_record_type type = fr_record_type_of(topic.bytes, topic.len);
+
+    if (type == FR_RECORD_PRESENCE) {
+        fr_count(FR_COUNT_TOPIC_UNKNOWN);
+        return false;
+    }
+    return type != FR_RECORD_OTHER ||
            fr_routes_names_topic(c->worker->routes, (const char *)topic.bytes, topic.len) ||
            fr_topics_keep((const char *)topic.bytes, topic.len, fr_presence_topics(c->present),
                           c->who.vin);

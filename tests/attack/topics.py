@@ -33,14 +33,16 @@ for journal in ("off", "{}"):
         car = vehicle(d)
         for topic in [b"topic%d" % n for n in range(300)] + ODD:
             send(car, topic)
+        send(car, b"presence")  # it cannot say of itself that it is gone
         send(car, b"my.custom")
         send(car, b"V")
         expected = ["V.jsonl", "connectivity.jsonl", "my.custom.jsonl", "presence.jsonl", "unknown.jsonl"]
         wait_until("the files are there", lambda: files(d) == expected)
         wait_until("nothing is lost", lambda:
-                   len(d.records("topics/unknown.jsonl")) == 300 + len(ODD))
+                   len(d.records("topics/unknown.jsonl")) == 301 + len(ODD))
+        assert [r["status"] for r in d.records("topics/presence.jsonl")] == ["CONNECTED"]
         assert {r["type"] for r in d.records("topics/unknown.jsonl")} == {"unknown"}
-        assert d.count("records_of_unknown_topics") == 300 + len(ODD)
+        assert d.count("records_of_unknown_topics") == 301 + len(ODD)
         assert d.log_text().count('get the topic "unknown"') == 1
         # A topic with control characters or without a name is refused as before.
         for bad in (b"", b"a b", b"a\nb", b"x" * 65):
