@@ -474,6 +474,8 @@ static ssize_t continue_upgrade(struct fr_connection *c, const uint8_t *bytes, s
     const char *full;
 
     fr_buffer_append(&c->head, bytes, len);
+    if (!c->head.failed && !fr_http_head_may_end((const char *)c->head.bytes, c->head.len, before))
+        return (ssize_t)len;
     size = fr_http_request_read((const char *)c->head.bytes, c->head.len, &request);
     if (size == 0 && !c->head.failed)
         return (ssize_t)len;
