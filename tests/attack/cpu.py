@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """What a vehicle can make the daemon compute is in proportion to what it sends: requests and messages in
 pieces of a byte, in many small frames, with many small headers."""
-import time
-
-from hostile import SLOWER, Daemon, Hostile, envelope, frame, vehicle_data
+from hostile import SLOWER, Daemon, Hostile, envelope, field, frame, text_value, \
+    vehicle_data, wait_until
 
 ROUTING = 'records: [{type: "*", to: archive}]'
 SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
@@ -13,7 +12,7 @@ def cost(d, what, attack):
     """CPU milliseconds of the daemon for each 100 kB that the attack sends."""
     before = d.status()["cpu_us"]
     sent = attack()
-    time.sleep(0.3)  # what was sent last is worked on, and two ticks
+    wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["unfinished"] == 0)
     each = (d.status()["cpu_us"] - before) / 1000 / (sent / 100_000)
     print(f"{what}: {each:.0f} ms of CPU for 100 kB")
     return each
@@ -71,8 +70,41 @@ def frame_heads_in_bytes(d):
     return attack
 
 
+def big_records(topic, payload, count=4):
+    def attack(d):
+        def run():
+            car = Hostile(d)
+            for _ in range(count):
+                car.message(topic=topic, payload=payload)
+                car.receive_reply()
+            car.close()
+            return count * len(payload)
+        return run
+    return attack
+
+
+datum = field(1, field(1, 4) + field(2, field(5, 1.0)))
+RECORDS = {
+    "data": (b"V", vehicle_data(extra=datum * 60_000)),
+    "4,096 data": (b"V", vehicle_data(extra=datum * 4_000)),
+    "data out of order": (b"V", vehicle_data(extra=(field(3, b"x") + datum) * 4_000)),
+    "VINs": (b"V", vehicle_data(extra=field(3, b"x") * 100_000)),
+    "empty data": (b"V", vehicle_data(extra=field(1, b"") * 4_000)),
+    "unknown fields": (b"V", vehicle_data(extra=field(99, 1) * 200_000)),
+    "long texts": (b"V", vehicle_data([(4, text_value("9" * 900_000))])),
+    "digits": (b"V", vehicle_data([(4, text_value("1" + "0" * 200))] * 4_000)),
+    "alerts": (b"alerts", field(1, b"") * 100_000),
+    "named alerts": (b"alerts", field(1, field(1, b"n")) * 40_000),
+    "audiences": (b"alerts", field(1, field(4, b"\1" * 900_000))),
+    "errors": (b"errors", field(1, b"") * 100_000),
+    "connectivity": (b"connectivity", field(1, b"x") * 100_000),
+}
+
 with Daemon(ROUTING, SINKS) as d:
     for attack, most in ((request_in_bytes, 20), (message_in_frames_of_a_byte, 10),
                          (empty_fragments, 10), (frame_heads_in_bytes, 20)):
         each = cost(d, attack.__name__.replace("_", " "), attack(d))
         assert each < most * SLOWER, (attack.__name__, each)
+    for name, (topic, payload) in RECORDS.items():
+        each = cost(d, name, big_records(topic, payload)(d))
+        assert each < 60 * SLOWER, (name, each)
