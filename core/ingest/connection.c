@@ -136,18 +136,32 @@ void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint
     fr_connection_update_reading(c);
 }
 
-/* From the half-open connections to the vehicles'. -1: limits.connections is reached. */
-static int take_slot(struct fr_connection *c)
+/* Count the connection among the vehicles'. NULL, or which limit is reached. */
+static const char *count_connection(struct fr_connection *c)
 {
     struct fr_worker *worker = c->worker;
     struct fr_ingest *ingest = worker->ingest;
 
-    if (worker->free_count == 0 ||
-        atomic_fetch_add(&ingest->connections, 1) >= worker->settings.connections) {
-        if (worker->free_count != 0)
-            atomic_fetch_sub(&ingest->connections, 1);
-        return -1;
-    }
+    if (worker->free_count == 0)
+        return "limits.connections";
+    if (!fr_source_counts_add(ingest->sources, c->source, worker->settings.connections_per_source))
+        return "limits.connections_per_source";
+    if (atomic_fetch_add(&ingest->connections, 1) < worker->settings.connections)
+        return NULL;
+    atomic_fetch_sub(&ingest->connections, 1);
+    fr_source_counts_remove(ingest->sources, c->source);
+    return "limits.connections";
+}
+
+/* From the half-open connections to the vehicles'. NULL, or which limit is reached. */
+static const char *take_slot(struct fr_connection *c)
+{
+    struct fr_worker *worker = c->worker;
+    struct fr_ingest *ingest = worker->ingest;
+    const char *limit = count_connection(c);
+
+    if (limit != NULL)
+        return limit;
     fr_half_open_remove(&worker->half_open, c);
     atomic_fetch_sub(&ingest->half_open, 1);
     c->has_slot = true;
@@ -157,7 +171,7 @@ static int take_slot(struct fr_connection *c)
     c->link.slot = c->slot;
     c->link.generation = c->generation;
     worker->slots[c->slot] = c;
-    return 0;
+    return NULL;
 }
 
 /* From the vehicles' connections back to the half-open ones. */
@@ -171,6 +185,7 @@ static void return_slot(struct fr_connection *c)
     worker->slots[c->slot] = NULL;
     worker->free_slots[worker->free_count++] = c->slot;
     atomic_fetch_sub(&worker->ingest->connections, 1);
+    fr_source_counts_remove(worker->ingest->sources, c->source);
     fr_half_open_add(&worker->half_open, c, c->source, fr_monotonic_ms());
     atomic_fetch_add(&worker->ingest->half_open, 1);
 }
@@ -383,6 +398,20 @@ static void refuse_upgrade(struct fr_connection *c, int status, const char *text
     say_goodbye(c);
 }
 
+static void refuse_for_limit(struct fr_connection *c, const char *name)
+{
+    static struct fr_log_limit limit;
+    char text[96], shown[FR_REDACTED_VIN_SIZE];
+
+    fr_count(FR_COUNT_CONNECTIONS_REFUSED);
+    fr_log_limited(&limit, FR_LOG_WARNING,
+                   "%s (%s) refused: as many vehicles are connected as %s allows; raise it if they "
+                   "are all yours",
+                   fr_shown_vin(c->who.vin, shown), c->peer, name);
+    snprintf(text, sizeof text, "as many vehicles are connected as %s allows\n", name);
+    refuse_upgrade(c, 503, text);
+}
+
 static void make_uuid(char uuid[37])
 {
     unsigned char b[16];
@@ -442,8 +471,11 @@ static ssize_t continue_upgrade(struct fr_connection *c, const uint8_t *bytes, s
 {
     struct fr_http_request request;
     size_t before = c->head.len, size;
+    const char *full;
 
     fr_buffer_append(&c->head, bytes, len);
+    if (!c->head.failed && !fr_http_head_may_end((const char *)c->head.bytes, c->head.len, before))
+        return (ssize_t)len;
     size = fr_http_request_read((const char *)c->head.bytes, c->head.len, &request);
     if (size == 0 && !c->head.failed)
         return (ssize_t)len;
@@ -458,10 +490,9 @@ static ssize_t continue_upgrade(struct fr_connection *c, const uint8_t *bytes, s
         refuse_upgrade(c, 405, "GET only\n");
     else if (!request.upgrade || !request.version_13 || request.key[0] == '\0')
         refuse_upgrade(c, 426, "this port is for vehicles' WebSockets\n");
-    else if (take_slot(c) != 0) {
-        fr_count(FR_COUNT_CONNECTIONS_REFUSED);
-        refuse_upgrade(c, 503, "as many vehicles are connected as limits.connections allows\n");
-    } else {
+    else if ((full = take_slot(c)) != NULL)
+        refuse_for_limit(c, full);
+    else {
         become_open(c, &request);
         return size > before ? (ssize_t)(size - before) : 0;
     }

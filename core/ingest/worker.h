@@ -13,6 +13,7 @@
 #include "ingest/identity.h"
 #include "ingest/ingest.h"
 #include "ingest/presence.h"
+#include "ingest/source_counts.h"
 #include "ingest/tls_stream.h"
 #include "ingest/websocket.h"
 #include "record/acknowledge.h"
@@ -105,7 +106,7 @@ struct fr_worker {
     struct fr_half_open half_open;
     bool held; /* a sink is full: nothing is read from vehicles */
     bool accepting;
-    int64_t accept_after_ms; /* accepting pauses until then */
+    int64_t accept_after_ms; /* accepting pauses until then; 0: it does not */
     unsigned ticks;
 
     uint8_t *in;          /* ciphertext of one read, and of a first record before it */
@@ -124,6 +125,7 @@ struct fr_ingest_update {
 struct fr_ingest {
     struct fr_ingest_settings settings;
     struct fr_presence *presence;
+    struct fr_source_counts *sources;
     SSL_CTX *context;
     struct fr_routes *routes;
     struct fr_worker *workers;
