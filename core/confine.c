@@ -26,7 +26,8 @@ static char *folder_of(const char *path)
 
 static int become_user(const struct fr_server_config *c, struct fr_error *error)
 {
-    const char *const files[] = {c->certificate, c->key, c->vehicle_ca};
+    const char *const files[] = {c->certificate, c->key, c->vehicle_ca, c->crl};
+    size_t count = c->crl != NULL ? 4 : 3;
     struct fr_user user;
     bool other = geteuid() == 0 && c->user != NULL;
 
@@ -38,7 +39,7 @@ static int become_user(const struct fr_server_config *c, struct fr_error *error)
     }
     /* Under systemd we come as the user, with the capability to read the key. */
     if (fr_privileges_can_read_all() &&
-        fr_keeper_start(files, sizeof files / sizeof *files, other ? &user : NULL, error) != 0)
+        fr_keeper_start(files, count, other ? &user : NULL, error) != 0)
         return -1;
     return fr_privileges_drop(other ? &user : NULL, false, error);
 }

@@ -13,6 +13,7 @@
 #include "record/value.h"
 #include "util/clock.h"
 #include "util/counters.h"
+#include "util/descriptors.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/systemd.h"
@@ -28,6 +29,15 @@
 #define DRAIN_STEP_MS 5
 #define FILES_EVERY_MS 5000
 #define SYNC_VALUES_MS 5000
+
+/* libevent's own messages, some of which repeat for as long as their cause lasts. */
+static void log_libevent(int severity, const char *message)
+{
+    static struct fr_log_limit limit;
+
+    if (severity >= EVENT_LOG_WARN)
+        fr_log_limited(&limit, FR_LOG_WARNING, "libevent: %s", message);
+}
 
 /* ---- signals --------------------------------------------------------------------- */
 
@@ -101,6 +111,10 @@ struct fr_ingest_settings fr_daemon_ingest_settings(const struct fr_server_confi
         .port = c->port,
         .workers = c->workers,
         .connections = c->connections,
+        .connections_per_vin = c->connections_per_vin,
+        .half_open = c->half_open,
+        .half_open_per_source = c->half_open_per_source,
+        .sockets = fr_descriptors_for_vehicles(),
         .unacknowledged = c->unacknowledged,
         .message_size = c->message_size,
         .handshake_timeout_ms = c->handshake_timeout_ms,
@@ -227,12 +241,28 @@ static bool expect(void *ctx, const struct fr_last_value *value)
     return true;
 }
 
+/* The limits of the configuration should be reached before that of the process is. */
+static void check_descriptors(const struct fr_server_config *c)
+{
+    size_t needed = c->connections + c->half_open;
+
+    fr_descriptors_raise();
+    if (fr_descriptors_for_vehicles() < needed)
+        fr_log(FR_LOG_WARNING,
+               "%zu file descriptors are too few for limits.connections and limits.half_open: %zu "
+               "connections fit; raise LimitNOFILE= of the systemd unit or `ulimit -n` to %zu, or "
+               "lower limits.connections",
+               fr_descriptors_limit(), fr_descriptors_for_vehicles(),
+               needed + fr_descriptors_limit() - fr_descriptors_for_vehicles());
+}
+
 /* What has to be done with the privileges that we came with. */
 static int take_what_is_guarded(struct fr_daemon *d, char **token, struct fr_error *error)
 {
     const struct fr_server_config *c = d->setup->server;
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
 
+    check_descriptors(c);
     d->files_mark = fr_daemon_files_mark(c);
     if (c->admin_on && c->admin_token_file != NULL &&
         (*token = fr_http_admin_token(c->admin_token_file, error)) == NULL)
@@ -395,6 +425,7 @@ int fr_daemon_run(struct fr_setup *setup, void (*ready)(void *ctx), void *ctx,
         .setup = setup, .since_ms = fr_monotonic_ms(), .sources_lock = PTHREAD_MUTEX_INITIALIZER};
     int status = -1;
 
+    event_set_log_callback(log_libevent);
     if (evthread_use_pthreads() != 0 || (d.base = event_base_new()) == NULL)
         return fr_error_set(error, "libevent cannot be set up");
     if (catch_signals(&d, error) == 0 && start(&d, error) == 0) {

@@ -56,6 +56,17 @@ static bool certificate_ready(const struct fr_daemon *d, struct fr_buffer *out)
     return left > 0;
 }
 
+static bool connections_ready(struct fr_daemon *d, struct fr_buffer *out)
+{
+    const struct fr_ingest *ingest = atomic_load(&d->ingest);
+    bool out_of = ingest != NULL && fr_ingest_out_of_descriptors(ingest);
+
+    return put_state(out, "", "connections", out_of ? FR_HEALTH_DOWN : FR_HEALTH_UP,
+                     out_of ? "new vehicles wait for a free file descriptor; raise LimitNOFILE= or "
+                              "lower limits.connections"
+                            : "");
+}
+
 /* Whether all that is configured does its work, and what does not. */
 static int readyz(void *ctx, const char *query, struct fr_buffer *out)
 {
@@ -64,6 +75,7 @@ static int readyz(void *ctx, const char *query, struct fr_buffer *out)
 
     (void)query;
     ready = certificate_ready(d, out) && ready;
+    ready = connections_ready(d, out) && ready;
     for (size_t i = 0; i < d->started; i++) {
         struct fr_sink_status s;
 

@@ -248,10 +248,10 @@ int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
 /* A number made of all their times and inodes: certbot changes a link, others write in place. */
 int64_t fr_daemon_files_mark(const struct fr_server_config *c)
 {
-    const char *const files[] = {c->certificate, c->key, c->vehicle_ca};
+    const char *const files[] = {c->certificate, c->key, c->vehicle_ca, c->crl};
     uint64_t mark = 0;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < (c->crl != NULL ? 4 : 3); i++) {
         int fd = fr_keeper_open(files[i]);
         struct stat st;
 
@@ -267,7 +267,7 @@ int64_t fr_daemon_files_mark(const struct fr_server_config *c)
 void fr_daemon_refresh_files(struct fr_daemon *d)
 {
     const struct fr_server_config *c = d->setup->server;
-    struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca};
+    struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca, c->crl};
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
     int64_t changed = fr_daemon_files_mark(c);
     struct fr_error error;
@@ -286,5 +286,5 @@ void fr_daemon_refresh_files(struct fr_daemon *d)
     SSL_CTX_free(d->setup->tls);
     d->setup->tls = context;
     fr_ingest_update(d->ingest, &settings, context, d->routes);
-    fr_log(FR_LOG_NOTICE, "certificate, key and CA bundle were read again");
+    fr_log(FR_LOG_NOTICE, "certificate, key, CA bundle and revocation lists were read again");
 }

@@ -81,7 +81,7 @@ static void load_routing(struct fr_setup *setup)
 static void load_tls(struct fr_setup *setup)
 {
     struct fr_server_config *server = setup->server;
-    struct fr_tls_files files = {server->certificate, server->key, server->vehicle_ca};
+    struct fr_tls_files files = {server->certificate, server->key, server->vehicle_ca, server->crl};
     struct fr_error error;
 
     setup->tls = fr_tls_context(&files, &error);

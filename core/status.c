@@ -18,7 +18,7 @@ static void put_number(struct fr_buffer *out, const char *name, uint64_t number)
     fr_buffer_printf(out, ",\"%s\":%llu", name, (unsigned long long)number);
 }
 
-/* {"1":12,"2":40,…,"more":0}: how many took less than so many ms. */
+/* {"1":12,"2":40,…,"more":0}: how many were delivered in less than so many ms after they were due. */
 static void put_delays(struct fr_buffer *out, const uint64_t *delays)
 {
     static const int bounds[FR_DELAY_CLASSES - 1] = FR_DELAY_BOUNDS;
@@ -46,6 +46,8 @@ static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
     put_number(out, "taken", s->taken);
     put_number(out, "delivered", s->delivered);
     put_number(out, "retried", s->retried);
+    put_number(out, "failed", s->failed);
+    put_number(out, "retrying", s->retrying);
     put_number(out, "refused", s->refused);
     put_number(out, "dead_letters", s->dead_letters);
     put_number(out, "dropped", s->dropped);
@@ -55,6 +57,9 @@ static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
     put_number(out, "unchanged", s->program.unchanged);
     put_number(out, "superseded", s->program.superseded);
     put_number(out, "untracked", s->program.untracked);
+    put_number(out, "waiting_values", s->program.waiting);
+    put_number(out, "waiting_bytes", s->program.waiting_bytes);
+    put_number(out, "overdue_ms", (uint64_t)s->overdue_ms);
     put_delays(out, s->delays);
     fr_buffer_byte(out, '}');
 }
@@ -112,6 +117,7 @@ void fr_daemon_status(struct fr_daemon *d, struct fr_buffer *out)
     put_number(out, "vehicles_known", known);
     put_number(out, "certificate_expires", (uint64_t)fr_tls_expiry(d->setup->tls));
     put_number(out, "connections", ingest != NULL ? fr_ingest_connections(ingest) : 0);
+    put_number(out, "half_open", ingest != NULL ? fr_ingest_half_open(ingest) : 0);
     put_number(out, "resident_kb", (uint64_t)fr_resident_kb());
     put_number(out, "cpu_us", (uint64_t)fr_cpu_us());
     fr_buffer_text(out, ",\"counters\":{");

@@ -48,7 +48,7 @@ struct fr_control {
     size_t client_count;
     struct fr_sink_queue *queue;
     int wake;
-    struct event *wake_event;
+    struct event *wake_event, *resume;
     _Atomic bool woken;
     struct fr_buffer line;
 };
@@ -254,6 +254,8 @@ static void replay_more(struct client *c)
         refuse(c, error.text);
         return;
     }
+    if (fr_replay_needs(c->replay) > REPLAY_UNREAD) /* or the rest of it would never be read */
+        bufferevent_setwatermark(c->io, EV_READ, 0, fr_replay_needs(c->replay));
     told = fr_replay_stored(c->replay) + fr_replay_left_out(c->replay);
     if (told != c->told_stored) {
         c->told_stored = told;
@@ -312,6 +314,28 @@ static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct
 
 /* ---- life ------------------------------------------------------------------------ */
 
+/* accept(2) failed. The socket stays readable, so without a pause the loop would spin. */
+static void accept_failed(struct evconnlistener *listener, void *ctx)
+{
+    static struct fr_log_limit limit;
+    struct fr_control *control = ctx;
+    struct timeval pause = {1, 0};
+
+    fr_log_limited(&limit, FR_LOG_ERROR, "control: cannot accept a connection: %s",
+                   strerror(EVUTIL_SOCKET_ERROR()));
+    evconnlistener_disable(listener);
+    event_add(control->resume, &pause);
+}
+
+static void resume_listening(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_control *control = ctx;
+
+    (void)fd, (void)what;
+    if (control->listener != NULL)
+        evconnlistener_enable(control->listener);
+}
+
 static int start_listening(struct fr_control *control, struct fr_error *error)
 {
     int fd = fr_unix_listen(control->path, "control", error);
@@ -325,6 +349,7 @@ static int start_listening(struct fr_control *control, struct fr_error *error)
         unlink(control->path);
         return fr_error_set(error, "control: cannot set up its events");
     }
+    evconnlistener_set_error_cb(control->listener, accept_failed);
     return 0;
 }
 
@@ -341,7 +366,8 @@ struct fr_control *fr_control_new(struct event_base *base, const char *path,
     control->queue = fr_sink_queue_new(QUEUE_RECORDS, QUEUE_BYTES);
     control->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     control->wake_event = event_new(base, control->wake, EV_READ | EV_PERSIST, woken, control);
-    if (control->wake < 0 || control->wake_event == NULL ||
+    control->resume = event_new(base, -1, 0, resume_listening, control);
+    if (control->wake < 0 || control->wake_event == NULL || control->resume == NULL ||
         event_add(control->wake_event, NULL) != 0)
         fr_error_set(error, "control: cannot set up its events");
     else if (start_listening(control, error) == 0) {
@@ -364,6 +390,8 @@ void fr_control_free(struct fr_control *control)
     }
     if (control->wake_event != NULL)
         event_free(control->wake_event);
+    if (control->resume != NULL)
+        event_free(control->resume);
     if (control->wake >= 0)
         close(control->wake);
     fr_sink_queue_free(control->queue);

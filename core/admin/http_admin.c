@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/http_clients.h"
 #include "util/address.h"
 #include "util/log.h"
 #include "util/memory.h"
@@ -20,24 +20,19 @@
 
 #define HEADERS_MOST 8192
 #define BODY_MOST 1024
-#define SILENCE_S 10
-#define CONNECTIONS_MOST 128 /* at once; more wait to be accepted */
-#define FRESH_MOST 16
-#define OPEN_MOST (CONNECTIONS_MOST + FRESH_MOST)
+#define SILENCE_S 5
+#define PAUSE_US 100000 /* without accepting, when no descriptor is free */
+#define SHED 8          /* connections that are closed then */
 #define TOKEN_MOST 512
 #define TOKEN_LEAST 16
 
 struct fr_http_admin {
     struct evhttp *network, *local; /* at the address, at the Unix socket; NULL: not there */
     struct evconnlistener *listeners[2];
-    struct bufferevent *fresh[FRESH_MOST]; /* accepted in this pass of the loop */
+    struct bufferevent *fresh[FR_HTTP_CLIENTS_BURST]; /* accepted in this pass of the loop */
     size_t fresh_count;
-    struct {
-        int fd;
-        ino_t number;
-    } open[OPEN_MOST]; /* some of them may have ended meanwhile */
-    size_t open_count;
-    struct event *note, *look;
+    struct fr_http_clients clients;
+    struct event *note, *resume;
     char *token, *socket;
     const struct fr_http_page *pages;
     void *ctx;
@@ -141,25 +136,6 @@ static void from_local(struct evhttp_request *request, void *ctx)
 
 /* ---- connections ----------------------------------------------------------------- */
 
-/* evhttp does not tell when a connection has ended; but a socket that is open has the number that
- * it was given by the kernel, and no other ever has it. */
-static ino_t number_of(int fd)
-{
-    struct stat st;
-
-    return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
-}
-
-static void count_connections(struct fr_http_admin *admin)
-{
-    size_t still = 0;
-
-    for (size_t i = 0; i < admin->open_count; i++)
-        if (number_of(admin->open[i].fd) == admin->open[i].number)
-            admin->open[still++] = admin->open[i];
-    admin->open_count = still;
-}
-
 static void set_listening(struct fr_http_admin *admin, bool on)
 {
     for (size_t i = 0; i < 2; i++)
@@ -169,37 +145,41 @@ static void set_listening(struct fr_http_admin *admin, bool on)
             evconnlistener_disable(admin->listeners[i]);
 }
 
-static void listen_if_there_is_room(evutil_socket_t fd, short what, void *ctx)
+static void resume_listening(evutil_socket_t fd, short what, void *ctx)
 {
-    static struct fr_log_limit limit;
-    struct fr_http_admin *admin = ctx;
-    struct timeval pause = {1, 0};
-    bool full;
-
     (void)fd, (void)what;
-    count_connections(admin);
-    full = admin->open_count >= CONNECTIONS_MOST;
-    if (full)
-        fr_log_limited(&limit, FR_LOG_WARNING, "admin: %d connections are open; more have to wait",
-                       CONNECTIONS_MOST);
-    set_listening(admin, !full);
-    if (full)
-        event_add(admin->look, &pause);
+    set_listening(ctx, true);
 }
 
-/* Right after it was accepted, before it can have ended. */
+/* The listener that accept_failed is about: its ctx is evhttp's. A process has one. */
+static struct fr_http_admin *accepting;
+
+/* accept(2) failed. The socket stays readable, so without a pause the loop would spin. */
+static void accept_failed(struct evconnlistener *listener, void *ctx)
+{
+    static struct fr_log_limit limit;
+    struct fr_http_admin *admin = accepting;
+    struct timeval pause = {0, PAUSE_US};
+
+    (void)listener, (void)ctx;
+    fr_log_limited(&limit, FR_LOG_ERROR,
+                   "admin: cannot accept a connection: %s; the oldest ones are closed",
+                   strerror(EVUTIL_SOCKET_ERROR()));
+    fr_http_clients_shed(&admin->clients, SHED);
+    set_listening(admin, false);
+    event_add(admin->resume, &pause);
+}
+
+/* Right after they were accepted, before they can have ended. */
 static void note_new(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_http_admin *admin = ctx;
 
     (void)fd, (void)what;
-    for (; admin->fresh_count > 0; admin->open_count++) { /* there is room: OPEN_MOST */
-        int socket = bufferevent_getfd(admin->fresh[--admin->fresh_count]);
-
-        admin->open[admin->open_count].fd = socket;
-        admin->open[admin->open_count].number = number_of(socket);
-    }
-    listen_if_there_is_room(-1, 0, admin);
+    for (size_t i = 0; i < admin->fresh_count; i++)
+        fr_http_clients_add(&admin->clients, bufferevent_getfd(admin->fresh[i]));
+    admin->fresh_count = 0;
+    set_listening(admin, true);
 }
 
 /* evhttp is about to take a connection. It takes all that wait in one go, so we stop it there. */
@@ -210,9 +190,9 @@ static struct bufferevent *make_connection(struct event_base *base, void *ctx)
 
     if (bev == NULL)
         return NULL;
-    if (admin->fresh_count < FRESH_MOST)
+    if (admin->fresh_count < FR_HTTP_CLIENTS_BURST)
         admin->fresh[admin->fresh_count++] = bev;
-    if (admin->fresh_count == FRESH_MOST)
+    if (admin->fresh_count == FR_HTTP_CLIENTS_BURST)
         set_listening(admin, false);
     event_active(admin->note, 0, 0);
     return bev;
@@ -278,11 +258,16 @@ struct fr_http_admin *fr_http_admin_new(struct event_base *base,
     admin->ctx = ctx;
     admin->token = settings->token != NULL ? fr_strdup(settings->token) : NULL;
     admin->note = event_new(base, -1, 0, note_new, admin);
-    admin->look = event_new(base, -1, 0, listen_if_there_is_room, admin);
-    if (admin->note == NULL || admin->look == NULL)
+    admin->resume = event_new(base, -1, 0, resume_listening, admin);
+    if (admin->note == NULL || admin->resume == NULL)
         fr_error_set(error, "admin: cannot set up its events");
-    else if (listen_on(admin, base, settings, error) == 0)
+    else if (listen_on(admin, base, settings, error) == 0) {
+        accepting = admin;
+        for (size_t i = 0; i < 2; i++)
+            if (admin->listeners[i] != NULL)
+                evconnlistener_set_error_cb(admin->listeners[i], accept_failed);
         return admin;
+    }
     fr_http_admin_free(admin);
     return NULL;
 }
@@ -298,8 +283,8 @@ void fr_http_admin_free(struct fr_http_admin *admin)
         evhttp_free(admin->local);
     if (admin->note != NULL)
         event_free(admin->note);
-    if (admin->look != NULL)
-        event_free(admin->look);
+    if (admin->resume != NULL)
+        event_free(admin->resume);
     if (admin->socket != NULL)
         unlink(admin->socket);
     if (admin->token != NULL)

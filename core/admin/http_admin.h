@@ -2,9 +2,9 @@
  * http_admin.h - the admin listener: HTTP for people, probes and Prometheus.
  *
  * On an address (loopback, unless a token protects it) and, if asked for, on a Unix socket. It
- * answers GET and HEAD of the pages that it is given, on the daemon's own thread; nothing that a
- * client sends is more than 8 kB, a client that is silent for 10 s is hung up on, and 128 are served
- * at once.
+ * answers GET and HEAD of the pages that it is given, on the daemon's own thread. A request is at most
+ * 8 kB; a client that is silent for 5 s is hung up on. 128 connections are kept, 24 of one address, 32
+ * for this machine alone; the oldest is closed for a new one.
  */
 #ifndef FR_HTTP_ADMIN_H
 #define FR_HTTP_ADMIN_H

@@ -26,6 +26,9 @@
 #define NAME_MOST 64
 
 #define ADMIN_PORT 8480
+#define CONNECTIONS_PER_VIN 4
+#define HALF_OPEN 1000
+#define HALF_OPEN_PER_SOURCE 250
 #define JOURNAL_SIZE 1000000000
 #define JOURNAL_SIZE_LEAST 4000000
 #define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
@@ -90,26 +93,44 @@ static void read_listen(struct reader *r, const struct fr_yaml *root)
 
 static void read_tls(struct reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {"certificate", "key", "vehicle_ca", NULL};
+    static const char *const keys[] = {"certificate", "key", "vehicle_ca", "crl", NULL};
     const struct fr_yaml *node = section(r, root, "tls", keys);
     const struct fr_yaml *place = node != NULL ? node : root;
 
     r->config->certificate = read_file(r, node, "tls", "certificate", place);
     r->config->key = read_file(r, node, "tls", "key", place);
     r->config->vehicle_ca = read_file(r, node, "tls", "vehicle_ca", place);
+    if (fr_yaml_get(node, "crl") != NULL)
+        r->config->crl = read_file(r, node, "tls", "crl", place);
 }
 
 static void read_limits(struct reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {
-        "connections",     "unacknowledged", "message_size",   "handshake_timeout",
-        "message_timeout", "dead_peer",      "presence_grace", NULL};
+    static const char *const keys[] = {"connections",
+                                       "connections_per_vin",
+                                       "half_open",
+                                       "half_open_per_source",
+                                       "unacknowledged",
+                                       "message_size",
+                                       "handshake_timeout",
+                                       "message_timeout",
+                                       "dead_peer",
+                                       "presence_grace",
+                                       NULL};
     const struct fr_yaml *node = section(r, root, "limits", keys);
     const struct fr_yaml_file *file = &r->file;
     struct fr_server_config *c = r->config;
 
     c->connections = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "connections"), "connections",
                                              1, 1000000, 20000);
+    c->connections_per_vin =
+        (size_t)fr_yaml_integer(file, fr_yaml_get(node, "connections_per_vin"),
+                                "connections_per_vin", 0, 1000, CONNECTIONS_PER_VIN);
+    c->half_open = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "half_open"), "half_open", 1,
+                                           100000, HALF_OPEN);
+    c->half_open_per_source =
+        (size_t)fr_yaml_integer(file, fr_yaml_get(node, "half_open_per_source"),
+                                "half_open_per_source", 0, 100000, HALF_OPEN_PER_SOURCE);
     c->unacknowledged = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "unacknowledged"),
                                                 "unacknowledged", 1, 100000, 1000);
     c->message_size =
@@ -250,7 +271,7 @@ static void read_sink(struct reader *r, const struct fr_yaml *key, const struct 
     static const char *const keys[] = {"plugin", "options", "queue", "retry", "delivery",
                                        "from",   "restore", "stall", NULL};
     static const char *const queue_keys[] = {"records", "bytes", NULL};
-    static const char *const retry_keys[] = {"least", "most", "refused", NULL};
+    static const char *const retry_keys[] = {"least", "most", "attempts", NULL};
     static const char *const modes[] = {"log", "latest", NULL};
     static const char *const places[] = {"now", "oldest", NULL};
     const struct fr_yaml_file *file = &r->file;
@@ -282,8 +303,8 @@ static void read_sink(struct reader *r, const struct fr_yaml *key, const struct 
                                                   10000000, r->config->journal_on ? 10000 : 50000);
     sink->queue_bytes = (size_t)fr_yaml_size(file, fr_yaml_get(queue, "bytes"), "bytes",
                                              r->config->journal_on ? 16000000 : 96000000);
-    sink->tries =
-        (unsigned)fr_yaml_integer(file, fr_yaml_get(retry, "refused"), "refused", 1, 100, 3);
+    sink->attempts =
+        (unsigned)fr_yaml_integer(file, fr_yaml_get(retry, "attempts"), "attempts", 1, 100, 8);
     sink->stall_ms = fr_yaml_duration(file, fr_yaml_get(node, "stall"), "stall", 30000);
     sink->mode = (enum fr_delivery_mode)(
         1 + read_word(r, fr_yaml_get(node, "delivery"), "delivery", modes, FR_MODE_DEFAULT - 1));
@@ -412,6 +433,7 @@ void fr_server_config_unref(struct fr_server_config *config)
     free(config->certificate);
     free(config->key);
     free(config->vehicle_ca);
+    free(config->crl);
     free(config->routing);
     free(config->control);
     free(config->admin_token_file);

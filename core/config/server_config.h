@@ -20,7 +20,7 @@ struct fr_sink_config {
     size_t queue_bytes;
     int64_t retry_least_ms;
     int64_t retry_most_ms;
-    unsigned tries;             /* of a delivery that the plugin refuses */
+    unsigned attempts;          /* of a delivery that fails while the peer works */
     int64_t stall_ms;           /* without progress for so long a sink is reported as stalled */
     enum fr_delivery_mode mode; /* FR_MODE_DEFAULT: the plugin's */
     bool from_oldest;           /* where a new sink begins in the journal */
@@ -47,6 +47,7 @@ struct fr_server_config {
     uint16_t port;
     unsigned workers;
     char *certificate, *key, *vehicle_ca; /* paths, made absolute */
+    char *crl;                            /* the same; NULL: none */
     char *routing;
     char *control;
     char *plugin_dir;
@@ -63,6 +64,9 @@ struct fr_server_config {
     int64_t values_every_ms;
     int64_t presence_grace_ms;
     size_t connections;
+    size_t connections_per_vin; /* 0: no limit */
+    size_t half_open;
+    size_t half_open_per_source; /* 0: no limit */
     size_t unacknowledged;
     size_t message_size;
     int64_t handshake_timeout_ms;

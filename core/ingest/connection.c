@@ -19,6 +19,8 @@
 #define READS_A_PASS 4
 #define LINGER_MS 2000          /* how long a peer has to read our last words */
 #define UNSENT_MAX (256 * 1024) /* replies a vehicle may leave unread before it is held back */
+#define UNSENT_END (512 * 1024) /* and before it is hung up on */
+#define REPLIES_MAX (16 * 1024) /* replies that are gathered before they are sent */
 
 static void became_ready(evutil_socket_t fd, short what, void *ctx);
 
@@ -108,14 +110,13 @@ static void set_socket_options(int fd, int64_t dead_peer_ms)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
 }
 
-void fr_connection_open(struct fr_worker *worker, int fd, const char *peer)
+void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint64_t source)
 {
     const struct fr_ingest_settings *settings = &worker->settings;
-    struct fr_connection *c = NULL;
+    struct fr_connection *c = calloc(1, sizeof *c);
+    int64_t now = fr_monotonic_ms();
 
-    if (worker->free_count == 0 || (c = calloc(1, sizeof *c)) == NULL ||
-        fr_tls_stream_open(&c->tls, worker->context, 0) != 0) {
-        free(c);
+    if (c == NULL) {
         close(fd);
         return;
     }
@@ -123,17 +124,55 @@ void fr_connection_open(struct fr_worker *worker, int fd, const char *peer)
     c->worker = worker;
     c->fd = fd;
     c->state = FR_CONNECTION_HANDSHAKE;
-    c->deadline_ms = fr_monotonic_ms() + settings->handshake_timeout_ms;
+    c->source = source;
+    c->deadline_ms = now + settings->handshake_timeout_ms;
     snprintf(c->peer, sizeof c->peer, "%s", peer);
-    c->slot = worker->free_slots[--worker->free_count];
-    c->generation = ++worker->next_generation;
-    worker->slots[c->slot] = c;
     c->next = worker->connections;
     if (c->next != NULL)
         c->next->previous = c;
     worker->connections = c;
-    atomic_fetch_add(&worker->ingest->connections, 1);
+    fr_half_open_add(&worker->half_open, c, source, now);
+    atomic_fetch_add(&worker->ingest->half_open, 1);
     fr_connection_update_reading(c);
+}
+
+/* From the half-open connections to the vehicles'. -1: limits.connections is reached. */
+static int take_slot(struct fr_connection *c)
+{
+    struct fr_worker *worker = c->worker;
+    struct fr_ingest *ingest = worker->ingest;
+
+    if (worker->free_count == 0 ||
+        atomic_fetch_add(&ingest->connections, 1) >= worker->settings.connections) {
+        if (worker->free_count != 0)
+            atomic_fetch_sub(&ingest->connections, 1);
+        return -1;
+    }
+    fr_half_open_remove(&worker->half_open, c);
+    atomic_fetch_sub(&ingest->half_open, 1);
+    c->has_slot = true;
+    c->slot = worker->free_slots[--worker->free_count];
+    c->generation = ++worker->next_generation;
+    c->link.owner = worker;
+    c->link.slot = c->slot;
+    c->link.generation = c->generation;
+    worker->slots[c->slot] = c;
+    return 0;
+}
+
+/* From the vehicles' connections back to the half-open ones. */
+static void return_slot(struct fr_connection *c)
+{
+    struct fr_worker *worker = c->worker;
+
+    if (!c->has_slot)
+        return;
+    c->has_slot = false;
+    worker->slots[c->slot] = NULL;
+    worker->free_slots[worker->free_count++] = c->slot;
+    atomic_fetch_sub(&worker->ingest->connections, 1);
+    fr_half_open_add(&worker->half_open, c, c->source, fr_monotonic_ms());
+    atomic_fetch_add(&worker->ingest->half_open, 1);
 }
 
 static void leave_dirty_list(struct fr_connection *c)
@@ -163,9 +202,9 @@ void fr_connection_free(struct fr_connection *c)
         worker->connections = c->next;
     if (c->next != NULL)
         c->next->previous = c->previous;
-    worker->slots[c->slot] = NULL;
-    worker->free_slots[worker->free_count++] = c->slot;
-    atomic_fetch_sub(&worker->ingest->connections, 1);
+    return_slot(c);
+    fr_half_open_remove(&worker->half_open, c);
+    atomic_fetch_sub(&worker->ingest->half_open, 1);
     fr_count(FR_COUNT_CONNECTIONS_CLOSED);
     fr_tls_stream_close(&c->tls);
     close(c->fd);
@@ -203,9 +242,11 @@ static void say_goodbye(struct fr_connection *c)
 
     if (c->state == FR_CONNECTION_OPEN)
         fr_message_connectivity(c, false);
+    return_slot(c);
     fr_buffer_free(&c->replies);
     c->state = FR_CONNECTION_CLOSING;
-    c->deadline_ms = fr_monotonic_ms() + LINGER_MS;
+    /* With too many of them at once, only until the next tick. */
+    c->deadline_ms = fr_listener_full(c->worker) ? 1 : fr_monotonic_ms() + LINGER_MS;
     c->tls.out = &c->worker->out;
     if (sent && SSL_is_init_finished(c->tls.ssl))
         SSL_shutdown(c->tls.ssl);
@@ -368,6 +409,16 @@ static void remember(struct fr_connection *c, const struct fr_http_request *requ
     c->who.network_interface = texts + version + id;
 }
 
+/* A vehicle with more connections than it may have loses its oldest. */
+static void limit_vehicle(struct fr_connection *c)
+{
+    struct fr_presence_link oldest;
+    size_t most = c->worker->settings.connections_per_vin;
+
+    if (most != 0 && fr_presence_excess(c->worker->ingest->presence, c->present, most, &oldest))
+        fr_worker_evict(oldest.owner, oldest.slot, oldest.generation);
+}
+
 static void become_open(struct fr_connection *c, const struct fr_http_request *request)
 {
     char uuid[37], shown[FR_REDACTED_VIN_SIZE];
@@ -382,6 +433,7 @@ static void become_open(struct fr_connection *c, const struct fr_http_request *r
            fr_shown_vin(c->who.vin, shown), c->peer, request->network_interface,
            request->client_version, request->user_agent);
     fr_message_connectivity(c, true);
+    limit_vehicle(c);
     fr_connection_reply_later(c);
 }
 
@@ -406,10 +458,40 @@ static ssize_t continue_upgrade(struct fr_connection *c, const uint8_t *bytes, s
         refuse_upgrade(c, 405, "GET only\n");
     else if (!request.upgrade || !request.version_13 || request.key[0] == '\0')
         refuse_upgrade(c, 426, "this port is for vehicles' WebSockets\n");
-    else {
+    else if (take_slot(c) != 0) {
+        fr_count(FR_COUNT_CONNECTIONS_REFUSED);
+        refuse_upgrade(c, 503, "as many vehicles are connected as limits.connections allows\n");
+    } else {
         become_open(c, &request);
         return size > before ? (ssize_t)(size - before) : 0;
     }
+    return -1;
+}
+
+/* Send what is gathered. A peer that lets its replies pile up is read no further by
+ * fr_connection_update_reading; but what one read has brought can be thousands of messages, each
+ * with a reply larger than itself, so this is checked for each. -1: the connection is closing. */
+static int bound_replies(struct fr_connection *c)
+{
+    static struct fr_log_limit limit;
+    char shown[FR_REDACTED_VIN_SIZE];
+    int status = 0;
+
+    if (c->replies.len < REPLIES_MAX)
+        return 0;
+    if (c->replies.failed || encrypt(c, c->replies.bytes, c->replies.len) != 0 || write_out(c) != 0)
+        status = -1;
+    fr_buffer_free(&c->replies);
+    if (status == 0 && c->unsent.len < UNSENT_END)
+        return 0;
+    if (status == 0) {
+        fr_count(FR_COUNT_REPLIES_UNREAD);
+        fr_log_limited(&limit, FR_LOG_WARNING,
+                       "%s (%s): closed: it sends messages and does not read the replies; %d kB of "
+                       "them are unread",
+                       fr_shown_vin(c->who.vin, shown), c->peer, UNSENT_END / 1024);
+    }
+    fr_connection_close(c, FR_WS_POLICY);
     return -1;
 }
 
@@ -422,16 +504,16 @@ static int got_frame(void *ctx, enum fr_ws_opcode opcode, const uint8_t *bytes, 
     switch (opcode) {
     case FR_WS_BINARY:
         fr_message_received(c, bytes, len);
-        return 0;
+        return bound_replies(c);
     case FR_WS_PING:
         fr_ws_write(&c->replies, FR_WS_PONG, bytes, len);
         fr_connection_reply_later(c);
-        return 0;
+        return bound_replies(c);
     case FR_WS_PONG:
         return 0;
     case FR_WS_OVERSIZED:
         fr_message_oversized(c);
-        return 0;
+        return bound_replies(c);
     case FR_WS_CLOSE:
         fr_ws_write(&c->replies, FR_WS_CLOSE, bytes, len >= 2 ? 2 : 0);
         say_goodbye(c);
@@ -485,6 +567,58 @@ static int consume(struct fr_connection *c, const uint8_t *bytes, size_t len)
     return code;
 }
 
+/* How many bytes of the first TLS record are missing; 0: none, or it is no ClientHello. */
+static size_t first_record_missing(const struct fr_buffer *head)
+{
+    size_t size = 9; /* the record's head and that of the handshake message in it */
+
+    if (head->bytes[0] != 0x16)
+        return 0;
+    if (head->len >= 5 && (size_t)(head->bytes[3] << 8 | head->bytes[4]) > size - 5)
+        size = 5 + (size_t)(head->bytes[3] << 8 | head->bytes[4]);
+    return size > 5 + FR_WORKER_FIRST_RECORD || head->len >= size ? 0 : size - head->len;
+}
+
+/* Whether the first record begins a ClientHello of more than one record's size, of which OpenSSL
+ * would gather up to 128 kB, or hides its size by being too short to hold it. */
+static bool hello_too_long(const struct fr_buffer *head)
+{
+    if (head->len < 9 || head->bytes[0] != 0x16)
+        return false;
+    return (head->bytes[3] == 0 && head->bytes[4] < 4) ||
+           ((size_t)head->bytes[6] << 16 | (size_t)head->bytes[7] << 8 | head->bytes[8]) >
+               FR_WORKER_FIRST_RECORD;
+}
+
+/* OpenSSL's state takes 45 kB, so a connection has it from its first complete TLS record on.
+ * Returns 0 when it does, 1 when bytes are missing, -1 when the connection cannot go on. */
+static int begin_tls(struct fr_connection *c)
+{
+    static struct fr_log_limit limit;
+
+    fr_buffer_append(&c->head, c->tls.in, c->tls.in_len);
+    if (c->head.failed)
+        return -1;
+    if (hello_too_long(&c->head)) {
+        fr_count(FR_COUNT_HANDSHAKE_FAILED);
+        fr_log_limited(&limit, FR_LOG_INFO,
+                       "%s: TLS handshake failed: its ClientHello is longer than %d bytes; no "
+                       "vehicle sends that",
+                       c->peer, FR_WORKER_FIRST_RECORD);
+        return -1;
+    }
+    if (first_record_missing(&c->head) != 0)
+        return 1;
+    if (fr_tls_stream_open(&c->tls, c->worker->context, 0) != 0)
+        return -1;
+    /* The worker's buffer has room for both: the record was incomplete before this read. */
+    memcpy(c->worker->in, c->head.bytes, c->head.len);
+    c->tls.in = c->worker->in;
+    c->tls.in_len = c->head.len;
+    fr_buffer_free(&c->head);
+    return 0;
+}
+
 /* Decrypt and consume everything in tls.in. -1: the connection is closing, 1: it has ended. */
 static int decrypt(struct fr_connection *c)
 {
@@ -492,12 +626,18 @@ static int decrypt(struct fr_connection *c)
     size_t n;
     int status;
 
+    if (c->tls.ssl == NULL) {
+        status = begin_tls(c);
+        if (status != 0)
+            return status < 0 ? 1 : 0;
+    }
     c->tls.out = &worker->out;
     ERR_clear_error(); /* what another connection left there must not be taken for ours */
     if (c->state == FR_CONNECTION_HANDSHAKE) {
         status = continue_handshake(c);
         if (status != 0)
             return status < 0 ? -1 : 0;
+        ERR_clear_error(); /* an ignored fault of a certificate leaves errors, too */
     }
     while ((status = SSL_read_ex(c->tls.ssl, worker->plain, FR_WORKER_PLAIN_SIZE, &n)) == 1) {
         if (consume(c, worker->plain, n) != 0)

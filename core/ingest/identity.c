@@ -177,12 +177,11 @@ int fr_identity_of(X509 *leaf, struct fr_identity *identity, struct fr_error *er
                     sizeof identity->id))
         return fr_error_set(error, "the certificate's subject has no common name of 1 to %d bytes",
                             FR_VIN_MAX);
-    for (char *c = identity->id; *c != '\0'; c++) {
+    for (char *c = identity->id; *c != '\0'; c++)
         if (*c == '.')
             *c = '-';
-        else if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f || *c == '/')
-            return fr_error_set(error, "the certificate's common name is no device id");
-    }
+    if (!fr_vin_valid(identity->id, strlen(identity->id)))
+        return fr_error_set(error, "the certificate's common name is no device id");
     name_entry(X509_get_issuer_name(leaf), NID_commonName, 0, issuer, sizeof issuer);
     if (X509_get_extension_flags(leaf) & EXFLAG_INVALID)
         return fr_error_set(error, "the certificate has an extension that cannot be read");

@@ -17,10 +17,14 @@
 #include "util/error.h"
 
 struct fr_ingest_settings {
-    const char *address;   /* "0.0.0.0", "::" */
-    uint16_t port;         /* 0: any free one */
-    unsigned workers;      /* 0: one a core */
-    size_t connections;    /* at most, over all workers */
+    const char *address;         /* "0.0.0.0", "::" */
+    uint16_t port;               /* 0: any free one */
+    unsigned workers;            /* 0: one a core */
+    size_t connections;          /* open WebSockets at most, over all workers */
+    size_t half_open;            /* other connections at most, over all workers */
+    size_t half_open_per_source; /* the same of one source address; 0: no limit */
+    size_t sockets;              /* both together at most: the descriptors there are for them */
+    size_t connections_per_vin;  /* open WebSockets of one vehicle at most; 0: no limit */
     size_t unacknowledged; /* records of one vehicle that wait for their acknowledgement, at most */
     size_t message_size;   /* longest message in bytes */
     int64_t handshake_timeout_ms; /* from accept to an open WebSocket */
@@ -61,8 +65,14 @@ struct fr_presence *fr_ingest_presence(struct fr_ingest *ingest);
 /* The port that vehicles can reach. */
 uint16_t fr_ingest_port(const struct fr_ingest *ingest);
 
-/* Connections that are open now. */
+/* Open WebSockets now. */
 size_t fr_ingest_connections(const struct fr_ingest *ingest);
+
+/* Connections now that are no open WebSockets: TLS handshakes, upgrades, closing ones. */
+size_t fr_ingest_half_open(const struct fr_ingest *ingest);
+
+/* Whether new connections wait at this moment because no file descriptor is free for them. */
+bool fr_ingest_out_of_descriptors(const struct fr_ingest *ingest);
 
 /* Accept and read nothing more, but go on telling vehicles of what sinks confirm. */
 void fr_ingest_quiesce(struct fr_ingest *ingest);

@@ -205,6 +205,37 @@ static void dispatch_event(struct fr_worker *worker, const struct happening *eve
     fr_record_unref(record);
 }
 
+/* A vehicle's presence record. It is handed over at once: another worker's for the same vehicle must
+ * not overtake it, and the presence's lock is held. */
+static void announce(struct fr_worker *worker, struct happening *event, bool here)
+{
+    event->topic = "presence";
+    event->connected = here;
+    dispatch_event(worker, event);
+    fr_dispatch_flush(worker->dispatch);
+}
+
+static void announce_arrival(void *ctx, const char *vin, bool here)
+{
+    struct fr_connection *c = ctx;
+    struct happening event = {
+        .vin = vin,
+        .connection_id = c->who.connection_id,
+        .network_interface = c->who.network_interface,
+        .client_version = c->who.client_version,
+    };
+
+    announce(c->worker, &event, here);
+}
+
+static void announce_gone(void *ctx, const char *vin, bool here)
+{
+    struct happening event = {
+        .vin = vin, .connection_id = "", .network_interface = "", .client_version = ""};
+
+    announce(ctx, &event, here);
+}
+
 void fr_message_connectivity(struct fr_connection *c, bool connected)
 {
     struct fr_presence *presence = c->worker->ingest->presence;
@@ -218,21 +249,14 @@ void fr_message_connectivity(struct fr_connection *c, bool connected)
     };
 
     dispatch_event(c->worker, &event);
-    if (!connected)
-        fr_presence_down(presence, c->present, fr_monotonic_ms());
-    else if (fr_presence_up(presence, c->who.vin, &c->present)) {
-        event.topic = "presence";
-        dispatch_event(c->worker, &event);
-    }
+    if (connected)
+        c->present = fr_presence_up(presence, c->who.vin, &c->link, announce_arrival, c);
+    else
+        fr_presence_down(presence, c->present, &c->link, fr_monotonic_ms());
 }
 
-void fr_message_gone(struct fr_worker *worker, const char *vin)
+void fr_message_gone(struct fr_worker *worker, int64_t now_ms)
 {
-    struct happening event = {.topic = "presence",
-                              .vin = vin,
-                              .connection_id = "",
-                              .network_interface = "",
-                              .client_version = ""};
-
-    dispatch_event(worker, &event);
+    while (fr_presence_gone(worker->ingest->presence, now_ms, announce_gone, worker))
+        ;
 }

@@ -13,7 +13,9 @@ struct fr_present {
     struct fr_present *next_away, **at_away; /* in the one of the two lists below it is in */
     struct away *list;                       /* which; NULL: none, it has a connection */
     uint64_t hash;
+    struct fr_presence_link *first, *last; /* its connections, oldest first */
     unsigned connections;
+    unsigned leaving; /* of these, connections that are being closed for newer ones */
     bool here;
     int64_t down_ms;
     _Atomic int64_t last_ms;
@@ -156,7 +158,9 @@ static void put_gone(struct fr_presence *p, struct fr_present *v)
         forget(p, p->gone.first);
 }
 
-bool fr_presence_up(struct fr_presence *p, const char *vin, struct fr_present **present)
+struct fr_present *fr_presence_up(struct fr_presence *p, const char *vin,
+                                  struct fr_presence_link *link, fr_presence_announce_fn *announce,
+                                  void *ctx)
 {
     struct fr_present *v;
     bool came;
@@ -167,9 +171,36 @@ bool fr_presence_up(struct fr_presence *p, const char *vin, struct fr_present **
     take_back(v);
     set_here(p, v, true);
     v->connections++;
-    *present = v;
+    link->next = NULL;
+    link->previous = v->last;
+    link->leaving = false;
+    if (v->last != NULL)
+        v->last->next = link;
+    else
+        v->first = link;
+    v->last = link;
+    if (came)
+        announce(ctx, vin, true);
     pthread_mutex_unlock(&p->lock);
-    return came;
+    return v;
+}
+
+bool fr_presence_excess(struct fr_presence *p, struct fr_present *v, size_t most,
+                        struct fr_presence_link *oldest)
+{
+    struct fr_presence_link *link;
+
+    pthread_mutex_lock(&p->lock);
+    link = v->connections - v->leaving > most ? v->first : NULL;
+    while (link != NULL && link->leaving)
+        link = link->next;
+    if (link != NULL) {
+        link->leaving = true;
+        v->leaving++;
+        *oldest = *link;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return link != NULL;
 }
 
 void fr_presence_spoke(struct fr_present *v, int64_t wall_ms)
@@ -178,9 +209,19 @@ void fr_presence_spoke(struct fr_present *v, int64_t wall_ms)
     atomic_fetch_add_explicit(&v->records, 1, memory_order_relaxed);
 }
 
-void fr_presence_down(struct fr_presence *p, struct fr_present *v, int64_t now_ms)
+void fr_presence_down(struct fr_presence *p, struct fr_present *v, struct fr_presence_link *link,
+                      int64_t now_ms)
 {
     pthread_mutex_lock(&p->lock);
+    if (link->previous != NULL)
+        link->previous->next = link->next;
+    else
+        v->first = link->next;
+    if (link->next != NULL)
+        link->next->previous = link->previous;
+    else
+        v->last = link->previous;
+    v->leaving -= link->leaving;
     if (--v->connections == 0) {
         v->down_ms = now_ms;
         put_away(&p->going, v);
@@ -216,7 +257,8 @@ void fr_presence_remember(struct fr_presence *p, const char *vin, int64_t wall_m
     pthread_mutex_unlock(&p->lock);
 }
 
-bool fr_presence_gone(struct fr_presence *p, int64_t now_ms, char vin[FR_VIN_MAX + 1])
+bool fr_presence_gone(struct fr_presence *p, int64_t now_ms, fr_presence_announce_fn *announce,
+                      void *ctx)
 {
     struct fr_present *v;
     bool gone;
@@ -225,7 +267,7 @@ bool fr_presence_gone(struct fr_presence *p, int64_t now_ms, char vin[FR_VIN_MAX
     v = p->going.first;
     gone = v != NULL && now_ms - v->down_ms >= p->grace_ms;
     if (gone) {
-        memcpy(vin, v->vin, strlen(v->vin) + 1);
+        announce(ctx, v->vin, false);
         take_back(v);
         put_gone(p, v);
     }

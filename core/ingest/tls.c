@@ -10,11 +10,15 @@
 #include <unistd.h>
 
 #include "guard/keeper.h"
+#include "ingest/tls_verify.h"
 #include "util/log.h"
 
 /* More CA names than this in a CertificateRequest make vehicles withhold their certificate
  * (a list as long as a system's trust store is known to); then none is sent. */
 #define CA_NAMES_MAX 64
+
+/* Bytes of a vehicle's certificate and its chain; Tesla's take 2 to 5 kB. */
+#define CHAIN_MAX 32768
 
 static int openssl_failed(struct fr_error *error, const char *what, const char *file)
 {
@@ -148,12 +152,27 @@ static int load_anchors(SSL_CTX *context, const char *file, struct fr_error *err
     return status;
 }
 
+static int load_crls(SSL_CTX *context, const char *file, struct fr_error *error)
+{
+    BIO *bio;
+    int status;
+
+    if (file == NULL)
+        return 0;
+    bio = open_file(file, "revocation lists", error);
+    if (bio == NULL)
+        return -1;
+    status = fr_tls_verify_add_crls(context, bio, file, error);
+    BIO_free(bio);
+    return status;
+}
+
 static void set_policy(SSL_CTX *context)
 {
     X509_VERIFY_PARAM *verify = SSL_CTX_get0_param(context);
 
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    fr_tls_verify_setup(context);
     /* "Tesla Motors Products CA" has only anyExtendedKeyUsage, which OpenSSL's check for a
      * client CA refuses; the leaf's usage is checked in identity.c instead. */
     X509_VERIFY_PARAM_set_purpose(verify, X509_PURPOSE_ANY);
@@ -164,6 +183,7 @@ static void set_policy(SSL_CTX *context)
                                      SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_num_tickets(context, 0);
+    SSL_CTX_set_max_cert_list(context, CHAIN_MAX);
     /* An idle vehicle must not hold 34 kB of record buffers. */
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -181,7 +201,8 @@ SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error
     set_policy(context);
     if (load_chain(context, files->certificate, error) == 0 &&
         load_key(context, files, error) == 0 &&
-        load_anchors(context, files->vehicle_ca, error) == 0)
+        load_anchors(context, files->vehicle_ca, error) == 0 &&
+        load_crls(context, files->crl, error) == 0)
         return context;
     ERR_clear_error();
     SSL_CTX_free(context);
@@ -198,40 +219,54 @@ int64_t fr_tls_expiry(const SSL_CTX *context)
     return timegm(&tm);
 }
 
+/* The newest error of OpenSSL's TLS code in this thread's queue, which is emptied; else the newest
+ * one of any. An older one of another library is a detail of it. */
+static unsigned long last_error(void)
+{
+    unsigned long code, last = 0;
+    bool tls = false;
+
+    while ((code = ERR_get_error()) != 0)
+        if (ERR_GET_LIB(code) == ERR_LIB_SSL || !tls) {
+            tls = ERR_GET_LIB(code) == ERR_LIB_SSL;
+            last = code;
+        }
+    return last;
+}
+
 const char *fr_tls_failure(SSL *ssl, char *why, size_t size)
 {
-    unsigned long code = ERR_peek_error();
-    long verify = SSL_get_verify_result(ssl);
+    unsigned long code = last_error();
     const char *reason = ERR_reason_error_string(code);
-    const char *class = "other";
 
-    switch (ERR_GET_REASON(code)) {
+    if (fr_tls_verify_failure(ssl, why, size))
+        return "not-trusted";
+    switch (ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0) {
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        class = "no-certificate";
         snprintf(
             why, size,
             "the peer sent no client certificate: a scanner, or a proxy that ends TLS before us");
-        break;
+        return "no-certificate";
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
-        class = "not-trusted";
+        snprintf(why, size, "its certificate could not be verified");
+        return "not-trusted";
+    case SSL_R_EXCESSIVE_MESSAGE_SIZE:
         snprintf(why, size,
-                 "its certificate is not trusted (%s): a stranger, or tls.vehicle_ca lacks its CA",
-                 X509_verify_cert_error_string(verify));
-        break;
+                 "a message of its handshake is too long (certificates: %d bytes at "
+                 "most); no vehicle sends that",
+                 CHAIN_MAX);
+        return "other";
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-        class = "rejected-us";
         snprintf(why, size,
                  "the vehicle rejected our certificate (%s): the `ca` in its telemetry "
                  "configuration must hold the root of tls.certificate's chain",
                  reason != NULL ? reason : "alert");
-        break;
+        return "rejected-us";
     default:
         snprintf(why, size, "%s", code == 0 ? "the peer hung up" : reason != NULL ? reason : "?");
-        break;
+        return "other";
     }
-    ERR_clear_error();
-    return class;
 }

@@ -16,6 +16,7 @@ struct fr_tls_files {
     const char *certificate; /* PEM: the server's certificate and its chain */
     const char *key;         /* PEM: its private key */
     const char *vehicle_ca;  /* PEM: who may have signed vehicles' certificates */
+    const char *crl;         /* PEM: lists of certificates that are revoked; NULL: none */
 };
 
 /* Read the files and make a context; the caller frees it with SSL_CTX_free. NULL and which

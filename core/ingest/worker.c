@@ -14,12 +14,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ingest/tls_verify.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/memory.h"
+#include "util/redact.h"
 
-#define ACCEPTS_A_PASS 64
 #define TICK_MS 500
 #define BACKLOG 1024 /* connections that wait to be accepted */
 
@@ -76,6 +77,47 @@ static void tell_vehicles(struct fr_worker *worker)
     }
 }
 
+void fr_worker_evict(struct fr_worker *worker, uint32_t slot, uint32_t generation)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (worker->eviction_count == worker->eviction_room) {
+        worker->eviction_room = worker->eviction_room * 2 + 16;
+        worker->evictions =
+            fr_realloc(worker->evictions, worker->eviction_room, sizeof *worker->evictions);
+    }
+    worker->evictions[worker->eviction_count++] = (struct fr_worker_eviction){slot, generation};
+    pthread_mutex_unlock(&worker->lock);
+    wake(worker);
+}
+
+static void evict(struct fr_worker *worker)
+{
+    static struct fr_log_limit limit;
+    char shown[FR_REDACTED_VIN_SIZE];
+    struct fr_worker_eviction *list;
+    size_t count;
+
+    pthread_mutex_lock(&worker->lock);
+    list = worker->evictions;
+    count = worker->eviction_count;
+    worker->evictions = NULL;
+    worker->eviction_count = worker->eviction_room = 0;
+    pthread_mutex_unlock(&worker->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct fr_connection *c = worker->slots[list[i].slot];
+
+        if (c == NULL || c->generation != list[i].generation || c->state != FR_CONNECTION_OPEN)
+            continue;
+        fr_count(FR_COUNT_VIN_OVER_LIMIT);
+        fr_log_limited(&limit, FR_LOG_WARNING,
+                       "%s (%s): closed, the oldest of more connections than "
+                       "limits.connections_per_vin allows; a second device with its certificate?",
+                       fr_shown_vin(c->who.vin, shown), c->peer);
+        fr_connection_close(c, FR_WS_POLICY);
+    }
+    free(list);
+}
+
 /* Hold all vehicles back while what acknowledgements wait for is full. */
 static void update_holding(struct fr_worker *worker)
 {
@@ -104,13 +146,7 @@ void fr_worker_finish_pass(struct fr_worker *worker)
         connection = next;
     }
     update_holding(worker);
-}
-
-static void stop_accepting(struct fr_worker *worker)
-{
-    if (worker->accepting)
-        event_del(worker->accept_event);
-    worker->accepting = false;
+    fr_listener_update(worker);
 }
 
 static void grow_slots(struct fr_worker *worker, size_t count)
@@ -126,17 +162,27 @@ static void grow_slots(struct fr_worker *worker, size_t count)
     worker->slot_count = count;
 }
 
-/* Vehicles that are no longer on the list have to leave. */
-static void dismiss_unlisted(struct fr_worker *worker)
+/* Whether a vehicle that is connected would be refused now. */
+static bool is_unwelcome(const struct fr_worker *worker, const struct fr_connection *c)
+{
+    if (!fr_routes_admit(worker->routes, c->who.vin))
+        fr_count(FR_COUNT_VIN_REFUSED);
+    else if (fr_tls_revoked(worker->context, SSL_get0_peer_certificate(c->tls.ssl)))
+        fr_count(FR_COUNT_REVOKED);
+    else
+        return false;
+    return true;
+}
+
+/* Vehicles that are no longer on the list, or whose certificate is revoked, have to leave. */
+static void dismiss_unwelcome(struct fr_worker *worker)
 {
     struct fr_connection *next;
 
     for (struct fr_connection *c = worker->connections; c != NULL; c = next) {
         next = c->next;
-        if (c->state == FR_CONNECTION_OPEN && !fr_routes_admit(worker->routes, c->who.vin)) {
-            fr_count(FR_COUNT_VIN_REFUSED);
+        if (c->state == FR_CONNECTION_OPEN && is_unwelcome(worker, c))
             fr_connection_close(c, FR_WS_POLICY);
-        }
     }
 }
 
@@ -157,7 +203,7 @@ static void follow_update(struct fr_worker *worker)
     worker->dispatch = fr_dispatch_new(update->routes);
     fr_dispatch_free(older);
     grow_slots(worker, worker->settings.connections);
-    dismiss_unlisted(worker);
+    dismiss_unwelcome(worker);
     fr_worker_finish_pass(worker);
     for (struct fr_connection *c = worker->connections; c != NULL; c = c->next)
         fr_connection_update_reading(c);
@@ -175,63 +221,11 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
         fr_log(FR_LOG_ERROR, "an ingest worker's eventfd: %s", strerror(errno));
     atomic_store(&worker->woken, false);
     tell_vehicles(worker);
+    evict(worker);
     fr_worker_finish_pass(worker);
     follow_update(worker);
-    if (atomic_load(&worker->quiesce))
-        stop_accepting(worker);
     if (atomic_load(&worker->stop))
         event_base_loopbreak(worker->base);
-}
-
-static void refuse_connection(int fd, const char *peer)
-{
-    static struct fr_log_limit limit;
-
-    fr_count(FR_COUNT_CONNECTIONS_REFUSED);
-    fr_log_limited(&limit, FR_LOG_WARNING,
-                   "%s refused: as many connections are open as listen.connections allows", peer);
-    close(fd);
-}
-
-static void describe_peer(const struct sockaddr_storage *address, socklen_t len, char *peer,
-                          size_t size)
-{
-    char host[46], port[8];
-
-    if (getnameinfo((const struct sockaddr *)address, len, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        snprintf(peer, size, "a peer without an address");
-    else
-        snprintf(peer, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static void accept_some(evutil_socket_t listener, short what, void *ctx)
-{
-    static struct fr_log_limit limit;
-    struct fr_worker *worker = ctx;
-    struct fr_ingest *ingest = worker->ingest;
-
-    (void)what;
-    for (int i = 0; i < ACCEPTS_A_PASS; i++) {
-        struct sockaddr_storage address;
-        socklen_t len = sizeof address;
-        char peer[56];
-        int fd = accept4(listener, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd < 0) {
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                fr_log_limited(&limit, FR_LOG_ERROR, "cannot accept a connection: %s%s",
-                               strerror(errno),
-                               errno == EMFILE ? " (raise the limit of open files)" : "");
-            return;
-        }
-        describe_peer(&address, len, peer, sizeof peer);
-        fr_count(FR_COUNT_CONNECTIONS);
-        if (atomic_load(&ingest->connections) >= worker->settings.connections)
-            refuse_connection(fd, peer);
-        else
-            fr_connection_open(worker, fd, peer);
-    }
 }
 
 static void tick(evutil_socket_t fd, short what, void *ctx)
@@ -239,11 +233,9 @@ static void tick(evutil_socket_t fd, short what, void *ctx)
     struct fr_worker *worker = ctx;
     int64_t now = fr_monotonic_ms();
     struct fr_connection *next;
-    char vin[FR_VIN_MAX + 1];
 
     (void)fd, (void)what;
-    while (fr_presence_gone(worker->ingest->presence, now, vin))
-        fr_message_gone(worker, vin);
+    fr_message_gone(worker, now);
     for (struct fr_connection *c = worker->connections; c != NULL; c = next) {
         next = c->next;
         fr_connection_tick(c, now);
@@ -334,7 +326,7 @@ static int prepare(struct fr_worker *worker, struct fr_ingest *ingest, struct fr
             (uint32_t)(worker->slot_count - 1 - worker->free_count);
         worker->free_count++;
     }
-    worker->in = fr_calloc(1, FR_WORKER_READ_SIZE);
+    worker->in = fr_calloc(1, FR_WORKER_READ_SIZE + FR_WORKER_FIRST_RECORD + 9);
     worker->plain = fr_calloc(1, FR_WORKER_PLAIN_SIZE);
     worker->ws_pool = fr_ws_pool_new();
     worker->settings = ingest->settings;
@@ -343,7 +335,7 @@ static int prepare(struct fr_worker *worker, struct fr_ingest *ingest, struct fr
     worker->context = ingest->context;
     worker->dispatch = fr_dispatch_new(worker->routes);
     worker->accept_event =
-        event_new(worker->base, worker->listener, EV_READ | EV_PERSIST, accept_some, worker);
+        event_new(worker->base, worker->listener, EV_READ | EV_PERSIST, fr_listener_ready, worker);
     worker->wake_event = event_new(worker->base, worker->wake, EV_READ | EV_PERSIST, woken, worker);
     worker->tick_event = event_new(worker->base, -1, EV_PERSIST, tick, worker);
     if (worker->ws_pool == NULL || worker->accept_event == NULL || worker->wake_event == NULL ||
@@ -376,8 +368,10 @@ static void dispose(struct fr_worker *worker)
     if (worker->wake >= 0)
         close(worker->wake);
     fr_ws_pool_free(worker->ws_pool);
+    fr_half_open_free(&worker->half_open);
     fr_buffer_free(&worker->out);
     fr_buffer_free(&worker->scratch);
+    free(worker->evictions);
     free(worker->slots);
     free(worker->free_slots);
     free(worker->in);
@@ -422,9 +416,13 @@ int fr_ingest_start(struct fr_ingest *ingest, SSL_CTX *context, struct fr_routes
             return -1;
     for (unsigned i = 0; i < ingest->worker_count; i++) {
         struct fr_worker *worker = &ingest->workers[i];
+        int code = pthread_create(&worker->thread, NULL, run, worker);
 
-        if (pthread_create(&worker->thread, NULL, run, worker) != 0)
-            return fr_error_set(error, "cannot start an ingest thread: %s", strerror(errno));
+        if (code != 0)
+            return fr_error_set(error,
+                                "cannot start ingest thread %u of %u: %s; raise TasksMax= of the "
+                                "systemd unit or `ulimit -u`, or lower listen.workers",
+                                i + 1, ingest->worker_count, strerror(code));
         worker->started = true;
     }
     return 0;
@@ -471,6 +469,18 @@ struct fr_presence *fr_ingest_presence(struct fr_ingest *ingest)
 size_t fr_ingest_connections(const struct fr_ingest *ingest)
 {
     return atomic_load(&ingest->connections);
+}
+
+size_t fr_ingest_half_open(const struct fr_ingest *ingest)
+{
+    return atomic_load(&ingest->half_open);
+}
+
+bool fr_ingest_out_of_descriptors(const struct fr_ingest *ingest)
+{
+    int64_t seen = atomic_load(&ingest->out_of_descriptors_ms);
+
+    return seen != 0 && fr_monotonic_ms() - seen < 2 * TICK_MS + FR_WORKER_PAUSE_MS;
 }
 
 void fr_ingest_quiesce(struct fr_ingest *ingest)

@@ -8,6 +8,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
+#include "ingest/half_open.h"
 #include "ingest/http_upgrade.h"
 #include "ingest/identity.h"
 #include "ingest/ingest.h"
@@ -19,6 +20,8 @@
 #include "util/buffer.h"
 
 #define FR_WORKER_READ_SIZE (64 * 1024)
+#define FR_WORKER_FIRST_RECORD 16384     /* bytes of a TLS record without its head */
+#define FR_WORKER_PAUSE_MS 1000          /* without accepting, when no descriptor is free */
 #define FR_WORKER_PLAIN_SIZE (17 * 1024) /* a TLS record holds 16 kB at most */
 
 enum fr_connection_state {
@@ -35,15 +38,17 @@ struct fr_connection {
     enum fr_connection_state state;
     bool reading; /* the event is added */
     bool waits_to_write;
-    bool dirty; /* in the worker's list of those with replies to send */
+    bool dirty;    /* in the worker's list of those with replies to send */
+    bool has_slot; /* it counts as a vehicle's; else it is in the worker's half_open */
     uint32_t slot;
     uint32_t generation;
+    uint64_t source; /* fr_address_source of its address */
     uint32_t unacknowledged;
     int64_t deadline_ms;      /* of the state; 0: none */
     int64_t message_since_ms; /* when an incomplete message was first seen; 0: none */
     struct fr_tls_stream tls;
     struct fr_ws ws;
-    struct fr_buffer head;    /* the HTTP request, until it is complete */
+    struct fr_buffer head;    /* the first TLS record, then the HTTP request, until complete */
     struct fr_buffer replies; /* frames to encrypt at the end of the pass */
     struct fr_buffer unsent;  /* ciphertext that the socket did not take */
     struct fr_connection *next_dirty;
@@ -56,8 +61,14 @@ struct fr_connection {
         const char *network_interface;
         char *refusal; /* why the upgrade will be refused; NULL: it will not */
     } who;
-    struct fr_present *present; /* while it is open */
-    char peer[56];              /* address, for the log */
+    struct fr_present *present;   /* while it is open */
+    struct fr_presence_link link; /* likewise */
+    char peer[56];                /* address, for the log */
+};
+
+/* A connection to close because its vehicle has too many. */
+struct fr_worker_eviction {
+    uint32_t slot, generation;
 };
 
 struct fr_worker {
@@ -77,6 +88,8 @@ struct fr_worker {
 
     pthread_mutex_t lock; /* of the inbox */
     struct fr_record *settled_first, *settled_last;
+    struct fr_worker_eviction *evictions; /* connections to close; the lock guards them too */
+    size_t eviction_count, eviction_room;
     _Atomic bool woken;
     _Atomic bool stop;
     _Atomic bool quiesce;
@@ -89,11 +102,13 @@ struct fr_worker {
     uint32_t next_generation;
     struct fr_connection *connections;
     struct fr_connection *dirty;
+    struct fr_half_open half_open;
     bool held; /* a sink is full: nothing is read from vehicles */
     bool accepting;
+    int64_t accept_after_ms; /* accepting pauses until then */
     unsigned ticks;
 
-    uint8_t *in;          /* ciphertext of one read */
+    uint8_t *in;          /* ciphertext of one read, and of a first record before it */
     uint8_t *plain;       /* plaintext of one TLS record */
     struct fr_buffer out; /* ciphertext to write */
     struct fr_buffer scratch;
@@ -114,11 +129,22 @@ struct fr_ingest {
     struct fr_worker *workers;
     unsigned worker_count;
     uint16_t port;
-    _Atomic size_t connections;
+    _Atomic size_t connections;            /* open WebSockets */
+    _Atomic int64_t out_of_descriptors_ms; /* when that was seen last; 0: never */
+    _Atomic size_t half_open; /* connections that are not: handshakes, upgrades, closing ones */
 };
 
+/* listener.c: accept what waits; an event's callback, ctx is the worker. */
+void fr_listener_ready(evutil_socket_t listener, short what, void *ctx);
+
+/* Whether the worker's part of limits.half_open is used up. */
+bool fr_listener_full(const struct fr_worker *worker);
+
+/* Accept or pause, whichever the worker's state asks for. */
+void fr_listener_update(struct fr_worker *worker);
+
 /* connection.c: take over a socket that was accepted; closes it if that fails. */
-void fr_connection_open(struct fr_worker *worker, int fd, const char *peer);
+void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint64_t source);
 
 /* Close it and free it, now. A DISCONNECTED record is made if it was open. */
 void fr_connection_free(struct fr_connection *connection);
@@ -151,10 +177,13 @@ void fr_message_settled(struct fr_connection *connection, const struct fr_record
  * came with it. */
 void fr_message_connectivity(struct fr_connection *connection, bool connected);
 
-/* Make the presence record of a vehicle that is gone. */
-void fr_message_gone(struct fr_worker *worker, const char *vin);
+/* Make the presence records of vehicles whose grace is over. */
+void fr_message_gone(struct fr_worker *worker, int64_t now_ms);
 
-/* worker.c: run what the message parser gave to the dispatch, and send what is dirty. */
+/* worker.c: close a connection of another worker's, soon. Any thread. */
+void fr_worker_evict(struct fr_worker *worker, uint32_t slot, uint32_t generation);
+
+/* Run what the message parser gave to the dispatch, and send what is dirty. */
 void fr_worker_finish_pass(struct fr_worker *worker);
 
 #endif

@@ -142,6 +142,7 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
 {
     struct fr_journal *j = fr_calloc(1, sizeof *j);
     pthread_condattr_t monotonic;
+    int code;
 
     j->settings = *settings;
     j->started_ms = fr_monotonic_ms();
@@ -163,8 +164,9 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
         fr_journal_free(j);
         return NULL;
     }
-    if (pthread_create(&j->thread, NULL, run, j) != 0) {
-        fr_error_set(error, "journal: cannot start its thread: %s", strerror(errno));
+    code = pthread_create(&j->thread, NULL, run, j);
+    if (code != 0) {
+        fr_error_set(error, "journal: cannot start its thread: %s", strerror(code));
         fr_journal_free(j);
         return NULL;
     }

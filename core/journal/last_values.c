@@ -241,6 +241,7 @@ struct fr_values *fr_values_start(struct fr_journal *journal, int64_t every_ms,
 {
     struct fr_values *v = fr_calloc(1, sizeof *v);
     pthread_condattr_t monotonic;
+    int code;
 
     v->journal = journal;
     v->every_ms = every_ms;
@@ -254,9 +255,10 @@ struct fr_values *fr_values_start(struct fr_journal *journal, int64_t every_ms,
     v->cursor = fr_cursor_open(journal, CURSOR_NAME, true, woken, v, error);
     if (v->cursor != NULL) {
         v->next = v->written = fr_cursor_place(v->cursor);
-        if (pthread_create(&v->thread, NULL, run, v) == 0)
+        code = pthread_create(&v->thread, NULL, run, v);
+        if (code == 0)
             return v;
-        fr_error_set(error, "last values: cannot start their thread: %s", strerror(errno));
+        fr_error_set(error, "last values: cannot start their thread: %s", strerror(code));
         fr_cursor_close(v->cursor);
     }
     free(v->buckets);

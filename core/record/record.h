@@ -31,6 +31,9 @@ enum fr_record_type {
 #define FR_TOPIC_MAX 64
 #define FR_TXID_MAX 256
 
+/* A creation time further ahead of the receipt than this counts as unknown. */
+#define FR_CLOCK_AHEAD_MS (INT64_C(5) * 60 * 1000)
+
 struct fr_data {
     size_t count;
     struct fr_datum datum[];
@@ -44,7 +47,7 @@ struct fr_record {
     /* Read by anybody, written by nobody. The texts are NUL-terminated. */
     enum fr_record_type type;
     bool resend;
-    int64_t created_ns;  /* the vehicle's clock; 0: it did not say */
+    int64_t created_ns;  /* the vehicle's clock; 0: unknown */
     int64_t received_ms; /* ours */
     const char *vin;     /* the certificate's */
     const char *topic;   /* "V" */
@@ -82,6 +85,10 @@ struct fr_record_source {
     int64_t received_ms;
 };
 
+/* Whether a text is a device id as certificates have it: 1 to FR_VIN_MAX printable ASCII characters
+ * without space, '/' and '.', so that it is one component of a path and of a topic everywhere. */
+bool fr_vin_valid(const char *vin, size_t len);
+
 /* The type of a topic. */
 enum fr_record_type fr_record_type_of(const uint8_t *topic, size_t len);
 
@@ -89,7 +96,8 @@ enum fr_record_type fr_record_type_of(const uint8_t *topic, size_t len);
 const char *fr_record_type_name(enum fr_record_type type);
 
 /* Make a record: the payload is checked, the certificate's VIN takes the place of what the
- * payload says, and old text and times are normalised. Returns it with one reference, or
+ * payload says, old text and times are normalised, and a creation time ahead of the receipt
+ * is left out of created_ns (not of the payload). Returns it with one reference, or
  * NULL and says why. */
 struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr_error *error);
 
@@ -97,6 +105,19 @@ struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr
  * NULL: no memory. */
 struct fr_record *fr_record_known(const struct fr_record_source *source, int64_t created_ns,
                                   bool resend);
+
+/* When the record was measured, in ns since 1970: created_ns, or the receipt where the vehicle did
+ * not say. Orders the values of one vehicle. */
+int64_t fr_record_time_ns(const struct fr_record *record);
+
+/* A record that can be kept for long at little cost, for one of this record's data, and *value as
+ * it is there (its text may move). A small record is counted itself; of a larger one a record with
+ * this datum alone is made. The caller owns one reference. NULL: no memory. */
+struct fr_record *fr_record_excerpt(struct fr_record *record, const struct fr_datum *datum,
+                                    struct fr_value *value);
+
+/* The memory that a record and its decoded data take up, in bytes. */
+size_t fr_record_memory(const struct fr_record *record);
 
 struct fr_record *fr_record_ref(struct fr_record *record);
 void fr_record_unref(struct fr_record *record);

@@ -122,6 +122,14 @@ static bool admits(struct fr_intake *intake, const char *vin)
     return admitted;
 }
 
+/* When the source received it, unless that is in the future or not known. */
+static int64_t receipt_ms(const struct fr_submission *s)
+{
+    int64_t now = fr_wall_ms();
+
+    return s->received_ms > 0 && s->received_ms <= now + FR_CLOCK_AHEAD_MS ? s->received_ms : now;
+}
+
 static struct fr_record *make_record(const struct fr_submission *s, const char *vin,
                                      struct fr_error *error)
 {
@@ -134,7 +142,7 @@ static struct fr_record *make_record(const struct fr_submission *s, const char *
         .client_version = s->client_version,
         .payload = s->bytes,
         .payload_len = s->len,
-        .received_ms = s->received_ms != 0 ? s->received_ms : fr_wall_ms(),
+        .received_ms = receipt_ms(s),
     };
     struct fr_buffer payload = {0};
     struct fr_record *record = NULL;
@@ -168,10 +176,15 @@ enum fr_submitted fr_intake_submit(struct fr_intake *intake, const struct fr_sub
 
     if (intake->aside_count == 0 && fr_journal_full(intake->journal))
         return FR_SUBMIT_LATER;
-    if (!is_plain(s->vin, s->vin_len, FR_VIN_MAX) ||
-        !is_plain(s->record_type, s->record_type_len, FR_TOPIC_MAX) || s->txid_len > FR_TXID_MAX) {
+    if (!fr_vin_valid(s->vin, s->vin_len)) {
+        fr_count(FR_COUNT_SOURCE_VIN_BAD);
+        fr_error_set(error, "its VIN is not 1 to %d printable characters without space, / and .",
+                     FR_VIN_MAX);
+        return FR_SUBMIT_LEFT;
+    }
+    if (!is_plain(s->record_type, s->record_type_len, FR_TOPIC_MAX) || s->txid_len > FR_TXID_MAX) {
         fr_count(FR_COUNT_SOURCE_BAD);
-        fr_error_set(error, "it has no usable VIN or type, or too long a txid");
+        fr_error_set(error, "it has no usable type, or too long a txid");
         return FR_SUBMIT_LEFT;
     }
     memcpy(vin, s->vin, s->vin_len);

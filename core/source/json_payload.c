@@ -496,6 +496,10 @@ static int read_object(const json_t *root, struct fr_json_line *line, struct fr_
     copy_text(line->vin, sizeof line->vin, says, "vin");
     copy_text(line->topic, sizeof line->topic, says, "type");
     copy_text(line->txid, sizeof line->txid, says, "txid");
+    if (strlen(line->vin) > FR_VIN_MAX || strlen(line->topic) > FR_TOPIC_MAX ||
+        strlen(line->txid) > FR_TXID_MAX)
+        return fr_error_set(error, "its VIN, type or txid is longer than %d, %d or %d bytes",
+                            FR_VIN_MAX, FR_TOPIC_MAX, FR_TXID_MAX);
     ns = parse_time(json_string_value(json_object_get(says, "received_at")));
     line->received_ms = ns > 0 ? ns / 1000000 : 0;
     ns = parse_time(json_string_value(json_object_get(says, "created_at")));

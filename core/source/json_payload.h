@@ -18,9 +18,9 @@ int fr_json_to_payload(const char *text, size_t len, enum fr_record_type type,
 
 /* One line of a file that holds records. Empty texts: it did not say. */
 struct fr_json_line {
-    char vin[FR_VIN_MAX + 1];
-    char topic[FR_TOPIC_MAX + 1];
-    char txid[FR_TXID_MAX + 1];
+    char vin[FR_VIN_MAX + 2]; /* these three are one longer, so that too long a text is seen */
+    char topic[FR_TOPIC_MAX + 2];
+    char txid[FR_TXID_MAX + 2];
     int64_t received_ms; /* 0: it did not say */
     int64_t created_ns;
     struct fr_buffer payload; /* the caller frees it */

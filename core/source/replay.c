@@ -16,6 +16,7 @@ struct fr_replay {
     void *owner;
     _Atomic uint64_t stored;
     uint64_t left_out;
+    size_t needs; /* bytes of the record that is being read */
 };
 
 static void stored(void *ctx, size_t count)
@@ -93,7 +94,8 @@ int fr_replay_take(struct fr_replay *replay, struct evbuffer *in, struct fr_erro
             status = fr_error_set(error, "a record of %zu bytes is no record", len);
             break;
         }
-        if (evbuffer_get_length(in) < sizeof head + len)
+        replay->needs = sizeof head + len;
+        if (evbuffer_get_length(in) < replay->needs)
             break;
         bytes = evbuffer_pullup(in, (ev_ssize_t)(sizeof head + len));
         if (bytes == NULL || fr_stored_read(bytes + sizeof head, len, &stored_record) != 0) {
@@ -106,6 +108,11 @@ int fr_replay_take(struct fr_replay *replay, struct evbuffer *in, struct fr_erro
     }
     fr_intake_flush(replay->intake);
     return status;
+}
+
+size_t fr_replay_needs(const struct fr_replay *replay)
+{
+    return replay->needs;
 }
 
 uint64_t fr_replay_stored(const struct fr_replay *replay)

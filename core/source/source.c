@@ -73,7 +73,8 @@ void fr_source_room(struct fr_source *source)
 
 void fr_source_set_routing(struct fr_source *source, struct fr_routing *routing)
 {
-    fr_intake_set_routing(source->intake, routing);
+    if (source->intake != NULL) /* else it does not run */
+        fr_intake_set_routing(source->intake, routing);
 }
 
 /* ---- what the plugin may call ---------------------------------------------------- */
@@ -278,10 +279,29 @@ bool fr_source_same(const struct fr_source *source, const struct fr_source *othe
            fr_yaml_equal(source->settings.node, other->settings.node);
 }
 
-int fr_source_start(struct fr_source *source, struct fr_journal *journal,
-                    struct fr_routing *routing, struct fr_error *error)
+/* What source_begin made. A source that did not start can be started again. */
+static void source_release(struct fr_source *source)
+{
+    fr_intake_free(source->intake);
+    if (source->wake_event != NULL)
+        event_free(source->wake_event);
+    if (source->flush_event != NULL)
+        event_free(source->flush_event);
+    if (source->base != NULL)
+        event_base_free(source->base);
+    if (source->wake >= 0)
+        close(source->wake);
+    source->intake = NULL;
+    source->wake_event = source->flush_event = NULL;
+    source->base = NULL;
+    source->wake = -1;
+}
+
+static int source_begin(struct fr_source *source, struct fr_journal *journal,
+                        struct fr_routing *routing, struct fr_error *error)
 {
     const char *name = source->settings.name;
+    int code;
 
     source->intake = fr_intake_new(journal, routing, false, stored, source);
     source->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -294,8 +314,9 @@ int fr_source_start(struct fr_source *source, struct fr_journal *journal,
     if (source->wake_event == NULL || source->flush_event == NULL ||
         event_add(source->wake_event, NULL) != 0)
         return fr_error_set(error, "source %s: cannot set up its events", name);
-    if (pthread_create(&source->thread, NULL, run, source) != 0)
-        return fr_error_set(error, "source %s: cannot start its thread: %s", name, strerror(errno));
+    code = pthread_create(&source->thread, NULL, run, source);
+    if (code != 0)
+        return fr_error_set(error, "source %s: cannot start its thread: %s", name, strerror(code));
     while (sem_wait(&source->opened) != 0)
         ; /* a signal came */
     if (source->state == NULL) {
@@ -305,6 +326,15 @@ int fr_source_start(struct fr_source *source, struct fr_journal *journal,
     }
     source->running = true;
     return 0;
+}
+
+int fr_source_start(struct fr_source *source, struct fr_journal *journal,
+                    struct fr_routing *routing, struct fr_error *error)
+{
+    if (source_begin(source, journal, routing, error) == 0)
+        return 0;
+    source_release(source);
+    return -1;
 }
 
 void fr_source_stop(struct fr_source *source)
@@ -321,15 +351,7 @@ void fr_source_free(struct fr_source *source)
 {
     if (source == NULL)
         return;
-    fr_intake_free(source->intake);
-    if (source->wake_event != NULL)
-        event_free(source->wake_event);
-    if (source->flush_event != NULL)
-        event_free(source->flush_event);
-    if (source->base != NULL)
-        event_base_free(source->base);
-    if (source->wake >= 0)
-        close(source->wake);
+    source_release(source);
     fr_options_free(source->options);
     sem_destroy(&source->opened);
     pthread_mutex_destroy(&source->status_lock);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <string.h>
 
 bool fr_is_loopback(const char *address)
 {
@@ -11,4 +12,42 @@ bool fr_is_loopback(const char *address)
     if (inet_pton(AF_INET, address, &four) == 1)
         return ntohl(four.s_addr) >> 24 == 127;
     return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
+uint64_t fr_address_source(const struct sockaddr_storage *address)
+{
+    struct sockaddr_in6 v6;
+    struct sockaddr_in v4;
+    uint32_t number;
+    uint64_t network;
+
+    if (address->ss_family == AF_INET) {
+        memcpy(&v4, address, sizeof v4);
+        return v4.sin_addr.s_addr;
+    }
+    if (address->ss_family != AF_INET6)
+        return 0;
+    memcpy(&v6, address, sizeof v6);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+        memcpy(&number, &v6.sin6_addr.s6_addr[12], sizeof number);
+        return number;
+    }
+    memcpy(&network, v6.sin6_addr.s6_addr, sizeof network);
+    return network;
+}
+
+bool fr_address_is_local(const struct sockaddr_storage *address)
+{
+    struct sockaddr_in6 v6;
+    struct sockaddr_in v4;
+
+    if (address->ss_family == AF_INET) {
+        memcpy(&v4, address, sizeof v4);
+        return ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (address->ss_family != AF_INET6)
+        return address->ss_family == AF_UNIX;
+    memcpy(&v6, address, sizeof v6);
+    return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) ||
+           (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
 }

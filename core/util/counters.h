@@ -14,7 +14,12 @@
     X(CONNECTIONS, "connections_accepted")                                                         \
     X(CONNECTIONS_CLOSED, "connections_closed")                                                    \
     X(CONNECTIONS_REFUSED, "connections_over_limit")                                               \
+    X(OUT_OF_DESCRIPTORS, "times_out_of_descriptors")                                              \
+    X(HALF_OPEN_CLOSED, "half_open_connections_closed_for_others")                                 \
+    X(SOURCE_OVER_LIMIT, "half_open_connections_over_limit_of_source")                             \
+    X(VIN_OVER_LIMIT, "connections_over_limit_of_vin")                                             \
     X(HANDSHAKE_FAILED, "tls_handshakes_failed")                                                   \
+    X(REVOKED, "connections_closed_as_revoked")                                                    \
     X(HANDSHAKE_TIMEOUT, "handshakes_timed_out")                                                   \
     X(IDENTITY_REFUSED, "identities_refused")                                                      \
     X(VIN_REFUSED, "vins_not_listed")                                                              \
@@ -22,10 +27,12 @@
     X(WEBSOCKET_ERROR, "websocket_protocol_errors")                                                \
     X(WEBSOCKET_TEXT, "websocket_text_refused")                                                    \
     X(MESSAGE_TOO_BIG, "messages_too_big")                                                         \
+    X(REPLIES_UNREAD, "connections_closed_with_replies_unread")                                    \
     X(MESSAGES, "messages")                                                                        \
     X(ENVELOPE_BAD, "envelopes_malformed")                                                         \
     X(ENVELOPE_UNKNOWN, "envelopes_of_unknown_kind")                                               \
     X(PAYLOAD_BAD, "payloads_malformed")                                                           \
+    X(CREATED_AHEAD, "records_created_in_the_future")                                              \
     X(SENDER_MISMATCH, "senders_mismatched")                                                       \
     X(RECORDS, "records")                                                                          \
     X(RECORD_BYTES, "record_bytes")                                                                \
@@ -53,10 +60,13 @@
     X(JOURNAL_DROPPED, "journal_records_deleted_undelivered")                                      \
     X(JOURNAL_DAMAGED, "journal_records_damaged")                                                  \
     X(DEAD_LETTERS, "dead_letters")                                                                \
+    X(DEAD_LETTERS_DELETED, "dead_letters_deleted")                                                \
+    X(ADMIN_CLOSED, "admin_connections_closed_for_others")                                         \
     X(RELOADS, "reloads")                                                                          \
     X(RELOADS_FAILED, "reloads_refused")                                                           \
     X(SOURCE_RECORDS, "records_from_sources")                                                      \
     X(SOURCE_BAD, "source_messages_malformed")                                                     \
+    X(SOURCE_VIN_BAD, "source_records_without_valid_vin")                                          \
     X(SOURCE_STRANGERS, "source_records_of_vins_not_listed")
 
 enum fr_counter {

@@ -159,9 +159,9 @@ def odd_clients():
                 except OSError:
                     pass
             assert get(port, "/healthz") == (200, "ok\n"), line
-        # More than are served at once: they wait, and are hung up on in their turn.
+        # More than are served at once: the oldest are hung up on.
         crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
-        wait_until("the crowd is told of", lambda: "more have to wait" in d.log_text())
+        wait_until("the crowd is told of", lambda: "closed for a new one" in d.log_text())
         assert d.count("messages") == 0
         for s in crowd:
             s.close()

@@ -79,6 +79,7 @@ class Daemon:
         self.prefix = []  # what the daemon and its vehicles are run with: ip netns exec …
         self.process = None
         self.most_kb = 0
+        self.exported = {}
         fleetroute("simulate", "--pki", self.folder, "--pki-only")
 
     def path(self, name):
@@ -189,6 +190,16 @@ sinks:
     def car(self, **more):
         return Car(self, **more)
 
+    def certificate(self, vin=VIN, flaw="good"):
+        """The paths of a vehicle's certificate and key, made at the first call."""
+        if (vin, flaw) not in self.exported:
+            fleetroute("simulate", "--pki", self.folder, "--export", vin, "--flaw", flaw)
+            paths = self.path(f"{vin}-{flaw}.pem"), self.path(f"{vin}-{flaw}.key")
+            shutil.copy(self.path(f"{vin}.pem"), paths[0])
+            shutil.copy(self.path(f"{vin}.key"), paths[1])
+            self.exported[vin, flaw] = paths
+        return self.exported[vin, flaw]
+
     def lines(self, name):
         """The lines of a file that are whole: somebody may be writing the next one."""
         try:
@@ -204,14 +215,23 @@ sinks:
 class Car:
     """A client that can misbehave in every way that TLS, HTTP and WebSocket leave open."""
 
-    def __init__(self, daemon, vin=VIN, flaw="good", upgrade=True, certificate=True):
+    def __init__(self, daemon, vin=VIN, flaw="good", upgrade=True, certificate=True, source=None,
+                 receive_buffer=None, files=None):
+        """`source`: the address to connect from; `receive_buffer`: SO_RCVBUF in bytes; `files`: a
+        certificate and a key to show instead of the VIN's."""
         self.daemon = daemon
-        raw = socket.create_connection(("127.0.0.1", daemon.port))
+        raw = socket.socket()
         raw.settimeout(15)
+        if receive_buffer:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            raw.bind((source, 0))
+        raw.connect(("127.0.0.1", daemon.port))
         context = ssl.create_default_context(cafile=daemon.path("server-ca.pem"))
-        if certificate:
-            fleetroute("simulate", "--pki", daemon.folder, "--export", vin, "--flaw", flaw)
-            context.load_cert_chain(daemon.path(f"{vin}.pem"), daemon.path(f"{vin}.key"))
+        if files:
+            context.load_cert_chain(*files)
+        elif certificate:
+            context.load_cert_chain(*daemon.certificate(vin, flaw))
         self.socket = context.wrap_socket(raw, server_hostname="localhost")
         self.buffer = b""
         if upgrade:

@@ -130,7 +130,7 @@ static bool lets_in(X509 **anchors, X509 **chain)
 {
     X509 *own = make("server", NULL, NULL, false, "serverAuth", 100);
     char certificate[32], secret[32], bundle[32];
-    struct fr_tls_files files = {certificate, secret, bundle};
+    struct fr_tls_files files = {certificate, secret, bundle, NULL};
     struct side server = {0}, client = {0};
     struct fr_error error = {""};
     SSL_CTX *context, *clients = SSL_CTX_new(TLS_client_method());

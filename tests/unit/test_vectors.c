@@ -90,7 +90,7 @@ static struct fr_record *record_of(const struct fr_envelope *e, struct fr_error 
         .client_version = "1.2.0",
         .payload = e->payload.bytes,
         .payload_len = e->payload.len,
-        .received_ms = 1,
+        .received_ms = 2000000000000,
     };
 
     return fr_record_new(&source, error);

@@ -27,6 +27,8 @@ int main(void)
     srunner_add_suite(runner, suite_journal());
     srunner_add_suite(runner, suite_json_payload());
     srunner_add_suite(runner, suite_presence());
+    srunner_add_suite(runner, suite_half_open());
+    srunner_add_suite(runner, suite_http_clients());
     srunner_add_suite(runner, suite_program());
     srunner_add_suite(runner, suite_queue());
     srunner_add_suite(runner, suite_home_assistant());

@@ -11,6 +11,8 @@ Suite *suite_http(void);
 Suite *suite_identity(void);
 Suite *suite_journal(void);
 Suite *suite_json_payload(void);
+Suite *suite_half_open(void);
+Suite *suite_http_clients(void);
 Suite *suite_presence(void);
 Suite *suite_program(void);
 Suite *suite_queue(void);

@@ -1,0 +1,101 @@
+#include "admin/http_clients.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "util/address.h"
+#include "util/counters.h"
+#include "util/log.h"
+
+/* The inode of a socket; no other open socket has it. 0: not open. */
+static ino_t clients_inode(int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Leave out the connections that have ended. */
+static void clients_prune(struct fr_http_clients *clients)
+{
+    size_t open = 0;
+
+    for (size_t i = 0; i < clients->count; i++)
+        if (clients_inode(clients->list[i].fd) == clients->list[i].inode)
+            clients->list[open++] = clients->list[i];
+    clients->count = open;
+}
+
+static void clients_remove(struct fr_http_clients *clients, size_t position)
+{
+    clients->count--;
+    memmove(&clients->list[position], &clients->list[position + 1],
+            (clients->count - position) * sizeof *clients->list);
+}
+
+static size_t clients_of(const struct fr_http_clients *clients, const struct fr_http_client *like,
+                         size_t *oldest)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < clients->count; i++)
+        if (clients->list[i].source == like->source && clients->list[i].local == like->local &&
+            count++ == 0)
+            *oldest = i;
+    return count;
+}
+
+int fr_http_clients_victim(const struct fr_http_clients *clients)
+{
+    size_t oldest = 0, remote = 0, oldest_remote = 0;
+
+    /* Only the newest connection's source can have become too large. */
+    if (clients->count != 0 && clients_of(clients, &clients->list[clients->count - 1], &oldest) >
+                                   FR_HTTP_CLIENTS_SOURCE_MAX)
+        return (int)oldest;
+    for (size_t i = 0; i < clients->count; i++)
+        if (!clients->list[i].local && remote++ == 0)
+            oldest_remote = i;
+    if (remote > FR_HTTP_CLIENTS_REMOTE_MAX)
+        return (int)oldest_remote;
+    return clients->count > FR_HTTP_CLIENTS_MAX ? 0 : -1;
+}
+
+static void clients_close(struct fr_http_clients *clients, size_t position)
+{
+    fr_count(FR_COUNT_ADMIN_CLOSED);
+    shutdown(clients->list[position].fd, SHUT_RDWR);
+    clients_remove(clients, position);
+}
+
+void fr_http_clients_shed(struct fr_http_clients *clients, size_t count)
+{
+    clients_prune(clients);
+    for (; count > 0 && clients->count > 0; count--)
+        clients_close(clients, 0);
+}
+
+void fr_http_clients_add(struct fr_http_clients *clients, int fd)
+{
+    static struct fr_log_limit limit;
+    struct sockaddr_storage address = {.ss_family = AF_UNIX};
+    socklen_t len = sizeof address;
+    int victim;
+
+    clients_prune(clients);
+    getpeername(fd, (struct sockaddr *)&address, &len);
+    clients->list[clients->count++] = (struct fr_http_client){
+        .fd = fd,
+        .inode = clients_inode(fd),
+        .source = fr_address_source(&address),
+        .local = fr_address_is_local(&address),
+    };
+    while ((victim = fr_http_clients_victim(clients)) >= 0) {
+        fr_log_limited(&limit, FR_LOG_WARNING,
+                       "admin: an idle connection is closed for a new one: at most %d of one "
+                       "address and %d in all are kept; look who connects to the admin port",
+                       FR_HTTP_CLIENTS_SOURCE_MAX, FR_HTTP_CLIENTS_MAX);
+        clients_close(clients, (size_t)victim);
+    }
+}

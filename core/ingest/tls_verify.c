@@ -1,0 +1,193 @@
+#include "ingest/tls_verify.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+
+#include "util/log.h"
+
+/* Set by verify_callback, which OpenSSL calls within SSL_accept() on the same thread. */
+static _Thread_local struct {
+    int error, depth;
+    char subject[128];
+} failure;
+
+static bool verify_is_about_crl(int error)
+{
+    switch (error) {
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+    case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+    case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+    case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+    case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* An anchor that is no root has its issuer's CRL checked against itself; it is trusted because it
+ * is in tls.vehicle_ca, so nothing but its revocation matters. */
+static bool verify_may_ignore(int error, int depth, X509_STORE_CTX *ctx)
+{
+    if (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_CRL_HAS_EXPIRED ||
+        error == X509_V_ERR_CRL_NOT_YET_VALID)
+        return true;
+    return verify_is_about_crl(error) && depth == sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) - 1;
+}
+
+static int verify_callback(int good, X509_STORE_CTX *ctx)
+{
+    int error = X509_STORE_CTX_get_error(ctx), depth = X509_STORE_CTX_get_error_depth(ctx);
+    X509 *certificate = X509_STORE_CTX_get_current_cert(ctx);
+
+    if (good)
+        return 1;
+    if (verify_may_ignore(error, depth, ctx)) {
+        X509_STORE_CTX_set_error(ctx, X509_V_OK);
+        return 1;
+    }
+    failure.error = error;
+    failure.depth = depth;
+    failure.subject[0] = '\0';
+    if (certificate != NULL)
+        X509_NAME_oneline(X509_get_subject_name(certificate), failure.subject,
+                          sizeof failure.subject);
+    return 0;
+}
+
+void fr_tls_verify_setup(SSL_CTX *context)
+{
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify_callback);
+}
+
+/* ---- revocation lists ------------------------------------------------------------ */
+
+static int verify_check_signature(X509_STORE *store, X509_CRL *crl, const char *file,
+                                  struct fr_error *error)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    char name[256];
+    bool found = false;
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *issuer = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+        if (issuer == NULL ||
+            X509_NAME_cmp(X509_get_subject_name(issuer), X509_CRL_get_issuer(crl)) != 0)
+            continue;
+        if (X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1)
+            return 0;
+        found = true;
+    }
+    ERR_clear_error();
+    if (!found)
+        return 0; /* of an intermediate that vehicles send; checked when one does */
+    X509_NAME_oneline(X509_CRL_get_issuer(crl), name, sizeof name);
+    return fr_error_set(error,
+                        "tls.crl %s: the list of %s is not signed by the certificate of that name "
+                        "in tls.vehicle_ca",
+                        file, name);
+}
+
+static void verify_warn_if_outdated(const X509_CRL *crl, const char *file)
+{
+    const ASN1_TIME *until = X509_CRL_get0_nextUpdate(crl);
+    char name[256];
+
+    if (until == NULL || X509_cmp_current_time(until) >= 0)
+        return;
+    X509_NAME_oneline(X509_CRL_get_issuer(crl), name, sizeof name);
+    fr_log(FR_LOG_WARNING,
+           "tls.crl %s: the list of %s is outdated: it still counts, but certificates that were "
+           "revoked since are let in; get a newer one",
+           file, name);
+}
+
+int fr_tls_verify_add_crls(SSL_CTX *context, BIO *bio, const char *file, struct fr_error *error)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    int count = 0, status = 0;
+    unsigned long reason;
+    X509_CRL *crl;
+
+    ERR_clear_error();
+    while (status == 0 && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+        verify_warn_if_outdated(crl, file);
+        status = verify_check_signature(store, crl, file, error);
+        if (status == 0 && X509_STORE_add_crl(store, crl) != 1)
+            status = fr_error_set(error, "tls.crl %s: a list in it cannot be used", file);
+        X509_CRL_free(crl);
+        count++;
+    }
+    reason = ERR_peek_last_error();
+    if (status == 0 && count == 0)
+        status = fr_error_set(error, "tls.crl %s has no PEM revocation list in it", file);
+    else if (status == 0 && ERR_GET_REASON(reason) != PEM_R_NO_START_LINE)
+        status = fr_error_set(error, "tls.crl %s: revocation list %d cannot be read", file, count);
+    ERR_clear_error();
+    if (status == 0)
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context),
+                                    X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    return status;
+}
+
+bool fr_tls_revoked(const SSL_CTX *context, const X509 *certificate)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    STACK_OF(X509_OBJECT) * objects;
+    bool revoked = false;
+
+    if (certificate == NULL)
+        return false;
+    X509_STORE_lock(store);
+    objects = X509_STORE_get0_objects(store);
+    for (int i = 0; !revoked && i < sk_X509_OBJECT_num(objects); i++) {
+        X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(objects, i));
+        X509_REVOKED *entry;
+
+        revoked =
+            crl != NULL && X509_CRL_get0_by_cert(crl, &entry, (X509 *)(uintptr_t)certificate) == 1;
+    }
+    X509_STORE_unlock(store);
+    return revoked;
+}
+
+/* ---- failures -------------------------------------------------------------------- */
+
+static const char *verify_remedy(int error)
+{
+    switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "it has to be renewed, or this machine's clock is wrong";
+    case X509_V_ERR_CERT_REVOKED:
+        return "tls.crl lists it";
+    default:
+        if (verify_is_about_crl(error))
+            return "the list of its issuer in tls.crl cannot be used";
+        return "a stranger, or tls.vehicle_ca lacks its CA";
+    }
+}
+
+bool fr_tls_verify_failure(const SSL *ssl, char *why, size_t size)
+{
+    long result = SSL_get_verify_result(ssl);
+
+    if (failure.error == X509_V_OK && result == X509_V_OK)
+        return false;
+    if (failure.error == X509_V_OK)
+        snprintf(why, size, "its certificate is not trusted: %s: %s",
+                 X509_verify_cert_error_string(result), verify_remedy((int)result));
+    else
+        snprintf(why, size, "its certificate is not trusted: %s: %s (%s%s)",
+                 X509_verify_cert_error_string(failure.error), verify_remedy(failure.error),
+                 failure.depth == 0 ? "" : "an issuer: ",
+                 failure.subject[0] != '\0' ? failure.subject : "no name");
+    failure.error = X509_V_OK;
+    return true;
+}

@@ -1,0 +1,29 @@
+#include "util/descriptors.h"
+
+#include <sys/resource.h>
+
+#define RESERVED 256
+
+void fr_descriptors_raise(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+size_t fr_descriptors_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (size_t)limit.rlim_cur : 1024;
+}
+
+size_t fr_descriptors_for_vehicles(void)
+{
+    size_t limit = fr_descriptors_limit();
+
+    return limit > 2 * RESERVED ? limit - RESERVED : limit / 2;
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Silent and slow peers on the admin port, more than it keeps: /healthz and /metrics answer at once, from
+this machine and from the crowd's own address."""
+import threading
+import time
+
+from hostile import VIN, Daemon, free_port, hung_up, peer, wait_until
+
+port = free_port()
+
+
+def ask(path, source=None):
+    """Seconds until the whole answer is there; it is asked for as often as the peer is evicted."""
+    begin = time.monotonic()
+    s = peer(port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(),
+             source)
+    answer = b""
+    while got := s.recv(65536):
+        answer += got
+    s.close()
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    return time.monotonic() - begin
+
+
+with Daemon("records: [{type: V, to: archive}]",
+            '  archive: {plugin: file, options: {path: "@/V.jsonl"}}',
+            f"admin: {{port: {port}}}") as d:
+    request = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for name, first in (("silent", b""), ("half a request", b"GET /heal"), ("keep-alive", request),
+                        ("never reading", request * 200)):
+        crowd = [peer(port, first, source=f"127.0.0.{2 + i % 3}") for i in range(420)]
+        slowest = max(ask(path, source) for path in ("/healthz", "/metrics", "/readyz")
+                      for source in (None, "127.0.0.2", "127.0.0.9") for _ in range(3))
+        print(f"{name}: the slowest answer took {slowest * 1000:.0f} ms")
+        assert slowest < 1, slowest
+        wait_until("the oldest are hung up on", lambda: all(hung_up(s) for s in crowd[:200]))
+        for s in crowd:
+            s.close()
+    assert d.count("admin_connections_closed_for_others") > 4 * 300
+    assert d.log_text().count("closed for a new one") == 1, d.log_text()
+
+    # A flood of connections that end at once, and byte by byte requests that never end.
+    end = threading.Event()
+
+    def flood():
+        while not end.is_set():
+            try:
+                peer(port, b"G", source="127.0.0.5").close()
+            except OSError:
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=flood) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        slowest = max(ask("/healthz") for _ in range(50))
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+    print(f"flood: the slowest answer took {slowest * 1000:.0f} ms")
+    assert slowest < 1, slowest
+    # Whoever stays silent is hung up on, even where there is place.
+    s, begin = peer(port), time.monotonic()
+    wait_until("it is hung up on", lambda: hung_up(s, 0.2), 10)
+    assert 3 < time.monotonic() - begin < 9
+    car = d.car(vin=VIN)
+    car.close()

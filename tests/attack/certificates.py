@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Certificates that are expired, revoked, of a broken chain or of a stranger are refused, and the log names
+the certificate, the fault and the remedy. Revocation lists are followed while everything runs."""
+import os
+import re
+import shutil
+import ssl
+
+from hostile import Daemon, Hostile, fleetroute, wait_until
+from pki import Authority
+
+if not shutil.which("openssl"):
+    from hostile import skip
+    skip("openssl(1) is needed")
+ROUTING = 'records: [{type: "*", to: archive, ack: archive}]'
+SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
+DAY = 86400
+
+
+def let_in(d, files):
+    car = Hostile(d, files=files)
+    car.message()
+    assert car.receive_reply()[0] == "ack"
+    return car
+
+
+def refused(d, files, pattern):
+    """It is refused, and the newest log line says why. A line of each kind comes once a minute, so
+    the daemon is a fresh one each time."""
+    try:
+        Hostile(d, files=files)
+    except (ssl.SSLError, ConnectionError):
+        pass
+    else:
+        raise AssertionError(f"let in: {pattern}")
+    wait_until("the log says why", lambda: "TLS handshake failed" in d.log_text())
+    line = [line for line in d.lines("log") if "TLS handshake failed" in line][-1]
+    assert re.search(pattern, line) and "(ok)" not in line, line
+    d.end()
+    os.unlink(d.path("log"))
+    d.start()
+
+
+def broken_chains():
+    d = Daemon(ROUTING, SINKS)
+    root = Authority(d.folder, "root", "fr root")
+    good = Authority(d.folder, "good", issuer=root)
+    old = Authority(d.folder, "old", issuer=root, begins=-9 * DAY, ends=-DAY)
+    future = Authority(d.folder, "future", issuer=root, begins=DAY)
+    no_authority = Authority(d.folder, "no_authority", issuer=root, extensions="no_authority")
+    short = Authority(d.folder, "short", "short", issuer=root, extensions="short")
+    below = Authority(d.folder, "below", issuer=short)
+    old_root = Authority(d.folder, "old_root", "old root", begins=-9 * DAY, ends=-DAY)
+    under = Authority(d.folder, "under", issuer=old_root)
+    foreign = Authority(d.folder, "foreign", issuer=Authority(d.folder, "other", "fr root"))
+    with open(d.path("vehicle-ca.pem"), "a") as bundle:
+        bundle.write(root.pem() + old_root.pem())
+    with d:
+        let_in(d, good.vehicle("GOOD", chain=[good])).close()
+        for files, pattern in (
+                (good.vehicle("V", begins=-9 * DAY, ends=-DAY, chain=[good]),
+                 r"has expired: it has to be renewed, or this machine's clock is wrong \(/CN=V\)"),
+                (good.vehicle("V", begins=DAY, chain=[good]), r"not yet valid: .*clock.*\(/CN=V\)"),
+                (old.vehicle("V", chain=[old]),
+                 r"has expired: it has to be renewed.*\(an issuer: /CN=Tesla Issuing CA\)"),
+                (future.vehicle("V", chain=[future]), r"not yet valid: .*an issuer: /CN=Tesla Iss"),
+                (no_authority.vehicle("V", chain=[no_authority]),
+                 r"invalid CA certificate: .*an issuer: /CN=Tesla Issuing CA"),
+                (below.vehicle("V", chain=[below, short]), r"path length constraint exceeded: "),
+                (under.vehicle("V", chain=[under]), r"has expired: .*an issuer: /CN=old root"),
+                (good.vehicle("V"), r"unable to get .*: a stranger, or tls.vehicle_ca lacks its CA"),
+                (foreign.vehicle("V", chain=[foreign]), r"not trusted: certificate signature failure"
+                                                        r"|unable to get"),
+                (good.vehicle("V", chain=[good] * 150), r"too long \(certificates: 32768 bytes")):
+            refused(d, files, pattern)
+        let_in(d, good.vehicle("GOOD2", chain=[good])).close()
+
+
+def revoked():
+    d = Daemon(ROUTING, SINKS)
+    root = Authority(d.folder, "root", "fr root")
+    first = Authority(d.folder, "first", issuer=root)
+    second = Authority(d.folder, "second", "Tesla Motors Products CA", issuer=root)
+    with open(d.path("vehicle-ca.pem"), "a") as bundle:
+        bundle.write(root.pem() + second.pem())  # the second is an anchor too
+    stays, goes = (first.vehicle(vin, chain=[first]) for vin in ("STAYS", "GOES"))
+    other, other_goes = (second.vehicle(vin) for vin in ("OTHER", "OTHERGOES"))
+
+    def write(*texts):
+        with open(d.path("new.crl"), "w") as f:
+            f.write("".join(texts))
+        os.rename(d.path("new.crl"), d.path("list.crl"))
+
+    def start_with():
+        original = d.write
+
+        def write_with_crl():
+            original()
+            with open(d.path("fleetroute.yaml")) as f:
+                text = f.read()
+            with open(d.path("fleetroute.yaml"), "w") as f:
+                f.write(text.replace("vehicle-ca.pem}", "vehicle-ca.pem, crl: list.crl}"))
+        d.write = write_with_crl
+
+    start_with()
+    write(first.crl())
+    with d:
+        cars = [let_in(d, files) for files in (stays, goes, other, other_goes)]
+        # A connected vehicle leaves when the list comes to name it; nobody has to reload.
+        first.revoke(goes)
+        write(first.crl())
+        assert cars[1].receive_close() == 1008
+        assert d.count("connections_closed_as_revoked") == 1
+        refused(d, goes, r"certificate revoked: tls.crl lists it \(/CN=GOES\)")
+        for files in (stays, other, other_goes):
+            let_in(d, files).close()
+        # Lists of two issuers and of the root, in one file; the second issuer is an anchor.
+        second.revoke(other_goes)
+        write(first.crl(), root.crl(), second.crl())
+        d.reload()
+        refused(d, other_goes, r"certificate revoked: tls.crl lists it \(/CN=OTHERGOES\)")
+        let_in(d, other).close()
+        let_in(d, stays).close()
+        # An outdated list still counts and shuts nobody else out; the log warns.
+        write(first.crl(begins=-9 * DAY, ends=-DAY))
+        d.reload()
+        assert "outdated: it still counts" in d.log_text()
+        let_in(d, stays).close()
+        refused(d, goes, r"certificate revoked")
+        # An issuer's own certificate can be revoked by the root.
+        shutil.copy(first.certificate, root.path("first.leaf"))
+        root.revoke((root.path("first.pem"),))
+        write(root.crl())
+        d.reload()
+        refused(d, stays, r"certificate revoked: tls.crl lists it \(an issuer: /CN=Tesla Issuing CA\)")
+        # A broken or forged list is not taken, and the one in force stays.
+        forged = Authority(d.folder, "forged", "fr root").crl()
+        for text, pattern in ((forged, "not signed by the certificate of that name"),
+                              ("", "has no PEM revocation list"),
+                              (root.crl()[:200] + "\n-----END X509 CRL-----\n", "cannot be read|no PEM")):
+            write(text)
+            out = d.reload(check=False)
+            assert out.returncode == 1 and re.search(pattern, out.stdout + out.stderr), out
+        try:
+            let_in(d, stays)
+            raise AssertionError("a revoked vehicle is let in")
+        except (ssl.SSLError, ConnectionError):
+            pass
+        out = fleetroute("check", "-c", d.path("fleetroute.yaml"), check=False)
+        assert out.returncode == 1 and "tls.crl" in out.stdout + out.stderr, out
+
+
+broken_chains()
+revoked()

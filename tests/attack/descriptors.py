@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Out of file descriptors: connected vehicles, the admin port and the control socket go on, new ones wait,
+the daemon neither spins nor floods its log, says what to do, and goes on by itself."""
+import resource
+import time
+
+from hostile import Daemon, Honest, Hostile, client_hello, free_port, peer, wait_until
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (4000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+ROUTING = 'records: [{type: "*", to: archive}]'
+SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
+
+
+def daemon(nofile, limits, port):
+    d = Daemon(ROUTING, SINKS, f"limits: {{{limits}}}\nadmin: {{port: {port}}}")
+    d.prefix = ["prlimit", f"--nofile={nofile}"]
+    return d
+
+
+def page(port, path):
+    s = peer(port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    answer = b""
+    while got := s.recv(65536):
+        answer += got
+    s.close()
+    return int(answer[9:12]), answer
+
+
+def cpu_share(d, seconds=2.0):
+    begin = d.status()["cpu_us"]
+    time.sleep(seconds)
+    return (d.status()["cpu_us"] - begin) / 1e6 / seconds
+
+
+def used_up_by(what, make, count, limits):
+    port = free_port()
+    d = daemon("200:200", limits, port)
+    with d, Honest(d) as honest:
+        assert "raise LimitNOFILE=" in d.log_text(), d.log_text()
+        crowd = [make(d) for _ in range(count)]
+        wait_until("it is full", lambda: page(port, "/readyz")[0] == 503)
+        assert b"connections: down: new vehicles wait" in page(port, "/readyz")[1]
+        assert page(port, "/healthz")[0] == 200
+        lines = len(d.lines("log"))
+        share = cpu_share(d)
+        print(f"used up by {what}: {share * 100:.0f} % CPU, an honest vehicle's slowest "
+              f"acknowledgement {honest.slowest * 1000:.0f} ms")
+        assert share < 0.4, share  # the honest vehicle and the status are in it
+        assert len(d.lines("log")) - lines <= 2, d.log_text()
+        assert "all file descriptors for vehicles are in use" in d.log_text()
+        assert d.reload().returncode == 0  # it can still open its files
+        for s in crowd:
+            s.close()
+        Hostile(d, vin="5YJ3E1EA7KF000009").close()
+        wait_until("it is well again", lambda: page(port, "/readyz")[0] == 200)
+        assert 1 <= d.count("times_out_of_descriptors") < 60
+
+
+def used_up_by_vehicles():
+    """Open WebSockets: a new vehicle waits until one of them is gone."""
+    def make(d):
+        return Hostile(d) if d.status()["connections"] < 99 else peer(d.port, b"\x16")
+    used_up_by("vehicles", make, 110, "connections: 150, connections_per_vin: 0, half_open: 50")
+
+
+def used_up_by_handshakes():
+    hello = []
+
+    def make(d):
+        hello.extend([client_hello(d)] if not hello else [])
+        return peer(d.port, hello[0])
+    # Younger than a second they are not closed for others, so they are made all the time.
+    port = free_port()
+    d = daemon("200:200", "half_open: 1000, half_open_per_source: 0, handshake_timeout: 60 s", port)
+    with d, Honest(d):
+        crowd = [make(d) for _ in range(400)]
+        Hostile(d, vin="5YJ3E1EA7KF000009").close()
+        assert page(port, "/healthz")[0] == 200
+        assert d.status()["half_open"] <= 102, d.status()
+        for s in crowd:
+            s.close()
+
+
+def admin_port():
+    """Peers of the admin port take more than is left: the oldest of them make room."""
+    port = free_port()
+    with daemon("80:80", "connections: 20, half_open: 10", port) as d:
+        crowd = [peer(port, source=f"127.0.0.{2 + i % 20}") for i in range(120)]
+        wait_until("there are no descriptors", lambda: "admin: cannot accept" in d.log_text())
+        lines = len(d.lines("log"))
+        assert page(port, "/healthz")[0] == 200
+        share = cpu_share(d, 1.0)
+        assert share < 0.3, share
+        assert len(d.lines("log")) - lines <= 3, d.log_text()
+        for s in crowd:
+            s.close()
+        assert page(port, "/healthz")[0] == 200
+        car = Hostile(d)
+        car.message()
+        assert car.receive_reply()[0] == "ack"
+        car.close()
+
+
+def soft_limit():
+    """A soft limit below the hard one is raised."""
+    port = free_port()
+    with daemon("128:5000", "connections: 4000, half_open: 500", port) as d:
+        assert b"\nprocess_max_fds 5000\n" in page(port, "/metrics")[1]
+        assert "LimitNOFILE" not in d.log_text(), d.log_text()
+
+
+used_up_by_vehicles()
+used_up_by_handshakes()
+admin_port()
+soft_limit()

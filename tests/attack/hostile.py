@@ -1,0 +1,212 @@
+"""What the attack scenarios share: hostile vehicles and peers, and how an honest vehicle fares.
+
+A hostile vehicle has a valid certificate and sends what it likes: any envelope, any payload, any
+WebSocket frame, at any pace. A hostile peer has no certificate. Everything stays on 127.0.0.0/8.
+"""
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
+from fr import *  # noqa: E402,F401,F403 (the scenarios use its names)
+from fr import VIN, Car  # noqa: E402
+
+
+# ---- FlatBuffers envelopes ---------------------------------------------------------------
+
+class Vector(bytes):
+    """A field that is a vector of bytes."""
+
+
+class Table(dict):
+    """A field that is a table of its own."""
+
+
+def table(fields):
+    """A FlatBuffers table of {slot: value} as (bytes, position of the table in them). A value is a
+    Vector, a Table, or bytes that stand in the table itself."""
+    slots = max(fields, default=-1) + 1
+    inline, positions = b"", {}
+    for slot, value in fields.items():
+        positions[slot] = 4 + len(inline)
+        inline += bytes(4) if isinstance(value, (Vector, Table)) else bytes(value)
+        inline += bytes(-len(inline) % 4)
+    head = struct.pack("<HH", 4 + 2 * slots, 4 + len(inline))
+    head += b"".join(struct.pack("<H", positions.get(s, 0)) for s in range(slots))
+    at = len(head)
+    out = bytearray(head + struct.pack("<i", at) + inline)
+    for slot, value in fields.items():
+        where = at + positions[slot]
+        if isinstance(value, Vector):
+            struct.pack_into("<I", out, where, len(out) - where)
+            out += struct.pack("<I", len(value)) + value + b"\0"
+        elif isinstance(value, Table):
+            child, start = table(value)
+            struct.pack_into("<I", out, where, len(out) + start - where)
+            out += child
+    return bytes(out), at
+
+
+def envelope(topic=b"V", payload=b"", txid=b"attack-000000001", sender=f"vehicle_device.{VIN}",
+             kind=4, **fields):
+    """An envelope of Tesla's; `fields` replaces whole slots: root={0: …}, stream={2: …}."""
+    stream = {1: Vector(sender.encode()), 2: Vector(payload), **fields.get("stream", {})}
+    root = {0: Vector(txid), 1: Vector(topic), 2: bytes([kind]), 3: Table(stream),
+            **fields.get("root", {})}
+    body, at = table(root)
+    return struct.pack("<I", at + 4) + body
+
+
+# ---- protobuf payloads -------------------------------------------------------------------
+
+def varint(number):
+    number &= (1 << 64) - 1
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7f | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def field(number, value):
+    """A protobuf field: an int is a varint, a float a double, bytes are length-delimited."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, float):
+        return varint(number << 3 | 1) + struct.pack("<d", value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def text_value(text):
+    return field(1, text if isinstance(text, bytes) else text.encode())
+
+
+def vehicle_data(data=(), created=None, vin=VIN, resend=False, extra=b""):
+    """The payload of a V message; `data` is (field number, bytes of a Value), `created` seconds."""
+    out = b"".join(field(1, field(1, key) + field(2, value)) for key, value in data)
+    created = time.time() if created is None else created
+    out += field(2, field(1, int(created)) + field(2, int(created % 1 * 1e9)))
+    out += field(3, vin.encode())
+    return out + (field(4, 1) if resend else b"") + extra
+
+
+# ---- peers -------------------------------------------------------------------------------
+
+def frame(payload, opcode=2, final=True, rsv=0, mask=b"\0\0\0\0", length=None):
+    """A WebSocket frame of any kind; `length`: what its head claims; mask=None: not masked."""
+    length = len(payload) if length is None else length
+    head = bytes([(0x80 if final else 0) | rsv << 4 | opcode])
+    bit = 0x80 if mask is not None else 0
+    if length < 126:
+        head += bytes([bit | length])
+    elif length < 65536:
+        head += bytes([bit | 126]) + struct.pack(">H", length)
+    else:
+        head += bytes([bit | 127]) + struct.pack(">Q", length)
+    if mask is None:
+        return head + payload
+    return head + mask + bytes(b ^ mask[i & 3] for i, b in enumerate(payload)) \
+        if any(mask) else head + mask + payload
+
+
+class Hostile(Car):
+    """A vehicle with a good certificate and bad manners."""
+
+    def raw(self, octets):
+        self.socket.sendall(octets)
+
+    def message(self, topic=b"V", payload=None, **more):
+        """Send one message; the txid counts up unless it is given."""
+        self.sent = getattr(self, "sent", 0) + 1
+        more.setdefault("txid", b"attack-%09d" % self.sent)
+        self.send(envelope(topic, vehicle_data() if payload is None else payload, **more))
+
+    def flood(self, octets, seconds, patience=0.5):
+        """Send the bytes over and over without ever reading; bytes that were sent. It ends when the
+        daemon has not taken any for `patience` seconds, or hangs up."""
+        until, sent = time.monotonic() + seconds, 0
+        self.socket.settimeout(patience)
+        while time.monotonic() < until:
+            try:
+                self.socket.sendall(octets)
+                sent += len(octets)
+            except OSError:
+                break
+        return sent
+
+
+def peer(port, first=b"", source=None, seconds=15):
+    """A TCP connection that has sent `first` and says nothing more."""
+    s = socket.socket()
+    s.settimeout(seconds)
+    if source:
+        s.bind((source, 0))
+    s.connect(("127.0.0.1", port))
+    if first:
+        s.sendall(first)
+    return s
+
+
+def hung_up(s, seconds=0.01):
+    """Whether the other side has closed the connection; what it sent is read over."""
+    s.settimeout(seconds)
+    try:
+        while s.recv(65536):
+            pass
+        return True
+    except (TimeoutError, BlockingIOError):
+        return False
+    except OSError:
+        return True
+
+
+def client_hello(daemon):
+    """The first flight of a TLS client, without the rest of the handshake."""
+    import ssl
+    out = ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=daemon.path("server-ca.pem"))
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
+
+
+class Honest:
+    """A vehicle that sends a message every 20 ms and measures how long its acknowledgements take;
+    for a `with` block. It fails when its connection ends or an answer is no acknowledgement."""
+
+    def __init__(self, daemon, vin="5YJ3E1EA7KF000000"):
+        self.car = Hostile(daemon, vin=vin)
+        self.vin, self.slowest, self.count, self.problem = vin, 0.0, 0, None
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.drive)
+
+    def drive(self):
+        try:
+            while not self.stop.wait(0.02):
+                begin = time.monotonic()
+                self.car.message(payload=vehicle_data([(4, field(8, 1.0))], vin=self.vin),
+                                 sender=f"vehicle_device.{self.vin}",
+                                 txid=b"honest-%09d" % self.count)
+                answer = self.car.receive_reply()
+                assert answer == ("ack", f"honest-{self.count:09d}"), answer
+                self.slowest = max(self.slowest, time.monotonic() - begin)
+                self.count += 1
+        except Exception as problem:  # told where the block ends
+            self.problem = problem
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.stop.set()
+        self.thread.join()
+        self.car.close()
+        if kind is None:
+            assert self.problem is None, f"the honest vehicle: {self.problem!r}"
+            assert self.count > 0
