@@ -88,23 +88,29 @@ static const char *remedy(int error)
     }
 }
 
-/* Answer what failed. A path that cannot be used holds back no other: its deliveries are refused. */
+/* Answer what failed. A path that cannot be used holds back no other: its deliveries fail alone. */
 static void fail(struct fr_files *f, const char *what, const struct fr_out *out,
                  struct fr_out_list *failed)
 {
     int error = errno;
-    bool alone = is_of_the_path(error) && root_is_fine(f);
+    struct fr_delivery *d = failed->first;
 
-    if (alone && !f->down)
-        f->host->health(f->sink, FR_HEALTH_DEGRADED,
-                        "cannot %s %s: %s%s; its records become dead letters", what, out->path,
-                        strerror(error), remedy(error));
-    else if (!alone)
+    if (!is_of_the_path(error) || !root_is_fine(f)) {
+        f->down = true;
         f->host->health(f->sink, FR_HEALTH_DOWN, "cannot %s %s: %s%s", what, out->path,
                         strerror(error), remedy(error));
-    f->degraded = f->degraded || alone;
-    f->down = f->down || !alone;
-    answer(f, failed, alone ? FR_REFUSED : FR_RETRY);
+        answer(f, failed, FR_RETRY);
+        return;
+    }
+    *failed = (struct fr_out_list){0};
+    while (d != NULL) {
+        struct fr_delivery *next = d->plugin_data;
+
+        d->plugin_data = NULL;
+        f->host->fail(f->sink, d, FR_FAILED, "cannot %s %s: %s%s", what, out->path, strerror(error),
+                      remedy(error));
+        d = next;
+    }
 }
 
 /* ---- syncing and closing --------------------------------------------------------- */
@@ -303,11 +309,10 @@ void fr_files_gather(struct fr_files *f, const char *path, bool binary, const vo
     struct fr_out *out = find_out(f, path, binary);
 
     if (out != NULL && out->binary != binary) {
-        f->host->log(f->sink, FR_LOG_ERROR,
-                     "%s would hold both JSON and protobuf; put %%{type} in `path:` or give the "
-                     "routes one format",
-                     path);
-        f->host->done(f->sink, d, FR_REFUSED);
+        f->host->fail(f->sink, d, FR_REFUSED,
+                      "%s would hold both JSON and protobuf; put %%{type} in `path:` or give the "
+                      "routes one format",
+                      path);
         return;
     }
     if (out == NULL || !fr_out_gather(out, bytes, len, d)) {

@@ -51,6 +51,13 @@ static void host_done(struct fr_sink *sink, struct fr_delivery *delivery, enum f
     fuzz_retried += outcome == FR_RETRY;
 }
 
+static void host_fail(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome,
+                      const char *format, ...)
+{
+    (void)format;
+    host_done(sink, delivery, outcome);
+}
+
 static struct event_base *host_base(struct fr_sink *sink)
 {
     (void)sink;
@@ -112,6 +119,7 @@ static const char *host_value(struct fr_sink *sink, const struct fr_delivery *d,
 const struct fr_host fuzz_host = {
     .log = host_log,
     .done = host_done,
+    .fail = host_fail,
     .health = host_health,
     .event_base = host_base,
     .name = host_name,
