@@ -74,8 +74,8 @@ static void gather(struct instance *i, struct fr_delivery *d)
     d->plugin_data = NULL;
     if (!path_of(i, d, path)) {
         i->files.host->fail(i->files.sink, d, FR_REFUSED,
-                            "the path of a record is longer than %d bytes; shorten `path:`",
-                            PATH_SIZE - 1);
+                            "the path for %s and %s is longer than %d bytes; make `path:` shorter",
+                            d->vin, d->record_type, PATH_SIZE - 1);
         return;
     }
     if (!record)

@@ -35,48 +35,6 @@ static void answer(struct fr_files *f, struct fr_out_list *list, enum fr_outcome
     }
 }
 
-static const char *remedy(int error)
-{
-    switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-        return " (free some space; nothing is lost yet)";
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return " (the daemon's user must be able to write there)";
-    case EISDIR:
-    case ENOTDIR:
-    case ENXIO:
-    case EINVAL:
-        return " (something else stands where the file belongs: move it away)";
-    case EMFILE:
-    case ENFILE:
-        return " (raise LimitNOFILE)";
-    case EIO:
-        return " (look into the kernel's log: the disk may be failing)";
-    default:
-        return "";
-    }
-}
-
-/* The path cannot be used: answer its deliveries with the reason. */
-static void answer_failed(struct fr_files *f, struct fr_out_list *list, const char *what,
-                          const struct fr_out *out, int error)
-{
-    struct fr_delivery *d = list->first;
-
-    *list = (struct fr_out_list){0};
-    while (d != NULL) {
-        struct fr_delivery *next = d->plugin_data;
-
-        d->plugin_data = NULL;
-        f->host->fail(f->sink, d, FR_FAILED, "cannot %s %s: %s%s", what, out->path, strerror(error),
-                      remedy(error));
-        d = next;
-    }
-}
-
 /* Whether the folder that all files of the pattern share can be used: then what fails at a path is
  * that path's own fault. */
 static bool root_is_fine(const struct fr_files *f)
@@ -106,21 +64,54 @@ static bool is_of_the_path(int error)
            error == EACCES || error == EPERM || error == EINVAL || error == ENXIO;
 }
 
-/* Answer what failed. A path that cannot be used delays no other: only its deliveries fail. */
+static const char *remedy(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+        return " (free some space; nothing is lost yet)";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return " (the daemon's user must be able to write there)";
+    case EISDIR:
+    case ENOTDIR:
+    case ENXIO:
+    case EINVAL:
+        return " (something else stands where the file belongs: move it away)";
+    case EMFILE:
+    case ENFILE:
+        return " (raise LimitNOFILE)";
+    case EIO:
+        return " (look into the kernel's log: the disk may be failing)";
+    default:
+        return "";
+    }
+}
+
+/* Answer what failed. A path that cannot be used holds back no other: its deliveries fail alone. */
 static void fail(struct fr_files *f, const char *what, const struct fr_out *out,
                  struct fr_out_list *failed)
 {
     int error = errno;
-    bool alone = is_of_the_path(error) && root_is_fine(f);
+    struct fr_delivery *d = failed->first;
 
-    if (alone) {
-        answer_failed(f, failed, what, out, error);
+    if (!is_of_the_path(error) || !root_is_fine(f)) {
+        f->down = true;
+        f->host->health(f->sink, FR_HEALTH_DOWN, "cannot %s %s: %s%s", what, out->path,
+                        strerror(error), remedy(error));
+        answer(f, failed, FR_RETRY);
         return;
     }
-    f->host->health(f->sink, FR_HEALTH_DOWN, "cannot %s %s: %s%s", what, out->path, strerror(error),
-                    remedy(error));
-    f->down = true;
-    answer(f, failed, FR_RETRY);
+    *failed = (struct fr_out_list){0};
+    while (d != NULL) {
+        struct fr_delivery *next = d->plugin_data;
+
+        d->plugin_data = NULL;
+        f->host->fail(f->sink, d, FR_FAILED, "cannot %s %s: %s%s", what, out->path, strerror(error),
+                      remedy(error));
+        d = next;
+    }
 }
 
 /* ---- syncing and closing --------------------------------------------------------- */

@@ -289,7 +289,11 @@ void hub_take(struct hub *hub, struct fr_delivery *d)
         look_again(hub, 0);
     }
     if (vehicle == NULL || vehicle->own == NULL) {
-        house->host->done(house->sink, d, FR_REFUSED);
+        house->host->fail(
+            house->sink, d, FR_REFUSED,
+            "no entity is made: Home Assistant gets %d vehicles and %d fields that the "
+            "catalogue does not know, no more; route fewer",
+            FR_VEHICLES_MAX, FR_UNKNOWN_FIELDS_MAX);
         return;
     }
     device_join(vehicle->own, d);

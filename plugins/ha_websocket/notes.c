@@ -61,7 +61,14 @@ static void finish(struct note *note, enum fr_outcome outcome)
     struct fr_delivery *d = note->delivery;
 
     note_unlink(note);
-    notes->host->done(notes->sink, d, outcome);
+    if (outcome == FR_REFUSED)
+        notes->host->fail(
+            notes->sink, d, outcome,
+            "a %s record is no JSON that Home Assistant could be sent; give its route "
+            "`format: json`",
+            d->record_type);
+    else
+        notes->host->done(notes->sink, d, outcome);
 }
 
 static void one_less(struct note *note)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "home_assistant/state_text.h"
+#include "safe_name.h"
 #include "utf8.h"
 
 #define BUCKETS 4096
@@ -148,14 +149,17 @@ const char *fr_vehicle_model(const char *vin)
 static char *name_of(const struct fr_delivery *d)
 {
     const char *model = fr_vehicle_model(d->vin);
+    struct fr_text_buffer name = {0};
     size_t len = strlen(d->vin);
-    char text[96];
 
     if (d->vehicle_name != NULL)
         return strdup(d->vehicle_name);
-    snprintf(text, sizeof text, "Tesla %s%s%s", model, model[0] != '\0' ? " " : "",
-             d->vin + (len > 6 ? len - 6 : 0));
-    return strdup(text);
+    fr_text_buffer_printf(&name, "Tesla %s%s", model, model[0] != '\0' ? " " : "");
+    fr_safe_name(&name, d->vin + (len > 6 ? len - 6 : 0));
+    if (!name.failed)
+        return name.bytes;
+    fr_text_buffer_free(&name);
+    return NULL;
 }
 
 struct fr_ha_vehicle *fr_vehicles_find(const struct fr_vehicles *v, const char *vin)

@@ -196,23 +196,11 @@ static void connected(struct mosquitto *client, void *ctx, int code, int flags,
     b->events->up(b->ctx);
 }
 
-/* What the broker's reason code (MQTT 5) means for the delivery. */
-static void broker_note_refusal(struct job *job, int reason)
+/* Whether a reason of MQTT 5 is one that no other try changes. */
+static bool broker_refuses_for_good(int reason)
 {
-    switch (reason) {
-    case MQTT_RC_TOPIC_NAME_INVALID:
-    case MQTT_RC_PACKET_TOO_LARGE:
-    case MQTT_RC_PAYLOAD_FORMAT_INVALID:
-        job->refused = true;
-        break;
-    default:
-        job->failed = true;
-        break;
-    }
-    job->why =
-        reason == MQTT_RC_NOT_AUTHORIZED
-            ? "the broker refused a message: not authorized (may this user write to the topic?)"
-            : mosquitto_reason_string(reason);
+    return reason == MQTT_RC_TOPIC_NAME_INVALID || reason == MQTT_RC_PACKET_TOO_LARGE ||
+           reason == MQTT_RC_PAYLOAD_FORMAT_INVALID;
 }
 
 static void published(struct mosquitto *client, void *ctx, int mid, int reason,
@@ -222,18 +210,16 @@ static void published(struct mosquitto *client, void *ctx, int mid, int reason,
     struct in_flight_message message;
 
     (void)client, (void)properties;
-    if (reason >= 0x80)
-        b->host->log(b->sink, FR_LOG_WARNING, "the broker refused a message: %s%s",
-                     mosquitto_reason_string(reason),
-                     reason == MQTT_RC_NOT_AUTHORIZED ? " (may this user write to the topic?)"
-                                                      : "");
     if (!in_flight_take(&b->in_flight, mid, &message))
         return;
     b->progress_ms = now_ms();
     suspect_confirmed(&b->suspect, message.hash);
     if (message.job != NULL) {
         if (reason >= 0x80)
-            broker_note_refusal(message.job, reason);
+            job_fail(message.job, broker_refuses_for_good(reason) ? FR_REFUSED : FR_FAILED,
+                     "the broker refused a message: %s%s", mosquitto_reason_string(reason),
+                     reason == MQTT_RC_NOT_AUTHORIZED ? " (may this user write to the topic?)"
+                                                      : "");
         job_confirmed(b->jobs, message.job);
     }
     job_queue_wake(b->jobs);
@@ -358,12 +344,12 @@ static bool broker_never_takes(int code)
 static void broker_refuse(struct broker *b, struct job *job, const char *topic, size_t len,
                           const char *why)
 {
-    b->host->log(b->sink, FR_LOG_WARNING, "a message of %zu bytes for %.100s is not sent: %s", len,
-                 topic, why);
-    if (job != NULL) {
-        job->refused = true;
-        job->why = "a message is too large for the broker, or malformed; the log has its topic";
-    }
+    if (job != NULL)
+        job_fail(job, FR_REFUSED, "a message of %zu bytes for %.60s is not sent: %s", len, topic,
+                 why);
+    else
+        b->host->log(b->sink, FR_LOG_WARNING, "a message of %zu bytes for %.100s is not sent: %s",
+                     len, topic, why);
 }
 
 /* Give a message to libmosquitto under the next id, which is noted before: a message of QoS 0 may

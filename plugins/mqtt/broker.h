@@ -33,7 +33,7 @@ bool broker_is_up(const struct broker *broker);
 /* Whether another message may be published now: connected, and not too much in flight. */
 bool broker_has_capacity(const struct broker *broker);
 
-/* Publish for a job, or for none (NULL). A job's `retry` and `refused` are set where it fails. */
+/* Publish for a job, or for none (NULL). A job's `retry` and `outcome` are set where it fails. */
 void broker_publish(struct broker *broker, const char *topic, const char *payload, size_t len,
                     bool retain, struct job *job);
 

@@ -392,7 +392,11 @@ static bool begin_job(struct discovery *h, struct job *job)
     job->begun = true;
     job->vehicle = fr_vehicles_take(h->vehicles, d, wall_ms(), &moved);
     if (job->vehicle == NULL) {
-        job->refused = true;
+        job_fail(
+            job, FR_REFUSED,
+            "no entity is made: Home Assistant gets %d vehicles and %d fields that the catalogue "
+            "does not know, no more; route fewer",
+            FR_VEHICLES_MAX, FR_UNKNOWN_FIELDS_MAX);
         return false;
     }
     recall(h, job->vehicle);

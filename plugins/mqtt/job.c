@@ -1,6 +1,8 @@
 #include "mqtt/job.h"
 
 #include <event2/event.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "mqtt/record_messages.h"
@@ -25,20 +27,27 @@ static void job_free(struct job *job)
 static void job_complete(struct job_queue *queue, struct job *job)
 {
     struct fr_delivery *delivery = job->delivery;
-    enum fr_outcome outcome = job->retry     ? FR_RETRY
-                              : job->refused ? FR_REFUSED
-                              : job->failed  ? FR_FAILED
-                                             : FR_DONE;
-    const char *why = job->why != NULL ? job->why : "it cannot be made into messages";
 
     if (!job->produced || job->unconfirmed != 0)
         return;
     delivery->plugin_data = NULL;
-    job_free(job);
-    if (outcome == FR_REFUSED || outcome == FR_FAILED)
-        queue->host->fail(queue->sink, delivery, outcome, "%s", why);
+    if (job->retry || job->outcome == FR_DONE)
+        queue->host->done(queue->sink, delivery, job->retry ? FR_RETRY : FR_DONE);
     else
-        queue->host->done(queue->sink, delivery, outcome);
+        queue->host->fail(queue->sink, delivery, job->outcome, "%s", job->why);
+    job_free(job);
+}
+
+void job_fail(struct job *job, enum fr_outcome outcome, const char *format, ...)
+{
+    va_list ap;
+
+    if (job->outcome != FR_DONE)
+        return;
+    job->outcome = outcome;
+    va_start(ap, format);
+    vsnprintf(job->why, sizeof job->why, format, ap);
+    va_end(ap);
 }
 
 void job_sent(struct job *job)

@@ -19,12 +19,11 @@ struct fr_ha_vehicle;
 struct job {
     struct job *next; /* in the queue */
     struct fr_delivery *delivery;
-    size_t unconfirmed; /* messages that were published for it and are not confirmed */
-    bool produced;      /* nothing more will be published for it */
-    bool retry;         /* a message was lost: the delivery is answered FR_RETRY */
-    bool refused;       /* a message can never be delivered: FR_REFUSED, unless `retry` */
-    bool failed;        /* the broker did not take a message: FR_FAILED, unless one of those */
-    const char *why;    /* the reason and the remedy of `refused` or `failed`; constant */
+    size_t unconfirmed;      /* messages that were published for it and are not confirmed */
+    bool produced;           /* nothing more will be published for it */
+    bool retry;              /* a message was lost: the delivery is answered FR_RETRY */
+    enum fr_outcome outcome; /* unless `retry`: FR_DONE; FR_FAILED or FR_REFUSED with `why` */
+    char why[160];
 
     /* The producer's own. */
     bool begun;
@@ -63,6 +62,11 @@ void job_queue_wake(struct job_queue *queue);
 
 /* The connection is gone: jobs that are not published yet are answered FR_RETRY. */
 void job_queue_lost(struct job_queue *queue);
+
+/* The delivery fails: FR_FAILED or FR_REFUSED, with the reason and the remedy, which are copied. The
+ * first failure of a job counts. */
+void job_fail(struct job *job, enum fr_outcome outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* One message more, and one that is confirmed or failed (the flags were set before). */
 void job_sent(struct job *job);

@@ -21,6 +21,7 @@ class FakeHome:
         self.client, self.lock = None, threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
+        self.stopped = False
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
 
@@ -28,15 +29,18 @@ class FakeHome:
         return self
 
     def __exit__(self, *_):
-        # A thread that still waits in accept() could take connections of the next listener.
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.flood = None
+        # The thread ends before the descriptor is closed: else it could accept from the next listener.
+        self.stopped = True
         if self.client:
             try:
                 self.client.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        self.thread.join(10)
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            pass
+        self.thread.join()
         self.listener.close()
 
     def of_type(self, kind):
@@ -47,6 +51,9 @@ class FakeHome:
             try:
                 client, _ = self.listener.accept()
             except OSError:
+                return
+            if self.stopped:
+                client.close()
                 return
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:

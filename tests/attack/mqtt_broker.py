@@ -23,15 +23,23 @@ class FakeBroker:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.client, self.version = None, 4
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.stopped = False
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
-        self.listener.close()
+        # The thread ends before the descriptor is closed: else it could accept from the next listener.
+        self.stopped = True
         self.hang_up()
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            pass
+        self.thread.join()
+        self.listener.close()
 
     def hang_up(self):
         client = self.client
@@ -77,6 +85,9 @@ class FakeBroker:
             try:
                 client, _ = self.listener.accept()
             except OSError:
+                return
+            if self.stopped:
+                client.close()
                 return
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.client = client
