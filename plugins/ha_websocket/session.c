@@ -278,17 +278,30 @@ size_t session_room(const struct session *s)
                     : 0;
 }
 
+/* Advance next_id to an id whose entry is free; a command that is answered late keeps its own. Home
+ * Assistant requires only that ids grow. NULL: no entry is free. */
+static struct waiting *next_free(struct session *s)
+{
+    for (size_t i = 0; i < SESSION_COMMANDS_MAX; i++) {
+        struct waiting *w = waiting_for(s, ++s->next_id);
+
+        if (w->id == 0)
+            return w;
+    }
+    return NULL;
+}
+
 bool session_send(struct session *s, json_t *command, session_answer *answer, void *ctx)
 {
-    struct waiting *w = waiting_for(s, s->next_id + 1);
+    struct waiting *w = s->ready ? next_free(s) : NULL;
     char *text = NULL;
     bool ok;
 
-    if (!s->ready || w->id != 0) {
+    if (w == NULL) {
         json_decref(command);
         return false;
     }
-    *w = (struct waiting){++s->next_id, answer, ctx};
+    *w = (struct waiting){s->next_id, answer, ctx};
     json_object_set_new(command, "id", json_integer((json_int_t)w->id));
     text = json_dumps(command, JSON_COMPACT);
     if (s->under_way == 0)
