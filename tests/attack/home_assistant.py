@@ -33,17 +33,20 @@ class FakeHome:
     def __exit__(self, *_):
         # The thread ends before the descriptor is closed: else it could accept from the next listener.
         self.stopped = True
-        if self.client:
-            try:
-                self.client.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        self.hang_up()
         try:
             socket.create_connection(("127.0.0.1", self.port)).close()
         except OSError:
             pass
         self.thread.join()
         self.listener.close()
+
+    def hang_up(self):
+        if self.client:
+            try:
+                self.client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def of_type(self, kind):
         return [c for c in list(self.commands) if c.get("type") == kind]

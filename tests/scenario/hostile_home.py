@@ -128,6 +128,48 @@ def one_late_answer():
                 car.close()
 
 
+def command_without_answer():
+    """Home Assistant answers all but one command: after 20 s the connection is renewed, and states arrive."""
+    with FakeHome() as home:
+        d = daemon(home, "fields: [{field: Odometer, to: home}]\nrecords: [{type: errors, to: home, ack: home}]")
+        home.answer = devices = Devices(d, VIN)
+        devices.silent = lambda c: c["type"] == "get_states"
+        with d:
+            wait_until("it looks for devices", lambda: home.of_type("get_states"))
+            devices.silent = lambda c: False
+            begun, car = time.monotonic(), d.car()
+            car.send(envelope("V", vehicle_data(datum(ODOMETER, field(5, 7.0))), VIN))
+            assert car.receive_reply()[0] == "ack"
+            while home.connections == 1:  # other commands are answered meanwhile
+                assert time.monotonic() - begun < 30, "the connection is not renewed"
+                car.send(envelope("errors", errors(["e"]), VIN))
+                assert car.receive_reply()[0] == "ack"
+                time.sleep(0.1)
+            wait_until("the state arrives", lambda: '"state":7,' in "".join(
+                c["body"] for c in home.of_type("webhook/handle")))
+            assert "it does not answer a command" in d.log_text()
+            car.close()
+
+
+def new_token():
+    """A token that is written while Home Assistant looks at the old one is used at once."""
+    with FakeHome() as home, daemon(home, "records: [{type: errors, to: home}]") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
+
+        def accept(token):
+            if token == "new":
+                return True
+            with open(d.path("token.new"), "w") as f:
+                f.write("new\n")
+            os.rename(d.path("token.new"), d.path("token"))
+            return False
+
+        home.accept = accept
+        home.hang_up()
+        wait_until("the token is refused", lambda: "refuses the token" in d.log_text())
+        wait_until("the new one is used", lambda: d.status()["sinks"]["home"]["health"] == "up")
+
+
 def floods():
     """Frames that are too large, and messages of endless frames: the connection ends at once."""
     routing = "records: [{type: errors, to: home}]"
@@ -148,7 +190,8 @@ def floods():
 
 
 if __name__ == "__main__":
-    for test in sys.argv[1:] or ("many_alerts", "silent_home", "one_late_answer", "floods"):
+    for test in sys.argv[1:] or ("many_alerts", "silent_home", "one_late_answer", "command_without_answer",
+                                 "new_token", "floods"):
         begun = time.monotonic()
         globals()[test]()
         print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)
