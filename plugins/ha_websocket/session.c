@@ -365,7 +365,7 @@ void session_free(struct session *s)
 struct session *session_new(struct fr_sink *sink, const struct fr_host *host,
                             const struct peer *peer, const struct session_events *events, void *ctx)
 {
-    const struct timeval tick = {TICK_MS / 1000, TICK_MS % 1000 * 1000};
+    const struct timeval tick = {TICK_MS / 1000, TICK_MS % 1000 * 1000}, now = {0, 0};
     struct session *s = calloc(1, sizeof *s);
 
     if (s == NULL)
@@ -377,11 +377,13 @@ struct session *session_new(struct fr_sink *sink, const struct fr_host *host,
     s->ctx = ctx;
     s->again = event_new(host->event_base(sink), -1, 0, connect_again, s);
     s->tick = event_new(host->event_base(sink), -1, EV_PERSIST, look_around, s);
-    if (s->again == NULL || s->tick == NULL || event_add(s->tick, &tick) != 0) {
+    /* The main thread waits for open(), and connecting may wait for a name server: so it begins in the
+     * event loop. */
+    if (s->again == NULL || s->tick == NULL || event_add(s->tick, &tick) != 0 ||
+        event_add(s->again, &now) != 0) {
         session_free(s);
         return NULL;
     }
     host->health(sink, FR_HEALTH_DEGRADED, "connecting");
-    connect_now(s);
     return s;
 }

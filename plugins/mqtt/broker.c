@@ -516,6 +516,7 @@ void broker_free(struct broker *b)
 struct broker *broker_new(struct fr_sink *sink, const struct fr_host *host, const char *will,
                           struct job_queue *jobs, const struct broker_events *events, void *ctx)
 {
+    static const struct timeval now = {0, 0};
     struct timeval pause = {MISC_MS / 1000, 0};
     struct broker *b = calloc(1, sizeof *b);
 
@@ -532,12 +533,13 @@ struct broker *broker_new(struct fr_sink *sink, const struct fr_host *host, cons
     b->version = host->number(sink, "protocol") == 2 ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5;
     b->misc = event_new(host->event_base(sink), -1, EV_PERSIST, look_after, b);
     b->again = event_new(host->event_base(sink), -1, 0, connect_again, b);
+    /* The main thread waits for open(), and connecting may wait for a name server: so it begins in the
+     * event loop. */
     if (!broker_make_client_id(b) || b->misc == NULL || b->again == NULL ||
-        event_add(b->misc, &pause) != 0) {
+        event_add(b->misc, &pause) != 0 || event_add(b->again, &now) != 0) {
         broker_free(b);
         return NULL;
     }
     host->health(sink, FR_HEALTH_DEGRADED, "connecting");
-    begin_connecting(b);
     return b;
 }

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from fr import VIN, Daemon, fleetroute, vector, wait_until
+from fr import BUILD, SOURCE, VIN, Daemon, fleetroute, vector, wait_until
 from journal_checks import in_order_for_each_vehicle
 
 RELOADS = int(os.environ.get("FR_RELOADS", "200"))
@@ -132,6 +132,25 @@ def certificates_and_vehicles():
         second.close()
 
 
+def dead_name_server():
+    """Sinks whose names are looked up in vain delay neither the start nor a reload."""
+    d = Daemon("records: [{type: V, to: archive}]", SINKS)
+    d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/slow_names.so"}
+    slow = SINKS + '\n  mqtt: {plugin: mqtt, options: {host: broker.slow}}' \
+        '\n  home: {plugin: ha_websocket, options: {url: "http://home.slow:8123", token_file: "@/token", ' \
+        f'entities: {SOURCE}/etc/entities.yaml}}}}'
+    with open(d.path("token"), "w") as f:
+        f.write("secret\n")
+    with d:
+        d.sinks = slow
+        begun = time.monotonic()
+        d.reload()
+        took = time.monotonic() - begun
+        assert took < 2, f"the reload took {took:.1f} s, a look-up takes 3 s"
+        for name in ("mqtt", "home"):
+            wait_until(f"{name} is down", lambda: d.status()["sinks"][name]["health"] == "down")
+
+
 begun = time.monotonic()
 under_load("{}", RELOADS)
 print(f"{time.monotonic() - begun:.1f} s")
@@ -139,3 +158,4 @@ under_load("off", max(5, RELOADS // 10))
 mistakes_change_nothing()
 a_changed_sink_goes_on()
 certificates_and_vehicles()
+dead_name_server()
