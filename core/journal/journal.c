@@ -276,9 +276,9 @@ bool fr_journal_flush(struct fr_journal *j, int64_t most_ms)
     return true;
 }
 
-struct fr_store *fr_journal_store(struct fr_journal *j)
+const char *fr_journal_path(const struct fr_journal *j)
 {
-    return j->store;
+    return j->path;
 }
 
 uint64_t fr_journal_repeated_below(const struct fr_journal *j)

@@ -15,7 +15,7 @@
 #include "util/memory.h"
 
 #define FORMAT 1
-#define DATABASES 4
+#define DATABASES 3
 #define SPARE_BYTES (64u << 20)
 
 static int open_databases(struct fr_store *store, unsigned flags, struct fr_error *error)
@@ -28,8 +28,7 @@ static int open_databases(struct fr_store *store, unsigned flags, struct fr_erro
         return fr_store_failed(store, error, "begin", code);
     if ((code = mdb_dbi_open(txn, "about", create, &store->about)) == 0 &&
         (code = mdb_dbi_open(txn, "records", create | MDB_INTEGERKEY, &store->records)) == 0 &&
-        (code = mdb_dbi_open(txn, "cursors", create, &store->cursors)) == 0 &&
-        (code = mdb_dbi_open(txn, "values", create, &store->values)) == 0)
+        (code = mdb_dbi_open(txn, "cursors", create, &store->cursors)) == 0)
         code = mdb_txn_commit(txn);
     else
         mdb_txn_abort(txn);

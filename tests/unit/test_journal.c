@@ -305,43 +305,6 @@ START_TEST(times_are_found)
 }
 END_TEST
 
-static size_t values_seen;
-static int64_t value_created;
-
-static bool see_value(void *ctx, const struct fr_last_value *value)
-{
-    (void)ctx;
-    values_seen++;
-    value_created = value->created_ns;
-    return true;
-}
-
-START_TEST(the_newest_value_stays)
-{
-    struct fr_last_value value = {.vin = VIN, .field = 4, .bytes = (const uint8_t *)"x", .len = 1};
-    const int64_t created[] = {100, 50, 200, 150};
-    struct fr_store_reader *reader;
-
-    ck_assert_int_eq(fr_store_begin(store, &error), 0);
-    for (size_t i = 0; i < 4; i++) {
-        value.created_ns = created[i];
-        ck_assert_int_eq(fr_store_put_value(store, &value, &error), 0);
-    }
-    value.field = 5;
-    strcpy(value.vin, VIN "0");
-    ck_assert_int_eq(fr_store_put_value(store, &value, &error), 0);
-    ck_assert_int_eq(fr_store_commit(store, &error), 0);
-    reader = fr_store_reader_new(store, &error);
-    values_seen = 0;
-    ck_assert_int_eq(fr_store_values(reader, VIN, see_value, NULL, &error), 0);
-    ck_assert_uint_eq(values_seen, 1);
-    ck_assert_int_eq(value_created, 200);
-    ck_assert_int_eq(fr_store_values(reader, NULL, see_value, NULL, &error), 0);
-    ck_assert_uint_eq(values_seen, 3);
-    fr_store_reader_free(reader);
-}
-END_TEST
-
 START_TEST(one_daemon_at_a_time)
 {
     ck_assert_ptr_null(fr_store_open(path, 10000000, &error));
@@ -364,7 +327,6 @@ Suite *suite_journal(void)
     tcase_add_test(disk, gaps_are_counted_and_nobody_goes_astray);
     tcase_add_test(disk, no_place_beyond_the_end);
     tcase_add_test(disk, times_are_found);
-    tcase_add_test(disk, the_newest_value_stays);
     tcase_add_test(disk, one_daemon_at_a_time);
     suite_add_tcase(suite, disk);
     return suite;
