@@ -32,6 +32,16 @@ struct fr_store *fr_store_open(const char *path, uint64_t size, struct fr_error 
 /* Open it beside a daemon, to read (or, read_only false, to move a cursor while none runs). */
 struct fr_store *fr_store_visit(const char *path, bool read_only, struct fr_error *error);
 
+/* Open it to look whether it is whole; `writable`: the caller has its lock. */
+struct fr_store *fr_store_inspect(const char *path, bool writable, struct fr_error *error);
+
+/* Whether there is a journal in the folder, whatever its state. */
+bool fr_store_exists(const char *path);
+
+/* Lock the folder against daemons and tools that write. Returns a descriptor to be closed, or -1 and
+ * why. */
+int fr_store_lock(const char *path, struct fr_error *error);
+
 void fr_store_close(struct fr_store *store);
 
 struct fr_store_usage {
