@@ -34,10 +34,12 @@ static int open_databases(struct fr_store *store, unsigned flags, struct fr_erro
     else
         mdb_txn_abort(txn);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)
-        return fr_error_set(error,
-                            "journal %s: holds an LMDB environment of something else; it is left "
-                            "as it is (choose another `journal: path:`)",
-                            store->path);
+        return fr_error_set(
+            error,
+            "journal %s: holds an LMDB environment of something else, or is broken; it "
+            "is left as it is (choose another `journal: path:`, or try `fleetroute "
+            "journal salvage`)",
+            store->path);
     return code == 0 ? 0 : fr_store_failed(store, error, "open its databases", code);
 }
 
@@ -63,7 +65,7 @@ static int no_journal(struct fr_store *store, const char *path, struct fr_error 
     store->fault = FR_STORE_DAMAGED;
     return fr_error_set(error,
                         "journal %s: data.mdb is no journal, or is cut; it is left as it is (move "
-                        "it away to begin a new journal)",
+                        "it away to begin a new journal, or try `fleetroute journal salvage`)",
                         path);
 }
 
@@ -96,8 +98,8 @@ static long long data_size(const char *path)
 /* Whether the folder holds nothing but what a journal has. -1 and why. */
 static int check_folder(const char *path, struct fr_error *error)
 {
-    static const char *const ours[] = {".",        "..",       "new",       "values",
-                                       "lock.mdb", "salvaged", "lost+found"};
+    static const char *const ours[] = {".",      "..",       "new.mdb",  "new.mdb-lock",
+                                       "values", "lock.mdb", "salvaged", "lost+found"};
     DIR *folder = opendir(path);
     struct dirent *entry;
     int status = 0;
@@ -120,21 +122,20 @@ static int check_folder(const char *path, struct fr_error *error)
     return status;
 }
 
-/* Make an empty journal in `path`/new and move its file in place, so that one that is half made is
- * never taken for an empty one. The folder is locked. */
+/* Make an empty journal under another name and rename it, so that one that is half made is never
+ * taken for an empty one. In the same folder: Landlock allows no rename to another. The folder is
+ * locked. */
 static int create(const char *path, struct fr_error *error)
 {
-    char *new = fr_asprintf("%s/new", path), *to = fr_asprintf("%s/data.mdb", path);
-    char *data = fr_asprintf("%s/data.mdb", new), *lock = fr_asprintf("%s/lock.mdb", new);
+    char *data = fr_asprintf("%s/data.mdb", path), *new = fr_asprintf("%s/new.mdb", path);
+    char *lock = fr_asprintf("%s/new.mdb-lock", path);
     struct fr_store *store = new_store(path);
     int status = check_folder(path, error);
 
-    unlink(data);
-    unlink(lock);
+    unlink(new);
+    store->flags = MDB_NOSUBDIR;
     store->map_limit = 1u << 20;
     store->look_ms = INT64_MAX; /* it is not at its path yet */
-    if (status == 0)
-        status = fr_make_folders(new, error);
     if (status == 0 && (status = open_env(store, new, error)) == 0 &&
         (status = open_databases(store, MDB_CREATE, error)) == 0 &&
         (status = fr_store_begin(store, error)) == 0) {
@@ -146,13 +147,10 @@ static int create(const char *path, struct fr_error *error)
     }
     fr_store_close(store);
     unlink(lock);
-    if (status == 0 &&
-        (fr_sync_folder(new) != 0 || rename(data, to) != 0 || fr_sync_folder(path) != 0))
+    if (status == 0 && (rename(new, data) != 0 || fr_sync_folder(path) != 0))
         status = fr_error_set(error, "journal %s: cannot be made: %s", path, strerror(errno));
-    rmdir(new);
-    free(new);
-    free(to);
     free(data);
+    free(new);
     free(lock);
     return status;
 }
@@ -172,7 +170,8 @@ static int check_length(struct fr_store *store, struct fr_error *error)
     store->fault = FR_STORE_DAMAGED;
     return fr_error_set(error,
                         "journal %s: data.mdb is cut: it has %lld bytes and should have %llu; it "
-                        "is left as it is (move it away to begin a new journal)",
+                        "is left as it is (move it away to begin a new journal, or try `fleetroute "
+                        "journal salvage`)",
                         store->path, size,
                         ((unsigned long long)info.me_last_pgno + 1) * stat_.ms_psize);
 }
@@ -212,6 +211,15 @@ static int read_about(struct fr_store *store, struct fr_error *error)
     if (reader != NULL)
         status = fr_store_number(reader, "format", &format, error);
     fr_store_reader_free(reader);
+    if (status == 0 && format == 0) {
+        store->fault = FR_STORE_DAMAGED;
+        return fr_error_set(
+            error,
+            "journal %s: broken: the number of its format is not there; it is left "
+            "as it is (`fleetroute journal salvage` makes a new journal of what can "
+            "be read)",
+            store->path);
+    }
     if (status == 0 && format != FORMAT)
         return fr_error_set(error,
                             "journal %s: has format %llu, this fleetroute knows %d; it is left as "
