@@ -2,6 +2,7 @@
 """The journal with sick disks, sick peers and operators in a hurry: what is acknowledged is delivered,
 what is lost is counted, and it goes on by itself."""
 import os
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -230,9 +231,33 @@ def size_can_be_lowered():
         beside.communicate()
 
 
+def journal_outside_of_state():
+    """A journal elsewhere, in a sandbox: the daemon starts again and again. No second daemon starts on
+    it, whatever files are removed."""
+    with Daemon(ALL, WELL, journal="{path: elsewhere/deep/journal}") as d:
+        for n in range(3):
+            d.say({"Soc": n})
+            wait_until("it is delivered", lambda: len(d.records("well/V.jsonl")) == n + 1)
+            assert d.end() == 0
+            d.start()
+        assert sorted(os.listdir(d.path("elsewhere/deep"))) == ["journal"]
+        other = Daemon(ALL, WELL, journal=f"{{path: {d.path('elsewhere/deep/journal')}}}")
+        other.write()
+        for name in ("lock.mdb", "../journal.lock"):
+            try:
+                os.unlink(d.path(f"elsewhere/deep/journal/{name}"))
+            except FileNotFoundError:
+                pass
+            r = subprocess.run([f"{BUILD}/fleetrouted", "-c", other.path("fleetroute.yaml")],
+                               capture_output=True, text=True, timeout=20)
+            assert r.returncode == 1 and "another fleetrouted has it" in r.stderr, r
+        shutil.rmtree(other.folder)
+
+
 restarts_delete_nothing_undelivered()
 tools_do_not_hold_it_up()
 rewind_stays_within_the_journal()
 failing_disk_goes_on_by_itself()
 a_journal_that_is_moved_away()
 size_can_be_lowered()
+journal_outside_of_state()

@@ -19,6 +19,7 @@ Suite *suite_program(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_units(void);
+Suite *suite_value_store(void);
 Suite *suite_vectors(void);
 Suite *suite_websocket(void);
 
