@@ -223,11 +223,6 @@ static void drain_if_asked(struct fr_sink *sink)
     atomic_store(&sink->drains_done, asked);
 }
 
-static void emit_nothing(void *ctx, const struct fr_emission *emission)
-{
-    (void)ctx, (void)emission;
-}
-
 struct restoring {
     struct fr_sink *sink;
     fr_emit_fn *emit;
@@ -250,7 +245,7 @@ static bool restore_one(void *ctx, const struct fr_last_value *value)
 /* Run every last value through the program; what it emits goes to the plugin if `deliver`. */
 static void restore(struct fr_sink *sink, bool deliver)
 {
-    struct restoring call = {sink, deliver ? fr_delivery_emit : emit_nothing};
+    struct restoring call = {sink, deliver ? fr_delivery_emit : NULL};
     struct fr_error error;
 
     if (sink->house.values == NULL || (!deliver && !fr_program_remembers(sink->program)))

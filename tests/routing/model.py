@@ -260,7 +260,7 @@ class Model:
                     continue
                 v = Value(vin, field, self.convert(route, field, known.value), known.created,
                           known.received, RESTORED)
-                if route["every"] or route["min_change"] or route["edge_only"]:
+                if route["edge_only"] or (deliver and (route["every"] or route["min_change"])):
                     self.learn(self.state(route, vin, field), v)
                 if deliver and not route["edge_only"] and \
                         not (route["max_age"] and v.age(now) > route["max_age"]):
