@@ -65,10 +65,14 @@ static void look_at_files(evutil_socket_t fd, short what, void *ctx)
     fr_daemon_refresh_files(ctx);
 }
 
+/* Not while only a restart helps: its check of the journal says what to do. */
 static void feed_watchdog(evutil_socket_t fd, short what, void *ctx)
 {
-    (void)fd, (void)what, (void)ctx;
-    fr_systemd_notify("WATCHDOG=1");
+    struct fr_daemon *d = ctx;
+
+    (void)fd, (void)what;
+    if (d->journal == NULL || !fr_journal_hopeless(d->journal))
+        fr_systemd_notify("WATCHDOG=1");
 }
 
 static int set_watchdog(struct fr_daemon *d, struct fr_error *error)
@@ -78,7 +82,7 @@ static int set_watchdog(struct fr_daemon *d, struct fr_error *error)
 
     if (every_ms == 0)
         return 0;
-    d->watchdog = event_new(d->base, -1, EV_PERSIST, feed_watchdog, NULL);
+    d->watchdog = event_new(d->base, -1, EV_PERSIST, feed_watchdog, d);
     if (d->watchdog == NULL || event_add(d->watchdog, &pause) != 0)
         return fr_error_set(error, "cannot set up a timer");
     return 0;
@@ -168,10 +172,13 @@ static int start_journal(struct fr_daemon *d, const struct fr_server_config *c,
                          struct fr_error *error)
 {
     struct fr_journal_settings settings = fr_daemon_journal_settings(c);
+    struct fr_error note;
 
     d->journal = fr_journal_start(&settings, room, d, error);
     if (d->journal == NULL)
         return -1;
+    if (fr_journal_oversize(d->journal, &note))
+        fr_log(FR_LOG_WARNING, "%s", note.text);
     if (!c->values)
         return 0;
     d->values = fr_values_start(d->journal, c->values_every_ms, error);
@@ -182,10 +189,25 @@ static int start_journal(struct fr_daemon *d, const struct fr_server_config *c,
     return 0;
 }
 
+int fr_daemon_register_cursors(struct fr_journal *journal, const struct fr_server_config *c,
+                               struct fr_error *error)
+{
+    struct fr_cursor_name *names = fr_calloc(c->sink_count, sizeof *names);
+    int status;
+
+    for (size_t i = 0; i < c->sink_count; i++)
+        names[i] = (struct fr_cursor_name){c->sinks[i].name, c->sinks[i].from_oldest};
+    status = fr_journal_register(journal, names, c->sink_count, error);
+    free(names);
+    return status;
+}
+
 static int start_sinks(struct fr_daemon *d, struct fr_error *error)
 {
     struct fr_setup *setup = d->setup;
 
+    if (d->journal != NULL && fr_daemon_register_cursors(d->journal, setup->server, error) != 0)
+        return -1;
     d->house = (struct fr_sink_house){d->journal, d->values, d->dead_letters, room, d};
     for (; d->started < setup->server->sink_count; d->started++)
         if (fr_sink_start(setup->sinks[d->started], setup->routing, d->started, &d->house, error) !=

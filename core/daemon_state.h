@@ -40,6 +40,10 @@ struct fr_daemon {
 struct fr_ingest_settings fr_daemon_ingest_settings(const struct fr_server_config *config);
 struct fr_journal_settings fr_daemon_journal_settings(const struct fr_server_config *config);
 
+/* Name every sink's cursor to the journal. -1 and why. */
+int fr_daemon_register_cursors(struct fr_journal *journal, const struct fr_server_config *config,
+                               struct fr_error *error);
+
 /* reload.c: read the configuration again and follow it. Appends what there is to say to
  * `report`, a line each. -1: it has mistakes, and the one in force stays. */
 int fr_daemon_reload(struct fr_daemon *daemon, struct fr_buffer *report);

@@ -171,6 +171,8 @@ READ(unfinished_bytes, s->unfinished_bytes)
 READ(taken, s->taken)
 READ(delivered, s->delivered)
 READ(retried, s->retried)
+READ(failed, s->failed)
+READ(retrying, s->retrying)
 READ(refused, s->refused)
 READ(dead_letters, s->dead_letters)
 READ(dropped, s->dropped)
@@ -180,6 +182,9 @@ READ(not_edges, s->program.not_edges)
 READ(unchanged, s->program.unchanged)
 READ(superseded, s->program.superseded)
 READ(untracked, s->program.untracked)
+READ(waiting, s->program.waiting)
+READ(waiting_bytes, s->program.waiting_bytes)
+READ(overdue, (double)s->overdue_ms / 1000)
 #undef READ
 
 static const struct sink_metric sink_metrics[] = {
@@ -191,7 +196,11 @@ static const struct sink_metric sink_metrics[] = {
     {"fleetroute_sink_taken_total", "counter", "Records taken.", read_taken},
     {"fleetroute_sink_delivered_total", "counter", "Deliveries done.", read_delivered},
     {"fleetroute_sink_retried_total", "counter", "Deliveries tried again.", read_retried},
-    {"fleetroute_sink_refused_total", "counter", "Deliveries refused.", read_refused},
+    {"fleetroute_sink_failed_total", "counter", "Answers that a delivery failed.", read_failed},
+    {"fleetroute_sink_retrying", "gauge",
+     "Vehicles and record types with failed deliveries that wait for another try.", read_retrying},
+    {"fleetroute_sink_refused_total", "counter", "Answers that a delivery never succeeds.",
+     read_refused},
     {"fleetroute_sink_dead_letters_total", "counter", "Deliveries set aside for good.",
      read_dead_letters},
     {"fleetroute_sink_dropped_total", "counter", "Records dropped at a full queue.", read_dropped},
@@ -203,7 +212,14 @@ static const struct sink_metric sink_metrics[] = {
     {"fleetroute_sink_superseded_total", "counter", "Values that came after a newer one.",
      read_superseded},
     {"fleetroute_sink_untracked_total", "counter",
-     "Values of more vehicles and fields than are kept track of.", read_untracked},
+     "Values without state for windows and thresholds, because a bound is reached.",
+     read_untracked},
+    {"fleetroute_sink_waiting_values", "gauge", "Values that wait for the end of their windows.",
+     read_waiting},
+    {"fleetroute_sink_waiting_bytes", "gauge", "Bytes of memory that those take up.",
+     read_waiting_bytes},
+    {"fleetroute_sink_overdue_seconds", "gauge",
+     "Age of the oldest delivery that is due and not done.", read_overdue},
 };
 
 static void put_delays(struct fr_buffer *out, const struct fr_sink_status *s)
@@ -245,7 +261,7 @@ static void put_sinks(struct fr_daemon *d, struct fr_buffer *out)
         }
     }
     head(out, "fleetroute_sink_delay_seconds", "histogram",
-         "From a record's receipt to its delivery.");
+         "From the time that a delivery was due (receipt, or the end of its window).");
     for (size_t i = 0; i < d->started; i++)
         put_delays(out, &all[i]);
 }

@@ -106,15 +106,36 @@ static void values(void *ctx, const char *rest, struct fr_buffer *out)
 
 /* ---- rewind SINK SEQ ------------------------------------------------------------- */
 
+/* Where a sink may go: a place before the oldest record becomes the oldest. -1 and why. */
+static int rewind_place(struct fr_daemon *d, uint64_t *seq, struct fr_error *error)
+{
+    struct fr_journal_status s;
+
+    if (d->journal == NULL)
+        return fr_error_set(error, "there is no journal to go back in");
+    fr_journal_status(d->journal, &s);
+    return fr_store_place(&s.usage, seq, error);
+}
+
+/* {"rewound_to":7}: the place, which is the oldest record where an older one was asked for. */
 static void rewind_sink(void *ctx, const char *rest, struct fr_buffer *out)
 {
     struct fr_daemon *d = ctx;
     const char *space = strrchr(rest, ' ');
-    unsigned long long seq;
+    unsigned long long number;
+    struct fr_error error;
+    uint64_t seq;
     char *end;
 
-    if (space == NULL || (errno = 0, seq = strtoull(space + 1, &end, 10), *end != '\0') || errno) {
+    errno = 0;
+    if (space == NULL || space[1] < '0' || space[1] > '9' ||
+        (number = strtoull(space + 1, &end, 10), *end != '\0') || errno != 0) {
         put_error(out, "rewind needs a sink's name and a number");
+        return;
+    }
+    seq = number;
+    if (rewind_place(d, &seq, &error) != 0) {
+        put_error(out, error.text);
         return;
     }
     for (size_t i = 0; i < d->started; i++) {
@@ -123,9 +144,9 @@ static void rewind_sink(void *ctx, const char *rest, struct fr_buffer *out)
         if (strlen(name) != (size_t)(space - rest) || strncmp(name, rest, strlen(name)) != 0)
             continue;
         if (fr_sink_rewind(d->setup->sinks[i], seq))
-            fr_buffer_printf(out, "{\"rewound_to\":%llu}", seq);
+            fr_buffer_printf(out, "{\"rewound_to\":%llu}", (unsigned long long)seq);
         else
-            put_error(out, "there is no journal to go back in");
+            put_error(out, "the sink does not run");
         return;
     }
     put_error(out, "there is no sink of that name");

@@ -50,11 +50,10 @@ static void compare_fixed(const struct fr_server_config *now, const struct fr_se
         !same_text(now->admin_token_file, next->admin_token_file))
         say(report, "`admin:` has changed: it needs a restart");
     if (now->journal_on != next->journal_on || !same_text(now->journal_path, next->journal_path) ||
-        now->journal_size != next->journal_size ||
         now->journal_commit_records != next->journal_commit_records ||
         now->journal_duplicates != next->journal_duplicates || now->values != next->values)
-        say(report, "`journal:` has changed: retention, when_full and commit_every are followed, "
-                    "the rest needs a restart");
+        say(report, "`journal:` has changed: size, retention, when_full and commit_every are "
+                    "followed, the rest needs a restart");
     if (!same_text(now->state, next->state))
         say(report, "`state:` has changed: it needs a restart");
 }
@@ -196,8 +195,13 @@ static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer 
     fr_topics_set_policy(next->server->unknown_topics);
     if (d->journal != NULL) {
         struct fr_journal_settings journal = fr_daemon_journal_settings(next->server);
+        struct fr_error error;
 
         fr_journal_change(d->journal, &journal);
+        if (fr_daemon_register_cursors(d->journal, next->server, &error) != 0)
+            say(report, error.text);
+        if (fr_journal_oversize(d->journal, &error))
+            say(report, error.text);
     }
     change_sinks(d, next, report);
     if (d->journal != NULL)

@@ -18,7 +18,7 @@ static void put_number(struct fr_buffer *out, const char *name, uint64_t number)
     fr_buffer_printf(out, ",\"%s\":%llu", name, (unsigned long long)number);
 }
 
-/* {"1":12,"2":40,…,"more":0}: how many took less than so many ms. */
+/* {"1":12,"2":40,…,"more":0}: how many were delivered in less than so many ms after they were due. */
 static void put_delays(struct fr_buffer *out, const uint64_t *delays)
 {
     static const int bounds[FR_DELAY_CLASSES - 1] = FR_DELAY_BOUNDS;
@@ -46,6 +46,8 @@ static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
     put_number(out, "taken", s->taken);
     put_number(out, "delivered", s->delivered);
     put_number(out, "retried", s->retried);
+    put_number(out, "failed", s->failed);
+    put_number(out, "retrying", s->retrying);
     put_number(out, "refused", s->refused);
     put_number(out, "dead_letters", s->dead_letters);
     put_number(out, "dropped", s->dropped);
@@ -55,6 +57,9 @@ static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
     put_number(out, "unchanged", s->program.unchanged);
     put_number(out, "superseded", s->program.superseded);
     put_number(out, "untracked", s->program.untracked);
+    put_number(out, "waiting_values", s->program.waiting);
+    put_number(out, "waiting_bytes", s->program.waiting_bytes);
+    put_number(out, "overdue_ms", (uint64_t)s->overdue_ms);
     put_delays(out, s->delays);
     fr_buffer_byte(out, '}');
 }
@@ -84,6 +89,7 @@ static void put_journal(struct fr_buffer *out, struct fr_journal *journal)
     }
     fr_journal_status(journal, &s);
     fr_buffer_printf(out, ",\"journal\":{\"health\":\"%s\"", s.stuck ? "down" : "up");
+    put_text(out, "state", s.state);
     put_text(out, "why", s.why);
     put_number(out, "first", s.usage.first);
     put_number(out, "next", s.usage.next);

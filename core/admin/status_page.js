@@ -2,6 +2,7 @@
 
 const EVERY_MS = 2000;
 const VEHICLES = 1000;
+const OVERDUE_MS = 2000; // a delivery that is due for longer is shown
 const place = (id) => document.getElementById(id);
 let before = null; // what was read last, for rates
 let timer = null;
@@ -97,7 +98,9 @@ function showSink(name, sink, s, seconds) {
         make('span', className, sink.health),
         make('p', '', `${count(behind)} behind · ${count(sink.delivered)} delivered · ` +
             `${showRate(rate(sink.delivered, old && old.delivered, seconds))} a second` +
-            (delay ? ` · 99\u00a0% ${delay}` : '')));
+            (delay ? ` · 99\u00a0% delivered ${delay} after due` : '')));
+    if (sink.overdue_ms > OVERDUE_MS)
+        card.append(make('p', 'warn', `the oldest delivery has been due for ${span(sink.overdue_ms)}`));
     if (lost.length) card.append(make('p', 'warn', lost.join(' · ')));
     if (sink.why) card.append(make('p', sink.health === 'up' ? 'quiet' : className, sink.why));
     if (sink.health === 'up' && sink.last_error)

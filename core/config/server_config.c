@@ -279,7 +279,7 @@ static void read_sink(struct reader *r, const struct fr_yaml *key, const struct 
     static const char *const keys[] = {"plugin", "options", "queue", "retry", "delivery",
                                        "from",   "restore", "stall", NULL};
     static const char *const queue_keys[] = {"records", "bytes", NULL};
-    static const char *const retry_keys[] = {"least", "most", "refused", NULL};
+    static const char *const retry_keys[] = {"least", "most", "attempts", NULL};
     static const char *const modes[] = {"log", "latest", NULL};
     static const char *const places[] = {"now", "oldest", NULL};
     const struct fr_yaml_file *file = &r->file;
@@ -311,8 +311,8 @@ static void read_sink(struct reader *r, const struct fr_yaml *key, const struct 
                                                   10000000, r->config->journal_on ? 10000 : 50000);
     sink->queue_bytes = (size_t)fr_yaml_size(file, fr_yaml_get(queue, "bytes"), "bytes",
                                              r->config->journal_on ? 16000000 : 96000000);
-    sink->tries =
-        (unsigned)fr_yaml_integer(file, fr_yaml_get(retry, "refused"), "refused", 1, 100, 3);
+    sink->attempts =
+        (unsigned)fr_yaml_integer(file, fr_yaml_get(retry, "attempts"), "attempts", 1, 100, 8);
     sink->stall_ms = fr_yaml_duration(file, fr_yaml_get(node, "stall"), "stall", 30000);
     sink->mode = (enum fr_delivery_mode)(
         1 + read_word(r, fr_yaml_get(node, "delivery"), "delivery", modes, FR_MODE_DEFAULT - 1));

@@ -21,7 +21,7 @@ struct fr_sink_config {
     size_t queue_bytes;
     int64_t retry_least_ms;
     int64_t retry_most_ms;
-    unsigned tries;             /* of a delivery that the plugin refuses */
+    unsigned attempts;          /* of a delivery that fails while the peer works */
     int64_t stall_ms;           /* without progress for so long a sink is reported as stalled */
     enum fr_delivery_mode mode; /* FR_MODE_DEFAULT: the plugin's */
     bool from_oldest;           /* where a new sink begins in the journal */

@@ -13,7 +13,8 @@
 
 #define WAITING_RECORDS 20000 /* offered and not yet on disk, at most */
 #define WAITING_BYTES (24u << 20)
-#define CURSORS_EVERY_MS 1000 /* cursors are kept at least so often */
+#define CURSORS_EVERY_MS 1000  /* cursors are kept at least so often */
+#define READERS_EVERY_MS 10000 /* readers of killed processes are cleared so often */
 
 /* ---- the thread ------------------------------------------------------------------ */
 
@@ -52,6 +53,7 @@ struct fr_journal_settings fr_journal_settings_now(struct fr_journal *j)
 static void *run(void *ctx)
 {
     struct fr_journal *j = ctx;
+    struct fr_error error;
 
     for (;;) {
         struct fr_journal_settings s = fr_journal_settings_now(j);
@@ -62,6 +64,10 @@ static void *run(void *ctx)
         if (!stop && since < s.commit_every_ms &&
             fr_sink_queue_waiting(j->queue) < s.commit_records)
             fr_journal_wait(j, s.commit_every_ms - since, true);
+        if (fr_monotonic_ms() - j->last_readers_ms >= READERS_EVERY_MS)
+            fr_journal_clear_readers(j);
+        if (atomic_exchange(&j->resized, false) && !fr_journal_reopen(j, &error))
+            fr_journal_report(j, &error);
         atomic_store(&j->woken, false);
         count = fr_sink_queue_take(j->queue, j->group, s.commit_records);
         if (count != 0) {
@@ -72,6 +78,10 @@ static void *run(void *ctx)
         if (stop) {
             fr_journal_commit(j, 0, j->ends_well);
             return NULL;
+        }
+        if (atomic_exchange(&j->prune_more, false)) {
+            fr_journal_commit(j, 0, false);
+            continue;
         }
         if ((atomic_exchange(&j->new_cursor, false) ||
              fr_monotonic_ms() - j->last_cursors_ms >= CURSORS_EVERY_MS) &&
@@ -124,13 +134,15 @@ static int read_tail(struct fr_journal *j, struct fr_error *error)
 {
     struct fr_store_reader *reader = fr_store_reader_new(j->store, error);
     struct fr_store_usage usage;
-    uint64_t from, gap;
+    struct fr_store_span span;
     int status = -1;
 
     if (reader != NULL && fr_store_usage(j->store, &usage, error) == 0) {
-        from = usage.next > j->settings.duplicates ? usage.next - j->settings.duplicates : 1;
+        span = (struct fr_store_span){.next = 1, .end = usage.next};
+        if (usage.next > j->settings.duplicates)
+            span.next = usage.next - j->settings.duplicates;
         atomic_store(&j->next, usage.next);
-        if (fr_store_read(reader, &from, SIZE_MAX, &gap, remember, j, error) >= 0)
+        if (fr_store_read(reader, &span, SIZE_MAX, remember, j, error) >= 0)
             status = begin_unended(j, reader, error);
     }
     fr_store_reader_free(reader);
@@ -150,6 +162,7 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
     j->path = fr_strdup(settings->path);
     j->room = room;
     j->ctx = ctx;
+    j->state = fr_store_fault_name(FR_STORE_WELL);
     j->queue = fr_sink_queue_new(WAITING_RECORDS, WAITING_BYTES);
     j->duplicates = fr_duplicates_new(settings->duplicates);
     j->group = fr_calloc(settings->commit_records, sizeof *j->group);
@@ -176,10 +189,15 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
 void fr_journal_change(struct fr_journal *j, const struct fr_journal_settings *settings)
 {
     pthread_mutex_lock(&j->lock);
+    if (j->settings.size != settings->size)
+        atomic_store(&j->resized, true);
+    j->settings.size = settings->size;
     j->settings.retention_ms = settings->retention_ms;
     j->settings.when_full = settings->when_full;
     j->settings.commit_every_ms = settings->commit_every_ms;
     pthread_mutex_unlock(&j->lock);
+    atomic_store(&j->prune_more, true);
+    fr_journal_wake(j);
 }
 
 void fr_journal_wake(struct fr_journal *j)
@@ -239,6 +257,11 @@ bool fr_journal_filling(const struct fr_journal *j)
     return atomic_load(&j->filling);
 }
 
+bool fr_journal_hopeless(const struct fr_journal *j)
+{
+    return atomic_load(&j->hopeless);
+}
+
 bool fr_journal_flush(struct fr_journal *j, int64_t most_ms)
 {
     int64_t until = fr_monotonic_ms() + most_ms;
@@ -280,8 +303,10 @@ void fr_journal_status(struct fr_journal *j, struct fr_journal_status *status)
     status->waiting = fr_sink_queue_records(j->queue);
     status->commits = atomic_load(&j->commits);
     status->stuck = atomic_load(&j->stuck);
+    status->hopeless = atomic_load(&j->hopeless);
     pthread_mutex_lock(&j->lock);
     status->size = j->settings.size;
+    status->state = j->state;
     if (j->why[0] != '\0')
         snprintf(status->why, sizeof status->why, "%s", j->why);
     pthread_mutex_unlock(&j->lock);

@@ -39,8 +39,12 @@ struct fr_cursor;
 struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
                                     void (*room)(void *ctx), void *ctx, struct fr_error *error);
 
-/* Take over what can change while it runs: retention, policy, commit limits. */
+/* Take over what can change while it runs: size, retention, policy, time between commits. */
 void fr_journal_change(struct fr_journal *journal, const struct fr_journal_settings *settings);
+
+/* Whether it holds more than `size` allows, as after `size` was lowered; what that means goes to
+ * `note`. */
+bool fr_journal_oversize(struct fr_journal *journal, struct fr_error *note);
 
 /* Commit what was offered, if the disk lets it, and end the thread. `well`: no reader may have
  * got anything beyond its cursor. */
@@ -60,6 +64,9 @@ bool fr_journal_full(struct fr_journal *journal);
 /* Whether it is nearly full, so that who reads slowly should hurry. Any thread. */
 bool fr_journal_filling(const struct fr_journal *journal);
 
+/* Whether it cannot be written and neither waiting nor reopening mends that. Any thread. */
+bool fr_journal_hopeless(const struct fr_journal *journal);
+
 /* Wait until everything offered is on disk, for so long at most. */
 bool fr_journal_flush(struct fr_journal *journal, int64_t most_ms);
 
@@ -67,6 +74,17 @@ bool fr_journal_flush(struct fr_journal *journal, int64_t most_ms);
 struct fr_store *fr_journal_store(struct fr_journal *journal);
 
 /* ---- cursors --------------------------------------------------------------------- */
+
+struct fr_cursor_name {
+    const char *name;
+    bool from_oldest; /* where a new one begins */
+};
+
+/* Name the cursors of all configured sinks. Their records are kept from now on whether they are
+ * open or not; those of other cursors only while these are open. Before the first call no record
+ * is deleted. Call it at the start, and in a reload before the first sink ends. -1 and why. */
+int fr_journal_register(struct fr_journal *journal, const struct fr_cursor_name *names,
+                        size_t count, struct fr_error *error);
 
 /* A sink's cursor: where it stood, or (for a new name) at the oldest record or behind the
  * newest. wake(ctx) is called on the journal's thread after each commit. NULL and why. */
@@ -76,13 +94,22 @@ struct fr_cursor *fr_cursor_open(struct fr_journal *journal, const char *name, b
 /* Its place is kept; wake() is not called again. */
 void fr_cursor_close(struct fr_cursor *cursor);
 
-/* The first record that is not finished. The setter is for the one who reads. */
+/* The first record that is not finished. The setter is for the one who reads; a place beyond the
+ * end is refused and logged. */
 uint64_t fr_cursor_place(const struct fr_cursor *cursor);
 void fr_cursor_move(struct fr_cursor *cursor, uint64_t seq);
 
+/* Records below this number may have been delivered already: fr_journal_repeated_below, or more
+ * where the cursor itself was damaged. */
+uint64_t fr_cursor_repeated_below(const struct fr_cursor *cursor);
+
+/* Give up (or take back) the claim on records that are not finished: they are deleted like
+ * delivered ones when the journal needs the space. */
+void fr_cursor_yield(struct fr_cursor *cursor, bool yields);
+
 /* Read up to `most` records from *next on that wanted(ctx, type, topic) says yes to; *next is
- * moved behind what was looked at. Each record comes with one reference. A record that is
- * damaged is counted, logged and left out. Returns how many, or -1 and why. */
+ * moved behind what was looked at. Each record comes with one reference. Records that are
+ * damaged or missing are counted, logged and left out. Returns how many, or -1 and why. */
 int fr_cursor_read(struct fr_cursor *cursor, uint64_t *next, struct fr_record **records,
                    size_t most,
                    bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic),
@@ -103,6 +130,8 @@ struct fr_journal_status {
     size_t waiting; /* records */
     uint64_t commits;
     bool stuck;
+    bool hopeless;                     /* no waiting mends it: a start would say what does */
+    const char *state;                 /* "well", "full", "disk full" … */
     char why[sizeof(struct fr_error)]; /* why nothing can be written; "" when it can */
 };
 

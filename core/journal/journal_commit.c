@@ -8,74 +8,7 @@
 #include "util/counters.h"
 #include "util/log.h"
 
-#define RETRY_MS 50     /* pause after a write that failed */
-#define PRUNE_LEAST 256 /* records deleted in one commit, at least if there are so many */
-
-/* ---- pruning --------------------------------------------------------------------- */
-
-static uint64_t least_place(struct fr_journal *j)
-{
-    uint64_t least = UINT64_MAX;
-
-    pthread_mutex_lock(&j->lock);
-    for (struct fr_cursor *c = j->cursors; c != NULL; c = c->next) {
-        uint64_t place = atomic_load(&c->place);
-
-        if (c->wake != NULL && place < least)
-            least = place;
-    }
-    pthread_mutex_unlock(&j->lock);
-    return least;
-}
-
-static void count_lost(uint64_t first, size_t pruned, uint64_t unread_from)
-{
-    static struct fr_log_limit limit;
-    uint64_t end = first + pruned;
-
-    if (end <= unread_from)
-        return;
-    fr_count_add(FR_COUNT_JOURNAL_DROPPED, end - (unread_from > first ? unread_from : first));
-    fr_log_limited(&limit, FR_LOG_WARNING,
-                   "journal: its limit (retention or size) is reached: records that a sink has "
-                   "not delivered yet are deleted; see `fleetroute journal status`");
-}
-
-/* The time for retention: a clock that jumps ahead while we run must not age what is kept. */
-static int64_t now_for_retention(const struct fr_journal *j)
-{
-    int64_t wall = fr_wall_ms(), steady = j->started_wall_ms + fr_monotonic_ms() - j->started_ms;
-
-    return wall < steady ? wall : steady;
-}
-
-/* Make room in the present transaction. What some sink has not delivered goes only where
- * dropping is allowed. -1 and why: it is full and must not drop. */
-static int prune(struct fr_journal *j, const struct fr_journal_settings *s, size_t group,
-                 struct fr_error *error)
-{
-    bool drops = s->when_full == FR_JOURNAL_DROP_OLDEST;
-    uint64_t first = fr_store_first(j->store), least = least_place(j);
-    uint64_t used = fr_store_record_bytes(j->store);
-    struct fr_store_old old = {now_for_retention(j) - s->retention_ms, 0,
-                               drops ? UINT64_MAX : least};
-    size_t most = group * 2 > PRUNE_LEAST ? group * 2 : PRUNE_LEAST, pruned;
-
-    atomic_store(&j->filling, used > s->size / 4 * 3);
-    if (used > s->size) {
-        old.below = old.needed;
-        if (old.below <= first || old.below - first < group)
-            return fr_error_set(error,
-                                "journal %s: full: %llu MB, and its oldest record is not delivered "
-                                "by every sink (mend the sink, or raise `size:`)",
-                                j->path, (unsigned long long)(s->size / 1000000));
-    }
-    if (fr_store_prune(j->store, &old, most, &pruned, error) != 0)
-        return -1;
-    if (pruned != 0)
-        count_lost(first, pruned, least);
-    return 0;
-}
+#define RETRY_MS 50 /* pause after a write that failed */
 
 /* ---- one group ------------------------------------------------------------------- */
 
@@ -126,31 +59,54 @@ bool fr_journal_cursors_moved(struct fr_journal *j)
     return moved;
 }
 
-/* `ended`: the last words of a daemon that ends well. */
-static int write_group(struct fr_journal *j, const struct fr_journal_settings *s, size_t count,
-                       bool ended, uint64_t *appended, struct fr_error *error)
+/* Append what is no duplicate; nothing where a failed commit turned out to be on disk. */
+static int append_group(struct fr_journal *j, size_t count, struct fr_error *error)
 {
     int64_t now = append_time(j);
-    int status;
+    int status = 0;
 
-    *appended = 0;
-    if (fr_store_begin(j->store, error) != 0)
-        return -1;
-    status = prune(j, s, count, error);
-    for (size_t i = 0; i < count && status == 0; i++)
+    j->attempted = j->landed;
+    for (size_t i = 0; j->landed == 0 && i < count && status == 0; i++)
         if (!j->repeated[i]) {
             status = fr_store_append(j->store, j->group[i].record, now, error);
-            ++*appended;
+            j->attempted++;
         }
-    if (status == 0)
-        status = write_cursors(j, error);
+    return status;
+}
+
+/* What else belongs into the transaction. `ended`: the daemon ends well. */
+static int write_state(struct fr_journal *j, bool ended, struct fr_error *error)
+{
+    int status = write_cursors(j, error);
+
     if (status == 0 && ended)
         status = fr_store_put_number(j->store, FR_JOURNAL_ENDED_WELL, 1, error);
+    if (status == 0 && j->confirm)
+        status = fr_store_put_number(j->store, "reopened", (uint64_t)fr_wall_ms(), error);
+    return status;
+}
+
+static int write_group(struct fr_journal *j, const struct fr_journal_settings *s, size_t count,
+                       bool ended, struct fr_error *error)
+{
+    struct fr_pruned pruned;
+    int status;
+
+    j->full = false;
+    if (fr_store_begin(j->store, error) != 0)
+        return -1;
+    status = fr_journal_prune(j, s, count, &pruned, error);
+    if (status == 0)
+        status = append_group(j, count, error);
+    if (status == 0)
+        status = write_state(j, ended, error);
     if (status == 0)
         status = fr_store_commit(j->store, error);
     else
         fr_store_abort(j->store);
-    if (status != 0)
+    if (status == 0)
+        fr_journal_count_pruned(&pruned);
+    else
         forget_cursors(j);
     return status;
 }
@@ -185,41 +141,27 @@ static void wake_sinks(struct fr_journal *j)
     pthread_mutex_unlock(&j->lock);
 }
 
-/* Say why nothing can be written, or (NULL) that it can again. */
-static void tell(struct fr_journal *j, const struct fr_error *error)
-{
-    static struct fr_log_limit trouble, relief;
-    bool was = atomic_load(&j->stuck);
-
-    pthread_mutex_lock(&j->lock);
-    snprintf(j->why, sizeof j->why, "%s", error != NULL ? error->text : "");
-    pthread_mutex_unlock(&j->lock);
-    atomic_store(&j->stuck, error != NULL);
-    if (error != NULL && !was)
-        fr_log_limited(&trouble, FR_LOG_ERROR, "%s; vehicles are held back and keep their records",
-                       error->text);
-    if (error == NULL && was)
-        fr_log_limited(&relief, FR_LOG_NOTICE, "journal: it can be written again");
-}
-
 /* Commit a group, and try again until it is done; a daemon that stops gives up, and what is
  * not acknowledged the vehicles keep. */
 bool fr_journal_commit(struct fr_journal *j, size_t count, bool ended)
 {
     struct fr_journal_settings s;
     struct fr_error error;
-    uint64_t appended;
 
-    while (s = fr_journal_settings_now(j),
-           write_group(j, &s, count, ended, &appended, &error) != 0) {
-        tell(j, &error);
+    j->attempted = j->landed = 0;
+    while (s = fr_journal_settings_now(j), write_group(j, &s, count, ended, &error) != 0) {
+        if (fr_journal_mend(j, &error))
+            continue;
+        fr_journal_report(j, &error);
         if (fr_journal_stopping(j))
             return false;
         wake_sinks(j); /* they may have something to finish that makes room */
         fr_journal_wait(j, RETRY_MS, true);
     }
-    tell(j, NULL);
-    atomic_store(&j->next, atomic_load(&j->next) + appended);
+    fr_journal_report(j, NULL);
+    j->confirm = false;
+    j->landed = 0;
+    atomic_store(&j->next, fr_store_next(j->store));
     atomic_fetch_add(&j->commits, 1);
     j->last_cursors_ms = fr_monotonic_ms();
     return true;

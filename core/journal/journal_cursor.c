@@ -15,39 +15,46 @@ void fr_cursor_free(struct fr_cursor *c)
     free(c);
 }
 
-/* A cursor that was closed knows better than the disk where it stood. */
-static struct fr_cursor *find_closed(struct fr_journal *j, const char *name)
+/* NULL: there is none of that name. The caller holds j->lock. */
+static struct fr_cursor *cursor_find(struct fr_journal *j, const char *name)
 {
-    struct fr_cursor *c;
+    struct fr_cursor *c = j->cursors;
 
-    pthread_mutex_lock(&j->lock);
-    for (c = j->cursors; c != NULL; c = c->next)
-        if (c->wake == NULL && strcmp(c->name, name) == 0)
-            break;
-    pthread_mutex_unlock(&j->lock);
+    while (c != NULL && strcmp(c->name, name) != 0)
+        c = c->next;
     return c;
 }
 
-static struct fr_cursor *new_cursor(struct fr_journal *j, const char *name, bool from_oldest,
+static struct fr_cursor *cursor_new(struct fr_journal *j, const struct fr_cursor_name *name,
                                     struct fr_error *error)
 {
     struct fr_cursor *c = fr_calloc(1, sizeof *c);
-    uint64_t place = 0;
+    uint64_t position = 0;
     int64_t moved;
     int found;
 
     c->journal = j;
-    c->name = fr_strdup(name);
+    c->name = fr_strdup(name->name);
     c->reader = fr_store_reader_new(j->store, error);
-    found = c->reader != NULL ? fr_store_cursor(c->reader, name, &place, &moved, error) : -1;
+    found = c->reader != NULL ? fr_store_cursor(c->reader, c->name, &position, &moved, error) : -1;
     if (found < 0) {
         fr_cursor_free(c);
         return NULL;
     }
-    c->kept = found ? place : UINT64_MAX; /* a new one is written with the next commit */
+    c->kept = found ? position : UINT64_MAX; /* a new one is written with the next commit */
     if (!found)
-        place = from_oldest ? 1 : fr_journal_next(j);
-    atomic_init(&c->place, place);
+        position = name->from_oldest ? 1 : fr_journal_next(j);
+    if (position > fr_journal_next(j)) {
+        fr_log(FR_LOG_ERROR,
+               "journal: the cursor of sink %s stands at record %llu, beyond the end (%llu): it is "
+               "damaged. The sink begins again at the oldest record; what it gets is marked as "
+               "repeated",
+               name->name, (unsigned long long)position, (unsigned long long)fr_journal_next(j));
+        position = 1;
+        c->repeated_below = fr_journal_next(j);
+    }
+    atomic_init(&c->place, position);
+    atomic_init(&c->yields, false);
     pthread_mutex_lock(&j->lock);
     c->next = j->cursors;
     j->cursors = c;
@@ -55,15 +62,51 @@ static struct fr_cursor *new_cursor(struct fr_journal *j, const char *name, bool
     return c;
 }
 
+/* The cursor of that name: a closed one, whose position may be newer than that on disk, or a
+ * new one. One thread at a time makes cursors. */
+static struct fr_cursor *cursor_get(struct fr_journal *j, const struct fr_cursor_name *name,
+                                    struct fr_error *error)
+{
+    struct fr_cursor *c;
+
+    pthread_mutex_lock(&j->lock);
+    c = cursor_find(j, name->name);
+    pthread_mutex_unlock(&j->lock);
+    return c != NULL ? c : cursor_new(j, name, error);
+}
+
+int fr_journal_register(struct fr_journal *j, const struct fr_cursor_name *names, size_t count,
+                        struct fr_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        if (cursor_get(j, &names[i], error) == NULL)
+            return fr_error_wrap(error, "sink %s", names[i].name);
+    pthread_mutex_lock(&j->lock);
+    for (struct fr_cursor *c = j->cursors; c != NULL; c = c->next) {
+        c->configured = false;
+        for (size_t i = 0; i < count && !c->configured; i++)
+            c->configured = strcmp(c->name, names[i].name) == 0;
+    }
+    pthread_mutex_unlock(&j->lock);
+    atomic_store(&j->registered, true);
+    atomic_store(&j->prune_more, true);
+    atomic_store(&j->new_cursor, true);
+    fr_journal_wake(j);
+    return 0;
+}
+
 struct fr_cursor *fr_cursor_open(struct fr_journal *j, const char *name, bool from_oldest,
                                  void (*wake_sink)(void *ctx), void *ctx, struct fr_error *error)
 {
-    struct fr_cursor *c = find_closed(j, name);
+    struct fr_cursor_name named = {name, from_oldest};
+    struct fr_cursor *c = cursor_get(j, &named, error);
 
     if (c == NULL)
-        c = new_cursor(j, name, from_oldest, error);
-    if (c == NULL)
         return NULL;
+    if (c->wake != NULL) {
+        fr_error_set(error, "journal %s: cursor %s is already open", j->path, name);
+        return NULL;
+    }
     pthread_mutex_lock(&j->lock);
     c->ctx = ctx;
     c->wake = wake_sink;
@@ -89,7 +132,24 @@ uint64_t fr_cursor_place(const struct fr_cursor *c)
 
 void fr_cursor_move(struct fr_cursor *c, uint64_t seq)
 {
+    if (seq > fr_journal_next(c->journal)) {
+        fr_log(FR_LOG_ERROR, "journal: sink %s cannot go to record %llu: the end is %llu", c->name,
+               (unsigned long long)seq, (unsigned long long)fr_journal_next(c->journal));
+        return;
+    }
     atomic_store_explicit(&c->place, seq, memory_order_relaxed);
+}
+
+uint64_t fr_cursor_repeated_below(const struct fr_cursor *c)
+{
+    uint64_t journal = fr_journal_repeated_below(c->journal);
+
+    return c->repeated_below > journal ? c->repeated_below : journal;
+}
+
+void fr_cursor_yield(struct fr_cursor *c, bool yields)
+{
+    atomic_store(&c->yields, yields);
 }
 
 struct reading {
@@ -132,15 +192,47 @@ static bool take(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
     return true;
 }
 
+/* Count and log what is missing, once for all cursors that come by. */
+static void cursor_count_missing(struct fr_cursor *c, const struct fr_store_span *span)
+{
+    static struct fr_log_limit limit;
+    struct fr_journal *j = c->journal;
+    uint64_t missing = span->missing;
+
+    if (missing == 0)
+        return;
+    pthread_mutex_lock(&j->lock);
+    if (span->next <= j->missing_below)
+        missing = 0;
+    else
+        j->missing_below = span->next;
+    pthread_mutex_unlock(&j->lock);
+    fr_count_add(FR_COUNT_JOURNAL_MISSING, missing);
+    if (missing != 0)
+        fr_log_limited(&limit, FR_LOG_ERROR,
+                       "journal: %llu records before record %llu are missing: a page of data.mdb "
+                       "is damaged or outdated; look after the disk, and run `fleetroute journal "
+                       "check` (%llu records so far)",
+                       (unsigned long long)missing, (unsigned long long)span->next,
+                       (unsigned long long)fr_count_read(FR_COUNT_JOURNAL_MISSING));
+}
+
 int fr_cursor_read(struct fr_cursor *c, uint64_t *next, struct fr_record **records, size_t most,
                    bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic),
                    void *ctx, struct fr_error *error)
 {
     struct reading r = {.records = records, .most = most, .wanted = wanted, .ctx = ctx};
-    uint64_t gap;
+    struct fr_store_span span = {.next = *next, .end = fr_journal_next(c->journal)};
 
-    if (fr_store_read(c->reader, next, most, &gap, take, &r, error) < 0)
+    if (span.next > span.end) {
+        fr_log(FR_LOG_ERROR, "journal: sink %s is beyond the end; it goes on at record %llu",
+               c->name, (unsigned long long)span.end);
+        span.next = span.end;
+    }
+    if (fr_store_read(c->reader, &span, most, take, &r, error) < 0)
         return -1;
+    *next = span.next;
+    cursor_count_missing(c, &span);
     if (r.no_memory)
         return fr_error_set(error, "out of memory for a record");
     return (int)r.count;

@@ -17,7 +17,10 @@ struct fr_cursor {
     void (*wake)(void *ctx); /* NULL: closed; its place is kept until the name is opened again */
     void *ctx;
     _Atomic uint64_t place;
-    uint64_t kept; /* the place on disk; the writer's */
+    uint64_t kept;           /* the place on disk; the writer's */
+    uint64_t repeated_below; /* records below may have been delivered before; 0: none */
+    bool configured;         /* its records are kept, whether somebody reads or not */
+    _Atomic bool yields;     /* records are deleted although it has not finished them */
     struct fr_cursor *next;
 };
 
@@ -36,18 +39,30 @@ struct fr_journal {
     bool stop, ends_well;
     struct fr_cursor *cursors;
     char why[sizeof(struct fr_error)];
+    const char *state; /* in a word or two */
 
     _Atomic bool woken;
     _Atomic bool new_cursor; /* to be kept at once */
+    _Atomic bool resized;    /* `size` has changed: the file's limit is to follow */
+    _Atomic bool prune_more; /* more can be deleted without waiting for records */
+    _Atomic bool registered; /* all configured cursors are known: records may be deleted */
     _Atomic bool stuck;
     _Atomic bool filling;  /* more than three quarters full */
     _Atomic uint64_t next; /* committed up to here */
     _Atomic uint64_t commits;
     uint64_t repeated_below;
-    _Atomic size_t unsettled; /* records offered and not yet settled */
+    bool full;        /* the last transaction failed because `size` is reached */
+    bool confirm;     /* after reopening: the next transaction must write */
+    size_t landed;    /* records of the group at hand that a failed commit has left on disk */
+    size_t attempted; /* records that the last transaction appended, committed or not */
+    int64_t reopen_ms, reopen_pause_ms; /* monotonic: not before; 0: at once */
+    int64_t stuck_ms;                   /* monotonic: since when nothing can be written */
+    _Atomic bool hopeless;              /* no waiting and no reopening mends it */
+    uint64_t missing_below;             /* missing records up to here are counted */
+    _Atomic size_t unsettled;           /* records offered and not yet settled */
     int64_t started_ms, started_wall_ms;
     int64_t last_appended_ms;
-    int64_t last_commit_ms, last_cursors_ms; /* monotonic */
+    int64_t last_commit_ms, last_cursors_ms, last_readers_ms; /* monotonic */
     struct fr_sink_entry *group;
     bool *repeated; /* of the group: a duplicate, not to be appended */
 };
@@ -59,8 +74,40 @@ bool fr_journal_commit(struct fr_journal *journal, size_t count, bool ended);
 /* The same for records that were offered: duplicates are left out, and all are settled. */
 void fr_journal_commit_group(struct fr_journal *journal, size_t count);
 
+/* journal_recover.c: after a failed write, mend what can be mended at once. True: the write may
+ * succeed now. */
+bool fr_journal_mend(struct fr_journal *journal, struct fr_error *error);
+
+/* Publish why nothing can be written (logged once a minute as long as it lasts), or (NULL) that it
+ * can again. */
+void fr_journal_report(struct fr_journal *journal, const struct fr_error *error);
+
+/* Free the reader slots of processes that were killed. Returns how many. */
+int fr_journal_clear_readers(struct fr_journal *journal);
+
 /* Whether some cursor has moved since it was kept. */
 bool fr_journal_cursors_moved(struct fr_journal *journal);
+
+/* What one transaction has deleted. */
+struct fr_pruned {
+    uint64_t first;                      /* the oldest record before */
+    size_t count;                        /* records deleted */
+    uint64_t needed;                     /* the first record that `slowest` has not finished */
+    char slowest[FR_STORE_NAME_MAX + 1]; /* a cursor's name; "": there is none */
+};
+
+/* journal_prune.c: make room in the present transaction for a group of so many records. What a
+ * sink has not delivered goes only where dropping is allowed; nothing goes before the cursors
+ * are registered. -1 and why: it is full and must not drop. */
+int fr_journal_prune(struct fr_journal *journal, const struct fr_journal_settings *settings,
+                     size_t group, struct fr_pruned *pruned, struct fr_error *error);
+
+/* Count and log the undelivered records among those deleted. After the commit. */
+void fr_journal_count_pruned(const struct fr_pruned *pruned);
+
+/* journal_recover.c: close the environment and open it with the present `size`. False, and why:
+ * fr_journal_mend tries it again. */
+bool fr_journal_reopen(struct fr_journal *journal, struct fr_error *error);
 
 /* journal.c: the settings as they are now; whether the end has come; sleep until somebody wakes
  * the thread (unless `deaf`) or the time is over. */

@@ -20,6 +20,8 @@
 #include "record/record.h"
 #include "util/error.h"
 
+#define FR_STORE_NAME_MAX 255 /* bytes of a cursor's name */
+
 struct fr_store;
 struct fr_store_reader;
 
@@ -43,7 +45,47 @@ struct fr_store_usage {
 /* -1 and why. */
 int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct fr_error *error);
 
+/* Close the environment and open it again, with space for `size` bytes of records; transactions of
+ * readers end, and begin again with their next use. What a failed write has left in the page cache
+ * is on disk afterwards. -1 and why: nothing can be read or written until it succeeds. */
+int fr_store_reopen(struct fr_store *store, uint64_t size, struct fr_error *error);
+
+/* The number of the next record in the open environment. The writer's. */
+uint64_t fr_store_next(const struct fr_store *store);
+
+/* Never give out a number below. The writer's, outside of a transaction. */
+void fr_store_skip_to(struct fr_store *store, uint64_t next);
+
+/* Whether a cursor may go to *seq. Before the oldest record: *seq becomes the oldest. Beyond the
+ * end (one behind the newest is the end): -1 and why. */
+int fr_store_place(const struct fr_store_usage *usage, uint64_t *seq, struct fr_error *error);
+
+/* Free the slots of readers whose processes have ended; a slot may pin free pages. Returns how
+ * many. */
+int fr_store_clear_readers(struct fr_store *store);
+
+/* The process that reads the oldest snapshot, and how many commits old that is; 0: there is
+ * none. Pages that were freed since are not used again until it goes on or ends. */
+long fr_store_oldest_reader(struct fr_store *store, uint64_t *commits);
+
 /* ---- writing --------------------------------------------------------------------- */
+
+/* Why the last write failed. */
+enum fr_store_fault {
+    FR_STORE_WELL,
+    FR_STORE_MAP_FULL,  /* no free page within the limit of the file */
+    FR_STORE_DISK_FULL, /* ENOSPC, EDQUOT */
+    FR_STORE_IO_ERROR,
+    FR_STORE_READ_ONLY, /* EROFS */
+    FR_STORE_PANIC,   /* a meta page could not be written: LMDB refuses all until it is reopened */
+    FR_STORE_DAMAGED, /* pages that make no sense: nothing but `journal salvage` helps */
+    FR_STORE_GONE,    /* data.mdb is not at its path any more */
+    FR_STORE_OTHER,
+};
+enum fr_store_fault fr_store_fault(const struct fr_store *store);
+
+/* "disk full" */
+const char *fr_store_fault_name(enum fr_store_fault fault);
 
 /* Begin a transaction; waits for another to end. -1 and why, for these all; after a failure
  * nothing but fr_store_abort may follow. */
@@ -93,10 +135,18 @@ int fr_store_put_number(struct fr_store *store, const char *name, uint64_t numbe
 struct fr_store_reader *fr_store_reader_new(struct fr_store *store, struct fr_error *error);
 void fr_store_reader_free(struct fr_store_reader *reader);
 
-/* Call each() with the stored records from *next on, `most` at most, until it returns false;
- * *next is moved behind the last one it was called with. *gap is how many sequence numbers
- * were missing on the way. Returns how many, or -1 and why. */
-int fr_store_read(struct fr_store_reader *reader, uint64_t *next, size_t most, uint64_t *gap,
+/* What is to be read, and what was found missing on the way. */
+struct fr_store_span {
+    uint64_t next;    /* in: where to begin; out: behind the last record that each() took */
+    uint64_t end;     /* in: records from here on are not looked at */
+    uint64_t deleted; /* out: numbers from `next` on that are older than the oldest record */
+    uint64_t missing; /* out: numbers missing between records: pages are damaged or outdated */
+};
+
+/* Call each() with the stored records of the span, `most` at most, until it returns false. Pages
+ * that make no sense are skipped and their records counted as missing. each() runs inside a read
+ * transaction: it must be short. Returns how many, or -1 and why. */
+int fr_store_read(struct fr_store_reader *reader, struct fr_store_span *span, size_t most,
                   bool (*each)(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len),
                   void *ctx, struct fr_error *error);
 

@@ -16,12 +16,7 @@
 
 #define FORMAT 1
 #define DATABASES 4
-
-int fr_store_failed(const struct fr_store *store, struct fr_error *error, const char *what,
-                    int code)
-{
-    return fr_error_set(error, "journal %s: cannot %s: %s", store->path, what, mdb_strerror(code));
-}
+#define SPARE_BYTES (64u << 20)
 
 static int open_databases(struct fr_store *store, unsigned flags, struct fr_error *error)
 {
@@ -49,35 +44,42 @@ static int open_databases(struct fr_store *store, unsigned flags, struct fr_erro
 static struct fr_store *new_store(const char *path)
 {
     struct fr_store *store = fr_calloc(1, sizeof *store);
+    pthread_rwlockattr_t attributes;
 
     store->path = fr_strdup(path);
     store->lock = -1;
     pthread_mutex_init(&store->writing, NULL);
+    pthread_mutex_init(&store->readers_lock, NULL);
+    pthread_rwlockattr_init(&attributes);
+    /* Else a stream of readers keeps fr_store_reopen waiting. */
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&store->env_lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
     return store;
 }
 
-static int no_journal(const char *path, struct fr_error *error)
+static int no_journal(struct fr_store *store, const char *path, struct fr_error *error)
 {
+    store->fault = FR_STORE_DAMAGED;
     return fr_error_set(error,
                         "journal %s: data.mdb is no journal, or is cut; it is left as it is (move "
                         "it away to begin a new journal)",
                         path);
 }
 
-static int open_env(struct fr_store *store, const char *path, uint64_t map_size, unsigned flags,
-                    struct fr_error *error)
+static int open_env(struct fr_store *store, const char *path, struct fr_error *error)
 {
     int code = mdb_env_create(&store->env);
 
     if (code != 0)
-        return fr_store_failed(store, error, "begin", code);
+        return fr_store_write_failed(store, error, "begin", code);
     mdb_env_set_maxdbs(store->env, DATABASES);
-    if (map_size != 0)
-        mdb_env_set_mapsize(store->env, (size_t)map_size);
-    code = mdb_env_open(store->env, path, MDB_NOTLS | flags, 0640);
+    if (store->map_limit != 0)
+        mdb_env_set_mapsize(store->env, store->map_limit);
+    code = mdb_env_open(store->env, path, MDB_NOTLS | store->flags, 0640);
     if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH)
-        return no_journal(path, error);
-    return code == 0 ? 0 : fr_store_failed(store, error, "open it", code);
+        return no_journal(store, path, error);
+    return code == 0 ? 0 : fr_store_write_failed(store, error, "open it", code);
 }
 
 static int sync_folder_of(const char *path)
@@ -103,7 +105,9 @@ static int create(const char *path, struct fr_error *error)
 
     unlink(data);
     unlink(lock);
-    if (fr_make_folders(beside, error) == 0 && open_env(store, beside, 1u << 20, 0, error) == 0 &&
+    store->map_limit = 1u << 20;
+    store->look_ms = INT64_MAX; /* it is not at its path yet */
+    if (fr_make_folders(beside, error) == 0 && open_env(store, beside, error) == 0 &&
         open_databases(store, MDB_CREATE, error) == 0 && fr_store_begin(store, error) == 0) {
         if (fr_store_put_number(store, "format", FORMAT, error) == 0)
             status = fr_store_commit(store, error);
@@ -140,21 +144,19 @@ static int check_length(struct fr_store *store, struct fr_error *error)
 {
     MDB_envinfo info;
     MDB_stat stat_;
-    struct stat st;
-    char *data = fr_asprintf("%s/data.mdb", store->path);
-    int status = stat(data, &st);
+    long long size = data_size(store->path);
 
-    free(data);
-    if (status != 0 || mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat_))
+    if (size < 0 || mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat_) != 0)
         return fr_error_set(error, "journal %s: data.mdb cannot be examined", store->path);
     store->page_size = stat_.ms_psize;
-    if ((uint64_t)st.st_size / stat_.ms_psize < (uint64_t)info.me_last_pgno + 1)
-        return fr_error_set(error,
-                            "journal %s: data.mdb is cut: it has %lld bytes and should have "
-                            "%llu; it is left as it is (move it away to begin a new journal)",
-                            store->path, (long long)st.st_size,
-                            ((unsigned long long)info.me_last_pgno + 1) * stat_.ms_psize);
-    return 0;
+    if ((uint64_t)size / stat_.ms_psize >= (uint64_t)info.me_last_pgno + 1)
+        return 0;
+    store->fault = FR_STORE_DAMAGED;
+    return fr_error_set(error,
+                        "journal %s: data.mdb is cut: it has %lld bytes and should have %llu; it "
+                        "is left as it is (move it away to begin a new journal)",
+                        store->path, size,
+                        ((unsigned long long)info.me_last_pgno + 1) * stat_.ms_psize);
 }
 
 /* Where the file is mapped, to give pages back. LMDB does not tell, the kernel does. */
@@ -166,6 +168,7 @@ static void find_map(struct fr_store *store)
 
     snprintf(data, sizeof data, "%s/data.mdb", store->path);
     real = realpath(data, NULL);
+    store->map = NULL;
     while (maps != NULL && real != NULL && fgets(line, sizeof line, maps) != NULL) {
         uintptr_t from, to;
         size_t len = strlen(line);
@@ -185,44 +188,63 @@ static void find_map(struct fr_store *store)
 static int read_about(struct fr_store *store, struct fr_error *error)
 {
     struct fr_store_reader *reader = fr_store_reader_new(store, error);
-    struct fr_store_usage usage;
     uint64_t format = 0;
     int status = -1;
 
-    if (reader != NULL && fr_store_number(reader, "format", &format, error) == 0) {
-        if (format != FORMAT)
-            fr_error_set(error,
-                         "journal %s: has format %llu, this fleetroute knows %d; it is left as it "
-                         "is",
-                         store->path, (unsigned long long)format, FORMAT);
-        else if (fr_store_usage(store, &usage, error) == 0) {
-            store->next = usage.next;
-            status = 0;
-        }
-    }
+    if (reader != NULL)
+        status = fr_store_number(reader, "format", &format, error);
     fr_store_reader_free(reader);
+    if (status == 0 && format != FORMAT)
+        return fr_error_set(error,
+                            "journal %s: has format %llu, this fleetroute knows %d; it is left as "
+                            "it is",
+                            store->path, (unsigned long long)format, FORMAT);
     return status;
 }
 
-static struct fr_store *open_at(const char *path, uint64_t map_size, unsigned flags, int lock,
+/* The file's limit for so many bytes of records: a quarter and 64 MB more, for branch pages, space
+ * between records and the pages of the transaction at hand. A file that was larger stays. */
+static size_t map_limit(const char *path, uint64_t size)
+{
+    uint64_t limit = size + size / 4 + SPARE_BYTES;
+    long long file = data_size(path);
+
+    if (file > 0 && (uint64_t)file + SPARE_BYTES > limit)
+        limit = (uint64_t)file + SPARE_BYTES;
+    return (size_t)limit;
+}
+
+/* Open what is at the store's path. On failure the environment is closed. */
+static int open_all(struct fr_store *store, struct fr_error *error)
+{
+    int dead, status = -1;
+
+    if (data_size(store->path) == 0) /* LMDB would take it for a new one */
+        return no_journal(store, store->path, error);
+    if (open_env(store, store->path, error) == 0 && check_length(store, error) == 0 &&
+        open_databases(store, store->flags, error) == 0) {
+        store->next = fr_store_find_next(store);
+        find_map(store);
+        mdb_reader_check(store->env, &dead); /* of processes that were killed */
+        status = 0;
+    }
+    if (status != 0 && store->env != NULL) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
+    return status;
+}
+
+static struct fr_store *open_at(const char *path, size_t limit, unsigned flags, int lock,
                                 struct fr_error *error)
 {
     struct fr_store *store = new_store(path);
 
     store->lock = lock;
-    if (data_size(path) == 0) { /* LMDB would take it for a new one */
-        no_journal(path, error);
-        fr_store_close(store);
-        return NULL;
-    }
-    if (open_env(store, path, map_size, flags, error) == 0 && check_length(store, error) == 0 &&
-        open_databases(store, flags, error) == 0 && read_about(store, error) == 0) {
-        int dead;
-
-        find_map(store);
-        mdb_reader_check(store->env, &dead); /* of processes that were killed */
+    store->flags = flags;
+    store->map_limit = limit;
+    if (open_all(store, error) == 0 && read_about(store, error) == 0)
         return store;
-    }
     fr_store_close(store);
     return NULL;
 }
@@ -260,7 +282,7 @@ struct fr_store *fr_store_open(const char *path, uint64_t size, struct fr_error 
         close(lock);
         return NULL;
     }
-    return open_at(path, size + size / 4 + (64u << 20), 0, lock, error);
+    return open_at(path, map_limit(path, size), 0, lock, error);
 }
 
 struct fr_store *fr_store_visit(const char *path, bool read_only, struct fr_error *error)
@@ -278,6 +300,45 @@ struct fr_store *fr_store_visit(const char *path, bool read_only, struct fr_erro
     return store;
 }
 
+int fr_store_reopen(struct fr_store *store, uint64_t size, struct fr_error *error)
+{
+    int code, status;
+
+    pthread_mutex_lock(&store->writing);
+    pthread_rwlock_wrlock(&store->env_lock);
+    for (struct fr_store_reader *r = store->readers; r != NULL; r = r->next) {
+        if (r->txn != NULL)
+            mdb_txn_abort(r->txn);
+        r->txn = NULL;
+    }
+    if (store->env != NULL)
+        mdb_env_close(store->env);
+    store->env = NULL;
+    store->map_limit = map_limit(store->path, size);
+    status = open_all(store, error);
+    /* LMDB has overwritten the meta page that failed with the one before, in the page cache: that
+     * must be on disk before a new transaction uses the pages of the failed one. */
+    if (status == 0 && (code = mdb_env_sync(store->env, 1)) != 0) {
+        status = fr_store_write_failed(store, error, "synchronise it", code);
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
+    pthread_rwlock_unlock(&store->env_lock);
+    pthread_mutex_unlock(&store->writing);
+    return status;
+}
+
+uint64_t fr_store_next(const struct fr_store *store)
+{
+    return store->next;
+}
+
+void fr_store_skip_to(struct fr_store *store, uint64_t next)
+{
+    if (next > store->next)
+        store->next = next;
+}
+
 void fr_store_close(struct fr_store *store)
 {
     if (store == NULL)
@@ -289,6 +350,8 @@ void fr_store_close(struct fr_store *store)
     if (store->lock >= 0)
         close(store->lock);
     pthread_mutex_destroy(&store->writing);
+    pthread_mutex_destroy(&store->readers_lock);
+    pthread_rwlock_destroy(&store->env_lock);
     free(store->path);
     free(store);
 }

@@ -49,34 +49,64 @@ size_t fr_store_value_key(uint8_t *key, const char *vin, uint32_t field)
     return len + 5;
 }
 
+/* Begin a read transaction; end_reading ends it. In between nothing may block: freed pages are not
+ * used again, and fr_store_reopen waits. */
+static int begin_reading(struct fr_store_reader *reader, struct fr_error *error)
+{
+    struct fr_store *store = reader->store;
+    int code = MDB_PANIC;
+
+    pthread_rwlock_rdlock(&store->env_lock);
+    if (store->env != NULL)
+        code = reader->txn != NULL ? mdb_txn_renew(reader->txn)
+                                   : mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->txn);
+    if (code == 0)
+        return 0;
+    pthread_rwlock_unlock(&store->env_lock);
+    return fr_store_failed(store, error, "read", code);
+}
+
+static void end_reading(struct fr_store_reader *reader)
+{
+    mdb_txn_reset(reader->txn);
+    pthread_rwlock_unlock(&reader->store->env_lock);
+}
+
 struct fr_store_reader *fr_store_reader_new(struct fr_store *store, struct fr_error *error)
 {
     struct fr_store_reader *reader = fr_calloc(1, sizeof *reader);
-    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->txn);
 
     reader->store = store;
-    if (code == 0) {
-        mdb_txn_reset(reader->txn);
+    pthread_mutex_lock(&store->readers_lock);
+    reader->next = store->readers;
+    store->readers = reader;
+    pthread_mutex_unlock(&store->readers_lock);
+    if (begin_reading(reader, error) == 0) {
+        end_reading(reader);
         return reader;
     }
-    fr_store_failed(store, error, "read", code);
-    free(reader);
+    fr_store_reader_free(reader);
     return NULL;
 }
 
 void fr_store_reader_free(struct fr_store_reader *reader)
 {
+    struct fr_store_reader **at;
+    struct fr_store *store;
+
     if (reader == NULL)
         return;
-    mdb_txn_abort(reader->txn);
+    store = reader->store;
+    pthread_rwlock_rdlock(&store->env_lock);
+    pthread_mutex_lock(&store->readers_lock);
+    for (at = &store->readers; *at != reader; at = &(*at)->next)
+        ;
+    *at = reader->next;
+    pthread_mutex_unlock(&store->readers_lock);
+    if (reader->txn != NULL)
+        mdb_txn_abort(reader->txn);
+    pthread_rwlock_unlock(&store->env_lock);
     free(reader);
-}
-
-static int begin_reading(struct fr_store_reader *reader, struct fr_error *error)
-{
-    int code = mdb_txn_renew(reader->txn);
-
-    return code == 0 ? 0 : fr_store_failed(reader->store, error, "read", code);
 }
 
 /* What was read fills resident memory with pages of the map; the kernel keeps them anyway. */
@@ -90,42 +120,117 @@ static void give_pages_back(struct fr_store *store, size_t read)
         madvise(store->map, store->map_size, MADV_DONTNEED);
 }
 
-int fr_store_read(struct fr_store_reader *reader, uint64_t *next, size_t most, uint64_t *gap,
+/* ---- records --------------------------------------------------------------------- */
+
+struct scan {
+    struct fr_store_reader *reader;
+    MDB_cursor *cursor;
+    uint64_t seq; /* of the record it stands at */
+    MDB_val data;
+};
+
+/* Stand at the first record from `from` on. False: there is none below `end`, or what is there
+ * makes no sense. */
+static bool scan_get(struct scan *scan, uint64_t from, uint64_t end, MDB_cursor_op op)
+{
+    MDB_val key = {sizeof from, &from};
+    int code = mdb_cursor_get(scan->cursor, &key, &scan->data, op);
+
+    if (code != 0 || key.mv_size != sizeof scan->seq)
+        return false;
+    memcpy(&scan->seq, key.mv_data, sizeof scan->seq);
+    return scan->seq >= from && scan->seq < end;
+}
+
+/* The same in a fresh transaction: a damaged page ends one. */
+static bool scan_probe(struct scan *scan, uint64_t from, uint64_t end)
+{
+    if (scan->cursor != NULL)
+        mdb_cursor_close(scan->cursor);
+    scan->cursor = NULL;
+    mdb_txn_reset(scan->reader->txn);
+    return mdb_txn_renew(scan->reader->txn) == 0 &&
+           mdb_cursor_open(scan->reader->txn, scan->reader->store->records, &scan->cursor) == 0 &&
+           scan_get(scan, from, end, MDB_SET_RANGE);
+}
+
+/* Find the first readable record behind `from`, which is not: in steps that double, then by
+ * halves. False: there is none below `end`. */
+static bool scan_skip(struct scan *scan, uint64_t from, uint64_t end)
+{
+    uint64_t step = 1, low, high;
+
+    while (step < end - from && !scan_probe(scan, from + step, end))
+        step = step > (end - from) / 2 ? end - from : step * 2;
+    if (step >= end - from)
+        return false;
+    low = from + step / 2;
+    high = from + step;
+    while (low + 1 < high) {
+        uint64_t middle = low + (high - low) / 2;
+
+        if (scan_probe(scan, middle, end))
+            high = middle;
+        else
+            low = middle;
+    }
+    return scan_probe(scan, high, end);
+}
+
+/* Numbers up to `found` are not there: were they deleted from the front, or are they lost? */
+static void note_gap(struct scan *scan, struct fr_store_span *span, uint64_t found)
+{
+    uint64_t first = fr_store_edge(scan->reader->store, scan->reader->txn, MDB_FIRST, NULL);
+
+    if (first > found)
+        first = found;
+    if (first > span->next) {
+        span->deleted += first - span->next;
+        span->next = first;
+    }
+    span->missing += found - span->next;
+    span->next = found;
+}
+
+/* Stand at the next record of the span. False: there is none. */
+static bool scan_next(struct scan *scan, struct fr_store_span *span, bool first)
+{
+    bool found = scan_get(scan, span->next, span->end, first ? MDB_SET_RANGE : MDB_NEXT);
+
+    if (!found && span->next < span->end)
+        found = scan_skip(scan, span->next, span->end);
+    if (span->next < span->end && (!found || scan->seq != span->next))
+        note_gap(scan, span, found ? scan->seq : span->end);
+    return found;
+}
+
+int fr_store_read(struct fr_store_reader *reader, struct fr_store_span *span, size_t most,
                   bool (*each)(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len),
                   void *ctx, struct fr_error *error)
 {
-    MDB_val key = {sizeof *next, next}, data;
-    MDB_cursor *cursor = NULL;
+    struct scan scan = {.reader = reader};
     size_t bytes = 0;
     int code, count = 0;
 
-    *gap = 0;
+    span->deleted = span->missing = 0;
     if (begin_reading(reader, error) != 0)
         return -1;
-    code = mdb_cursor_open(reader->txn, reader->store->records, &cursor);
-    if (code == 0)
-        code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-    for (; code == 0 && (size_t)count < most;
-         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) {
-        uint64_t seq;
-
-        memcpy(&seq, key.mv_data, sizeof seq);
-        *gap += seq - *next;
-        *next = seq;
-        if (!each(ctx, seq, data.mv_data, data.mv_size))
-            break;
-        *next = seq + 1;
-        bytes += data.mv_size;
+    code = mdb_cursor_open(reader->txn, reader->store->records, &scan.cursor);
+    while (code == 0 && span->next < span->end && (size_t)count < most &&
+           scan_next(&scan, span, count == 0) &&
+           each(ctx, scan.seq, scan.data.mv_data, scan.data.mv_size)) {
+        span->next = scan.seq + 1;
+        bytes += scan.data.mv_size;
         count++;
     }
-    if (cursor != NULL)
-        mdb_cursor_close(cursor);
-    mdb_txn_reset(reader->txn);
+    if (scan.cursor != NULL)
+        mdb_cursor_close(scan.cursor);
     give_pages_back(reader->store, bytes);
-    if (code != 0 && code != MDB_NOTFOUND)
-        return fr_store_failed(reader->store, error, "read", code);
-    return count;
+    end_reading(reader);
+    return code == 0 ? count : fr_store_failed(reader->store, error, "read", code);
 }
+
+/* ---- places ---------------------------------------------------------------------- */
 
 /* When the first record at or behind *seq was appended; *seq becomes its number. */
 static int appended_at(struct fr_store_reader *reader, MDB_cursor *cursor, uint64_t *seq,
@@ -168,9 +273,21 @@ int fr_store_seek(struct fr_store_reader *reader, int64_t ms, uint64_t *seq, str
     }
     if (code == 0)
         mdb_cursor_close(cursor);
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     *seq = high;
     return code == 0 ? 0 : fr_store_failed(store, error, "search", code);
+}
+
+uint64_t fr_store_find_next(struct fr_store *store)
+{
+    uint64_t last = 0;
+    MDB_txn *txn;
+
+    if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) != 0)
+        return 1;
+    last = fr_store_edge(store, txn, MDB_LAST, NULL);
+    mdb_txn_abort(txn);
+    return last + 1;
 }
 
 int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct fr_error *error)
@@ -178,20 +295,37 @@ int fr_store_usage(struct fr_store *store, struct fr_store_usage *usage, struct 
     char *data = fr_asprintf("%s/data.mdb", store->path);
     struct stat st = {0};
     MDB_txn *txn;
-    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    int code = MDB_PANIC;
 
     memset(usage, 0, sizeof *usage);
     if (stat(data, &st) == 0)
         usage->file_bytes = (uint64_t)st.st_blocks * 512;
     free(data);
-    if (code != 0)
-        return fr_store_failed(store, error, "read", code);
-    usage->record_bytes = fr_store_pages(store, txn);
-    usage->next = fr_store_edge(store, txn, MDB_LAST, NULL) + 1;
-    usage->first = fr_store_edge(store, txn, MDB_FIRST, &usage->first_ms);
-    if (usage->first == 0)
-        usage->first = usage->next;
-    mdb_txn_abort(txn);
+    pthread_rwlock_rdlock(&store->env_lock);
+    if (store->env != NULL)
+        code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    if (code == 0) {
+        usage->record_bytes = fr_store_pages(store, txn);
+        usage->next = fr_store_edge(store, txn, MDB_LAST, NULL) + 1;
+        usage->first = fr_store_edge(store, txn, MDB_FIRST, &usage->first_ms);
+        if (usage->first == 0)
+            usage->first = usage->next;
+        mdb_txn_abort(txn);
+    }
+    pthread_rwlock_unlock(&store->env_lock);
+    return code == 0 ? 0 : fr_store_failed(store, error, "read", code);
+}
+
+int fr_store_place(const struct fr_store_usage *usage, uint64_t *seq, struct fr_error *error)
+{
+    if (*seq > usage->next)
+        return fr_error_set(error,
+                            "record %llu is beyond the end: the journal holds %llu to %llu (`now` "
+                            "is behind the newest)",
+                            (unsigned long long)*seq, (unsigned long long)usage->first,
+                            (unsigned long long)(usage->next - 1));
+    if (*seq < usage->first)
+        *seq = usage->first;
     return 0;
 }
 
@@ -210,7 +344,7 @@ int fr_store_cursor(struct fr_store_reader *reader, const char *name, uint64_t *
         *seq = numbers[0];
         *moved_ms = (int64_t)numbers[1];
     }
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     if (code != 0 && code != MDB_NOTFOUND)
         return fr_store_failed(reader->store, error, "read a cursor", code);
     return code == 0;
@@ -242,7 +376,7 @@ int fr_store_cursors(struct fr_store_reader *reader,
         mdb_cursor_close(cursor);
         code = 0;
     }
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     return code == 0 ? 0 : fr_store_failed(reader->store, error, "read its cursors", code);
 }
 
@@ -258,7 +392,7 @@ int fr_store_number(struct fr_store_reader *reader, const char *name, uint64_t *
     code = mdb_get(reader->txn, reader->store->about, &key, &data);
     if (code == 0 && data.mv_size == sizeof *number)
         memcpy(number, data.mv_data, sizeof *number);
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     return code == 0 || code == MDB_NOTFOUND ? 0
                                              : fr_store_failed(reader->store, error, "read", code);
 }
@@ -307,7 +441,7 @@ int fr_store_values(struct fr_store_reader *reader, const char *vin,
     }
     if (cursor != NULL)
         mdb_cursor_close(cursor);
-    mdb_txn_reset(reader->txn);
+    end_reading(reader);
     return code == 0 || code == MDB_NOTFOUND
                ? 0
                : fr_store_failed(reader->store, error, "read values", code);

@@ -8,17 +8,26 @@
 
 #include "journal/journal_store.h"
 
-#define FR_STORE_NAME_MAX 255
 #define FR_STORE_VALUE_HEAD 16 /* creation time and time of receipt, before a value's bytes */
 
 struct fr_store {
-    MDB_env *env;
     char *path;
     int lock; /* held while a daemon has the journal; -1: a visitor */
+    size_t map_limit;
+    unsigned flags; /* mdb_env_open's */
+
+    /* Held for reading by who uses env, for writing by fr_store_reopen. */
+    pthread_rwlock_t env_lock;
+    MDB_env *env; /* NULL: reopening failed */
+    pthread_mutex_t readers_lock;
+    struct fr_store_reader *readers; /* their transactions end when env is closed */
+    int64_t look_ms;                 /* monotonic: when the file is looked for next */
+    bool gone;                       /* it was not there */
     MDB_dbi records, cursors, values, about;
     pthread_mutex_t writing; /* held by who has txn */
     MDB_txn *txn;
-    uint64_t next, committed; /* the second as it was before txn */
+    enum fr_store_fault fault; /* of the last write */
+    uint64_t next, committed;  /* the second as it was before txn */
     unsigned page_size;
     void *map;
     size_t map_size;
@@ -27,18 +36,29 @@ struct fr_store {
 
 struct fr_store_reader {
     struct fr_store *store;
-    MDB_txn *txn;
+    MDB_txn *txn; /* reset between uses; NULL: to be begun */
+    struct fr_store_reader *next;
 };
 
 /* Say which call failed, and why. Returns -1. */
 int fr_store_failed(const struct fr_store *store, struct fr_error *error, const char *what,
                     int code);
 
+/* The same for a write: the store's fault is set too. */
+int fr_store_write_failed(struct fr_store *store, struct fr_error *error, const char *what,
+                          int code);
+
+/* Whether data.mdb is not at its path any more, and why that matters. Looked at once a second. */
+bool fr_store_gone(struct fr_store *store, struct fr_error *error);
+
 /* Bytes in pages of records. */
 uint64_t fr_store_pages(const struct fr_store *store, MDB_txn *txn);
 
 /* The number of the first or last record, 0 for none, and when it was appended. */
 uint64_t fr_store_edge(const struct fr_store *store, MDB_txn *txn, MDB_cursor_op op, int64_t *ms);
+
+/* The number of the next record, from the open environment. */
+uint64_t fr_store_find_next(struct fr_store *store);
 
 /* The key of a last value: VIN, NUL, field in big-endian. Returns its length. */
 size_t fr_store_value_key(uint8_t *key, const char *vin, uint32_t field);

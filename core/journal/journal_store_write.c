@@ -1,26 +1,28 @@
 /* The writer's side: one transaction at a time. */
-#include <errno.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "journal/journal_store_state.h"
 #include "journal/stored_record.h"
 
-#define FULL_BYTES 65536 /* with less than this left, a disk is full */
-
 int fr_store_begin(struct fr_store *store, struct fr_error *error)
 {
-    int code;
+    int code = MDB_PANIC;
 
     pthread_mutex_lock(&store->writing);
-    code = mdb_txn_begin(store->env, NULL, 0, &store->txn);
+    if (store->env != NULL && !(store->flags & MDB_RDONLY) && fr_store_gone(store, error)) {
+        pthread_mutex_unlock(&store->writing);
+        return -1;
+    }
+    if (store->env != NULL)
+        code = mdb_txn_begin(store->env, NULL, 0, &store->txn);
     if (code == 0) {
         store->committed = store->next;
         return 0;
     }
     store->txn = NULL;
+    fr_store_write_failed(store, error, "begin", code);
     pthread_mutex_unlock(&store->writing);
-    return fr_store_failed(store, error, "begin", code);
+    return -1;
 }
 
 void fr_store_abort(struct fr_store *store)
@@ -32,26 +34,19 @@ void fr_store_abort(struct fr_store *store)
     pthread_mutex_unlock(&store->writing);
 }
 
-/* LMDB calls a write that was cut short EIO; on a full disk that is what the first one is. */
-static int cause_of(const struct fr_store *store, int code)
-{
-    struct statvfs disk;
-
-    if (code == EIO && statvfs(store->path, &disk) == 0 &&
-        (uint64_t)disk.f_bavail * disk.f_frsize < FULL_BYTES)
-        return ENOSPC;
-    return code;
-}
-
 int fr_store_commit(struct fr_store *store, struct fr_error *error)
 {
-    int code = cause_of(store, mdb_txn_commit(store->txn));
+    int code = mdb_txn_commit(store->txn);
 
     store->txn = NULL;
-    if (code != 0)
+    if (code == 0)
+        store->fault = FR_STORE_WELL;
+    else {
         store->next = store->committed;
+        fr_store_write_failed(store, error, "commit", code);
+    }
     pthread_mutex_unlock(&store->writing);
-    return code == 0 ? 0 : fr_store_failed(store, error, "commit", code);
+    return code == 0 ? 0 : -1;
 }
 
 int fr_store_append(struct fr_store *store, struct fr_record *record, int64_t appended_ms,
@@ -62,7 +57,7 @@ int fr_store_append(struct fr_store *store, struct fr_record *record, int64_t ap
     int code = mdb_put(store->txn, store->records, &key, &data, MDB_APPEND | MDB_RESERVE);
 
     if (code != 0)
-        return fr_store_failed(store, error, "append a record", code);
+        return fr_store_write_failed(store, error, "append a record", code);
     fr_stored_write(record, appended_ms, data.mv_data);
     record->seq = seq;
     store->next++;
@@ -77,7 +72,7 @@ int fr_store_set_cursor(struct fr_store *store, const char *name, uint64_t seq, 
             data = {sizeof numbers, numbers};
     int code = mdb_put(store->txn, store->cursors, &key, &data, 0);
 
-    return code == 0 ? 0 : fr_store_failed(store, error, "move a cursor", code);
+    return code == 0 ? 0 : fr_store_write_failed(store, error, "move a cursor", code);
 }
 
 static bool may_go(const struct fr_store *store, const struct fr_store_old *old, uint64_t seq,
@@ -100,7 +95,7 @@ int fr_store_prune(struct fr_store *store, const struct fr_store_old *old, size_
 
     *pruned = 0;
     if (code != 0)
-        return fr_store_failed(store, error, "prune", code);
+        return fr_store_write_failed(store, error, "prune", code);
     while (*pruned < most && (code = mdb_cursor_get(cursor, &key, &data, MDB_FIRST)) == 0) {
         uint64_t seq;
 
@@ -110,7 +105,8 @@ int fr_store_prune(struct fr_store *store, const struct fr_store_old *old, size_
         ++*pruned;
     }
     mdb_cursor_close(cursor);
-    return code == 0 || code == MDB_NOTFOUND ? 0 : fr_store_failed(store, error, "prune", code);
+    return code == 0 || code == MDB_NOTFOUND ? 0
+                                             : fr_store_write_failed(store, error, "prune", code);
 }
 
 uint64_t fr_store_record_bytes(struct fr_store *store)
@@ -140,7 +136,7 @@ int fr_store_put_value(struct fr_store *store, const struct fr_last_value *value
     if (code == 0 || code == MDB_NOTFOUND)
         code = mdb_put(store->txn, store->values, &key, &data, MDB_RESERVE);
     if (code != 0)
-        return fr_store_failed(store, error, "keep a last value", code);
+        return fr_store_write_failed(store, error, "keep a last value", code);
     memcpy(data.mv_data, &value->created_ns, 8);
     memcpy((uint8_t *)data.mv_data + 8, &value->received_ms, 8);
     memcpy((uint8_t *)data.mv_data + FR_STORE_VALUE_HEAD, value->bytes, value->len);
@@ -153,5 +149,5 @@ int fr_store_put_number(struct fr_store *store, const char *name, uint64_t numbe
     MDB_val key = {strlen(name), (void *)(uintptr_t)name}, data = {sizeof number, &number};
     int code = mdb_put(store->txn, store->about, &key, &data, 0);
 
-    return code == 0 ? 0 : fr_store_failed(store, error, "keep a number", code);
+    return code == 0 ? 0 : fr_store_write_failed(store, error, "keep a number", code);
 }

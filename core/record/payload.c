@@ -39,6 +39,8 @@ int fr_timestamp_parse(const uint8_t *bytes, size_t len, int64_t *ns)
 struct datum {
     uint32_t key;
     struct fr_wire_value value;
+    const uint8_t *wire; /* the value's bytes; NULL: none */
+    size_t wire_len;
 };
 
 /* The first words of a datum's fields are nearly always key, then value. */
@@ -50,12 +52,17 @@ static int parse_datum(const uint8_t *bytes, size_t len, struct datum *datum)
 
     datum->key = 0;
     datum->value.tag = 0;
+    datum->wire = NULL;
+    datum->wire_len = 0;
     while ((more = fr_wire_next(&wire, &f)) > 0) {
         if (f.type == FR_WIRE_VARINT && f.number == DATUM_KEY)
             datum->key = (uint32_t)f.varint;
-        else if (f.type == FR_WIRE_BYTES && f.number == DATUM_VALUE &&
-                 fr_value_parse(f.bytes, f.len, &datum->value) != 0)
-            return -1;
+        else if (f.type == FR_WIRE_BYTES && f.number == DATUM_VALUE) {
+            if (fr_value_parse(f.bytes, f.len, &datum->value) != 0)
+                return -1;
+            datum->wire = f.bytes;
+            datum->wire_len = f.len;
+        }
     }
     return more;
 }
@@ -218,6 +225,8 @@ size_t fr_payload_decode(const uint8_t *bytes, size_t len, struct fr_datum *data
             parse_datum(f.bytes, f.len, &datum) != 0)
             continue;
         data[n].field = datum.key;
+        data[n].wire = datum.wire;
+        data[n].wire_len = datum.wire_len;
         if (!fr_value_canonical(fr_field_by_number(datum.key), &datum.value, &data[n].value))
             (*as_sent)++;
         n++;

@@ -35,10 +35,12 @@ int fr_payload_inspect(const uint8_t *bytes, size_t len, struct fr_payload_info 
  * fr_payload_inspect. */
 void fr_payload_rewrite(const uint8_t *bytes, size_t len, const char *vin, struct fr_buffer *out);
 
-/* One value of one field, in its canonical type. Text points into the message. */
+/* One value of one field, in its canonical type. Text points into the message, or is constant. */
 struct fr_datum {
     uint32_t field;
     struct fr_value value;
+    const uint8_t *wire; /* the message Value in the payload; NULL: there is none */
+    size_t wire_len;
 };
 
 /* Write up to `most` data of a message that has passed fr_payload_inspect to `data`; returns

@@ -10,6 +10,7 @@ static const char *const type_names[FR_RECORD_TYPES] = {
     "V", "alerts", "errors", "connectivity", "presence", ""};
 static struct fr_data no_data;
 
+#define EXCERPT_PAYLOAD_MIN 512 /* a record with a smaller payload is kept as it is */
 bool fr_vin_valid(const char *vin, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -119,6 +120,72 @@ struct fr_record *fr_record_known(const struct fr_record_source *source, int64_t
     struct fr_normalised normalised = {.resend = resend, .created_ns = created_ns};
 
     return assemble(source, &normalised, source->payload, source->payload_len);
+}
+
+int64_t fr_record_time_ns(const struct fr_record *record)
+{
+    return record->created_ns != 0 ? record->created_ns : record->received_ms * 1000000;
+}
+
+/* Whether a value can be kept without the record that its text points into. */
+static bool record_text_in_datum(const struct fr_value *value, const struct fr_datum *datum)
+{
+    uintptr_t text = (uintptr_t)value->text.bytes, wire = (uintptr_t)datum->wire;
+
+    return value->kind != FR_VALUE_TEXT || (datum->wire != NULL && text >= wire &&
+                                            text + value->text.len <= wire + datum->wire_len);
+}
+
+/* Let the text point to the same bytes of the excerpt's payload. */
+static void record_move_text(struct fr_value *value, const struct fr_datum *datum,
+                             const struct fr_record *excerpt)
+{
+    const char *wire;
+
+    if (value->kind != FR_VALUE_TEXT)
+        return;
+    wire = memmem(excerpt->payload, excerpt->payload_len, datum->wire, datum->wire_len);
+    value->text.bytes = wire + (value->text.bytes - (const char *)datum->wire);
+}
+
+struct fr_record *fr_record_excerpt(struct fr_record *record, const struct fr_datum *datum,
+                                    struct fr_value *value)
+{
+    struct fr_buffer payload = {0};
+    struct fr_record_source source = {
+        .vin = record->vin,
+        .topic = (const uint8_t *)record->topic,
+        .topic_len = strlen(record->topic),
+        .txid = (const uint8_t *)record->txid,
+        .txid_len = record->txid_len,
+        .client_version = record->client_version,
+        .received_ms = record->received_ms,
+    };
+    struct fr_record *excerpt = NULL;
+
+    if (record->payload_len < EXCERPT_PAYLOAD_MIN || !record_text_in_datum(value, datum))
+        return fr_record_ref(record);
+    fr_payload_of_one(&payload, record->vin, record->created_ns, datum->field,
+                      datum->wire != NULL ? datum->wire : record->payload, datum->wire_len);
+    source.payload = payload.bytes;
+    source.payload_len = payload.len;
+    if (!payload.failed)
+        excerpt = fr_record_known(&source, record->created_ns, record->resend);
+    fr_buffer_free(&payload);
+    if (excerpt == NULL)
+        return NULL;
+    excerpt->restored = record->restored;
+    excerpt->repeated = record->repeated;
+    excerpt->seq = record->seq;
+    record_move_text(value, datum, excerpt);
+    return excerpt;
+}
+
+size_t fr_record_memory(const struct fr_record *record)
+{
+    const struct fr_data *data = atomic_load_explicit(&record->data, memory_order_acquire);
+
+    return record->size + (data != NULL ? sizeof *data + data->count * sizeof data->datum[0] : 0);
 }
 
 struct fr_record *fr_record_ref(struct fr_record *record)

@@ -109,6 +109,19 @@ struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr
 struct fr_record *fr_record_known(const struct fr_record_source *source, int64_t created_ns,
                                   bool resend);
 
+/* When the record was measured, in ns since 1970: created_ns, or the receipt where the vehicle did
+ * not say. Orders the values of one vehicle. */
+int64_t fr_record_time_ns(const struct fr_record *record);
+
+/* A record that can be kept for long at little cost, for one of this record's data, and *value as
+ * it is there (its text may move). A small record is counted itself; of a larger one a record with
+ * this datum alone is made. The caller owns one reference. NULL: no memory. */
+struct fr_record *fr_record_excerpt(struct fr_record *record, const struct fr_datum *datum,
+                                    struct fr_value *value);
+
+/* The memory that a record and its decoded data take up, in bytes. */
+size_t fr_record_memory(const struct fr_record *record);
+
 struct fr_record *fr_record_ref(struct fr_record *record);
 void fr_record_unref(struct fr_record *record);
 

@@ -5,7 +5,7 @@
 
 #include "util/memory.h"
 
-#define BUCKETS_AT_FIRST 256
+#define INITIAL_BUCKETS 256
 
 struct fr_throttle {
     struct fr_throttle_slot **buckets;
@@ -13,7 +13,7 @@ struct fr_throttle {
     size_t count;
 };
 
-static uint64_t mix(uint64_t x)
+static uint64_t throttle_mix(uint64_t x)
 {
     x ^= x >> 33;
     x *= UINT64_C(0xff51afd7ed558ccd);
@@ -22,16 +22,16 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 33;
 }
 
-static size_t bucket_of(const struct fr_throttle *throttle, const uint64_t key[2])
+static size_t throttle_bucket(const struct fr_throttle *throttle, const uint64_t key[2])
 {
-    return mix(key[0] ^ mix(key[1])) & (throttle->bucket_count - 1);
+    return throttle_mix(key[0] ^ throttle_mix(key[1])) & (throttle->bucket_count - 1);
 }
 
 struct fr_throttle *fr_throttle_new(void)
 {
     struct fr_throttle *throttle = fr_calloc(1, sizeof *throttle);
 
-    throttle->bucket_count = BUCKETS_AT_FIRST;
+    throttle->bucket_count = INITIAL_BUCKETS;
     throttle->buckets = fr_calloc(throttle->bucket_count, sizeof(struct fr_throttle_slot *));
     return throttle;
 }
@@ -52,7 +52,7 @@ void fr_throttle_free(struct fr_throttle *throttle)
     free(throttle);
 }
 
-static void grow(struct fr_throttle *throttle)
+static void throttle_grow(struct fr_throttle *throttle)
 {
     struct fr_throttle_slot **old = throttle->buckets;
     size_t old_count = throttle->bucket_count;
@@ -63,7 +63,8 @@ static void grow(struct fr_throttle *throttle)
         struct fr_throttle_slot *slot = old[i], *next;
 
         for (; slot != NULL; slot = next) {
-            struct fr_throttle_slot **bucket = &throttle->buckets[bucket_of(throttle, slot->key)];
+            struct fr_throttle_slot **bucket =
+                &throttle->buckets[throttle_bucket(throttle, slot->key)];
 
             next = slot->next_in_bucket;
             slot->next_in_bucket = *bucket;
@@ -73,28 +74,44 @@ static void grow(struct fr_throttle *throttle)
     free(old);
 }
 
-struct fr_throttle_slot *fr_throttle_slot(struct fr_throttle *throttle, uint64_t vehicle,
+struct fr_throttle_slot *fr_throttle_find(const struct fr_throttle *throttle, uint64_t vehicle,
                                           uint32_t route, uint32_t field)
 {
     uint64_t key[2] = {vehicle, (uint64_t)route << 32 | field};
-    struct fr_throttle_slot **bucket = &throttle->buckets[bucket_of(throttle, key)];
-    struct fr_throttle_slot *slot;
+    struct fr_throttle_slot *slot = throttle->buckets[throttle_bucket(throttle, key)];
 
-    for (slot = *bucket; slot != NULL; slot = slot->next_in_bucket)
-        if (slot->key[0] == key[0] && slot->key[1] == key[1])
-            return slot;
+    while (slot != NULL && (slot->key[0] != key[0] || slot->key[1] != key[1]))
+        slot = slot->next_in_bucket;
+    return slot;
+}
+
+struct fr_throttle_slot *fr_throttle_add(struct fr_throttle *throttle, uint64_t vehicle,
+                                         uint32_t route, uint32_t field)
+{
+    uint64_t key[2] = {vehicle, (uint64_t)route << 32 | field};
+    struct fr_throttle_slot *slot, **bucket;
+
     if (throttle->count >= FR_THROTTLE_MAX)
         return NULL;
-    if (throttle->count >= throttle->bucket_count) {
-        grow(throttle);
-        bucket = &throttle->buckets[bucket_of(throttle, key)];
-    }
+    if (throttle->count >= throttle->bucket_count)
+        throttle_grow(throttle);
+    bucket = &throttle->buckets[throttle_bucket(throttle, key)];
     slot = fr_calloc(1, sizeof *slot);
     memcpy(slot->key, key, sizeof key);
     slot->next_in_bucket = *bucket;
     *bucket = slot;
     throttle->count++;
     return slot;
+}
+
+uint32_t fr_throttle_route(const struct fr_throttle_slot *slot)
+{
+    return (uint32_t)(slot->key[1] >> 32);
+}
+
+uint32_t fr_throttle_field(const struct fr_throttle_slot *slot)
+{
+    return (uint32_t)slot->key[1];
 }
 
 struct fr_value fr_throttle_kept(const struct fr_value *value)
@@ -112,41 +129,14 @@ struct fr_value fr_throttle_kept(const struct fr_value *value)
     return kept;
 }
 
-void fr_throttle_open(struct fr_throttle_windows *windows, struct fr_throttle_slot *slot,
-                      int64_t closes_ms)
+void fr_throttle_keep_last(struct fr_throttle_slot *slot, const struct fr_value *value,
+                           int64_t measured_ns)
 {
-    slot->closes_ms = closes_ms;
-    slot->next_open = NULL;
-    if (windows->first == NULL)
-        windows->first = slot;
-    else
-        windows->last->next_open = slot;
-    windows->last = slot;
-}
-
-struct fr_throttle_slot *fr_throttle_close(struct fr_throttle_windows *windows, int64_t now_ms)
-{
-    struct fr_throttle_slot *slot = windows->first;
-
-    if (slot == NULL || slot->closes_ms > now_ms)
-        return NULL;
-    windows->first = slot->next_open;
-    slot->closes_ms = 0;
-    return slot;
-}
-
-bool fr_throttle_wait(struct fr_throttle_slot *slot, struct fr_record *record,
-                      const struct fr_value *value, uint32_t marks)
-{
-    bool replaced = slot->waiting != NULL;
-
-    fr_record_ref(record);
-    if (replaced)
-        fr_record_unref(slot->waiting);
-    slot->waiting = record;
-    slot->waiting_value = *value;
-    slot->waiting_marks = marks;
-    return replaced;
+    if (slot->has_last && measured_ns < slot->last_ns)
+        return;
+    slot->last = fr_throttle_kept(value);
+    slot->last_ns = measured_ns;
+    slot->has_last = true;
 }
 
 void fr_throttle_each(struct fr_throttle *throttle,

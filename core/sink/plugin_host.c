@@ -68,6 +68,17 @@ static void host_health(struct fr_sink *sink, enum fr_health health, const char 
                sink->settings.name, fr_health_word(health), sink->why);
 }
 
+static void host_fail(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome,
+                      const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    fr_delivery_note_failure(sink, format, ap);
+    va_end(ap);
+    fr_delivery_done(sink, delivery, outcome);
+}
+
 static struct event_base *host_event_base(struct fr_sink *sink)
 {
     return sink->base;
@@ -162,6 +173,7 @@ static const char *host_state_dir(struct fr_sink *sink)
 const struct fr_host fr_plugin_host = {
     .log = host_log,
     .done = fr_delivery_done,
+    .fail = host_fail,
     .health = host_health,
     .event_base = host_event_base,
     .name = host_name,

@@ -1,6 +1,7 @@
 #include "sink/sink.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,9 @@ struct fr_sink *fr_sink_new(struct fr_server_config *config, size_t place,
         sink->latest = fr_latest_new();
     sink->restores = sink->settings.restore < 0 ? sink->latest != NULL : sink->settings.restore;
     sink->wake = -1;
+    sink->window_timer_ms = sink->lane_timer_ms = -1;
+    sink->lanes = fr_lanes_new();
+    atomic_init(&sink->next_close_ms, -1);
     atomic_init(&sink->rewind_to, UINT64_MAX);
     sem_init(&sink->opened, 0, 0);
     pthread_mutex_init(&sink->status_lock, NULL);
@@ -69,19 +73,20 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
     int code;
 
     sink->house = *house;
+    sink->dead_letter_file = fr_dead_letters_new(house->dead_letters, sink->settings.name);
     if (fr_sink_thread_prepare(sink, error) != 0)
         return -1;
     sink->program = fr_program_new(routing, place,
                                    sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
                                                                              : FR_FORMAT_PROTOBUF);
     if (house->journal != NULL) {
-        fr_program_watch(sink->program, fr_item_hold, fr_item_let_go, sink);
+        fr_program_watch(sink->program, fr_item_acquire, fr_item_release, sink);
         sink->cursor = fr_cursor_open(house->journal, sink->settings.name,
                                       sink->settings.from_oldest, new_records, sink, error);
         if (sink->cursor == NULL)
             return fr_error_wrap(error, "sink %s", sink->settings.name);
         atomic_store(&sink->read_next, fr_cursor_place(sink->cursor));
-        sink->repeated_below = fr_journal_repeated_below(house->journal);
+        sink->repeated_below = fr_cursor_repeated_below(sink->cursor);
     }
     atomic_store(&sink->progress_ms, fr_monotonic_ms());
     code = pthread_create(&sink->thread, NULL, fr_sink_thread, sink);
@@ -222,12 +227,15 @@ void fr_sink_free(struct fr_sink *sink)
     free_event(sink->take_timer);
     free_event(sink->window_timer);
     free_event(sink->retry_timer);
+    free_event(sink->lane_timer);
     free_event(sink->after_event);
     if (sink->base != NULL)
         event_base_free(sink->base);
     if (sink->wake >= 0)
         close(sink->wake);
     fr_deliveries_free(sink);
+    fr_lanes_free(sink->lanes);
+    fr_dead_letters_free(sink->dead_letter_file);
     fr_program_free(sink->program);
     fr_routing_unref(sink->new_routing);
     fr_sink_queue_free(sink->queue);
@@ -259,29 +267,76 @@ const char *fr_sink_name(const struct fr_sink *sink)
     return sink->settings.name;
 }
 
-/* A plugin that says nothing and delivers nothing is not well, whatever it last said. */
-static void tell_stall(struct fr_sink *sink, struct fr_sink_status *status)
-{
-    int64_t still = fr_monotonic_ms() - atomic_load(&sink->progress_ms);
+#define FAILURE_SHOWN_MS 60000 /* a failed delivery makes the sink degraded for so long */
 
-    if (status->health != FR_HEALTH_UP || still < sink->settings.stall_ms ||
-        (atomic_load(&sink->in_flight) == 0 && status->behind == 0 &&
-         fr_sink_queue_records(sink->queue) == 0))
+static void degrade(struct fr_sink_status *status, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void degrade(struct fr_sink_status *status, const char *format, ...)
+{
+    va_list ap;
+
+    if (status->health == FR_HEALTH_UP)
+        status->health = FR_HEALTH_DEGRADED;
+    va_start(ap, format);
+    vsnprintf(status->why, sizeof status->why, format, ap);
+    va_end(ap);
+}
+
+/* Whether there is something to deliver now. Values that wait for their windows are not. */
+static bool has_work(struct fr_sink *sink)
+{
+    return atomic_load(&sink->in_flight) != 0 || fr_sink_queue_records(sink->queue) != 0 ||
+           (sink->cursor != NULL && sink->read_next < fr_journal_next(sink->house.journal));
+}
+
+/* Health is measured: a plugin that reports "up" may deliver nothing, or not all. A plugin's own
+ * report of something worse goes first. */
+static void measure_health(struct fr_sink *sink, const char *failure, struct fr_sink_status *status)
+{
+    int64_t now = fr_monotonic_ms(), failed = atomic_load(&sink->failure_ms);
+    int64_t oldest = atomic_load(&sink->oldest_made_ms);
+    int64_t still = now - atomic_load(&sink->progress_ms);
+
+    if (status->health != FR_HEALTH_UP)
         return;
-    status->health = FR_HEALTH_DEGRADED;
-    snprintf(status->why, sizeof status->why,
-             "nothing was delivered for %lld s, and records wait (the plugin does not answer)",
-             (long long)(still / 1000));
+    if (failed != 0 && (now - failed < FAILURE_SHOWN_MS || status->retrying != 0))
+        degrade(status,
+                "deliveries fail: %s (%zu vehicles and record types wait for another try, "
+                "%llu dead letters)",
+                failure, status->retrying, (unsigned long long)status->dead_letters);
+    else if (still >= sink->settings.stall_ms && has_work(sink))
+        degrade(status,
+                "nothing was delivered for %lld s, and records wait (the plugin does not "
+                "answer)",
+                (long long)(still / 1000));
+    else if (oldest != 0 && now - oldest >= sink->settings.stall_ms)
+        degrade(status, "a delivery is unfinished for %lld s, while others are delivered",
+                (long long)((now - oldest) / 1000));
+}
+
+/* For how long something has been due: the oldest delivery, or the value of a window that should be
+ * closed. It grows also when the sink's thread does nothing. */
+static int64_t overdue_ms(struct fr_sink *sink)
+{
+    int64_t due = atomic_load(&sink->oldest_due_ms), closes = atomic_load(&sink->next_close_ms);
+    int64_t delivery = due != 0 ? fr_wall_ms() - due : 0;
+    int64_t window = closes >= 0 ? fr_monotonic_ms() - closes : 0;
+    int64_t longest = delivery > window ? delivery : window;
+
+    return longest > 0 ? longest : 0;
 }
 
 void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
 {
+    char failure[sizeof sink->failure];
+
     memset(status, 0, sizeof *status);
     status->name = sink->settings.name;
     status->plugin = sink->plugin->name;
     pthread_mutex_lock(&sink->status_lock);
     status->health = sink->health;
     memcpy(status->why, sink->why, sizeof status->why);
+    memcpy(failure, sink->failure, sizeof failure);
     memcpy(status->last_error, sink->last_error, sizeof status->last_error);
     status->last_error_ms = sink->last_error_ms;
     status->program = sink->program_counts;
@@ -300,12 +355,15 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->taken = atomic_load(&sink->taken);
     status->delivered = atomic_load(&sink->delivered);
     status->retried = atomic_load(&sink->retried);
+    status->failed = atomic_load(&sink->failed);
     status->refused = atomic_load(&sink->refused);
+    status->retrying = atomic_load(&sink->lane_count);
     status->dead_letters = atomic_load(&sink->dead_letters);
     status->dropped = atomic_load(&sink->dropped);
     status->replaced = atomic_load(&sink->replaced);
+    status->overdue_ms = overdue_ms(sink);
     for (int i = 0; i < FR_DELAY_CLASSES; i++)
         status->delays[i] = atomic_load(&sink->delays[i]);
     status->delay_sum_ms = atomic_load(&sink->delay_sum_ms);
-    tell_stall(sink, status);
+    measure_health(sink, failure, status);
 }

@@ -24,8 +24,9 @@
 #include "sink/sink_queue.h"
 #include "util/error.h"
 
-/* Delays from a record's receipt to its delivery are counted in classes with these upper bounds
- * in ms; what took longer is in one more. */
+/* Delays from when a delivery was due (its record's receipt, or the end of the window that the value
+ * waited for) until it was delivered are counted in classes with these upper bounds in ms; what
+ * took longer is in one more. */
 #define FR_DELAY_BOUNDS                                                                            \
     {                                                                                              \
         1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 2000, 5000,  \
@@ -38,7 +39,7 @@ struct fr_sink_status {
     const char *name; /* holds as long as the sink */
     const char *plugin;
     enum fr_health health;
-    char why[256];
+    char why[512];
     char last_error[256];  /* why it last was not well; "" if it always was */
     int64_t last_error_ms; /* when; wall clock */
     size_t unfinished;     /* records read (or queued) and not delivered */
@@ -48,11 +49,14 @@ struct fr_sink_status {
     uint64_t behind;    /* records committed and not finished */
     uint64_t taken;     /* records */
     uint64_t delivered; /* deliveries */
-    uint64_t retried;
-    uint64_t refused;
+    uint64_t retried;   /* because the peer was away */
+    uint64_t failed;    /* answers that a delivery failed */
+    uint64_t refused;   /* answers that one never succeeds */
+    size_t retrying;    /* vehicles and record types with failed deliveries */
     uint64_t dead_letters;
-    uint64_t dropped;  /* records left out because the queue was full */
-    uint64_t replaced; /* values that a newer one took the place of, in `latest` */
+    uint64_t dropped;   /* records left out because the queue was full */
+    uint64_t replaced;  /* values that a newer one took the place of, in `latest` */
+    int64_t overdue_ms; /* since when something is due that is not delivered; 0: nothing */
     uint64_t delays[FR_DELAY_CLASSES];
     uint64_t delay_sum_ms;
     struct fr_program_counts program;

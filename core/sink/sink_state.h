@@ -5,17 +5,21 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdarg.h>
 
 #include "record/acknowledge.h"
 #include "record/field_catalogue.h"
+#include "sink/dead_letters.h"
+#include "sink/lanes.h"
 #include "sink/latest.h"
 #include "sink/sink.h"
 #include "util/buffer.h"
 
-/* A record in the sink's hands, until all its deliveries are finished and none of its values
- * waits for a window. */
+/* A record that the sink took, until all its deliveries are finished and none of its values waits
+ * for a window. */
 struct item {
-    struct fr_record *record;
+    struct fr_record *record; /* counted; NULL: read from the journal, and through the routes */
+    uint64_t seq;             /* the record's */
     uint32_t unfinished;
     bool ack;
     bool refused;
@@ -27,11 +31,16 @@ struct item {
 struct delivery {
     struct fr_delivery public; /* first: the plugin's pointer is ours */
     struct item *item;
+    struct fr_record *record;   /* counted: what `public` points into */
     struct fr_routing *routing; /* what names and units in `public` belong to */
     struct fr_latest_slot *slot;
     uint64_t order; /* in which it was made */
     size_t size;
-    unsigned refusals;
+    struct lane *lane; /* that it was taken from to be tried; NULL: none */
+    unsigned failures;
+    int64_t made_ms;       /* monotonic */
+    int64_t due_ms;        /* fr_emission.due_ms */
+    int64_t expires_ms;    /* fr_emission.expires_ms */
     struct fr_buffer text; /* JSON */
     char name[FR_FIELD_NAME_SIZE];
     char field_name[FR_FIELD_NAME_SIZE]; /* of a field that the catalogue does not know */
@@ -71,7 +80,8 @@ struct fr_sink {
     _Atomic bool restore_wanted;
     int64_t last_take_ms;
     bool take_later;
-    sem_t opened; /* the plugin is open, or could not be */
+    int64_t window_timer_ms; /* monotonic: when window_timer fires; -1: it is not pending */
+    sem_t opened;            /* the plugin is open, or could not be */
 
     _Atomic size_t in_flight;       /* deliveries; changed by the sink's thread alone */
     _Atomic size_t in_flight_bytes; /* of records; of those that do not wait in `latest` */
@@ -79,18 +89,25 @@ struct fr_sink {
     uint64_t done_seq;              /* the newest record of which something was delivered */
     size_t waiting;                 /* in `latest` */
     uint64_t orders;
+    uint64_t expired; /* deliveries that became too old before the plugin had them */
     struct fr_delivery **batch;
     size_t batch_count, batch_room;
     struct item *emitting; /* the item whose record runs through the program, without a journal */
     struct delivery *retry_first, *retry_last; /* by order */
+    struct fr_lanes *lanes;
+    struct event *lane_timer;
+    int64_t lane_timer_ms; /* monotonic: when lane_timer fires; -1: it is not pending */
+    struct delivery *ready_first, *ready_last; /* to join the batch after the present event */
+    struct delivery *aside_first, *aside_last; /* to be dead letters after the present event */
+    struct fr_dead_letters *dead_letter_file;
     bool retry_ready; /* the pause is over; once the plugin has nothing in its hands */
     int64_t retry_pause_ms;
     struct fr_latest *latest; /* NULL: every delivery counts */
     struct fr_latest_slot *queued_first, *queued_last;
     struct item *spare_items;
     struct delivery *spare_deliveries;
-    struct delivery *unfinished;
-    struct fr_buffer json; /* what host->json() returned */
+    struct delivery *unfinished, *last_unfinished; /* in the order in which they were made */
+    struct fr_buffer json;                         /* what host->json() returned */
     struct fr_ack_batch acks;
     size_t finished_records, finished_bytes;
     bool after_pending;
@@ -100,47 +117,121 @@ struct fr_sink {
 
     pthread_mutex_t status_lock; /* of what follows */
     enum fr_health health;
-    char why[256], last_error[256];
+    char why[256], last_error[256], failure[256]; /* failure: of the newest failed delivery */
+    bool failure_given; /* the plugin has told the reason of the next one */
     int64_t last_error_ms;
     struct fr_program_counts program_counts;
     struct fr_routing *new_routing; /* to be followed; NULL: none */
     size_t new_place;
 
+    _Atomic int64_t failure_ms;     /* monotonic: of the newest failed delivery; 0: none failed */
+    _Atomic int64_t oldest_made_ms; /* monotonic: when the oldest delivery was made; 0: none */
+    _Atomic int64_t oldest_due_ms;  /* wall clock: when the oldest delivery was due; 0: none */
+    _Atomic int64_t next_close_ms;  /* monotonic: when the next window closes; -1: none is open */
     _Atomic int64_t progress_ms; /* monotonic: when something was delivered, or nothing was left */
-    _Atomic uint64_t taken, delivered, retried, refused, dead_letters, dropped, replaced;
+    _Atomic size_t lane_count;   /* vehicles and record types with failed deliveries */
+    _Atomic uint64_t taken, delivered, retried, failed, refused, dead_letters, dropped, replaced;
     _Atomic uint64_t delays[FR_DELAY_CLASSES];
     _Atomic uint64_t delay_sum_ms;
 };
 
-/* delivery.c: the routing program emits something; a delivery of it joins the batch. */
-void fr_delivery_emit(void *ctx, const struct fr_emission *emission);
+/* ---- in_flight.c ----------------------------------------------------------------- */
 
-/* Take a record in hand; fr_item_release lets go when nothing of it is unfinished. */
+/* Make an item of a record; the reference passes to it. Linked items are in journal order. */
 struct item *fr_item_new(struct fr_sink *sink, struct fr_record *record, bool ack, bool counted);
 void fr_item_link(struct fr_sink *sink, struct item *item);
-void fr_item_release(struct fr_sink *sink, struct item *item);
 
-/* fr_program_watch's two, with items as origins. */
-void fr_item_hold(void *ctx, void *item);
-void fr_item_let_go(void *ctx, void *item);
+/* Drop the reference of a linked item: its deliveries and windows have their own, and a value that
+ * waits for its window must not keep a whole record in memory. */
+void fr_item_drop_record(struct item *item);
 
-/* Hand the batch to the plugin. */
+/* One part more or less of an item is unfinished. The last release confirms its record and frees
+ * it. These are fr_program_watch's callbacks, with items as origins; ctx is the sink. */
+void fr_item_acquire(void *ctx, void *item);
+void fr_item_release(void *ctx, void *item);
+
+/* Make an unfinished delivery of an item; the caller describes it. Finish it: it is freed. */
+struct delivery *fr_delivery_new(struct fr_sink *sink, struct item *item,
+                                 const struct fr_emission *emission);
+void fr_delivery_finish(struct fr_sink *sink, struct delivery *d);
+
+/* Count how long after it was due a delivery was done. */
+void fr_delivery_count_delay(struct fr_sink *sink, const struct delivery *d);
+
+/* Free all, those that the plugin never answered too: their records stay unconfirmed. */
+void fr_deliveries_free(struct fr_sink *sink);
+
+/* ---- delivery.c ------------------------------------------------------------------ */
+
+/* The routing program emits something; a delivery of it joins the batch. */
+void fr_delivery_emit(void *ctx, const struct fr_emission *emission);
+
+/* Add to the batch. Not from within the plugin's deliver(), which reads the batch. */
+void fr_delivery_join_batch(struct fr_sink *sink, struct delivery *d);
+
+/* Let a delivery join the batch after the present event. */
+void fr_delivery_make_ready(struct fr_sink *sink, struct delivery *d);
+void fr_deliveries_take_ready(struct fr_sink *sink);
+
+/* Hand the batch to the plugin, without the deliveries that became too old for their route and
+ * those that have to wait. */
 void fr_deliveries_hand_over(struct fr_sink *sink);
 
-/* Put what waits for another try into the batch again. */
-void fr_deliveries_retry(struct fr_sink *sink);
+/* ---- latest_values.c ------------------------------------------------------------- */
 
-/* Put the newest values that wait in `latest` into the batch. */
-void fr_deliveries_take_latest(struct fr_sink *sink);
+/* Let a value wait as the newest of its vehicle, route and field. */
+void fr_latest_join(struct fr_sink *sink, struct delivery *d, const struct fr_emission *emission);
 
-/* Let go of all that is not in the plugin's hands; their records are not confirmed. */
-void fr_deliveries_abandon(struct fr_sink *sink);
+/* Put the newest values that wait into the batch, as many as the plugin may have. */
+void fr_latest_hand_over(struct fr_sink *sink);
 
-/* The plugin's word on a delivery. */
+/* List a slot if its waiting value can be handed over. */
+void fr_latest_queue_slot(struct fr_sink *sink, struct fr_latest_slot *slot);
+
+/* The peer went away: the value waits in its slot again, unless a newer one does. */
+void fr_latest_put_back(struct fr_sink *sink, struct delivery *d);
+
+/* The value to try instead of this one: what waits in its slot, or itself. */
+struct delivery *fr_delivery_newest(struct fr_sink *sink, struct delivery *d);
+
+/* Finish the values that wait. */
+void fr_latest_abandon(struct fr_sink *sink);
+
+/* ---- retry.c --------------------------------------------------------------------- */
+
+/* The peer is away: a delivery waits until it may be tried again. */
+void fr_retry_add(struct fr_sink *sink, struct delivery *d);
+
+/* Let a delivery wait behind those, in the order in which they were made. */
+void fr_retry_insert(struct fr_sink *sink, struct delivery *d);
+
+/* Something was delivered, so what waits need not wait for a pause that grew. */
+void fr_retry_end_pause(struct fr_sink *sink);
+
+/* Put what waits into the batch. Finish what waits. */
+void fr_retry_hand_over(struct fr_sink *sink);
+void fr_retry_abandon(struct fr_sink *sink);
+
+/* ---- outcome.c ------------------------------------------------------------------- */
+
+/* The plugin's answer to a delivery. */
 void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome);
 
-/* Free them all, those that the plugin never answered too: their records stay unconfirmed. */
-void fr_deliveries_free(struct fr_sink *sink);
+/* Keep the reason of the failure that the plugin reports next. */
+void fr_delivery_note_failure(struct fr_sink *sink, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+/* Finish a delivery without having delivered it, and go on with what waited behind it. */
+void fr_delivery_skip(struct fr_sink *sink, struct delivery *d);
+
+/* Have a delivery written to the dead letters after the present event. */
+void fr_delivery_set_aside(struct fr_sink *sink, struct delivery *d);
+void fr_deliveries_write_aside(struct fr_sink *sink);
+
+/* Finish all deliveries that the plugin does not have; the sink rewinds. */
+void fr_deliveries_abandon(struct fr_sink *sink);
+
+/* ---- the thread ------------------------------------------------------------------ */
 
 /* sink_thread.c: make the events; then run until fr_sink.stop. */
 int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error);
@@ -149,7 +240,7 @@ void *fr_sink_thread(void *sink);
 /* Wake the thread; `always` even if it was woken already. */
 void fr_sink_wake(struct fr_sink *sink, bool always);
 
-/* Run what follows finished deliveries behind the present event. */
+/* Run what follows answered deliveries after the present event. */
 void fr_sink_schedule_after(struct fr_sink *sink);
 
 /* plugin_host.c: what a plugin may call. */

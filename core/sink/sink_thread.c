@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "route/throttle.h"
 #include "sink/sink_state.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -15,6 +14,9 @@
 /* At a high rate a sink is woken at most so often; alone, a record is taken at once. */
 #define WAKE_INTERVAL_MS 2
 #define READ_AGAIN_MS 1000 /* after the journal could not be read */
+#define CLOSE_MAX 1024     /* windows closed at a time */
+#define CALLBACKS_MAX 16   /* between two looks at descriptors and timers */
+#define SYNC_MAX_MS 2000   /* wait for the last values to be written */
 
 /* ---- supply ---------------------------------------------------------------------- */
 
@@ -80,23 +82,49 @@ static size_t supply(struct fr_sink *sink, struct fr_sink_entry *entries)
 
 /* ---- taking ---------------------------------------------------------------------- */
 
-static void arm_window_timer(struct fr_sink *sink)
+static struct fr_program_time time_now(void)
 {
-    int64_t next = fr_program_next_close(sink->program), ms;
-    struct timeval pause;
+    return (struct fr_program_time){fr_monotonic_ms(), fr_wall_ms()};
+}
 
-    if (next < 0 || event_pending(sink->window_timer, EV_TIMEOUT, NULL))
+/* Windows may close while nothing waits for another try: what they deliver must not overtake it. */
+static bool may_close_windows(const struct fr_sink *sink)
+{
+    return sink->retry_first == NULL && sink->in_flight - sink->waiting < sink->in_flight_most;
+}
+
+static void follow_timer(struct event *timer, int64_t *armed_ms, int64_t next_ms)
+{
+    struct timeval pause;
+    int64_t ms;
+
+    if (next_ms == *armed_ms)
         return;
-    ms = next - fr_monotonic_ms();
-    if (ms < 1)
-        ms = 1;
-    pause = fr_timeval(ms);
-    event_add(sink->window_timer, &pause);
+    *armed_ms = next_ms;
+    if (next_ms < 0) {
+        event_del(timer);
+        return;
+    }
+    ms = next_ms - fr_monotonic_ms();
+    pause = fr_timeval(ms > 0 ? ms : 0);
+    event_add(timer, &pause);
+}
+
+/* Let the timers follow the window that closes next and the pause that ends next. Called at the end
+ * of each event of the sink's thread, so that no change is missed. */
+static void follow_timers(struct fr_sink *sink)
+{
+    int64_t next = fr_program_next_close(sink->program);
+
+    atomic_store_explicit(&sink->next_close_ms, next, memory_order_relaxed);
+    atomic_store_explicit(&sink->lane_count, fr_lanes_count(sink->lanes), memory_order_relaxed);
+    follow_timer(sink->window_timer, &sink->window_timer_ms, may_close_windows(sink) ? next : -1);
+    follow_timer(sink->lane_timer, &sink->lane_timer_ms, fr_lanes_next(sink->lanes));
 }
 
 static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entries, size_t n)
 {
-    int64_t now = fr_monotonic_ms(), wall = fr_wall_ms();
+    struct fr_program_time time = time_now();
 
     for (size_t i = 0; i < n; i++) {
         bool journal = sink->cursor != NULL;
@@ -108,9 +136,11 @@ static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entrie
         }
         sink->emitting = journal ? NULL : item;
         item->unfinished = 1; /* so that it is not finished while it is being taken apart */
-        fr_program_run(sink->program, item->record, journal ? item : NULL, now, wall,
-                       fr_delivery_emit, sink);
-        fr_item_let_go(sink, item);
+        fr_program_run(sink->program, item->record, journal ? item : NULL, &time, fr_delivery_emit,
+                       sink);
+        if (journal)
+            fr_item_drop_record(item);
+        fr_item_release(sink, item);
     }
     sink->emitting = NULL;
     atomic_fetch_add_explicit(&sink->taken, n, memory_order_relaxed);
@@ -118,7 +148,7 @@ static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entrie
 
 static void move_cursor(struct fr_sink *sink)
 {
-    uint64_t place = sink->first_item != NULL ? sink->first_item->record->seq : sink->read_next;
+    uint64_t place = sink->first_item != NULL ? sink->first_item->seq : sink->read_next;
 
     if (sink->cursor != NULL && fr_cursor_place(sink->cursor) != place)
         fr_cursor_move(sink->cursor, place);
@@ -140,10 +170,9 @@ static void take(struct fr_sink *sink)
     }
     /* Values that wait are handed over when all that is there was looked at for newer ones. */
     if (sink->latest != NULL && (caught_up(sink) || !may_take(sink))) {
-        fr_deliveries_take_latest(sink);
+        fr_latest_hand_over(sink);
         fr_deliveries_hand_over(sink);
     }
-    arm_window_timer(sink);
     move_cursor(sink);
     sink->last_take_ms = fr_monotonic_ms();
     if ((rounds > ROUNDS || sink->read_next != before) && !caught_up(sink) && may_take(sink))
@@ -152,34 +181,98 @@ static void take(struct fr_sink *sink)
         event_active(sink->take_timer, EV_TIMEOUT, 1);
 }
 
-static void close_windows(struct fr_sink *sink, int64_t now)
+static void hand_over_values(struct fr_sink *sink)
 {
-    sink->emitting = NULL;
-    fr_program_close_windows(sink->program, now, fr_delivery_emit, sink);
     if (sink->latest != NULL)
-        fr_deliveries_take_latest(sink);
+        fr_latest_hand_over(sink);
     fr_deliveries_hand_over(sink);
+}
+
+/* Close the windows whose time has come. follow_timers comes back to those over the bound. */
+static void close_windows(struct fr_sink *sink)
+{
+    struct fr_program_time time = time_now();
+
+    if (!may_close_windows(sink))
+        return;
+    sink->emitting = NULL;
+    fr_program_close_windows(sink->program, &time, CLOSE_MAX, fr_delivery_emit, sink);
+    hand_over_values(sink);
+}
+
+/* Deliver the values that wait for their windows now. */
+static void flush_windows(struct fr_sink *sink)
+{
+    struct fr_program_time time = time_now();
+
+    sink->emitting = NULL;
+    fr_program_flush(sink->program, &time, fr_delivery_emit, sink);
+    hand_over_values(sink);
 }
 
 static void drain_if_asked(struct fr_sink *sink)
 {
     unsigned asked = atomic_load(&sink->drains_wanted);
 
-    if (asked == atomic_load(&sink->drains_done) || !caught_up(sink))
+    if (asked == atomic_load(&sink->drains_done) || !caught_up(sink) ||
+        fr_sink_queue_waiting(sink->queue) != 0)
         return;
-    close_windows(sink, INT64_MAX / 2); /* all; with room for the windows that this opens */
+    flush_windows(sink);
     if (sink->plugin->flush != NULL)
         sink->plugin->flush(sink->state);
     atomic_store(&sink->drains_done, asked);
+}
+
+static void emit_nothing(void *ctx, const struct fr_emission *emission)
+{
+    (void)ctx, (void)emission;
+}
+
+struct restoring {
+    struct fr_sink *sink;
+    fr_emit_fn *emit;
+};
+
+static bool restore_one(void *ctx, const struct fr_last_value *value)
+{
+    struct restoring *call = ctx;
+    struct fr_sink *sink = call->sink;
+    struct fr_record *record = fr_values_record(value);
+    struct fr_program_time time = time_now();
+
+    if (record == NULL)
+        return false;
+    fr_program_run(sink->program, record, NULL, &time, call->emit, sink);
+    fr_record_unref(record);
+    return !atomic_load(&sink->stop);
+}
+
+/* Run every last value through the program; what it emits goes to the plugin if `deliver`. */
+static void restore(struct fr_sink *sink, bool deliver)
+{
+    struct restoring call = {sink, deliver ? fr_delivery_emit : emit_nothing};
+    struct fr_error error;
+
+    if (sink->house.values == NULL || (!deliver && !fr_program_remembers(sink->program)))
+        return;
+    sink->emitting = NULL;
+    /* The store is written every few seconds; the records in between are behind the cursor. */
+    fr_values_sync(sink->house.values, SYNC_MAX_MS);
+    if (fr_values_each(sink->house.values, NULL, restore_one, &call, &error) != 0)
+        fr_log(FR_LOG_WARNING, "sink %s: last values: %s", sink->settings.name, error.text);
+    if (sink->latest == NULL)
+        fr_deliveries_hand_over(sink);
 }
 
 /* ---- orders from other threads --------------------------------------------------- */
 
 static void follow_new_routing(struct fr_sink *sink)
 {
-    struct fr_program *older = sink->program;
+    struct fr_program *older = sink->program, *program;
+    struct fr_program_time time = time_now();
     struct fr_routing *routing;
     size_t place;
+    bool complete;
 
     pthread_mutex_lock(&sink->status_lock);
     routing = sink->new_routing;
@@ -188,15 +281,19 @@ static void follow_new_routing(struct fr_sink *sink)
     pthread_mutex_unlock(&sink->status_lock);
     if (routing == NULL)
         return;
-    sink->program = fr_program_new(routing, place,
-                                   sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
-                                                                             : FR_FORMAT_PROTOBUF);
+    program = fr_program_new(routing, place,
+                             sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
+                                                                       : FR_FORMAT_PROTOBUF);
     sink->emitting = NULL;
-    fr_program_adopt(sink->program, older, fr_monotonic_ms(), fr_delivery_emit, sink);
-    fr_deliveries_hand_over(sink);
+    /* What is emitted now has names of the older routing, so its deliveries must hold that one. */
+    complete = fr_program_adopt(program, older, &time, fr_delivery_emit, sink);
+    sink->program = program;
+    hand_over_values(sink);
     fr_program_free(older);
     fr_routing_unref(routing);
-    arm_window_timer(sink);
+    /* A new edge_only route must know where each vehicle is before it sees the next record. */
+    if (!complete)
+        restore(sink, false);
 }
 
 /* Go elsewhere in the journal when nothing is under way any more. */
@@ -207,48 +304,15 @@ static void rewind_if_asked(struct fr_sink *sink)
     if (to == UINT64_MAX)
         return;
     fr_deliveries_abandon(sink);
-    close_windows(sink, INT64_MAX / 2);
     if (sink->in_plugin != 0)
         return; /* after() comes back to it */
-    fr_deliveries_abandon(sink);
+    fr_program_forget(sink->program);
     if (sink->repeated_below < sink->read_next)
         sink->repeated_below = sink->read_next;
     atomic_store(&sink->read_next, to);
     fr_log(FR_LOG_NOTICE, "sink %s goes on at record %llu of the journal", sink->settings.name,
            (unsigned long long)to);
     atomic_compare_exchange_strong(&sink->rewind_to, &to, UINT64_MAX);
-}
-
-static void emit_nothing(void *ctx, const struct fr_emission *emission)
-{
-    (void)ctx, (void)emission;
-}
-
-static bool restore_one(void *ctx, const struct fr_last_value *value)
-{
-    struct fr_sink *sink = ctx;
-    struct fr_record *record = fr_values_record(value);
-
-    if (record == NULL)
-        return false;
-    fr_program_run(sink->program, record, NULL, fr_monotonic_ms(), fr_wall_ms(),
-                   sink->restores ? fr_delivery_emit : emit_nothing, sink);
-    fr_record_unref(record);
-    return !atomic_load(&sink->stop);
-}
-
-/* Tell the program, and (if it wants them) the plugin, every last value. */
-static void restore(struct fr_sink *sink)
-{
-    struct fr_error error;
-
-    if (sink->house.values == NULL || (!sink->restores && !fr_program_remembers(sink->program)))
-        return;
-    sink->emitting = NULL;
-    if (fr_values_each(sink->house.values, NULL, restore_one, sink, &error) != 0)
-        fr_log(FR_LOG_WARNING, "sink %s: last values: %s", sink->settings.name, error.text);
-    if (sink->latest == NULL)
-        fr_deliveries_hand_over(sink);
 }
 
 /* ---- events ---------------------------------------------------------------------- */
@@ -266,11 +330,13 @@ static void copy_program_counts(struct fr_sink *sink)
     static struct fr_log_limit limit;
     struct fr_program_counts counts = fr_program_counts(sink->program);
 
+    counts.too_old += sink->expired;
     if (counts.untracked != sink->program_counts.untracked)
         fr_log_limited(&limit, FR_LOG_WARNING,
-                       "sink %s: more vehicles and fields than %u windows can be kept for; the "
-                       "rest is delivered without `every` and `min_change`",
-                       sink->settings.name, FR_THROTTLE_MAX);
+                       "sink %s: no more state for windows: too many vehicles and fields, or too "
+                       "large values; `every` and `min_change` have no effect on the rest, and "
+                       "edge_only delivers nothing of it",
+                       sink->settings.name);
     pthread_mutex_lock(&sink->status_lock);
     sink->program_counts = counts;
     pthread_mutex_unlock(&sink->status_lock);
@@ -281,11 +347,18 @@ static void retry_if_ready(struct fr_sink *sink)
     if (!sink->retry_ready || sink->in_plugin != 0)
         return;
     sink->retry_ready = false;
-    fr_deliveries_retry(sink);
+    fr_retry_hand_over(sink);
     fr_deliveries_hand_over(sink);
 }
 
-/* Behind whatever finished deliveries: tell vehicles, make room, go on. */
+/* At the end, what was taken after the windows were closed must not wait for others. */
+static void flush_at_end(struct fr_sink *sink)
+{
+    if (sink->windows_closed && fr_program_counts(sink->program).waiting != 0)
+        flush_windows(sink);
+}
+
+/* After deliveries were answered: acknowledge, signal capacity, continue. */
 static void after(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_sink *sink = ctx;
@@ -297,17 +370,36 @@ static void after(evutil_socket_t fd, short what, void *ctx)
         sink->house.room(sink->house.ctx);
     sink->finished_records = sink->finished_bytes = 0;
     rewind_if_asked(sink);
+    fr_deliveries_write_aside(sink);
     retry_if_ready(sink);
+    fr_deliveries_take_ready(sink);
+    fr_deliveries_hand_over(sink);
+    close_windows(sink);
     take(sink);
+    flush_at_end(sink);
     drain_if_asked(sink);
     copy_program_counts(sink);
+    follow_timers(sink);
 }
 
 static void window_due(evutil_socket_t fd, short what, void *ctx)
 {
+    struct fr_sink *sink = ctx;
+
     (void)fd, (void)what;
-    close_windows(ctx, fr_monotonic_ms());
-    arm_window_timer(ctx);
+    sink->window_timer_ms = -1;
+    close_windows(sink);
+    follow_timers(sink);
+}
+
+static void lane_due(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_sink *sink = ctx;
+
+    (void)fd, (void)what;
+    sink->lane_timer_ms = -1;
+    fr_lanes_try_due(sink, fr_monotonic_ms());
+    follow_timers(sink);
 }
 
 static void retry_due(evutil_socket_t fd, short what, void *ctx)
@@ -327,7 +419,9 @@ static void take_due(evutil_socket_t fd, short what, void *ctx)
     sink->take_later = false;
     atomic_store(&sink->woken, false);
     take(sink);
+    flush_at_end(sink);
     drain_if_asked(sink);
+    follow_timers(sink);
 }
 
 static void obey(struct fr_sink *sink)
@@ -335,10 +429,10 @@ static void obey(struct fr_sink *sink)
     follow_new_routing(sink);
     rewind_if_asked(sink);
     if (atomic_exchange(&sink->restore_wanted, false))
-        restore(sink);
+        restore(sink, sink->restores);
     if (atomic_load(&sink->ending) && !sink->windows_closed) {
         take(sink);
-        close_windows(sink, INT64_MAX / 2);
+        flush_windows(sink);
         if (sink->plugin->flush != NULL)
             sink->plugin->flush(sink->state);
         atomic_store(&sink->windows_closed, true);
@@ -363,6 +457,7 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
         take_due(-1, 0, sink);
         return;
     }
+    follow_timers(sink);
     if (sink->take_later)
         return;
     /* `woken` stays set until the queue is looked at, so nobody wakes us in between. */
@@ -388,10 +483,25 @@ static struct event *new_event(struct fr_sink *sink, int fd, short what, event_c
     return event_new(sink->base, fd, what, call, sink);
 }
 
+/* A base that looks for timers and descriptors after so many callbacks, although the sink's own
+ * events activate themselves again while there is a backlog. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config != NULL &&
+        event_config_set_max_dispatch_interval(config, NULL, CALLBACKS_MAX, 0) == 0)
+        base = event_base_new_with_config(config);
+    if (config != NULL)
+        event_config_free(config);
+    return base;
+}
+
 int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
 {
     sink->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    sink->base = event_base_new();
+    sink->base = new_base();
     if (sink->wake < 0 || sink->base == NULL)
         return fr_error_set(error, "sink %s: cannot make an event base: %s", sink->settings.name,
                             strerror(errno));
@@ -399,9 +509,10 @@ int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
     sink->take_timer = new_event(sink, -1, 0, take_due);
     sink->window_timer = new_event(sink, -1, 0, window_due);
     sink->retry_timer = new_event(sink, -1, 0, retry_due);
+    sink->lane_timer = new_event(sink, -1, 0, lane_due);
     sink->after_event = new_event(sink, -1, 0, after);
     if (sink->wake_event == NULL || sink->take_timer == NULL || sink->window_timer == NULL ||
-        sink->retry_timer == NULL || sink->after_event == NULL ||
+        sink->retry_timer == NULL || sink->lane_timer == NULL || sink->after_event == NULL ||
         event_add(sink->wake_event, NULL) != 0)
         return fr_error_set(error, "sink %s: cannot set up its events", sink->settings.name);
     return 0;
@@ -415,7 +526,7 @@ void *fr_sink_thread(void *ctx)
     sem_post(&sink->opened);
     if (sink->state == NULL)
         return NULL;
-    restore(sink);
+    restore(sink, sink->restores);
     fr_sink_schedule_after(sink);
     event_base_loop(sink->base, EVLOOP_NO_EXIT_ON_EMPTY);
     sink->plugin->close(sink->state);

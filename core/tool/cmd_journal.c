@@ -23,7 +23,8 @@
 #define FR_CONFIG_DIR "/etc/fleetroute"
 #endif
 
-#define DUMP_AT_A_TIME 1000
+#define DUMP_AT_A_TIME 1000         /* records copied in one transaction */
+#define DUMP_CHUNK_BYTES (1u << 20) /* and bytes, one record more at most */
 
 static const char help[] =
     "usage: fleetroute journal status [-c FILE]\n"
@@ -111,41 +112,66 @@ static void print_time(const char *before, int64_t ms)
     printf("%s%s", before, text);
 }
 
-static void show_cursor(void *ctx, const char *name, uint64_t seq, int64_t moved_ms)
+struct cursor_line {
+    char *name;
+    uint64_t seq;
+    int64_t moved_ms;
+};
+
+struct cursor_lines {
+    struct cursor_line *line;
+    size_t count;
+};
+
+/* Only copies: the transaction is open, and standard output may block. */
+static void journal_copy_cursor(void *ctx, const char *name, uint64_t seq, int64_t moved_ms)
 {
-    const struct job *job = ctx;
-    struct fr_store_usage usage;
-    struct fr_error error;
+    struct cursor_lines *lines = ctx;
+
+    if (name[0] == ':')
+        return;
+    lines->line = fr_realloc(lines->line, lines->count + 1, sizeof *lines->line);
+    lines->line[lines->count++] = (struct cursor_line){fr_strdup(name), seq, moved_ms};
+}
+
+static void journal_print_cursor(const struct job *job, const struct fr_store_usage *usage,
+                                 const struct cursor_line *line)
+{
     bool known = false;
 
-    if (name[0] == ':' || fr_store_usage(job->store, &usage, &error) != 0)
-        return;
     for (size_t i = 0; i < job->config->sink_count; i++)
-        known = known || strcmp(job->config->sinks[i].name, name) == 0;
-    printf("sink %-16s at %" PRIu64 ", %" PRIu64 " behind", name, seq,
-           usage.next > seq ? usage.next - seq : 0);
-    if (seq < usage.first)
-        printf(", %" PRIu64 " of them are deleted", usage.first - seq);
-    print_time(", moved ", moved_ms);
+        known = known || strcmp(job->config->sinks[i].name, line->name) == 0;
+    printf("sink %-16s at %" PRIu64 ", %" PRIu64 " behind", line->name, line->seq,
+           usage->next > line->seq ? usage->next - line->seq : 0);
+    if (line->seq < usage->first)
+        printf(", %" PRIu64 " of them are deleted", usage->first - line->seq);
+    print_time(", moved ", line->moved_ms);
     puts(known ? "" : " (not configured; its place is kept)");
 }
 
 static int show_status(struct job *job)
 {
+    struct cursor_lines lines = {0};
     struct fr_store_usage usage;
     struct fr_error error;
+    int status = EXIT_SUCCESS;
 
     if (open_store(job, true, &error) != 0 || fr_store_usage(job->store, &usage, &error) != 0)
         return complain(&error);
+    if (fr_store_cursors(job->reader, journal_copy_cursor, &lines, &error) != 0)
+        status = complain(&error);
     printf("journal %s\n%" PRIu64 " records, %" PRIu64 " to %" PRIu64, job->config->journal_path,
            usage.next - usage.first, usage.first, usage.next - 1);
     print_time(", the oldest of ", usage.first_ms);
     printf("\n%.1f MB of records (at most %.1f), %.1f MB on disk\n",
            (double)usage.record_bytes / 1e6, (double)job->config->journal_size / 1e6,
            (double)usage.file_bytes / 1e6);
-    if (fr_store_cursors(job->reader, show_cursor, job, &error) != 0)
-        return complain(&error);
-    return EXIT_SUCCESS;
+    for (size_t i = 0; i < lines.count; i++) {
+        journal_print_cursor(job, &usage, &lines.line[i]);
+        free(lines.line[i].name);
+    }
+    free(lines.line);
+    return status;
 }
 
 /* ---- rewind ---------------------------------------------------------------------- */
@@ -162,6 +188,13 @@ static int move_cursor(struct job *job, const char *sink, uint64_t seq, struct f
     return fr_store_commit(job->store, error);
 }
 
+static void rewind_print(const char *sink, const char *verb, uint64_t asked, uint64_t seq)
+{
+    if (seq > asked)
+        printf("records before %" PRIu64 " are deleted: it is the oldest\n", seq);
+    printf("sink %s %s at record %" PRIu64 "\n", sink, verb, seq);
+}
+
 static int tell_daemon(const struct job *job, const char *sink, uint64_t seq)
 {
     char *request = fr_asprintf("rewind %s %" PRIu64, sink, seq);
@@ -170,9 +203,34 @@ static int tell_daemon(const struct job *job, const char *sink, uint64_t seq)
     free(request);
     if (answer == NULL)
         return EXIT_FAILURE;
+    rewind_print(sink, "goes on", seq,
+                 (uint64_t)json_integer_value(json_object_get(answer, "rewound_to")));
     json_decref(answer);
-    printf("sink %s goes on at record %" PRIu64 "\n", sink, seq);
     return EXIT_SUCCESS;
+}
+
+/* Move a cursor while no daemon runs. */
+static int rewind_alone(struct job *job, const char *sink, uint64_t asked, struct fr_error *error)
+{
+    struct fr_store_usage usage;
+    uint64_t at, seq = asked;
+    int64_t moved;
+    bool configured = false;
+    int found = fr_store_cursor(job->reader, sink, &at, &moved, error);
+
+    for (size_t i = 0; i < job->config->sink_count; i++)
+        configured = configured || strcmp(job->config->sinks[i].name, sink) == 0;
+    if (found < 0)
+        return -1;
+    if (found == 0 && !configured)
+        return fr_error_set(error, "there is no sink of that name");
+    if (fr_store_usage(job->store, &usage, error) != 0 ||
+        fr_store_place(&usage, &seq, error) != 0 || move_cursor(job, sink, seq, error) != 0)
+        return -1;
+    if (found == 0)
+        printf("sink %s has no place yet; it gets one\n", sink);
+    rewind_print(sink, "will begin", asked, seq);
+    return 0;
 }
 
 static int rewind_sink(struct job *job, const char *sink)
@@ -180,7 +238,6 @@ static int rewind_sink(struct job *job, const char *sink)
     FILE *daemon;
     struct fr_error error;
     uint64_t seq;
-    int64_t moved;
     bool runs;
 
     if (job->place == NULL) {
@@ -195,25 +252,44 @@ static int rewind_sink(struct job *job, const char *sink)
         return complain(&error);
     if (runs)
         return tell_daemon(job, sink, seq);
-    if (fr_store_cursor(job->reader, sink, &(uint64_t){0}, &moved, &error) == 0)
-        printf("sink %s has no place yet; it gets one\n", sink);
-    if (move_cursor(job, sink, seq, &error) != 0)
-        return complain(&error);
-    printf("sink %s will begin at record %" PRIu64 "\n", sink, seq);
-    return EXIT_SUCCESS;
+    return rewind_alone(job, sink, seq, &error) == 0 ? EXIT_SUCCESS : complain(&error);
 }
 
 /* ---- dump ------------------------------------------------------------------------ */
 
-static bool dump_one(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
+/* Records that are copied out of the journal and not printed yet. */
+struct dump_chunk {
+    struct fr_buffer bytes; /* for each: its number, its length, itself */
+    size_t count, max;
+};
+
+struct dump_head {
+    uint64_t seq;
+    size_t len;
+};
+
+/* Only copies: the transaction is open, and standard output may block. */
+static bool dump_copy(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
 {
-    struct job *job = ctx;
+    struct dump_chunk *chunk = ctx;
+    struct dump_head head = {seq, len};
+
+    if (chunk->count == chunk->max || chunk->bytes.len >= DUMP_CHUNK_BYTES)
+        return false;
+    fr_buffer_append(&chunk->bytes, &head, sizeof head);
+    fr_buffer_append(&chunk->bytes, bytes, len);
+    if (chunk->bytes.failed)
+        return false;
+    chunk->count++;
+    return true;
+}
+
+static void dump_print_one(uint64_t seq, const uint8_t *bytes, size_t len)
+{
     struct fr_buffer line = {0};
     struct fr_stored stored;
     struct fr_record *record = NULL;
 
-    if (job->count == 0)
-        return false;
     if (fr_stored_read(bytes, len, &stored) == 0)
         record = fr_stored_record(&stored);
     if (record != NULL) {
@@ -223,24 +299,59 @@ static bool dump_one(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
     } else
         fprintf(stderr, "fleetroute journal: record %" PRIu64 " is damaged\n", seq);
     fr_buffer_free(&line);
-    if (job->count > 0)
-        job->count--;
-    return true;
 }
 
+static void dump_print(const struct dump_chunk *chunk)
+{
+    const uint8_t *at = chunk->bytes.bytes;
+
+    for (size_t i = 0; i < chunk->count; i++) {
+        struct dump_head head;
+
+        memcpy(&head, at, sizeof head);
+        dump_print_one(head.seq, at + sizeof head, head.len);
+        at += sizeof head + head.len;
+    }
+}
+
+/* Chunk by chunk, and printed between transactions: a reader that is slow, blocked or killed
+ * does not keep the daemon from using freed pages again. */
 static int dump(struct job *job)
 {
+    struct dump_chunk chunk = {.max = DUMP_AT_A_TIME};
+    struct fr_store_span span = {0};
+    struct fr_store_usage usage;
     struct fr_error error;
-    uint64_t next, gap;
     int n;
 
-    if (open_store(job, true, &error) != 0 ||
-        seq_of(job, job->place != NULL ? job->place : "oldest", &next, &error) != 0)
+    if (open_store(job, true, &error) != 0 || fr_store_usage(job->store, &usage, &error) != 0 ||
+        seq_of(job, job->place != NULL ? job->place : "oldest", &span.next, &error) != 0)
         return complain(&error);
-    /* In pieces, so that a reader who dawdles does not keep the daemon from reusing pages. */
-    while ((n = fr_store_read(job->reader, &next, DUMP_AT_A_TIME, &gap, dump_one, job, &error)) > 0)
-        ;
-    return n < 0 ? complain(&error) : EXIT_SUCCESS;
+    span.end = usage.next;
+    do {
+        fr_buffer_clear(&chunk.bytes);
+        chunk.count = 0;
+        if (job->count >= 0 && job->count < DUMP_AT_A_TIME)
+            chunk.max = (size_t)job->count;
+        n = fr_store_read(job->reader, &span, chunk.max, dump_copy, &chunk, &error);
+        if (span.missing != 0)
+            fprintf(stderr,
+                    "fleetroute journal: %" PRIu64 " records before %" PRIu64 " are missing\n",
+                    span.missing, span.next);
+        if (chunk.bytes.failed)
+            n = fr_error_set(&error, "out of memory");
+        else
+            dump_print(&chunk);
+        job->count -= job->count > 0 ? (long long)chunk.count : 0;
+    } while (n > 0 && !ferror(stdout));
+    fr_buffer_free(&chunk.bytes);
+    if (n < 0)
+        return complain(&error);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "fleetroute journal: cannot write the records: %s\n", strerror(errno));
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
 }
 
 /* ---- command line ---------------------------------------------------------------- */
@@ -279,6 +390,7 @@ int fr_cmd_journal(int argc, char **argv)
     };
     const char *config = FR_CONFIG_DIR "/fleetroute.yaml";
     struct job job = {.count = -1};
+    char *end;
     int option;
 
     while ((option = getopt_long(argc, argv, "c:n:h", longs, NULL)) != -1) {
@@ -290,7 +402,12 @@ int fr_cmd_journal(int argc, char **argv)
             job.place = optarg;
             break;
         case 'n':
-            job.count = atoll(optarg);
+            errno = 0;
+            job.count = strtoll(optarg, &end, 10);
+            if (!isdigit((unsigned char)optarg[0]) || *end != '\0' || errno != 0) {
+                fprintf(stderr, "fleetroute journal: --count %s: give a number\n", optarg);
+                return EXIT_FAILURE;
+            }
             break;
         case 'h':
             fputs(help, stdout);

@@ -60,7 +60,9 @@
     X(DUPLICATES, "duplicates_left_out")                                                           \
     X(JOURNAL_DROPPED, "journal_records_deleted_undelivered")                                      \
     X(JOURNAL_DAMAGED, "journal_records_damaged")                                                  \
+    X(JOURNAL_MISSING, "journal_records_missing")                                                  \
     X(DEAD_LETTERS, "dead_letters")                                                                \
+    X(DEAD_LETTERS_DELETED, "dead_letters_deleted")                                                \
     X(ADMIN_CLOSED, "admin_connections_closed_for_others")                                         \
     X(RELOADS, "reloads")                                                                          \
     X(RELOADS_FAILED, "reloads_refused")                                                           \

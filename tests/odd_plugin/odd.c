@@ -16,7 +16,7 @@ struct odd {
     struct fr_sink *sink;
     const struct fr_host *host;
     FILE *file;
-    const char *refuse, *shut;
+    const char *refuse, *fail, *mended, *shut;
     bool mute;
     useconds_t dawdle_us;
 };
@@ -46,6 +46,8 @@ static void *odd_open(struct fr_sink *sink, const struct fr_host *host)
     o->sink = sink;
     o->host = host;
     o->refuse = host->text(sink, "refuse");
+    o->fail = host->text(sink, "fail");
+    o->mended = host->text(sink, "mended");
     o->shut = host->text(sink, "shut");
     o->mute = host->number(sink, "mute");
     o->dawdle_us = (useconds_t)host->number(sink, "dawdle") * 1000;
@@ -67,6 +69,10 @@ static void odd_deliver(void *state, struct fr_delivery *const *batch, size_t co
         usleep(o->dawdle_us);
         if (o->refuse != NULL && strcmp(o->refuse, d->vin) == 0)
             o->host->done(o->sink, d, FR_REFUSED);
+        else if (o->fail != NULL && strcmp(o->fail, d->record_type) == 0 &&
+                 access(o->mended, F_OK) != 0)
+            o->host->fail(o->sink, d, FR_FAILED, "no place for %s (make %s)", d->record_type,
+                          o->mended);
         else if (o->shut != NULL && access(o->shut, F_OK) == 0)
             o->host->done(o->sink, d, FR_RETRY);
         else {
@@ -88,6 +94,8 @@ static void odd_close(void *state)
 static const struct fr_option odd_options[] = {
     {"path", FR_OPTION_PATH, NULL, true, NULL, "the file to write"},
     {"refuse", FR_OPTION_TEXT, NULL, false, NULL, "a VIN whose records are refused for good"},
+    {"fail", FR_OPTION_TEXT, NULL, false, NULL, "a record type whose deliveries fail"},
+    {"mended", FR_OPTION_TEXT, "", false, NULL, "once this file is there they succeed"},
     {"shut", FR_OPTION_TEXT, NULL, false, NULL, "while this file is there nothing is taken"},
     {"mute", FR_OPTION_BOOLEAN, "false", false, NULL, "take everything and answer nothing"},
     {"trespass", FR_OPTION_TEXT, NULL, false, NULL, "a file to write where none may be"},

@@ -330,10 +330,13 @@ def vector(name):
 class Kafka:
     """A real broker; the jars come from Maven Central once."""
 
-    def __init__(self, host="127.0.0.1"):
+    def __init__(self, host="127.0.0.1", properties=""):
         if not shutil.which("mvn") or not shutil.which("kcat"):
             skip("a JDK, Maven and kcat are needed for a real Kafka")
         self.folder = tempfile.mkdtemp(prefix="fr-kafka.")
+        if properties:
+            with open(f"{self.folder}/more.properties", "w") as f:
+                f.write(properties)
         self.port = free_port_pair()
         self.host = host
         self.address = f"{host}:{self.port}"
@@ -353,13 +356,20 @@ class Kafka:
     def stop(self):
         subprocess.run([f"{SOURCE}/tests/kafka.sh", "stop", self.folder], check=True)
 
+    def admin(self, command, *arguments):
+        """Run one of Kafka's own tools: TopicCommand, ConfigCommand, AclCommand."""
+        package = "org.apache.kafka.tools" if command == "TopicCommand" else "kafka.admin"
+        jars = os.environ.get("FR_KAFKA_CACHE", os.path.expanduser("~/.cache/fleetroute-kafka"))
+        done = subprocess.run(["java", "-cp", f"{jars}/{os.environ.get('KAFKA_VERSION', '3.9.1')}/lib/*",
+                               f"{package}.{command}", "--bootstrap-server", self.address, *arguments],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def topic_setting(self, topic, name):
         """A topic's own setting, from the broker's metadata."""
-        jars = os.environ.get("FR_KAFKA_CACHE", os.path.expanduser("~/.cache/fleetroute-kafka"))
-        out = subprocess.run(["java", "-cp", f"{jars}/{os.environ.get('KAFKA_VERSION', '3.9.1')}/lib/*",
-                              "kafka.admin.ConfigCommand", "--bootstrap-server", self.address,
-                              "--describe", "--entity-type", "topics", "--entity-name", topic],
-                             check=True, capture_output=True, text=True).stdout
+        out = self.admin("ConfigCommand", "--describe", "--entity-type", "topics", "--entity-name",
+                         topic)
         return re.search(rf"{re.escape(name)}=(\S+)", out).group(1)
 
     def read(self, topic, form):

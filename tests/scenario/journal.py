@@ -88,7 +88,7 @@ def poisoned_records_are_set_aside():
         assert other.receive_reply()[0] == "ack"
         wait_until("the sink goes on", lambda: len(d.lines("odd")) == 1)
         letter = json.loads(d.lines("state/dead-letters/odd.jsonl")[0])
-        assert letter["record"]["vin"] == VIN and letter["tries"] == 3, letter
+        assert letter["record"]["vin"] == VIN and letter["attempts"] == 1, letter
         assert d.status()["sinks"]["odd"]["behind"] == 0
         # Mended, it is replayed from the file.
         d.sinks = '  odd: {plugin: odd, options: {path: "@/odd"}}'

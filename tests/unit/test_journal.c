@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "journal/duplicates.h"
-#include "journal/journal_store.h"
+#include "journal/journal_store_state.h"
 #include "journal/stored_record.h"
 
 #define VIN "5YJ3E1EA7KF000001"
@@ -81,13 +81,20 @@ static bool see(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
     return true;
 }
 
-static void read_from(uint64_t *next, size_t most, uint64_t *gap)
+/* Returns how many numbers are missing; those deleted from the front are in last_deleted. */
+static uint64_t last_deleted;
+
+static uint64_t read_from(uint64_t *next, size_t most, uint64_t end)
 {
     struct fr_store_reader *reader = fr_store_reader_new(store, &error);
+    struct fr_store_span span = {.next = *next, .end = end};
 
     seen_count = 0;
-    ck_assert_int_ge(fr_store_read(reader, next, most, gap, see, NULL, &error), 0);
+    ck_assert_int_ge(fr_store_read(reader, &span, most, see, NULL, &error), 0);
     fr_store_reader_free(reader);
+    *next = span.next;
+    last_deleted = span.deleted;
+    return span.missing;
 }
 
 START_TEST(a_record_comes_back)
@@ -143,21 +150,21 @@ END_TEST
 
 START_TEST(records_in_order_and_over_a_restart)
 {
-    uint64_t next = 1, gap;
+    uint64_t next = 1;
 
     append(0, 100, 1000);
     append(100, 50, 2000);
     fr_store_close(store);
     open_store();
     append(150, 10, 3000);
-    read_from(&next, SIZE_MAX, &gap);
+    ck_assert_uint_eq(read_from(&next, SIZE_MAX, 161), 0);
     ck_assert_uint_eq(seen_count, 160);
     ck_assert_uint_eq(seen[0], 1);
     ck_assert_uint_eq(seen[159], 160);
     ck_assert_uint_eq(next, 161);
-    ck_assert_uint_eq(gap, 0);
+    ck_assert_uint_eq(last_deleted, 0);
     next = 50;
-    read_from(&next, 5, &gap);
+    read_from(&next, 5, 161);
     ck_assert_uint_eq(seen_count, 5);
     ck_assert_uint_eq(next, 55);
 }
@@ -193,7 +200,7 @@ static size_t prune(int64_t before_ms, uint64_t below, uint64_t needed, size_t m
 
 START_TEST(pruned_by_age_and_by_number)
 {
-    uint64_t next = 1, gap;
+    uint64_t next = 1;
 
     append(0, 100, 1000);
     append(100, 100, 2000);
@@ -207,14 +214,72 @@ START_TEST(pruned_by_age_and_by_number)
     ck_assert_uint_eq(prune(9000, UINT64_MAX, UINT64_MAX, 1000),
                       89); /* the newest stays, so numbers go on growing */
     ck_assert_int_eq(fr_store_commit(store, &error), 0);
-    read_from(&next, 10, &gap);
-    ck_assert_uint_eq(gap, 199);
+    ck_assert_uint_eq(read_from(&next, 10, 201), 0);
+    ck_assert_uint_eq(last_deleted, 199);
     fr_store_close(store);
     open_store();
     append(200, 1, 3000);
     next = 200;
-    read_from(&next, 10, &gap);
+    read_from(&next, 10, 202);
     ck_assert_uint_eq(seen[1], 201);
+}
+END_TEST
+
+/* Change a number of the tree behind the store's back: 0 deletes it. */
+static void renumber(uint64_t from, uint64_t to)
+{
+    MDB_val key = {sizeof from, &from}, new_key = {sizeof to, &to}, data;
+    uint8_t copy[512];
+
+    ck_assert_int_eq(fr_store_begin(store, &error), 0);
+    ck_assert_int_eq(mdb_get(store->txn, store->records, &key, &data), 0);
+    ck_assert_uint_le(data.mv_size, sizeof copy);
+    memcpy(copy, data.mv_data, data.mv_size);
+    data.mv_data = copy;
+    ck_assert_int_eq(mdb_del(store->txn, store->records, &key, NULL), 0);
+    if (to != 0)
+        ck_assert_int_eq(mdb_put(store->txn, store->records, &new_key, &data, 0), 0);
+    ck_assert_int_eq(fr_store_commit(store, &error), 0);
+}
+
+START_TEST(gaps_are_counted_and_nobody_goes_astray)
+{
+    uint64_t next = 1;
+
+    append(0, 1000, 1000);
+    for (uint64_t seq = 300; seq < 350; seq++)
+        renumber(seq, 0);
+    ck_assert_uint_eq(read_from(&next, SIZE_MAX, 1001), 50);
+    ck_assert_uint_eq(seen_count, 950);
+    ck_assert_uint_eq(next, 1001);
+    /* The newest ones are gone, and an absurd number is there. */
+    renumber(1000, UINT64_C(10000000000000000000));
+    renumber(999, 0);
+    next = 990;
+    ck_assert_uint_eq(read_from(&next, SIZE_MAX, 1001), 2);
+    ck_assert_uint_eq(seen_count, 9);
+    ck_assert_uint_eq(next, 1001);
+    /* In between, and a place in the gap: nothing is found twice. */
+    next = 310;
+    ck_assert_uint_eq(read_from(&next, 1, 1001), 40);
+    ck_assert_uint_eq(seen[0], 350);
+    ck_assert_uint_eq(next, 351);
+}
+END_TEST
+
+START_TEST(no_place_beyond_the_end)
+{
+    struct fr_store_usage usage = {.first = 10, .next = 20};
+    uint64_t seq = 20;
+
+    ck_assert_int_eq(fr_store_place(&usage, &seq, &error), 0);
+    ck_assert_uint_eq(seq, 20);
+    seq = 21;
+    ck_assert_int_eq(fr_store_place(&usage, &seq, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "beyond the end"));
+    seq = 3;
+    ck_assert_int_eq(fr_store_place(&usage, &seq, &error), 0);
+    ck_assert_uint_eq(seq, 10);
 }
 END_TEST
 
@@ -296,6 +361,8 @@ Suite *suite_journal(void)
     tcase_add_test(disk, records_in_order_and_over_a_restart);
     tcase_add_test(disk, what_is_not_committed_never_was);
     tcase_add_test(disk, pruned_by_age_and_by_number);
+    tcase_add_test(disk, gaps_are_counted_and_nobody_goes_astray);
+    tcase_add_test(disk, no_place_beyond_the_end);
     tcase_add_test(disk, times_are_found);
     tcase_add_test(disk, the_newest_value_stays);
     tcase_add_test(disk, one_daemon_at_a_time);

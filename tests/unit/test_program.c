@@ -74,9 +74,15 @@ static void send(const char *vin, uint32_t field, double real, int64_t created_m
     source.payload_len = payload.len;
     record = fr_record_new(&source, &error);
     ck_assert_ptr_nonnull(record);
-    fr_program_run(program, record, NULL, now, WALL + now, note, NULL);
+    fr_program_run(program, record, NULL, &(struct fr_program_time){now, WALL + now}, note, NULL);
     fr_record_unref(record);
     fr_buffer_free(&payload);
+}
+
+static void close_windows(int64_t now)
+{
+    fr_program_close_windows(program, &(struct fr_program_time){now, WALL + now}, SIZE_MAX, note,
+                             NULL);
 }
 
 static void speed(double real, int64_t now)
@@ -96,13 +102,13 @@ START_TEST(the_last_value_of_a_window_is_delivered)
     speed(30, 1900);
     ck_assert_uint_eq(count, 1);
     ck_assert_int_eq(fr_program_next_close(program), 2000);
-    fr_program_close_windows(program, 1999, note, NULL);
+    close_windows(1999);
     ck_assert_uint_eq(count, 1);
-    fr_program_close_windows(program, 2000, note, NULL);
+    close_windows(2000);
     ck_assert_uint_eq(count, 2);
     ck_assert_double_eq_tol(got[1].real, 48.28032, 1e-9);
     /* That delivery opened the next window; nothing came in it. */
-    fr_program_close_windows(program, 3000, note, NULL);
+    close_windows(3000);
     ck_assert_uint_eq(count, 2);
     ck_assert_int_eq(fr_program_next_close(program), -1);
     ck_assert_uint_eq(fr_program_counts(program).superseded, 1);
@@ -139,7 +145,7 @@ START_TEST(back_within_the_threshold_is_the_last_value)
     speed(10, 0);
     speed(50, 100);
     speed(11, 200);
-    fr_program_close_windows(program, 1000, note, NULL);
+    close_windows(1000);
     ck_assert_uint_eq(count, 2);
     ck_assert_double_eq(got[1].real, 11);
 }
@@ -185,16 +191,16 @@ START_TEST(another_program_goes_on)
     older = program;
     older_routing = routing;
     compile("fields: [{field: Gear, to: s}, {field: VehicleSpeed, to: s, every: 1 s, as: b}]");
-    fr_program_adopt(program, older, 200, note, NULL);
+    fr_program_adopt(program, older, &(struct fr_program_time){200, WALL + 200}, note, NULL);
     fr_program_free(older);
     fr_routing_unref(older_routing);
     ck_assert_uint_eq(count, 1); /* the route that is gone gave up what waited */
     ck_assert_str_eq(got[0].name, "a");
     ck_assert_double_eq(got[0].real, 20);
-    fr_program_close_windows(program, 999, note, NULL);
+    close_windows(999);
     ck_assert_uint_eq(count, 1);
     speed(30, 500); /* its window is still open */
-    fr_program_close_windows(program, 1000, note, NULL);
+    close_windows(1000);
     ck_assert_uint_eq(count, 2);
     ck_assert_str_eq(got[1].name, "b");
     ck_assert_double_eq(got[1].real, 30);
@@ -222,7 +228,7 @@ START_TEST(unknown_fields_go_with_the_star)
     send(VIN, 300, 8, WALL, false, 10);
     ck_assert_uint_eq(count, 1);
     ck_assert_str_eq(got[0].name, "field_300");
-    fr_program_close_windows(program, 1000, note, NULL);
+    close_windows(1000);
     ck_assert_uint_eq(count, 2);
     ck_assert_str_eq(got[1].name, "field_300");
 }

@@ -25,6 +25,7 @@ int main(void)
     srunner_add_suite(runner, suite_identity());
     srunner_add_suite(runner, suite_config());
     srunner_add_suite(runner, suite_journal());
+    srunner_add_suite(runner, suite_journal_run());
     srunner_add_suite(runner, suite_json_payload());
     srunner_add_suite(runner, suite_presence());
     srunner_add_suite(runner, suite_half_open());

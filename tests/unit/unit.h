@@ -10,6 +10,7 @@ Suite *suite_home_assistant(void);
 Suite *suite_http(void);
 Suite *suite_identity(void);
 Suite *suite_journal(void);
+Suite *suite_journal_run(void);
 Suite *suite_json_payload(void);
 Suite *suite_half_open(void);
 Suite *suite_http_clients(void);

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /* Grows when a struct or a promise below changes; a plugin of another number is refused. */
-#define FLEETROUTE_PLUGIN_ABI 4
+#define FLEETROUTE_PLUGIN_ABI 5
 
 struct event_base;
 struct fr_sink;
@@ -146,11 +146,15 @@ struct fr_delivery {
 };
 
 enum fr_outcome {
-    FR_DONE,    /* delivered: what is acknowledged to the vehicle rests on this word */
-    FR_RETRY,   /* not delivered; hand it to deliver() again after a pause. To keep the order, what
-                 * came behind it and is not delivered yet must be answered FR_RETRY too. */
-    FR_REFUSED, /* cannot be delivered as it is: tried again a few times, then set aside in a
-                 * dead-letter file; the sink goes on */
+    FR_DONE,    /* delivered: the acknowledgement to the vehicle depends on this answer */
+    FR_RETRY,   /* the peer is away: not delivered. All deliveries wait and are handed to deliver()
+                 * again after a pause, without a limit of attempts. Report FR_HEALTH_DOWN too. To
+                 * keep the order, what was handed over later and is not delivered must be answered
+                 * FR_RETRY too. */
+    FR_REFUSED, /* this delivery can never succeed: it goes to the dead letters at once */
+    FR_FAILED,  /* the peer works, and this delivery failed; it may succeed later. It is tried again
+                 * `retry: attempts` times, then it goes to the dead letters. Later deliveries of
+                 * the same vehicle and record type wait for it; others do not. */
 };
 
 /* ---- what fleetroute offers a plugin --------------------------------------------- */
@@ -180,6 +184,11 @@ struct fr_host {
 
     /* Report the outcome of one delivery, once, from within deliver() or later. */
     void (*done)(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome);
+
+    /* The same for FR_FAILED and FR_REFUSED, with the reason and the remedy, for people; it is
+     * copied. The sink is shown as degraded with this text until a minute without failures. */
+    void (*fail)(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
     /* Say how the sink is. The text, for people, says why; it is copied. When it is up again,
      * what was answered FR_RETRY comes again at once. */

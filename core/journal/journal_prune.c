@@ -1,0 +1,108 @@
+/* Deleting the oldest records: what may go, what has gone, and what that cost. */
+#include <stdio.h>
+#include <string.h>
+
+#include "journal/journal_state.h"
+#include "util/clock.h"
+#include "util/counters.h"
+#include "util/log.h"
+
+#define PRUNE_MIN 256   /* records deleted in one commit, at least if there are so many */
+#define PRUNE_IDLE 4096 /* and where no records wait */
+
+/* A cursor counts while its sink is configured or reads, unless it gave up its claim. */
+static bool prune_counts(const struct fr_cursor *c)
+{
+    return (c->configured || c->wake != NULL) && !atomic_load(&c->yields);
+}
+
+/* The first record that some counted cursor has not finished, and whose that is. */
+static uint64_t prune_needed(struct fr_journal *j, char *name, size_t name_size)
+{
+    uint64_t needed = UINT64_MAX;
+
+    pthread_mutex_lock(&j->lock);
+    for (struct fr_cursor *c = j->cursors; c != NULL; c = c->next) {
+        uint64_t position = atomic_load(&c->place);
+
+        if (!prune_counts(c) || position >= needed)
+            continue;
+        needed = position;
+        snprintf(name, name_size, "%s", c->name);
+    }
+    pthread_mutex_unlock(&j->lock);
+    return needed;
+}
+
+/* The time for retention. The slower of the two clocks: a wall clock that jumps ahead must not
+ * age records. */
+static int64_t prune_now(const struct fr_journal *j)
+{
+    int64_t wall = fr_wall_ms(), steady = j->started_wall_ms + fr_monotonic_ms() - j->started_ms;
+
+    return wall < steady ? wall : steady;
+}
+
+int fr_journal_prune(struct fr_journal *j, const struct fr_journal_settings *s, size_t group,
+                     struct fr_pruned *result, struct fr_error *error)
+{
+    bool drops = s->when_full == FR_JOURNAL_DROP_OLDEST;
+    uint64_t used = fr_store_record_bytes(j->store);
+    struct fr_store_old old = {.before_ms = prune_now(j) - s->retention_ms};
+    size_t max = group == 0 ? PRUNE_IDLE : group * 2 > PRUNE_MIN ? group * 2 : PRUNE_MIN;
+
+    *result = (struct fr_pruned){.first = fr_store_first(j->store)};
+    result->needed = prune_needed(j, result->slowest, sizeof result->slowest);
+    atomic_store(&j->filling, used > s->size / 4 * 3);
+    old.needed = drops ? UINT64_MAX : result->needed;
+    if (!atomic_load(&j->registered))
+        return 0;
+    if (used > s->size) {
+        old.below = old.needed;
+        j->full = group != 0 && (old.below <= result->first || old.below - result->first < group);
+        if (j->full)
+            return fr_error_set(error,
+                                "journal %s: full: %llu MB, and its oldest record is not delivered "
+                                "by every sink (mend sink %s, or raise `size:`)",
+                                j->path, (unsigned long long)(s->size / 1000000), result->slowest);
+    }
+    if (fr_store_prune(j->store, &old, max, &result->count, error) != 0)
+        return -1;
+    if (used > s->size && result->count == max)
+        atomic_store(&j->prune_more, true);
+    return 0;
+}
+
+bool fr_journal_oversize(struct fr_journal *j, struct fr_error *note)
+{
+    struct fr_journal_status s;
+
+    fr_journal_status(j, &s);
+    if (s.usage.record_bytes <= s.size)
+        return false;
+    fr_error_set(
+        note,
+        "journal: it holds %.1f MB, more than `size:` (%.1f MB): delivered records are "
+        "deleted until it fits, and vehicles are held back while what is not delivered does "
+        "not fit; the file keeps its %.1f MB and uses them again",
+        (double)s.usage.record_bytes / 1e6, (double)s.size / 1e6, (double)s.usage.file_bytes / 1e6);
+    return true;
+}
+
+void fr_journal_count_pruned(const struct fr_pruned *pruned)
+{
+    static struct fr_log_limit limit;
+    uint64_t end = pruned->first + pruned->count, from = pruned->first;
+
+    if (pruned->count == 0 || end <= pruned->needed)
+        return;
+    if (pruned->needed > from)
+        from = pruned->needed;
+    fr_count_add(FR_COUNT_JOURNAL_DROPPED, end - from);
+    fr_log_limited(&limit, FR_LOG_WARNING,
+                   "journal: records %llu to %llu are deleted before sink %s has delivered them: "
+                   "`retention:` or `size:` is reached and `when_full:` is drop-oldest; mend the "
+                   "sink (%llu records so far)",
+                   (unsigned long long)from, (unsigned long long)(end - 1), pruned->slowest,
+                   (unsigned long long)fr_count_read(FR_COUNT_JOURNAL_DROPPED));
+}

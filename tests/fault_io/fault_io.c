@@ -1,0 +1,208 @@
+/*
+ * fault_io.so - a disk that fails on demand: preloaded into the daemon, it makes calls on chosen
+ * files fail with a chosen error.
+ *
+ * The file that FR_FAULT_IO names is read at each call. A line is
+ *
+ *     CALL PART ERROR [TIMES]
+ *
+ * CALL: write (write, writev, pwrite, pwritev, ftruncate), sync (fsync, fdatasync), or meta (a
+ *       pwrite into the first two pages, where LMDB has its meta pages), or done (the same, and
+ *       the bytes are written before it fails)
+ * PART: a part of the path of the file
+ * ERROR: EIO, ENOSPC, EROFS or EDQUOT
+ * TIMES: so often only; without it, as long as the line is there
+ *
+ * Each failure is reported on standard error as "fault_io: CALL PATH ERROR".
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define LINES_MAX 16
+#define META_BYTES 8192
+
+struct rule {
+    char call[16], part[128], error[16];
+    long times; /* -1: for ever */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rule rules[LINES_MAX];
+static size_t rule_count;
+static struct timespec rules_time;
+
+ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at);
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at);
+int ftruncate64(int fd, off_t size);
+
+static void *real(const char *name)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+
+    if (found == NULL)
+        abort();
+    return found;
+}
+
+static ssize_t real_write(int fd, const void *bytes, size_t len)
+{
+    return ((ssize_t(*)(int, const void *, size_t))real("write"))(fd, bytes, len);
+}
+
+/* Read the rules again if the file has changed: counting begins anew then. */
+static void read_rules(void)
+{
+    const char *name = getenv("FR_FAULT_IO");
+    struct stat st;
+    FILE *file;
+    char line[256];
+
+    if (name == NULL || stat(name, &st) != 0) {
+        rule_count = 0;
+        return;
+    }
+    if (st.st_mtim.tv_sec == rules_time.tv_sec && st.st_mtim.tv_nsec == rules_time.tv_nsec)
+        return;
+    rules_time = st.st_mtim;
+    rule_count = 0;
+    file = fopen(name, "re");
+    while (file != NULL && rule_count < LINES_MAX && fgets(line, sizeof line, file) != NULL) {
+        struct rule *r = &rules[rule_count];
+
+        r->times = -1;
+        if (sscanf(line, "%15s %127s %15s %ld", r->call, r->part, r->error, &r->times) >= 3)
+            rule_count++;
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+static int error_number(const char *name)
+{
+    return strcmp(name, "ENOSPC") == 0   ? ENOSPC
+           : strcmp(name, "EROFS") == 0  ? EROFS
+           : strcmp(name, "EDQUOT") == 0 ? EDQUOT
+                                         : EIO;
+}
+
+/* Whether a rule is for this call on this file; it is used up by one. */
+static int applies(struct rule *r, const char *call, const char *path)
+{
+    if (strcmp(r->call, call) != 0 || strstr(path, r->part) == NULL || r->times == 0)
+        return 0;
+    r->times -= r->times > 0;
+    return 1;
+}
+
+/* 0: the call may go on; 1: it is to fail; 2: it is to fail when it is done. errno is set. */
+static int fails(int fd, const char *call, int meta)
+{
+    char link[64], path[PATH_MAX], report[PATH_MAX + 64];
+    struct stat st;
+    ssize_t n;
+    int error = 0, done = 0;
+
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof path - 1);
+    if (n <= 0)
+        return 0;
+    path[n] = '\0';
+    pthread_mutex_lock(&lock);
+    read_rules();
+    for (size_t i = 0; i < rule_count && error == 0; i++)
+        if (applies(&rules[i], call, path) ||
+            (meta && (applies(&rules[i], "meta", path) || applies(&rules[i], "done", path)))) {
+            done = strcmp(rules[i].call, "done") == 0;
+            error = error_number(rules[i].error);
+            n = snprintf(report, sizeof report, "fault_io: %s %s %s\n", rules[i].call, path,
+                         rules[i].error);
+            real_write(STDERR_FILENO, report, (size_t)n);
+        }
+    pthread_mutex_unlock(&lock);
+    errno = error;
+    return error == 0 ? 0 : 1 + done;
+}
+
+/* ---- what is wrapped ------------------------------------------------------------- */
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    int failure = fails(fd, "write", at < META_BYTES), error = errno;
+    ssize_t n = -1;
+
+    if (failure != 1)
+        n = ((ssize_t(*)(int, const void *, size_t, off_t))real("pwrite"))(fd, bytes, len, at);
+    if (failure == 0)
+        return n;
+    errno = error;
+    return -1;
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at)
+{
+    return pwrite(fd, bytes, len, at);
+}
+
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+    if (fails(fd, "write", 0))
+        return -1;
+    return ((ssize_t(*)(int, const struct iovec *, int, off_t))real("pwritev"))(fd, parts, count,
+                                                                                at);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at)
+{
+    return pwritev(fd, parts, count, at);
+}
+
+ssize_t write(int fd, const void *bytes, size_t len)
+{
+    if (fails(fd, "write", 0))
+        return -1;
+    return real_write(fd, bytes, len);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    if (fails(fd, "write", 0))
+        return -1;
+    return ((ssize_t(*)(int, const struct iovec *, int))real("writev"))(fd, parts, count);
+}
+
+int ftruncate(int fd, off_t size)
+{
+    if (fails(fd, "write", 0))
+        return -1;
+    return ((int (*)(int, off_t))real("ftruncate"))(fd, size);
+}
+
+int ftruncate64(int fd, off_t size)
+{
+    return ftruncate(fd, size);
+}
+
+int fdatasync(int fd)
+{
+    if (fails(fd, "sync", 0))
+        return -1;
+    return ((int (*)(int))real("fdatasync"))(fd);
+}
+
+int fsync(int fd)
+{
+    if (fails(fd, "sync", 0))
+        return -1;
+    return ((int (*)(int))real("fsync"))(fd);
+}

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""The journal with sick disks, sick peers and operators in a hurry: what is acknowledged is delivered,
+what is lost is counted, and it goes on by itself."""
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from fr import BUILD, Daemon, fleetroute, free_port, wait_until
+from journal_checks import in_order_for_each_vehicle
+
+ALL = 'records: [{type: "*", to: archive}]'
+EAGER = 'retry: {least: 20 ms, most: 100 ms}'
+GONE = f'  archive: {{plugin: file, {EAGER}, options: {{path: "@/gone/%{{type}}.jsonl", rotate_size: 0}}}}'
+
+
+def told(d):
+    return d.lines("acknowledged")
+
+
+def delivered(d):
+    return [r["txid"] for r in d.records("gone/V.jsonl")]
+
+
+def restarts_delete_nothing_undelivered():
+    """A full journal, its sink down, and five restarts: every acknowledged record is delivered."""
+    both = '  well: {plugin: file, options: {path: "@/well/%{type}.jsonl", rotate_size: 0}}\n' + GONE
+    with Daemon('records: [{type: "*", to: [well, archive]}]', both, journal="{size: 4 MB}") as d:
+        open(d.path("gone"), "w").close()
+        beside = d.simulate_beside("--vehicles", 10, "--rate", 0, "--window", 64, "--data", 20,
+                                   "--duration", 8, "--acknowledged", d.path("acknowledged"))
+        wait_until("it is full", lambda: d.status()["journal"]["health"] == "down", 30)
+        beside.kill()
+        beside.communicate()
+        first = d.status()["journal"]["first"]
+        for _ in range(5):
+            d.kill()
+            d.start()
+            assert d.status()["journal"]["first"] == first, "undelivered records are deleted"
+            assert d.status()["sinks"]["archive"]["behind"] > 500
+        assert d.count("journal_records_deleted_undelivered") == 0
+        os.unlink(d.path("gone"))
+        wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
+        assert len(told(d)) > 500 and set(told(d)) <= set(delivered(d))
+
+
+def tools_do_not_hold_it_up():
+    """`journal dump` into a pipe that nobody reads, and killed: pages are used again all the same.
+    More goes through than the file may hold."""
+    with Daemon(ALL, GONE.replace("@/gone", "@/well"), journal="{size: 4 MB}") as d:
+        d.simulate("--vehicles", 10, "--rate", 0, "--window", 64, "--data", 30, "--duration", 1)
+        dump = [f"{BUILD}/fleetroute", "journal", "dump", "-c", d.path("fleetroute.yaml")]
+        blocked = subprocess.Popen(dump, stdout=subprocess.PIPE)
+        blocked.stdout.read(1)
+        stopped = subprocess.Popen(dump, stdout=subprocess.PIPE)
+        stopped.stdout.read(1)
+        stopped.kill()
+        stopped.wait()
+        commits, first = d.status()["journal"]["commits"], d.status()["journal"]["next"]
+        while d.status()["journal"]["next"] < first + 120_000:
+            d.simulate("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 60, "--duration", 2)
+            wait_until("it is written", lambda: d.status()["journal"]["health"] == "up", 5)
+        assert d.status()["journal"]["commits"] > commits + 100
+        assert "map full" not in d.log_text(), d.log_text()
+        assert blocked.poll() is None, "it was not blocked"
+        blocked.kill()
+        blocked.communicate()
+        stopped.stdout.close()
+
+
+def rewind_stays_within_the_journal():
+    """Beyond the end is refused and nothing is skipped; before the oldest becomes the oldest; a sink
+    that nobody knows is refused. With the daemon and without."""
+    with Daemon(ALL, GONE.replace("@/gone", "@/well"), journal="{}") as d:
+        def rewind(sink, to):
+            return fleetroute("journal", "rewind", sink, "--to", to, "-c",
+                              d.path("fleetroute.yaml"), check=False)
+
+        d.say(*({"Soc": n} for n in range(100)))
+        wait_until("all is delivered", lambda: len(d.records("well/V.jsonl")) == 100)
+        for runs in (True, False):
+            for place in (102, 10 ** 18, 10 ** 19):
+                r = rewind("archive", place)
+                assert r.returncode != 0 and "beyond the end" in r.stderr, (runs, r)
+            r = rewind("nobody", 1)
+            assert r.returncode != 0 and "no sink of that name" in r.stderr, (runs, r)
+            r = rewind("archive", 0)
+            assert r.returncode == 0 and "it is the oldest" in r.stdout and "record 1\n" in r.stdout, r
+            if runs:
+                wait_until("it is delivered again", lambda: len(d.records("well/V.jsonl")) == 200)
+                d.end()
+        d.start()
+        wait_until("and again", lambda: len(d.records("well/V.jsonl")) == 300)
+        d.say({"Soc": 100})
+        wait_until("nothing is skipped", lambda: len(d.records("well/V.jsonl")) == 301)
+
+
+WELL = '  archive: {plugin: file, options: {path: "@/well/%{type}.jsonl", rotate_size: 0}}'
+
+
+class Faults:
+    """The rules of tests/fault_io for a daemon: set() lets calls fail from now on, clear() none."""
+
+    def __init__(self, d):
+        self.path = d.path("faults")
+        d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/fault_io.so",
+                         "FR_FAULT_IO": self.path}
+
+    def set(self, *rules):
+        with open(self.path + ".new", "w") as f:
+            f.write("".join(rule + "\n" for rule in rules))
+        os.rename(self.path + ".new", self.path)
+
+    def clear(self):
+        self.set()
+
+
+def health(d, path="/healthz"):
+    """(status, text) of an endpoint of the admin listener."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{d.admin_port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+def failing_disk_goes_on_by_itself():
+    """Each failing call of LMDB, once and for a second, under load: nothing is acknowledged meanwhile,
+    /healthz and /readyz name it, and it goes on without a restart. All acknowledged records are
+    delivered, once; kill -9 behind it changes nothing."""
+    with_faults = Daemon(ALL, WELL, journal="{}")
+    with_faults.admin_port = free_port()
+    with_faults.extra = f"admin: {{port: {with_faults.admin_port}}}"
+    faults = Faults(with_faults)
+    with with_faults as d:
+        beside = d.simulate_beside("--vehicles", 20, "--rate", 50, "--duration", 14, "--patience", 30,
+                                   "--acknowledged", d.path("acknowledged"))
+        d.wait_count("acknowledged", 100)
+        data = "state/journal/data.mdb"
+        # A commit that failed and is on disk all the same: its records are not appended again.
+        before = d.count("acknowledged")
+        faults.set(f"done {data} EIO 1", f"meta {data} EIO 1")
+        d.wait_count("acknowledged", before + 100)
+        for rule, word in ((f"meta {data} EIO", "disk fails"), (f"meta {data} ENOSPC", "disk full"),
+                           (f"sync {data} EIO", "disk fails"), (f"write {data} ENOSPC", "disk full"),
+                           (f"write {data} EROFS", "read-only"), (f"write {data} EDQUOT", "disk full")):
+            # Once: nobody has to see it.
+            before = d.count("acknowledged")
+            faults.set(rule + " 1")
+            d.wait_count("acknowledged", before + 100)
+            # Until it is cleared: everybody sees it.
+            faults.set(rule)
+            wait_until(f"/healthz tells of {rule}", lambda: health(d)[0] == 503)
+            wait_until(f"/readyz names {rule}", lambda: word in health(d, "/readyz")[1] or
+                       "reopening" in health(d, "/readyz")[1])
+            assert d.status()["journal"]["health"] == "down"
+            held = d.count("acknowledged")
+            time.sleep(0.3)
+            assert d.count("acknowledged") == held, "acknowledged, and not on disk"
+            faults.clear()
+            wait_until(f"it goes on after {rule}", lambda: health(d)[0] == 200)
+            d.wait_count("acknowledged", held + 100)
+            assert d.status()["journal"]["state"] == "well"
+        beside.communicate(timeout=60)
+        d.kill()
+        d.start()
+        wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 30)
+        records = d.records("well/V.jsonl")
+        unmarked = [r["txid"] for r in records if not r.get("repeated")]
+        assert len(told(d)) > 5000 and set(told(d)) <= {r["txid"] for r in records}
+        assert len(unmarked) == len(set(unmarked)), "doubled and not marked"
+        in_order_for_each_vehicle(records)
+
+
+def a_journal_that_is_moved_away():
+    """data.mdb is moved: nothing is acknowledged into a file that no start would find; put back, it
+    goes on."""
+    with Daemon(ALL, WELL, journal="{}") as d:
+        d.simulate("--vehicles", 2, "--rate", 50, "--duration", 1)
+        data = d.path("state/journal/data.mdb")
+        os.rename(data, data + ".away")
+        beside = d.simulate_beside("--vehicles", 2, "--rate", 50, "--duration", 3, "--patience", 30,
+                                   "--acknowledged", d.path("acknowledged"))
+        wait_until("it is gone", lambda: d.status()["journal"]["state"] == "gone")
+        assert "put data.mdb back" in d.status()["journal"]["why"]
+        os.rename(data + ".away", data)
+        wait_until("it is well", lambda: d.status()["journal"]["state"] == "well")
+        beside.communicate(timeout=60)
+        d.kill()
+        d.start()
+        wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 30)
+        assert len(told(d)) > 100
+        assert set(told(d)) <= {r["txid"] for r in d.records("well/V.jsonl")}
+
+
+def size_can_be_lowered():
+    """76 MB are delivered and kept; with 4 MB, by reload or restart, the daemon says so, shrinks and
+    goes on acknowledging. Raised by reload, it takes more than the file could hold."""
+    for by_reload in (True, False):
+        with Daemon(ALL, WELL, journal="{size: 200 MB}") as d:
+            while d.status()["journal"]["record_bytes"] < 76e6:
+                d.simulate("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 200, "--duration", 1)
+            wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
+            d.journal = "{size: 4 MB}"
+            if by_reload:
+                assert "deleted until it fits" in d.reload().stdout
+            else:
+                assert d.end() == 0
+                d.start()
+            assert "deleted until it fits" in d.log_text()
+            d.simulate("--vehicles", 10, "--rate", 100, "--duration", 2, "--acknowledged",
+                       d.path("acknowledged"))
+            assert len(told(d)) > 1000, len(told(d))
+            wait_until("it fits", lambda: d.status()["journal"]["record_bytes"] < 5e6)
+            assert "map full" not in d.log_text()
+            wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0)
+            assert set(told(d)) <= {r["txid"] for r in d.records("well/V.jsonl")}
+            assert d.count("journal_records_deleted_undelivered") == 0
+    with Daemon(ALL, GONE, journal="{size: 4 MB}") as d:
+        open(d.path("gone"), "w").close()
+        beside = d.simulate_beside("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 200,
+                                   "--duration", 10, "--patience", 30)
+        wait_until("it is full", lambda: d.status()["journal"]["state"] == "full", 30)
+        d.journal = "{size: 150 MB}"
+        d.reload()
+        wait_until("it takes more than the file could hold before",
+                   lambda: d.status()["journal"]["record_bytes"] > 74e6, 30)
+        beside.kill()
+        beside.communicate()
+
+
+restarts_delete_nothing_undelivered()
+tools_do_not_hold_it_up()
+rewind_stays_within_the_journal()
+failing_disk_goes_on_by_itself()
+a_journal_that_is_moved_away()
+size_can_be_lowered()

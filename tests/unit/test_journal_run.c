@@ -1,0 +1,246 @@
+/* The journal as it runs: its thread, cursors, deletion and faults. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "journal/journal.h"
+#include "util/clock.h"
+#include "util/counters.h"
+
+#define VIN "5YJ3E1EA7KF000001"
+
+static char folder[64], path[96];
+static struct fr_journal_settings settings;
+static struct fr_journal *journal;
+static struct fr_error error;
+
+static void no_room(void *ctx)
+{
+    (void)ctx;
+}
+
+static void start(void)
+{
+    journal = fr_journal_start(&settings, no_room, NULL, &error);
+    ck_assert_msg(journal != NULL, "%s", error.text);
+}
+
+static void stop(void)
+{
+    fr_journal_stop(journal, true);
+    fr_journal_free(journal);
+}
+
+static void set_up(void)
+{
+    strcpy(folder, "/tmp/fr-unit.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/journal", folder);
+    settings = (struct fr_journal_settings){.path = path,
+                                            .size = 10000000,
+                                            .retention_ms = 3600000,
+                                            .commit_every_ms = 1,
+                                            .commit_records = 1000,
+                                            .duplicates = 100};
+    start();
+}
+
+static void tear_down(void)
+{
+    char command[128];
+
+    stop();
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static void offer(unsigned count, size_t payload_len)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t *payload = calloc(1, payload_len + 1);
+        struct fr_record_source source = {.vin = VIN,
+                                          .topic = (const uint8_t *)"V",
+                                          .topic_len = 1,
+                                          .txid = (const uint8_t *)"t",
+                                          .txid_len = 1,
+                                          .client_version = "2.1",
+                                          .payload = payload,
+                                          .payload_len = payload_len,
+                                          .received_ms = 1000};
+        struct fr_sink_entry entry = {fr_record_known(&source, 1, false), false};
+
+        fr_journal_offer(journal, &entry, 1);
+        free(payload);
+    }
+    ck_assert(fr_journal_flush(journal, 10000));
+}
+
+static struct fr_journal_status status_now(void)
+{
+    struct fr_journal_status status;
+
+    fr_journal_status(journal, &status);
+    return status;
+}
+
+/* Wait until so many more commits are done. */
+static void wait_commits(struct fr_cursor *moving, unsigned count)
+{
+    uint64_t target = status_now().commits + count;
+
+    for (int i = 0; status_now().commits < target; i++) {
+        ck_assert_int_lt(i, 2000);
+        if (moving != NULL)
+            fr_cursor_move(moving, fr_cursor_place(moving) - 1);
+        usleep(10000);
+    }
+}
+
+static void register_one(const char *name, bool from_oldest)
+{
+    struct fr_cursor_name one = {name, from_oldest};
+
+    ck_assert_int_eq(fr_journal_register(journal, &one, 1, &error), 0);
+}
+
+static void wake_nobody(void *ctx)
+{
+    (void)ctx;
+}
+
+START_TEST(nothing_is_deleted_before_all_cursors_are_known)
+{
+    struct fr_cursor *other;
+
+    register_one("slow", true);
+    offer(600, 20);
+    stop();
+    settings.retention_ms = 0; /* all of it is old */
+    start();
+    other = fr_cursor_open(journal, ":values", true, wake_nobody, NULL, &error);
+    ck_assert_ptr_nonnull(other);
+    fr_cursor_move(other, 601);
+    wait_commits(other, 2);
+    ck_assert_uint_eq(status_now().usage.first, 1);
+    /* A sink that is configured and does not read keeps its records. */
+    register_one("slow", true);
+    wait_commits(other, 2);
+    ck_assert_uint_eq(status_now().usage.first, 1);
+    /* One that is not configured any more does not. */
+    ck_assert_int_eq(fr_journal_register(journal, NULL, 0, &error), 0);
+    wait_commits(other, 2);
+    ck_assert_uint_gt(status_now().usage.first, 1);
+}
+END_TEST
+
+START_TEST(deleted_undelivered_records_are_counted)
+{
+    uint64_t before = fr_count_read(FR_COUNT_JOURNAL_DROPPED);
+    struct fr_cursor *slow;
+
+    offer(600, 20);
+    slow = fr_cursor_open(journal, "slow", true, wake_nobody, NULL, &error);
+    fr_cursor_move(slow, 101);
+    stop();
+    settings.retention_ms = 0;
+    settings.when_full = FR_JOURNAL_DROP_OLDEST;
+    start();
+    register_one("slow", true);
+    for (int i = 0; i < 10 && status_now().usage.first < 600; i++)
+        offer(1, 20);
+    ck_assert_uint_ge(status_now().usage.first, 600);
+    ck_assert_uint_eq(fr_count_read(FR_COUNT_JOURNAL_DROPPED) - before,
+                      status_now().usage.first - 101);
+}
+END_TEST
+
+static bool die(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
+{
+    (void)ctx, (void)seq, (void)bytes, (void)len;
+    raise(SIGKILL);
+    return true;
+}
+
+/* A reader that is killed in the middle of a transaction. */
+static void kill_a_reader(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct fr_store *visit = fr_store_visit(path, true, &error);
+        struct fr_store_reader *reader = visit ? fr_store_reader_new(visit, &error) : NULL;
+        struct fr_store_span span = {.next = 1, .end = UINT64_MAX};
+
+        if (reader != NULL)
+            fr_store_read(reader, &span, 1, die, NULL, &error);
+        _exit(1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status));
+}
+
+/* Pages that were freed since must be used again: 160 MB go through a file of at most 72 MB. */
+START_TEST(a_killed_reader_does_not_pin_pages)
+{
+    stop();
+    settings.size = 4000000;
+    start();
+    register_one("fast", false);
+    offer(10, 1000);
+    kill_a_reader();
+    for (int i = 0; i < 160; i++) {
+        struct fr_cursor_name fast = {"fast", false};
+        struct fr_cursor *c = fr_cursor_open(journal, fast.name, false, wake_nobody, NULL, &error);
+
+        offer(100, 10000);
+        fr_cursor_move(c, fr_journal_next(journal));
+        fr_cursor_close(c);
+    }
+    ck_assert_int_eq(status_now().stuck, false);
+    ck_assert_uint_lt(status_now().usage.file_bytes, 73000000);
+}
+END_TEST
+
+START_TEST(a_cursor_beyond_the_end_begins_again)
+{
+    struct fr_store *store;
+    struct fr_cursor *c;
+
+    offer(50, 20);
+    stop();
+    store = fr_store_open(path, settings.size, &error);
+    ck_assert_ptr_nonnull(store);
+    ck_assert_int_eq(fr_store_begin(store, &error), 0);
+    ck_assert_int_eq(fr_store_set_cursor(store, "slow", UINT64_C(10000000000000000000), 1, &error),
+                     0);
+    ck_assert_int_eq(fr_store_commit(store, &error), 0);
+    fr_store_close(store);
+    start();
+    register_one("slow", false);
+    c = fr_cursor_open(journal, "slow", false, wake_nobody, NULL, &error);
+    ck_assert_uint_eq(fr_cursor_place(c), 1);
+    ck_assert_uint_eq(fr_cursor_repeated_below(c), 51);
+    fr_cursor_move(c, UINT64_C(10000000000000000000));
+    ck_assert_uint_eq(fr_cursor_place(c), 1);
+}
+END_TEST
+
+Suite *suite_journal_run(void)
+{
+    Suite *suite = suite_create("journal_run");
+    TCase *tests = tcase_create("run");
+
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 30);
+    tcase_add_test(tests, nothing_is_deleted_before_all_cursors_are_known);
+    tcase_add_test(tests, deleted_undelivered_records_are_counted);
+    tcase_add_test(tests, a_killed_reader_does_not_pin_pages);
+    tcase_add_test(tests, a_cursor_beyond_the_end_begins_again);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
