@@ -15,7 +15,7 @@ static bool restore_one(void *ctx, const struct fr_last_value *value)
     struct restoring *call = ctx;
     struct fr_sink *sink = call->sink;
     struct fr_record *record = fr_values_record(value);
-    struct fr_program_time time = fr_sink_time();
+    struct fr_program_time time = fr_sink_time(sink);
 
     if (record == NULL)
         return false;
@@ -44,7 +44,7 @@ void fr_sink_restore(struct fr_sink *sink, bool deliver)
 void fr_sink_follow_routing(struct fr_sink *sink)
 {
     struct fr_program *older = sink->program, *program;
-    struct fr_program_time time = fr_sink_time();
+    struct fr_program_time time = fr_sink_time(sink);
     struct fr_routing *routing;
     size_t place;
     bool complete;

@@ -89,6 +89,7 @@ struct fr_sink {
     uint64_t done_seq;              /* the newest record of which something was delivered */
     size_t waiting;                 /* in `latest` */
     uint64_t orders;
+    int64_t now_ms;   /* monotonic: when the program was last run */
     uint64_t expired; /* deliveries that became too old before the plugin had them */
     struct fr_delivery **batch;
     size_t batch_count, batch_room;
@@ -233,7 +234,8 @@ void fr_deliveries_abandon(struct fr_sink *sink);
 
 /* ---- sink_take.c ----------------------------------------------------------------- */
 
-struct fr_program_time fr_sink_time(void);
+/* Read the clocks, for the program and for the deliveries that it makes (fr_sink.now_ms). */
+struct fr_program_time fr_sink_time(struct fr_sink *sink);
 
 /* Whether all that is committed to the journal was read. */
 bool fr_sink_caught_up(const struct fr_sink *sink);

@@ -72,9 +72,10 @@ static size_t supply(struct fr_sink *sink, struct fr_sink_entry *entries)
 
 /* ---- taking ---------------------------------------------------------------------- */
 
-struct fr_program_time fr_sink_time(void)
+struct fr_program_time fr_sink_time(struct fr_sink *sink)
 {
-    return (struct fr_program_time){fr_monotonic_ms(), fr_wall_ms()};
+    sink->now_ms = fr_monotonic_ms();
+    return (struct fr_program_time){sink->now_ms, fr_wall_ms()};
 }
 
 /* Windows may close while nothing waits for another try: what they deliver must not overtake it. */
@@ -85,7 +86,7 @@ bool fr_sink_may_close_windows(const struct fr_sink *sink)
 
 static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entries, size_t n)
 {
-    struct fr_program_time time = fr_sink_time();
+    struct fr_program_time time = fr_sink_time(sink);
 
     for (size_t i = 0; i < n; i++) {
         bool journal = sink->cursor != NULL;
@@ -153,7 +154,7 @@ void fr_sink_hand_over_values(struct fr_sink *sink)
 /* Close the windows whose time has come. follow_timers comes back to those over the bound. */
 void fr_sink_close_windows(struct fr_sink *sink)
 {
-    struct fr_program_time time = fr_sink_time();
+    struct fr_program_time time = fr_sink_time(sink);
 
     if (!fr_sink_may_close_windows(sink))
         return;
@@ -165,7 +166,7 @@ void fr_sink_close_windows(struct fr_sink *sink)
 /* Deliver the values that wait for their windows now. */
 void fr_sink_flush_windows(struct fr_sink *sink)
 {
-    struct fr_program_time time = fr_sink_time();
+    struct fr_program_time time = fr_sink_time(sink);
 
     sink->emitting = NULL;
     fr_program_flush(sink->program, &time, fr_delivery_emit, sink);
