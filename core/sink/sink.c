@@ -86,6 +86,7 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
         if (sink->cursor == NULL)
             return fr_error_wrap(error, "sink %s", sink->settings.name);
         atomic_store(&sink->read_next, fr_cursor_place(sink->cursor));
+        atomic_store(&sink->run_next, sink->read_next);
         sink->repeated_below = fr_cursor_repeated_below(sink->cursor);
     }
     atomic_store(&sink->progress_ms, fr_monotonic_ms());
@@ -342,6 +343,8 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->program = sink->program_counts;
     pthread_mutex_unlock(&sink->status_lock);
     status->from_journal = sink->cursor != NULL;
+    if (sink->cursor != NULL)
+        status->cursor = fr_cursor_place(sink->cursor);
     status->unfinished =
         sink->cursor != NULL ? atomic_load(&sink->in_flight) : fr_sink_queue_records(sink->queue);
     status->unfinished_bytes = sink->cursor != NULL ? atomic_load(&sink->in_flight_bytes)
@@ -349,8 +352,9 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     if (sink->cursor != NULL) {
         uint64_t next = fr_journal_next(sink->house.journal);
 
-        status->cursor = fr_cursor_place(sink->cursor);
-        status->behind = next > status->cursor ? next - status->cursor : 0;
+        uint64_t run = atomic_load(&sink->run_next);
+
+        status->behind = (next > run ? next - run : 0) + atomic_load(&sink->delivering);
     }
     status->taken = atomic_load(&sink->taken);
     status->delivered = atomic_load(&sink->delivered);

@@ -85,6 +85,7 @@ void fr_sink_rewind_if_asked(struct fr_sink *sink)
     if (sink->repeated_below < sink->read_next)
         sink->repeated_below = sink->read_next;
     atomic_store(&sink->read_next, to);
+    atomic_store(&sink->run_next, to);
     fr_log(FR_LOG_NOTICE, "sink %s goes on at record %llu of the journal", sink->settings.name,
            (unsigned long long)to);
     atomic_compare_exchange_strong(&sink->rewind_to, &to, UINT64_MAX);

@@ -20,7 +20,8 @@
 struct item {
     struct fr_record *record; /* counted; NULL: read from the journal, and through the routes */
     uint64_t seq;             /* the record's */
-    uint32_t unfinished;
+    uint32_t unfinished;      /* deliveries, and values that wait for their windows */
+    uint32_t deliveries;      /* of these */
     bool ack;
     bool refused;
     bool counted; /* stands for an entry of the queue, not for a window that closed */
@@ -60,6 +61,7 @@ struct fr_sink {
     struct fr_sink_queue *queue; /* without a journal */
     struct fr_cursor *cursor;    /* with one */
     _Atomic uint64_t read_next;  /* the first record not read; changed by the thread alone */
+    _Atomic uint64_t run_next;   /* the first record that the program has not run */
     struct item *first_item, *last_item;
     uint64_t repeated_below; /* records below may have been delivered before */
     struct fr_program *program;
@@ -130,6 +132,7 @@ struct fr_sink {
     _Atomic int64_t oldest_due_ms;  /* wall clock: when the oldest delivery was due; 0: none */
     _Atomic int64_t next_close_ms;  /* monotonic: when the next window closes; -1: none is open */
     _Atomic int64_t progress_ms; /* monotonic: when something was delivered, or nothing was left */
+    _Atomic size_t delivering;   /* records read from the journal with unfinished deliveries */
     _Atomic size_t lane_count;   /* vehicles and record types with failed deliveries */
     _Atomic uint64_t taken, delivered, retried, failed, refused, dead_letters, dropped, replaced;
     _Atomic uint64_t delays[FR_DELAY_CLASSES];

@@ -42,6 +42,8 @@ static size_t read_journal(struct fr_sink *sink, struct fr_sink_entry *entries)
         return 0;
     }
     atomic_store(&sink->read_next, next);
+    if (n == 0) /* no record of these has a route */
+        atomic_store(&sink->run_next, next);
     for (int i = 0; i < n; i++)
         entries[i] = (struct fr_sink_entry){records[i], false};
     return (size_t)n;
@@ -105,6 +107,7 @@ static void run_through(struct fr_sink *sink, const struct fr_sink_entry *entrie
         fr_item_release(sink, item);
     }
     sink->emitting = NULL;
+    atomic_store(&sink->run_next, sink->read_next);
     atomic_fetch_add_explicit(&sink->taken, n, memory_order_relaxed);
 }
 

@@ -30,7 +30,26 @@ static void follow_timer(struct event *timer, int64_t *armed_ms, int64_t next_ms
     event_add(timer, &pause);
 }
 
-/* Let the timers follow the window that closes next and the pause that ends next. Called at the end
+static void copy_program_counts(struct fr_sink *sink)
+{
+    static struct fr_log_limit limit;
+    struct fr_program_counts counts = fr_program_counts(sink->program);
+
+    counts.too_old += sink->expired;
+    if (counts.untracked != sink->program_counts.untracked)
+        fr_log_limited(&limit, FR_LOG_WARNING,
+                       "sink %s: no more state for windows: too many vehicles and fields, or too "
+                       "large values; `every` and `min_change` have no effect on the rest, and "
+                       "edge_only delivers nothing of it",
+                       sink->settings.name);
+    if (memcmp(&counts, &sink->program_counts, sizeof counts) == 0)
+        return;
+    pthread_mutex_lock(&sink->status_lock);
+    sink->program_counts = counts;
+    pthread_mutex_unlock(&sink->status_lock);
+}
+
+/* Publish counts, and let the timers follow the window that closes next and the pause that ends next. Called at the end
  * of each event of the sink's thread, so that no change is missed. */
 static void follow_timers(struct fr_sink *sink)
 {
@@ -38,6 +57,7 @@ static void follow_timers(struct fr_sink *sink)
 
     atomic_store_explicit(&sink->next_close_ms, next, memory_order_relaxed);
     atomic_store_explicit(&sink->lane_count, fr_lanes_count(sink->lanes), memory_order_relaxed);
+    copy_program_counts(sink);
     follow_timer(sink->window_timer, &sink->window_timer_ms,
                  fr_sink_may_close_windows(sink) ? next : -1);
     follow_timer(sink->lane_timer, &sink->lane_timer_ms, fr_lanes_next(sink->lanes));
@@ -64,23 +84,6 @@ void fr_sink_schedule_after(struct fr_sink *sink)
         return;
     sink->after_pending = true;
     event_active(sink->after_event, EV_TIMEOUT, 1);
-}
-
-static void copy_program_counts(struct fr_sink *sink)
-{
-    static struct fr_log_limit limit;
-    struct fr_program_counts counts = fr_program_counts(sink->program);
-
-    counts.too_old += sink->expired;
-    if (counts.untracked != sink->program_counts.untracked)
-        fr_log_limited(&limit, FR_LOG_WARNING,
-                       "sink %s: no more state for windows: too many vehicles and fields, or too "
-                       "large values; `every` and `min_change` have no effect on the rest, and "
-                       "edge_only delivers nothing of it",
-                       sink->settings.name);
-    pthread_mutex_lock(&sink->status_lock);
-    sink->program_counts = counts;
-    pthread_mutex_unlock(&sink->status_lock);
 }
 
 static void retry_if_ready(struct fr_sink *sink)
@@ -119,7 +122,6 @@ static void after(evutil_socket_t fd, short what, void *ctx)
     fr_sink_take(sink);
     flush_at_end(sink);
     drain_if_asked(sink);
-    copy_program_counts(sink);
     follow_timers(sink);
 }
 
