@@ -89,19 +89,35 @@ static struct fr_sink **find_named(struct fr_setup *setup, size_t count, const c
     return NULL;
 }
 
-/* End a sink: let it finish what it has, for so long at most. With a journal what it has not
- * finished is behind its cursor; without one the vehicles are asked to send it again. */
-static void retire(struct fr_sink *sink, bool journal)
+static bool all_ended(struct fr_sink *const *sinks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sinks[i] != NULL && !fr_sink_ended(sinks[i]))
+            return false;
+    return true;
+}
+
+/* End sinks (NULL: none) beside each other: let them finish what they have, for RETIRE_MS in all.
+ * With a journal what they have not finished is behind their cursors; without one the vehicles are
+ * asked to send it again. */
+static void retire_all(struct fr_sink **sinks, size_t count, bool journal)
 {
     int64_t until = fr_monotonic_ms() + RETIRE_MS;
 
-    fr_sink_end(sink);
-    while (!fr_sink_ended(sink) && fr_monotonic_ms() < until)
+    for (size_t i = 0; i < count; i++)
+        if (sinks[i] != NULL)
+            fr_sink_end(sinks[i]);
+    while (!all_ended(sinks, count) && fr_monotonic_ms() < until)
         usleep(RETIRE_STEP_US);
-    fr_sink_stop(sink);
-    if (!journal)
-        fr_sink_refuse_unfinished(sink);
-    fr_sink_free(sink);
+    for (size_t i = 0; i < count; i++) {
+        if (sinks[i] == NULL)
+            continue;
+        fr_sink_stop(sinks[i]);
+        if (!journal)
+            fr_sink_refuse_unfinished(sinks[i]);
+        fr_sink_free(sinks[i]);
+        sinks[i] = NULL;
+    }
 }
 
 static void start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
@@ -118,32 +134,27 @@ static void start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
  * takes its place finds the cursor where it stood. */
 static void change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
+    struct fr_sink *ending[FR_SINKS_MAX] = {NULL};
+    bool stays[FR_SINKS_MAX] = {false};
+
     for (size_t i = 0; i < next->server->sink_count; i++) {
         struct fr_sink *fresh = next->sinks[i];
         struct fr_sink **running = find_named(d->setup, d->started, fr_sink_name(fresh));
 
-        if (running != NULL && fr_sink_runs(*running) && fr_sink_same(*running, fresh)) {
+        stays[i] = running != NULL && fr_sink_runs(*running) && fr_sink_same(*running, fresh);
+        if (stays[i]) {
             next->sinks[i] = *running;
-            *running = NULL;
             fr_sink_free(fresh);
             fr_sink_reroute(next->sinks[i], next->routing, i);
-            continue;
-        }
-        if (running != NULL && d->journal != NULL) {
-            retire(*running, true);
+        } else if (running != NULL && d->journal != NULL)
+            ending[i] = *running;
+        if (stays[i] || ending[i] != NULL)
             *running = NULL;
-        }
-        start_sink(d, next, i, report);
     }
-}
-
-static void end_old_sinks(struct fr_daemon *d, struct fr_setup *old, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (old->sinks[i] != NULL) {
-            retire(old->sinks[i], d->journal != NULL);
-            old->sinks[i] = NULL;
-        }
+    retire_all(ending, next->server->sink_count, true);
+    for (size_t i = 0; i < next->server->sink_count; i++)
+        if (!stays[i])
+            start_sink(d, next, i, report);
 }
 
 /* ---- sources --------------------------------------------------------------------- */
@@ -209,7 +220,7 @@ static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer 
     d->routes = fr_routes_new(next->routing, next->sinks, next->server->sink_count, d->journal);
     fr_ingest_update(d->ingest, &ingest, next->tls, d->routes);
     fr_routes_free(older);
-    end_old_sinks(d, old, old_count);
+    retire_all(old->sinks, old_count, d->journal != NULL);
     d->setup = next;
     d->started = next->server->sink_count;
     fr_setup_free(old);
