@@ -120,22 +120,25 @@ static void retire_all(struct fr_sink **sinks, size_t count, bool journal)
     }
 }
 
-static void start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
-                       struct fr_buffer *report)
+static int start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
+                      struct fr_buffer *report)
 {
     struct fr_error error;
 
-    if (fr_sink_start(next->sinks[place], next->routing, place, &d->house, &error) != 0)
-        say(report, error.text);
+    if (fr_sink_start(next->sinks[place], next->routing, place, &d->house, &error) == 0)
+        return 0;
+    say(report, error.text);
+    return -1;
 }
 
 /* Put running sinks into the new setup and start those that are new. Sinks that have to end
  * are left in the old one; but with a journal a changed sink ends first, so that the one that
  * takes its place finds the cursor where it stood. */
-static void change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+static int change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
     struct fr_sink *ending[FR_SINKS_MAX] = {NULL};
     bool stays[FR_SINKS_MAX] = {false};
+    int status = 0;
 
     for (size_t i = 0; i < next->server->sink_count; i++) {
         struct fr_sink *fresh = next->sinks[i];
@@ -153,17 +156,19 @@ static void change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_b
     }
     retire_all(ending, next->server->sink_count, true);
     for (size_t i = 0; i < next->server->sink_count; i++)
-        if (!stays[i])
-            start_sink(d, next, i, report);
+        if (!stays[i] && start_sink(d, next, i, report) != 0)
+            status = -1;
+    return status;
 }
 
 /* ---- sources --------------------------------------------------------------------- */
 
 /* One that has changed ends first: what it had confirmed, it had in the journal. */
-static void change_sources(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+static int change_sources(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
     struct fr_setup *now = d->setup;
     struct fr_error error;
+    int status = 0;
 
     fr_daemon_list_sources(d, NULL);
     for (size_t i = 0; i < now->server->source_count; i++) {
@@ -183,21 +188,26 @@ static void change_sources(struct fr_daemon *d, struct fr_setup *next, struct fr
     }
     for (size_t k = 0; k < next->server->source_count; k++)
         if (!fr_source_runs(next->sources[k]) &&
-            fr_source_start(next->sources[k], d->journal, next->routing, &error) != 0)
+            fr_source_start(next->sources[k], d->journal, next->routing, &error) != 0) {
             say(report, error.text);
+            status = -1;
+        }
     fr_daemon_list_sources(d, next);
     for (size_t k = 0; k < next->server->source_count; k++)
         fr_source_room(next->sources[k]); /* what was told meanwhile is told once more */
+    return status;
 }
 
 /* ---- the whole ------------------------------------------------------------------- */
 
-static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+/* -1: a sink or a source could not be started; everything else is followed. */
+static int follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
     struct fr_ingest_settings ingest = fr_daemon_ingest_settings(next->server);
     struct fr_routes *older = d->routes;
     struct fr_setup *old = d->setup;
     size_t old_count = d->started;
+    int status;
 
     compare_fixed(old->server, next->server, report);
     compare_guarded(old->server, next, report);
@@ -214,9 +224,9 @@ static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer 
         if (fr_journal_oversize(d->journal, &error))
             say(report, error.text);
     }
-    change_sinks(d, next, report);
-    if (d->journal != NULL)
-        change_sources(d, next, report);
+    status = change_sinks(d, next, report);
+    if (d->journal != NULL && change_sources(d, next, report) != 0)
+        status = -1;
     d->routes = fr_routes_new(next->routing, next->sinks, next->server->sink_count, d->journal);
     fr_ingest_update(d->ingest, &ingest, next->tls, d->routes);
     fr_routes_free(older);
@@ -224,6 +234,7 @@ static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer 
     d->setup = next;
     d->started = next->server->sink_count;
     fr_setup_free(old);
+    return status;
 }
 
 static void report_mistakes(const struct fr_setup *next, struct fr_buffer *report)
@@ -244,6 +255,7 @@ static void report_mistakes(const struct fr_setup *next, struct fr_buffer *repor
 int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
 {
     struct fr_setup *next = fr_setup_load(d->setup->server->path);
+    int status;
 
     report_mistakes(next, report);
     if (next->diagnostics.errors != 0) {
@@ -252,11 +264,14 @@ int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
         fr_setup_free(next);
         return -1;
     }
-    follow(d, next, report);
+    status = follow(d, next, report);
     fr_daemon_refresh_files(d);
     fr_count(FR_COUNT_RELOADS);
-    fr_log(FR_LOG_NOTICE, "reload: done");
-    return 0;
+    if (status == 0)
+        fr_log(FR_LOG_NOTICE, "reload: done");
+    else
+        fr_log(FR_LOG_ERROR, "reload: done, but not everything could be started; see above");
+    return status == 0 ? 0 : 1;
 }
 
 /* ---- certificates ---------------------------------------------------------------- */

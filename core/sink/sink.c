@@ -67,8 +67,8 @@ static void new_records(void *ctx)
     fr_sink_wake(ctx, false);
 }
 
-int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
-                  const struct fr_sink_house *house, struct fr_error *error)
+static int sink_begin(struct fr_sink *sink, struct fr_routing *routing, size_t place,
+                      const struct fr_sink_house *house, struct fr_error *error)
 {
     int code;
 
@@ -98,13 +98,22 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
         ; /* a signal came */
     if (sink->state == NULL) {
         pthread_join(sink->thread, NULL);
-        sink->health = FR_HEALTH_DOWN;
-        snprintf(sink->why, sizeof sink->why, "the plugin could not begin; the log says why");
         return fr_error_set(error, "sink %s: plugin %s could not begin; the log says why",
                             sink->settings.name, sink->plugin->name);
     }
     sink->running = true;
     return 0;
+}
+
+int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
+                  const struct fr_sink_house *house, struct fr_error *error)
+{
+    if (sink_begin(sink, routing, place, house, error) == 0)
+        return 0;
+    sink->health = FR_HEALTH_DOWN;
+    snprintf(sink->why, sizeof sink->why, "it did not start: %.*s; reload when it is mended",
+             (int)sizeof sink->why - 64, error->text);
+    return -1;
 }
 
 void fr_sink_reroute(struct fr_sink *sink, struct fr_routing *routing, size_t place)
