@@ -116,6 +116,7 @@ struct fr_ingest_settings fr_daemon_ingest_settings(const struct fr_server_confi
         .workers = c->workers,
         .connections = c->connections,
         .connections_per_vin = c->connections_per_vin,
+        .connections_per_source = c->connections_per_source,
         .half_open = c->half_open,
         .half_open_per_source = c->half_open_per_source,
         .sockets = fr_descriptors_for_vehicles(),
@@ -285,6 +286,7 @@ static int take_what_is_guarded(struct fr_daemon *d, char **token, struct fr_err
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
 
     check_descriptors(c);
+    fr_topics_set_policy(c->unknown_topics);
     d->files_mark = fr_daemon_files_mark(c);
     if (c->admin_on && c->admin_token_file != NULL &&
         (*token = fr_http_admin_token(c->admin_token_file, error)) == NULL)

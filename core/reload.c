@@ -192,6 +192,7 @@ static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer 
     compare_guarded(old->server, next, report);
     fr_log_set_level(next->server->log_level);
     fr_log_set_format(next->server->log_format);
+    fr_topics_set_policy(next->server->unknown_topics);
     if (d->journal != NULL) {
         struct fr_journal_settings journal = fr_daemon_journal_settings(next->server);
         struct fr_error error;

@@ -21,7 +21,7 @@ static bool put_safely(char *to, size_t size, size_t *used, const char *text)
 
         if (*used + 1 >= size)
             return false;
-        if (c == '/' || (unsigned char)c < 0x20 || (c == '.' && i == 0))
+        if (c == '/' || c == '~' || c == 0x7f || (unsigned char)c < 0x20 || (c == '.' && i == 0))
             c = '_';
         to[(*used)++] = c;
     }

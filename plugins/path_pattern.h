@@ -11,8 +11,8 @@
 
 #include "fleetroute/plugin.h"
 
-/* Write the name for a delivery to `to`. What a vehicle sent cannot bring in a slash or a
- * leading dot. False: it does not fit. */
+/* Write the name for a delivery to `to`. What a vehicle sent cannot bring in a slash, a leading dot
+ * or a tilde, which the names of rotated files have. False: it does not fit. */
 bool fr_pattern_expand(const char *pattern, const struct fr_delivery *delivery, int64_t ms,
                        char *to, size_t size);
 

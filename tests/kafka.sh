@@ -9,7 +9,7 @@ version=${KAFKA_VERSION:-3.9.1}
 cache=${FR_KAFKA_CACHE:-$HOME/.cache/fleetroute-kafka}
 
 fetch_jars() {
-    [ -e "$cache/$version/complete" ] && return
+    [ -e "$cache/$version/complete-2" ] && return
     mkdir -p "$cache/$version"
     cat >"$cache/$version/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -18,6 +18,8 @@ fetch_jars() {
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
       <version>$version</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId>
+      <version>$version</version></dependency>
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
       <version>1.7.36</version></dependency>
   </dependencies>
@@ -25,7 +27,7 @@ fetch_jars() {
 POM
     (cd "$cache/$version" &&
         mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime >&2)
-    touch "$cache/$version/complete"
+    touch "$cache/$version/complete-2"
 }
 
 configure() {
@@ -46,6 +48,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 PROPS
+    [ ! -e "$dir/more.properties" ] || cat "$dir/more.properties" >>"$dir/server.properties"
     if [ ! -e "$dir/data/meta.properties" ]; then
         id=$(java -cp "$jars" kafka.tools.StorageTool random-uuid 2>/dev/null)
         java -cp "$jars" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" \

@@ -7,6 +7,7 @@
 #include "config/yaml_tree.h"
 #include "record/field_catalogue.h"
 #include "record/units.h"
+#include "util/buffer.h"
 #include "util/memory.h"
 
 struct reader {
@@ -329,19 +330,17 @@ const char *fr_routing_unit(const char *asked, const char *wire)
 
 static void suggest_unit(struct reader *r, const struct fr_yaml *node, const struct fr_field *field)
 {
-    char list[128] = "";
+    struct fr_buffer list = {0};
 
-    for (size_t i = 0; fr_unit_alternative(field->unit, i) != NULL; i++) {
-        size_t used = strlen(list);
-
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
-                 fr_unit_alternative(field->unit, i));
-    }
+    for (size_t i = 0; fr_unit_alternative(field->unit, i) != NULL; i++)
+        fr_buffer_printf(&list, "%s%s", i ? ", " : "", fr_unit_alternative(field->unit, i));
     if (field->unit[0] == '\0')
         fr_yaml_wrong(&r->file, node, "%s has no unit to convert", field->name);
     else
         fr_yaml_wrong(&r->file, node, "%s (in %s) cannot be given in \"%s\"; possible: %s",
-                      field->name, field->unit, node->text, list[0] ? list : field->unit);
+                      field->name, field->unit, node->text,
+                      list.len != 0 ? fr_buffer_string(&list) : field->unit);
+    fr_buffer_free(&list);
 }
 
 static void check_unit(struct reader *r, const struct fr_yaml *node,

@@ -104,58 +104,6 @@ static void read_tls(struct reader *r, const struct fr_yaml *root)
         r->config->crl = read_file(r, node, "tls", "crl", place);
 }
 
-static void read_limits(struct reader *r, const struct fr_yaml *root)
-{
-    static const char *const keys[] = {"connections",
-                                       "connections_per_vin",
-                                       "half_open",
-                                       "half_open_per_source",
-                                       "unacknowledged",
-                                       "message_size",
-                                       "handshake_timeout",
-                                       "message_timeout",
-                                       "dead_peer",
-                                       "presence_grace",
-                                       NULL};
-    const struct fr_yaml *node = section(r, root, "limits", keys);
-    const struct fr_yaml_file *file = &r->file;
-    struct fr_server_config *c = r->config;
-
-    c->connections = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "connections"), "connections",
-                                             1, 1000000, 20000);
-    c->connections_per_vin =
-        (size_t)fr_yaml_integer(file, fr_yaml_get(node, "connections_per_vin"),
-                                "connections_per_vin", 0, 1000, CONNECTIONS_PER_VIN);
-    c->half_open = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "half_open"), "half_open", 1,
-                                           100000, HALF_OPEN);
-    c->half_open_per_source =
-        (size_t)fr_yaml_integer(file, fr_yaml_get(node, "half_open_per_source"),
-                                "half_open_per_source", 0, 100000, HALF_OPEN_PER_SOURCE);
-    c->unacknowledged = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "unacknowledged"),
-                                                "unacknowledged", 1, 100000, 1000);
-    c->message_size =
-        (size_t)fr_yaml_size(file, fr_yaml_get(node, "message_size"), "message_size", 1000000);
-    c->handshake_timeout_ms =
-        fr_yaml_duration(file, fr_yaml_get(node, "handshake_timeout"), "handshake_timeout", 10000);
-    c->message_timeout_ms =
-        fr_yaml_duration(file, fr_yaml_get(node, "message_timeout"), "message_timeout", 60000);
-    c->dead_peer_ms = fr_yaml_duration(file, fr_yaml_get(node, "dead_peer"), "dead_peer", 120000);
-    c->presence_grace_ms =
-        fr_yaml_duration(file, fr_yaml_get(node, "presence_grace"), "presence_grace", 15000);
-    if (c->message_size < 1000 || c->message_size > 64000000)
-        fr_yaml_wrong(file, fr_yaml_get(node, "message_size"),
-                      "message_size must lie between 1 kB and 64 MB");
-    if (c->handshake_timeout_ms < 1000 || c->message_timeout_ms < 1000 || c->dead_peer_ms < 1000)
-        fr_yaml_wrong(file, node, "a time-out must be 1 s or more");
-}
-
-/* `off`, `on`, or a map; an absent section is on. */
-static bool is_off(struct reader *r, const struct fr_yaml *node, const char *what)
-{
-    return node != NULL && node->kind == FR_YAML_TEXT && node->text[0] != '\0' &&
-           !fr_yaml_boolean(&r->file, node, what, true);
-}
-
 /* One of some words; its place. */
 static int read_word(struct reader *r, const struct fr_yaml *node, const char *what,
                      const char *const *words, int initial)
@@ -177,6 +125,66 @@ static int read_word(struct reader *r, const struct fr_yaml *node, const char *w
     fr_yaml_wrong(&r->file, node, "%s must be %s, not \"%s\"", what, fr_buffer_string(&all), text);
     fr_buffer_free(&all);
     return initial;
+}
+
+static void read_limits(struct reader *r, const struct fr_yaml *root)
+{
+    static const char *const keys[] = {"connections",
+                                       "connections_per_vin",
+                                       "connections_per_source",
+                                       "half_open",
+                                       "half_open_per_source",
+                                       "unacknowledged",
+                                       "message_size",
+                                       "handshake_timeout",
+                                       "message_timeout",
+                                       "dead_peer",
+                                       "presence_grace",
+                                       "unknown_topics",
+                                       NULL};
+    static const char *const policies[] = {"bucket", "pass", NULL};
+    const struct fr_yaml *node = section(r, root, "limits", keys);
+    const struct fr_yaml_file *file = &r->file;
+    struct fr_server_config *c = r->config;
+
+    c->connections = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "connections"), "connections",
+                                             1, 1000000, 20000);
+    c->connections_per_vin =
+        (size_t)fr_yaml_integer(file, fr_yaml_get(node, "connections_per_vin"),
+                                "connections_per_vin", 0, 1000, CONNECTIONS_PER_VIN);
+    c->connections_per_source = (size_t)fr_yaml_integer(
+        file, fr_yaml_get(node, "connections_per_source"), "connections_per_source", 0, 1000000, 0);
+    c->half_open = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "half_open"), "half_open", 1,
+                                           100000, HALF_OPEN);
+    c->half_open_per_source =
+        (size_t)fr_yaml_integer(file, fr_yaml_get(node, "half_open_per_source"),
+                                "half_open_per_source", 0, 100000, HALF_OPEN_PER_SOURCE);
+    c->unacknowledged = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "unacknowledged"),
+                                                "unacknowledged", 1, 100000, 1000);
+    c->message_size =
+        (size_t)fr_yaml_size(file, fr_yaml_get(node, "message_size"), "message_size", 1000000);
+    c->handshake_timeout_ms =
+        fr_yaml_duration(file, fr_yaml_get(node, "handshake_timeout"), "handshake_timeout", 10000);
+    c->message_timeout_ms =
+        fr_yaml_duration(file, fr_yaml_get(node, "message_timeout"), "message_timeout", 60000);
+    c->dead_peer_ms = fr_yaml_duration(file, fr_yaml_get(node, "dead_peer"), "dead_peer", 120000);
+    c->presence_grace_ms =
+        fr_yaml_duration(file, fr_yaml_get(node, "presence_grace"), "presence_grace", 15000);
+    c->unknown_topics =
+        (enum fr_unknown_topics)read_word(r, fr_yaml_get(node, "unknown_topics"), "unknown_topics",
+                                          policies, FR_UNKNOWN_TOPICS_BUCKET);
+    if (c->message_size < 1000 || c->message_size > 64000000)
+        fr_yaml_wrong(file, fr_yaml_get(node, "message_size"),
+                      "message_size must lie between 1 kB and 64 MB");
+    if (c->handshake_timeout_ms < 1000 || c->message_timeout_ms < 1000 || c->dead_peer_ms < 1000)
+        fr_yaml_wrong(file, node, "a time-out must be 1 s or more");
+}
+
+/* `off`, `on`, or a map; an absent section is on. */
+static bool is_off(struct reader *r, const struct fr_yaml *node, const char *what)
+{
+    return node != NULL && node->kind == FR_YAML_TEXT && node->text[0] != '\0' &&
+           !fr_yaml_boolean(&r->file, node, what, true);
 }
 
 static void read_log(struct reader *r, const struct fr_yaml *root)

@@ -11,6 +11,7 @@
 #include "config/yaml_tree.h"
 #include "fleetroute/plugin.h"
 #include "journal/journal.h"
+#include "record/topics.h"
 #include "util/log.h"
 
 struct fr_sink_config {
@@ -63,8 +64,10 @@ struct fr_server_config {
     bool values;
     int64_t values_every_ms;
     int64_t presence_grace_ms;
+    enum fr_unknown_topics unknown_topics;
     size_t connections;
-    size_t connections_per_vin; /* 0: no limit */
+    size_t connections_per_vin;    /* 0: no limit */
+    size_t connections_per_source; /* 0: no limit */
     size_t half_open;
     size_t half_open_per_source; /* 0: no limit */
     size_t unacknowledged;

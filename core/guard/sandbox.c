@@ -199,6 +199,7 @@ static const char *const calls[] = {
     "sync",
     "sync_file_range",
     "syncfs",
+    "syncfs",
     "truncate",
     "truncate64",
     "umask",

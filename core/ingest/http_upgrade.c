@@ -137,6 +137,17 @@ static const char *line_end(const char *at, const char *end, size_t *skip)
     return newline;
 }
 
+bool fr_http_head_may_end(const char *bytes, size_t len, size_t before)
+{
+    size_t from = before > 2 ? before - 2 : 0; /* a line's end may be in both parts */
+
+    for (size_t i = from; i + 1 < len; i++)
+        if (bytes[i] == '\n' &&
+            (bytes[i + 1] == '\n' || (i + 2 < len && bytes[i + 1] == '\r' && bytes[i + 2] == '\n')))
+            return true;
+    return len > FR_HTTP_HEAD_MAX;
+}
+
 size_t fr_http_request_read(const char *bytes, size_t len, struct fr_http_request *request)
 {
     const char *at = bytes, *end = bytes + len, *finish;

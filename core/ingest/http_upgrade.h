@@ -28,6 +28,10 @@ struct fr_http_request {
     int status;      /* 0, or the HTTP status with which to refuse it */
 };
 
+/* Whether a head can be complete, or is too long, when `before` of its bytes were known not to be. A
+ * head that comes in small pieces is then read once and not for each of them. */
+bool fr_http_head_may_end(const char *bytes, size_t len, size_t before);
+
 /* Read a request head. Returns its length with the empty line, 0 when more bytes are needed,
  * and fills *request. A malformed or too long head gets a status and counts as read. */
 size_t fr_http_request_read(const char *bytes, size_t len, struct fr_http_request *request);

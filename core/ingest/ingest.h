@@ -17,14 +17,15 @@
 #include "util/error.h"
 
 struct fr_ingest_settings {
-    const char *address;         /* "0.0.0.0", "::" */
-    uint16_t port;               /* 0: any free one */
-    unsigned workers;            /* 0: one a core */
-    size_t connections;          /* open WebSockets at most, over all workers */
-    size_t half_open;            /* other connections at most, over all workers */
-    size_t half_open_per_source; /* the same of one source address; 0: no limit */
-    size_t sockets;              /* both together at most: the descriptors there are for them */
-    size_t connections_per_vin;  /* open WebSockets of one vehicle at most; 0: no limit */
+    const char *address;           /* "0.0.0.0", "::" */
+    uint16_t port;                 /* 0: any free one */
+    unsigned workers;              /* 0: one a core */
+    size_t connections;            /* open WebSockets at most, over all workers */
+    size_t half_open;              /* other connections at most, over all workers */
+    size_t half_open_per_source;   /* the same of one source address; 0: no limit */
+    size_t sockets;                /* both together at most: the descriptors there are for them */
+    size_t connections_per_source; /* open WebSockets of one source address at most; 0: no limit */
+    size_t connections_per_vin;    /* open WebSockets of one vehicle at most; 0: no limit */
     size_t unacknowledged; /* records of one vehicle that wait for their acknowledgement, at most */
     size_t message_size;   /* longest message in bytes */
     int64_t handshake_timeout_ms; /* from accept to an open WebSocket */

@@ -133,19 +133,23 @@ static void listener_set(struct fr_worker *worker, bool on)
 }
 
 /* Whether one more connection can be taken, an older one closed for it included. */
-static bool listener_has_room(struct fr_worker *worker, int64_t now_ms)
+static bool listener_has_room(struct fr_worker *worker)
 {
     if (!fr_listener_full(worker) && !listener_out_of_sockets(worker))
         return true;
-    return fr_half_open_victim(&worker->half_open, now_ms) != NULL;
+    return fr_half_open_victim(&worker->half_open, fr_monotonic_ms()) != NULL;
 }
 
 void fr_listener_update(struct fr_worker *worker)
 {
-    int64_t now = fr_monotonic_ms();
+    bool on = !atomic_load(&worker->quiesce);
 
-    listener_set(worker, !atomic_load(&worker->quiesce) && now >= worker->accept_after_ms &&
-                             listener_has_room(worker, now));
+    if (on && worker->accept_after_ms != 0) {
+        on = fr_monotonic_ms() >= worker->accept_after_ms;
+        if (on)
+            worker->accept_after_ms = 0;
+    }
+    listener_set(worker, on && listener_has_room(worker));
 }
 
 static void listener_accepted(struct fr_worker *worker, int fd,

@@ -2,6 +2,7 @@
 
 #include "ingest/envelope.h"
 #include "ingest/worker.h"
+#include "record/topics.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -93,6 +94,22 @@ static bool is_plain_topic(struct fr_span topic)
     return topic.len != 0 && topic.len <= FR_TOPIC_MAX;
 }
 
+/* Whether a record is taken under the topic that the vehicle gave. Presence is what we say of a
+ * vehicle; no vehicle sends it. */
+static bool keeps_topic(struct fr_connection *c, struct fr_span topic)
+{
+    enum fr_record_type type = fr_record_type_of(topic.bytes, topic.len);
+
+    if (type == FR_RECORD_PRESENCE) {
+        fr_count(FR_COUNT_TOPIC_UNKNOWN);
+        return false;
+    }
+    return type != FR_RECORD_OTHER ||
+           fr_routes_names_topic(c->worker->routes, (const char *)topic.bytes, topic.len) ||
+           fr_topics_keep((const char *)topic.bytes, topic.len, fr_presence_topics(c->present),
+                          c->who.vin);
+}
+
 void fr_message_received(struct fr_connection *c, const uint8_t *bytes, size_t len)
 {
     const struct fr_span none = {NULL, 0};
@@ -136,6 +153,12 @@ void fr_message_received(struct fr_connection *c, const uint8_t *bytes, size_t l
         .payload_len = e.payload.len,
         .received_ms = fr_wall_ms(),
     };
+    if (!keeps_topic(c, e.topic)) {
+        source.ack_topic = source.topic;
+        source.ack_topic_len = source.topic_len;
+        source.topic = (const uint8_t *)FR_TOPIC_UNKNOWN;
+        source.topic_len = strlen(FR_TOPIC_UNKNOWN);
+    }
     record = fr_record_new(&source, &error);
     if (record == NULL)
         refuse(c, FR_COUNT_PAYLOAD_BAD, e.txid, error.text);
@@ -158,7 +181,7 @@ void fr_message_settled(struct fr_connection *c, const struct fr_record *record)
     if (atomic_load_explicit(&record->refused, memory_order_relaxed))
         reply_error(c, txid);
     else
-        reply_ack(c, txid, span_of(record->topic));
+        reply_ack(c, txid, span_of(record->ack_topic));
 }
 
 /* A record of our own about a vehicle's connection; nobody waits for its acknowledgement. */

@@ -20,6 +20,7 @@ struct fr_present {
     int64_t down_ms;
     _Atomic int64_t last_ms;
     _Atomic uint64_t records;
+    fr_topics_used topics;
     char vin[];
 };
 
@@ -207,6 +208,11 @@ void fr_presence_spoke(struct fr_present *v, int64_t wall_ms)
 {
     atomic_store_explicit(&v->last_ms, wall_ms, memory_order_relaxed);
     atomic_fetch_add_explicit(&v->records, 1, memory_order_relaxed);
+}
+
+fr_topics_used *fr_presence_topics(struct fr_present *v)
+{
+    return &v->topics;
 }
 
 void fr_presence_down(struct fr_presence *p, struct fr_present *v, struct fr_presence_link *link,

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "record/record.h"
+#include "record/topics.h"
 
 /* So many that are gone are remembered; of more, those that left first are forgotten. */
 #define FR_PRESENCE_GONE_MAX 10000
@@ -59,6 +60,9 @@ bool fr_presence_excess(struct fr_presence *presence, struct fr_present *present
 
 /* It sent a record. Any thread, without the lock. */
 void fr_presence_spoke(struct fr_present *present, int64_t wall_ms);
+
+/* The topics that it has used. Any thread. */
+fr_topics_used *fr_presence_topics(struct fr_present *present);
 
 /* A connection is gone. Clocks are monotonic, in ms. */
 void fr_presence_down(struct fr_presence *presence, struct fr_present *present,

@@ -387,6 +387,7 @@ struct fr_ingest *fr_ingest_bind(const struct fr_ingest_settings *settings, stru
 
     ingest->settings = *settings;
     ingest->presence = fr_presence_new(settings->presence_grace_ms);
+    ingest->sources = fr_source_counts_new();
     ingest->port = settings->port;
     ingest->workers = fr_calloc(count, sizeof *ingest->workers);
     while (ingest->worker_count < count) {
@@ -510,6 +511,7 @@ void fr_ingest_free(struct fr_ingest *ingest)
     for (unsigned i = 0; i < ingest->worker_count; i++)
         dispose(&ingest->workers[i]);
     fr_presence_free(ingest->presence);
+    fr_source_counts_free(ingest->sources);
     free(ingest->workers);
     free(ingest);
 }

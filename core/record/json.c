@@ -9,6 +9,9 @@
 #include "record/field_catalogue.h"
 #include "util/redact.h"
 
+#define SECONDS_MIN (-INT64_C(62135596800))
+#define SECONDS_MAX INT64_C(253402300799)
+
 static void put_text(struct fr_buffer *out, const char *text)
 {
     fr_json_string(out, text, strlen(text));
@@ -34,13 +37,24 @@ void fr_json_number(struct fr_buffer *out, double number)
     fr_buffer_text(out, text);
 }
 
+/* A date, held within the years 1 to 9999 that RFC 3339 can write. */
+static void date_of(int64_t seconds, struct tm *tm)
+{
+    time_t t = (time_t)(seconds < SECONDS_MIN   ? SECONDS_MIN
+                        : seconds > SECONDS_MAX ? SECONDS_MAX
+                                                : seconds);
+
+    if (gmtime_r(&t, tm) == NULL)
+        memset(tm, 0, sizeof *tm);
+}
+
 void fr_json_rfc3339(struct fr_buffer *out, int64_t seconds, int32_t nanos)
 {
-    time_t t = (time_t)seconds;
     struct tm tm;
 
-    if (gmtime_r(&t, &tm) == NULL)
-        memset(&tm, 0, sizeof tm);
+    date_of(seconds, &tm);
+    if (nanos < 0 || nanos > 999999999) /* no fraction of a second */
+        nanos = 0;
     fr_buffer_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1,
                      tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
     if (nanos % 1000 != 0)
@@ -55,11 +69,9 @@ void fr_json_rfc3339(struct fr_buffer *out, int64_t seconds, int32_t nanos)
 void fr_json_time_ms(struct fr_buffer *out, int64_t ms)
 {
     int64_t seconds = ms / 1000 - (ms % 1000 < 0);
-    time_t t = (time_t)seconds;
     struct tm tm;
 
-    if (gmtime_r(&t, &tm) == NULL)
-        memset(&tm, 0, sizeof tm);
+    date_of(seconds, &tm);
     fr_buffer_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900,
                      tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
                      (int)(ms - seconds * 1000));
@@ -135,8 +147,49 @@ void fr_json_value(struct fr_buffer *out, const struct fr_value *value)
 
 /* ---- a record -------------------------------------------------------------------- */
 
-static bool comes_again(const struct fr_data *data, size_t place)
+/* Which data of a record come again behind it: of several values of one field the last counts. */
+struct repeats {
+    const struct fr_data *data;
+    bool *again; /* NULL: there are few data, or no memory; they are compared with each other */
+};
+
+#define REPEATS_FEW 32
+#define REPEATS_SLOTS (2 * FR_PAYLOAD_DATA_MAX) /* a power of two, twice the data of a message */
+
+/* Note a field. True: it was there. Slots hold the field's number plus one. */
+static bool repeats_insert(uint64_t *slots, uint32_t field)
 {
+    size_t at = (field * UINT32_C(2654435761)) & (REPEATS_SLOTS - 1);
+
+    while (slots[at] != 0 && slots[at] != (uint64_t)field + 1)
+        at = (at + 1) & (REPEATS_SLOTS - 1);
+    if (slots[at] != 0)
+        return true;
+    slots[at] = (uint64_t)field + 1;
+    return false;
+}
+
+static struct repeats repeats_of(const struct fr_data *data)
+{
+    struct repeats r = {.data = data};
+    uint64_t *slots;
+
+    if (data->count <= REPEATS_FEW || data->count > FR_PAYLOAD_DATA_MAX)
+        return r;
+    slots = calloc(REPEATS_SLOTS, sizeof *slots);
+    r.again = slots != NULL ? malloc(data->count * sizeof *r.again) : NULL;
+    for (size_t i = data->count; r.again != NULL && i-- > 0;)
+        r.again[i] = repeats_insert(slots, data->datum[i].field);
+    free(slots);
+    return r;
+}
+
+static bool comes_again(const struct repeats *r, size_t place)
+{
+    const struct fr_data *data = r->data;
+
+    if (r->again != NULL)
+        return r->again[place];
     for (size_t i = place + 1; i < data->count; i++)
         if (data->datum[i].field == data->datum[place].field)
             return true;
@@ -144,14 +197,15 @@ static bool comes_again(const struct fr_data *data, size_t place)
 }
 
 /* ,"invalid":["Gear"]: the names of the data of one kind, if there are any. */
-static void put_names(struct fr_buffer *out, const char *key, const struct fr_data *data,
+static void put_names(struct fr_buffer *out, const char *key, const struct repeats *repeats,
                       enum fr_value_kind kind)
 {
+    const struct fr_data *data = repeats->data;
     char name[FR_FIELD_NAME_SIZE];
     bool any = false;
 
     for (size_t i = 0; i < data->count; i++) {
-        if (data->datum[i].value.kind != kind || comes_again(data, i))
+        if (data->datum[i].value.kind != kind || comes_again(repeats, i))
             continue;
         if (!any)
             fr_buffer_printf(out, ",\"%s\":[", key);
@@ -187,16 +241,17 @@ static void put_redacted(struct fr_buffer *out, const struct fr_datum *datum)
 
 static void put_data(struct fr_buffer *out, struct fr_record *record, bool redact)
 {
+    static const struct fr_data none = {0};
     const struct fr_data *data = fr_record_data(record);
+    struct repeats repeats = repeats_of(data != NULL ? data : &none);
     char name[FR_FIELD_NAME_SIZE];
     bool first = true;
 
     fr_buffer_text(out, ",\"data\":{");
-    for (size_t i = 0; data != NULL && i < data->count; i++) {
-        const struct fr_datum *datum = &data->datum[i];
+    for (size_t i = 0; i < repeats.data->count; i++) {
+        const struct fr_datum *datum = &repeats.data->datum[i];
 
-        /* Of several values of one field in a message the last one counts. */
-        if (comes_again(data, i))
+        if (comes_again(&repeats, i))
             continue;
         if (!first)
             fr_buffer_byte(out, ',');
@@ -209,10 +264,9 @@ static void put_data(struct fr_buffer *out, struct fr_record *record, bool redac
             fr_json_value(out, &datum->value);
     }
     fr_buffer_byte(out, '}');
-    if (data != NULL) {
-        put_names(out, "invalid", data, FR_VALUE_INVALID);
-        put_names(out, "empty", data, FR_VALUE_NONE);
-    }
+    put_names(out, "invalid", &repeats, FR_VALUE_INVALID);
+    put_names(out, "empty", &repeats, FR_VALUE_NONE);
+    free(repeats.again);
 }
 
 /* Splice in the members of Tesla's JSON object: ,"alerts":[…],… */

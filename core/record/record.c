@@ -51,7 +51,8 @@ static struct fr_record *assemble(const struct fr_record_source *source,
 {
     size_t vin_len = strlen(source->vin), version_len = strlen(source->client_version);
     size_t size = sizeof(struct fr_record) + vin_len + source->topic_len + source->txid_len +
-                  version_len + payload_len + 5;
+                  version_len + payload_len + 5 +
+                  (source->ack_topic != NULL ? source->ack_topic_len + 1 : 0);
     struct fr_record *record = malloc(size);
     char *at;
 
@@ -69,6 +70,9 @@ static struct fr_record *assemble(const struct fr_record_source *source,
     record->received_ms = source->received_ms;
     record->vin = place(&at, source->vin, vin_len);
     record->topic = place(&at, source->topic, source->topic_len);
+    record->ack_topic = source->ack_topic != NULL
+                            ? place(&at, source->ack_topic, source->ack_topic_len)
+                            : record->topic;
     record->txid = place(&at, source->txid, source->txid_len);
     record->txid_len = source->txid_len;
     record->client_version = place(&at, source->client_version, version_len);

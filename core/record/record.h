@@ -47,10 +47,11 @@ struct fr_record {
     /* Read by anybody, written by nobody. The texts are NUL-terminated. */
     enum fr_record_type type;
     bool resend;
-    int64_t created_ns;  /* the vehicle's clock; 0: unknown */
-    int64_t received_ms; /* ours */
-    const char *vin;     /* the certificate's */
-    const char *topic;   /* "V" */
+    int64_t created_ns;    /* the vehicle's clock; 0: unknown */
+    int64_t received_ms;   /* ours */
+    const char *vin;       /* the certificate's */
+    const char *topic;     /* "V" */
+    const char *ack_topic; /* what the vehicle called it; not in the journal */
     const char *txid;
     size_t txid_len;
     const char *client_version;
@@ -77,6 +78,8 @@ struct fr_record_source {
     const char *vin;
     const uint8_t *topic;
     size_t topic_len;
+    const uint8_t *ack_topic; /* NULL: it is the topic */
+    size_t ack_topic_len;
     const uint8_t *txid;
     size_t txid_len;
     const char *client_version;

@@ -4,43 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/utf8.h"
+
 #define NUMBER_MAX 64 /* longer than any double that a vehicle writes */
 
 bool fr_text_is_utf8(const uint8_t *s, size_t len)
 {
-    const uint8_t *end = s + len;
+    size_t at = 0, size = 1;
 
-    while (s < end) {
-        uint32_t code;
-        unsigned more;
-
-        if (*s < 0x80) {
-            s++;
-            continue;
-        }
-        if ((*s & 0xe0) == 0xc0)
-            more = 1, code = *s & 0x1fu;
-        else if ((*s & 0xf0) == 0xe0)
-            more = 2, code = *s & 0x0fu;
-        else if ((*s & 0xf8) == 0xf0)
-            more = 3, code = *s & 0x07u;
-        else
-            return false;
-        if ((size_t)(end - s) <= more)
-            return false;
-        for (unsigned i = 1; i <= more; i++) {
-            if ((s[i] & 0xc0) != 0x80)
-                return false;
-            code = code << 6 | (s[i] & 0x3fu);
-        }
-        if (code < (more == 1   ? 0x80u
-                    : more == 2 ? 0x800u
-                                : 0x10000u) ||
-            code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-            return false;
-        s += more + 1;
-    }
-    return true;
+    for (; at < len && size != 0; at += size)
+        size = fr_utf8_length(s + at, len - at);
+    return size != 0;
 }
 
 static bool is_blank(char c)

@@ -388,8 +388,33 @@ static bool make_clock(const struct fr_value *sent, struct fr_value *value)
     return true;
 }
 
-bool fr_value_canonical(const struct fr_field *field, const struct fr_wire_value *wire,
-                        struct fr_value *value)
+/* Whether a value lies in the range of its type. */
+static bool value_in_range(const struct fr_value *value)
+{
+    switch (value->kind) {
+    case FR_VALUE_REAL:
+        return isfinite(value->real);
+    case FR_VALUE_LOCATION: /* false for NaN, too */
+        return fabs(value->location.latitude) <= 90 && fabs(value->location.longitude) <= 180;
+    case FR_VALUE_CLOCK:
+        return value->clock.hour >= 0 && value->clock.hour <= 23 && value->clock.minute >= 0 &&
+               value->clock.minute <= 59 && value->clock.second >= 0 && value->clock.second <= 60;
+    case FR_VALUE_NONE:
+    case FR_VALUE_INVALID:
+    case FR_VALUE_BOOL:
+    case FR_VALUE_INT:
+    case FR_VALUE_TEXT:
+    case FR_VALUE_ENUM:
+    case FR_VALUE_DOORS:
+    case FR_VALUE_TIRES:
+    default:
+        return true;
+    }
+}
+
+/* The value in its field's type; false: it does not fit, `value` is what the vehicle sent. */
+static bool to_canonical(const struct fr_field *field, const struct fr_wire_value *wire,
+                         struct fr_value *value)
 {
     struct fr_value sent;
     bool fits;
@@ -447,6 +472,17 @@ bool fr_value_canonical(const struct fr_field *field, const struct fr_wire_value
         break;
     }
     return fits;
+}
+
+bool fr_value_canonical(const struct fr_field *field, const struct fr_wire_value *wire,
+                        struct fr_value *value)
+{
+    bool fits = to_canonical(field, wire, value);
+
+    if (value_in_range(value))
+        return fits;
+    value->kind = FR_VALUE_INVALID;
+    return false;
 }
 
 /* ---- comparing ------------------------------------------------------------------- */

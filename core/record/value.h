@@ -54,7 +54,9 @@ int fr_value_parse(const uint8_t *bytes, size_t len, struct fr_wire_value *value
 
 /* Turn a wire value into the canonical type of `field` (NULL: a field we do not know, which
  * keeps the type it came with). Text points where the wire value's does. Returns false when
- * it does not fit the type; then it has the type it came with. */
+ * it does not fit the type; then it has the type it came with. A number that is not finite, degrees
+ * beyond 90 and 180 and a time of day that no clock shows do not fit and become FR_VALUE_INVALID:
+ * what is FR_VALUE_REAL, FR_VALUE_LOCATION or FR_VALUE_CLOCK lies in its range. */
 bool fr_value_canonical(const struct fr_field *field, const struct fr_wire_value *wire,
                         struct fr_value *value);
 

@@ -114,6 +114,11 @@ bool fr_routes_know_topic(const struct fr_routes *routes, const char *topic, siz
     return routes->by_type[FR_RECORD_OTHER].sinks != 0 || find_topic(routes, topic, len) != NULL;
 }
 
+bool fr_routes_names_topic(const struct fr_routes *routes, const char *topic, size_t len)
+{
+    return find_topic(routes, topic, len) != NULL;
+}
+
 struct fr_targets fr_routes_targets(const struct fr_routes *routes, const struct fr_record *record)
 {
     const struct topic *topic = NULL;

@@ -32,6 +32,9 @@ void fr_routes_free(struct fr_routes *routes);
 /* Whether a vehicle is on the list; every one is when there is no list. */
 bool fr_routes_admit(const struct fr_routes *routes, const char *vin);
 
+/* Whether a route names a topic that has no type of ours. */
+bool fr_routes_names_topic(const struct fr_routes *routes, const char *topic, size_t len);
+
 /* Whether a topic that has no type of ours is routed by name or by "*". */
 bool fr_routes_know_topic(const struct fr_routes *routes, const char *topic, size_t len);
 

@@ -1,5 +1,6 @@
 #include "sim/sim_message.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,9 +87,7 @@ void fr_sim_envelope(struct fr_buffer *out, const char *topic, const char *txid,
     struct fr_envelope e = {0};
     size_t sender_len;
 
-    strcpy(sender, type);
-    strcat(sender, ".");
-    strncat(sender, vin, 64);
+    snprintf(sender, sizeof sender, "%s.%.64s", type, vin);
     sender_len = strlen(sender);
     e.txid = (struct fr_span){(const uint8_t *)txid, strlen(txid)};
     e.topic = (struct fr_span){(const uint8_t *)topic, strlen(topic)};

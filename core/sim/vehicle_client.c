@@ -545,8 +545,10 @@ struct fr_car *fr_car_new(struct fr_garage *garage, const struct fr_car_settings
     car->timer = event_new(garage->base, -1, 0, timer_due, car);
     SSL_CTX_up_ref(car->settings.context);
     RAND_bytes(bytes, sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(car->prefix + 2 * i, 3, "%02x", bytes[i]);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        car->prefix[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+        car->prefix[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+    }
     return car;
 }
 

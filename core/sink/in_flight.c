@@ -175,7 +175,7 @@ struct delivery *fr_delivery_new(struct fr_sink *sink, struct item *item,
     d->size = fr_sink_queue_size(d->record);
     d->due_ms = emission->due_ms;
     d->expires_ms = emission->expires_ms;
-    d->made_ms = fr_monotonic_ms();
+    d->made_ms = sink->now_ms;
     sink->in_flight_bytes += d->size;
     item->unfinished++;
     in_flight_note_oldest(sink);

@@ -89,6 +89,7 @@ struct fr_sink {
     uint64_t done_seq;              /* the newest record of which something was delivered */
     size_t waiting;                 /* in `latest` */
     uint64_t orders;
+    int64_t now_ms;   /* monotonic: when the program was last run */
     uint64_t expired; /* deliveries that became too old before the plugin had them */
     struct fr_delivery **batch;
     size_t batch_count, batch_room;
@@ -230,6 +231,40 @@ void fr_deliveries_write_aside(struct fr_sink *sink);
 
 /* Finish all deliveries that the plugin does not have; the sink rewinds. */
 void fr_deliveries_abandon(struct fr_sink *sink);
+
+/* ---- sink_take.c ----------------------------------------------------------------- */
+
+/* Read the clocks, for the program and for the deliveries that it makes (fr_sink.now_ms). */
+struct fr_program_time fr_sink_time(struct fr_sink *sink);
+
+/* Whether all that is committed to the journal was read. */
+bool fr_sink_caught_up(const struct fr_sink *sink);
+
+/* Run what there is through the program, as long as the plugin may have more. */
+void fr_sink_take(struct fr_sink *sink);
+
+/* Move the cursor to the first record that is not finished. */
+void fr_sink_move_cursor(struct fr_sink *sink);
+
+/* Hand over the batch and, for `latest`, the newest values. */
+void fr_sink_hand_over_values(struct fr_sink *sink);
+
+/* Whether windows may close: what they deliver must not overtake what waits for another try. */
+bool fr_sink_may_close_windows(const struct fr_sink *sink);
+
+/* Close the windows whose time has come, up to a bound; deliver all values that wait for windows. */
+void fr_sink_close_windows(struct fr_sink *sink);
+void fr_sink_flush_windows(struct fr_sink *sink);
+
+/* ---- sink_commands.c ------------------------------------------------------------- */
+
+/* Run every last value through the program; what it emits goes to the plugin if `deliver`. */
+void fr_sink_restore(struct fr_sink *sink, bool deliver);
+
+/* Follow the routing of fr_sink_reroute; go to the place of fr_sink_rewind, if the plugin has
+ * nothing. */
+void fr_sink_follow_routing(struct fr_sink *sink);
+void fr_sink_rewind_if_asked(struct fr_sink *sink);
 
 /* ---- the thread ------------------------------------------------------------------ */
 

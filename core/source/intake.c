@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "record/acknowledge.h"
+#include "record/topics.h"
 #include "route/routes.h"
 #include "source/json_payload.h"
 #include "util/buffer.h"
@@ -112,12 +113,15 @@ void fr_intake_flush(struct fr_intake *intake)
     fr_journal_offer(intake->journal, intake->aside, count);
 }
 
-static bool admits(struct fr_intake *intake, const char *vin)
+/* Whether the VIN is let in, and whether sinks may see the topic by its name. */
+static bool admits(struct fr_intake *intake, const char *vin, const struct fr_submission *s,
+                   bool *named)
 {
     bool admitted;
 
     pthread_mutex_lock(&intake->lock);
     admitted = fr_routes_admit(intake->routes, vin);
+    *named = fr_routes_names_topic(intake->routes, s->record_type, s->record_type_len);
     pthread_mutex_unlock(&intake->lock);
     return admitted;
 }
@@ -130,7 +134,7 @@ static int64_t receipt_ms(const struct fr_submission *s)
     return s->received_ms > 0 && s->received_ms <= now + FR_CLOCK_AHEAD_MS ? s->received_ms : now;
 }
 
-static struct fr_record *make_record(const struct fr_submission *s, const char *vin,
+static struct fr_record *make_record(const struct fr_submission *s, const char *vin, bool named,
                                      struct fr_error *error)
 {
     struct fr_record_source source = {
@@ -144,13 +148,18 @@ static struct fr_record *make_record(const struct fr_submission *s, const char *
         .payload_len = s->len,
         .received_ms = receipt_ms(s),
     };
+    enum fr_record_type type = fr_record_type_of(source.topic, source.topic_len);
     struct fr_buffer payload = {0};
     struct fr_record *record = NULL;
 
+    if (type == FR_RECORD_OTHER && !named &&
+        !fr_topics_keep(s->record_type, s->record_type_len, NULL, vin)) {
+        source.topic = (const uint8_t *)FR_TOPIC_UNKNOWN;
+        source.topic_len = strlen(FR_TOPIC_UNKNOWN);
+    }
     if (s->format == FR_FORMAT_PROTOBUF)
         return fr_record_new(&source, error);
-    if (fr_json_to_payload(s->bytes, s->len, fr_record_type_of(source.topic, source.topic_len),
-                           &payload, error) == 0) {
+    if (fr_json_to_payload(s->bytes, s->len, type, &payload, error) == 0) {
         source.payload = payload.bytes;
         source.payload_len = payload.len;
         record = fr_record_new(&source, error);
@@ -173,6 +182,7 @@ enum fr_submitted fr_intake_submit(struct fr_intake *intake, const struct fr_sub
 {
     char vin[FR_VIN_MAX + 1];
     struct fr_record *record;
+    bool named;
 
     if (intake->aside_count == 0 && fr_journal_full(intake->journal))
         return FR_SUBMIT_LATER;
@@ -189,12 +199,12 @@ enum fr_submitted fr_intake_submit(struct fr_intake *intake, const struct fr_sub
     }
     memcpy(vin, s->vin, s->vin_len);
     vin[s->vin_len] = '\0';
-    if (!admits(intake, vin)) {
+    if (!admits(intake, vin, s, &named)) {
         fr_count(FR_COUNT_SOURCE_STRANGERS);
         fr_error_set(error, "its VIN is not under `vehicles:` in the routing file");
         return FR_SUBMIT_LEFT;
     }
-    record = make_record(s, vin, error);
+    record = make_record(s, vin, named, error);
     if (record == NULL) {
         fr_count(FR_COUNT_SOURCE_BAD);
         return FR_SUBMIT_LEFT;

@@ -33,6 +33,7 @@
     X(ENVELOPE_UNKNOWN, "envelopes_of_unknown_kind")                                               \
     X(PAYLOAD_BAD, "payloads_malformed")                                                           \
     X(CREATED_AHEAD, "records_created_in_the_future")                                              \
+    X(TOPIC_UNKNOWN, "records_of_unknown_topics")                                                  \
     X(SENDER_MISMATCH, "senders_mismatched")                                                       \
     X(RECORDS, "records")                                                                          \
     X(RECORD_BYTES, "record_bytes")                                                                \

@@ -15,15 +15,14 @@ int fr_error_set(struct fr_error *error, const char *format, ...)
 
 int fr_error_wrap(struct fr_error *error, const char *format, ...)
 {
-    char inner[sizeof error->text];
+    char inner[sizeof error->text], context[sizeof error->text];
     va_list ap;
-    int n;
 
     memcpy(inner, error->text, sizeof inner);
     va_start(ap, format);
-    n = vsnprintf(error->text, sizeof error->text, format, ap);
+    vsnprintf(context, sizeof context, format, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof error->text)
-        snprintf(error->text + n, sizeof error->text - (size_t)n, ": %s", inner);
+    if (snprintf(error->text, sizeof error->text, "%s: %s", context, inner) < 0)
+        error->text[0] = '\0';
     return -1;
 }

@@ -133,15 +133,13 @@ static void put_line(enum fr_level level, char *text)
 
 void fr_vlog(enum fr_level level, const char *prefix, const char *format, va_list ap)
 {
-    char text[1024];
-    int n;
+    char text[1024], message[1024];
 
     if ((int)level > atomic_load_explicit(&highest, memory_order_relaxed))
         return;
-    n = snprintf(text, sizeof text, "%s", prefix);
-    if (n >= 0 && (size_t)n < sizeof text)
-        vsnprintf(text + n, sizeof text - (size_t)n, format, ap);
-    put_line(level, text);
+    vsnprintf(message, sizeof message, format, ap);
+    if (snprintf(text, sizeof text, "%s%s", prefix, message) >= 0)
+        put_line(level, text);
 }
 
 void fr_log(enum fr_level level, const char *format, ...)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "ha_websocket/device_state.h"
+#include "safe_name.h"
 
 #define REGISTER_AT_A_TIME 8
 #define REGISTER_AGAIN_MS 5000 /* after a registration that failed, or is not seen */
@@ -23,6 +24,11 @@ int64_t device_now_ms(void)
 const char *device_name(const struct device *device)
 {
     return device->vehicle->name;
+}
+
+void device_id(const struct device *device, struct fr_text_buffer *id)
+{
+    fr_safe_name(id, device->vehicle->vin);
 }
 
 /* ---- remembering ----------------------------------------------------------------- */
@@ -99,13 +105,18 @@ static void register_device(struct device *device)
     size_t *asked = house->registering;
     const struct fr_ha_vehicle *v = device->vehicle;
     const char *model = fr_vehicle_model(v->vin);
-    json_t *body =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:{}}", "device_id", v->vin,
-                  "app_id", "fleetroute", "app_name", "fleetroute", "app_version", PACKAGE_VERSION,
-                  "device_name", v->name, "manufacturer", "Tesla", "model",
-                  model[0] != '\0' ? model : "Vehicle", "os_name", "Fleet Telemetry", "os_version",
-                  v->version[0] != '\0' ? v->version : "1", "supports_encryption", 0, "app_data");
+    struct fr_text_buffer id = {0};
+    json_t *body;
 
+    device_id(device, &id);
+    body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:{}}", "device_id",
+                     fr_text_buffer_string(&id), "app_id", "fleetroute", "app_name", "fleetroute",
+                     "app_version", PACKAGE_VERSION, "device_name", v->name, "manufacturer",
+                     "Tesla", "model", model[0] != '\0' ? model : "Vehicle", "os_name",
+                     "Fleet Telemetry", "os_version", v->version[0] != '\0' ? v->version : "1",
+                     "supports_encryption", 0, "app_data");
+
+    fr_text_buffer_free(&id);
     if (*asked >= REGISTER_AT_A_TIME) {
         json_decref(body);
         device_be_unknown(device, 200);

@@ -8,6 +8,7 @@
 #include "ha_websocket/registration.h"
 #include "ha_websocket/session.h"
 #include "home_assistant/shown.h"
+#include "text_buffer.h"
 
 /* What devices share. */
 struct device_house {
@@ -44,6 +45,9 @@ struct device;
 
 struct device *device_new(const struct device_house *house, struct fr_ha_vehicle *vehicle);
 void device_free(void *device);
+
+/* Append what Home Assistant knows it by: its VIN, escaped (safe_name.h). */
+void device_id(const struct device *device, struct fr_text_buffer *id);
 
 enum device_state device_state(const struct device *device);
 

@@ -54,6 +54,10 @@ static void land(struct device *device)
         device_be_unknown(device, 200);
         return;
     }
+    if (device->cut_short) { /* the rest goes in the next flight, before an answer */
+        device->house->landed(device->house->ctx, device);
+        return;
+    }
     if (device->unknown_entities && ++device->tries < TRIES_MOST) {
         device->unknown_entities = false;
         device->house->landed(device->house->ctx, device);
@@ -273,11 +277,16 @@ static void send_states(struct device *device)
 {
     json_t *updates = json_array();
 
+    device->cut_short = false;
     for (struct fr_entity_state *s = device->vehicle->states; s != NULL; s = s->next) {
         unsigned todo = s->todo;
 
-        if (todo == 0 || s->is_tracker || session_room(device->house->session) < 2)
+        if (todo == 0 || s->is_tracker)
             continue;
+        if (session_room(device->house->session) < 2) {
+            device->cut_short = true;
+            break;
+        }
         s->todo = 0;
         if (todo & FR_TODO_ANNOUNCE)
             announce(device, s);

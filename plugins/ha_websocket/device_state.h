@@ -21,6 +21,7 @@ struct device {
     unsigned tries;
     unsigned dead_flights; /* in a row that ended with an unknown webhook */
     bool flying, unknown_entities, gone, keep_it;
+    bool cut_short; /* the session had no room for all states of this flight */
     bool queued;
     int64_t settle_ms; /* 0, or when all is told once more */
 };

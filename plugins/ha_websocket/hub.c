@@ -82,7 +82,10 @@ static void landed(void *ctx, void *device)
 
 static void room(void *ctx)
 {
-    hub_go(ctx);
+    struct hub *hub = ctx;
+
+    hub_go(hub);
+    notes_go(hub->notes);
 }
 
 /* ---- looking into Home Assistant ------------------------------------------------- */
@@ -111,45 +114,50 @@ static void look_again(void *ctx, int64_t ms)
     event_add(hub->look, &pause);
 }
 
-static const json_t *state_of(const json_t *states, const char *entity_id)
+/* Home Assistant's states by entity id. The caller's to free. */
+static json_t *states_by_id(const json_t *states)
 {
+    json_t *by_id = json_object(), *state;
     size_t i;
-    json_t *state;
 
     json_array_foreach(states, i, state)
     {
         const char *id = json_string_value(json_object_get(state, "entity_id"));
 
-        if (id != NULL && strcmp(id, entity_id) == 0)
-            return state;
+        if (id != NULL)
+            json_object_set(by_id, id, state);
     }
-    return NULL;
+    return by_id;
 }
 
-static void find(struct hub *hub, struct fr_ha_vehicle *vehicle, const json_t *states)
+static void find(const struct hub *hub, struct device *device, const json_t *states)
 {
-    const json_t *entry = json_object_get(hub->trackers, vehicle->vin);
-    const char *id = json_string_value(json_object_get(entry, "entity_id"));
-    const json_t *state = id != NULL ? state_of(states, id) : NULL;
-    const char *is = json_string_value(json_object_get(state, "state"));
-    const json_t *attributes = json_object_get(state, "attributes");
-    const json_t *latitude = json_object_get(attributes, "latitude");
-    const json_t *longitude = json_object_get(attributes, "longitude");
-    const char *disabled_by = json_string_value(json_object_get(entry, "disabled_by"));
-    /* A tracker alone that the user has no use for is no reason to be silent. */
-    bool alone = disabled_by != NULL && strcmp(disabled_by, "user") == 0;
-    struct device_findings findings = {
-        .registered = id != NULL,
-        .disabled = disabled_by != NULL && !alone,
-        .entity_id = id,
-        .has_state = alone || (is != NULL && strcmp(is, "unavailable") != 0),
-        .has_place = json_is_number(latitude) && json_is_number(longitude),
-        .latitude = json_number_value(latitude),
-        .longitude = json_number_value(longitude),
-    };
+    struct fr_text_buffer vin = {0};
+    const json_t *entry, *state, *attributes, *latitude, *longitude;
+    const char *id, *is, *disabled_by;
+    bool alone;
 
-    if (vehicle->own != NULL)
-        device_find(vehicle->own, &findings);
+    device_id(device, &vin);
+    entry = json_object_get(hub->trackers, fr_text_buffer_string(&vin));
+    fr_text_buffer_free(&vin);
+    id = json_string_value(json_object_get(entry, "entity_id"));
+    state = id != NULL ? json_object_get(states, id) : NULL;
+    is = json_string_value(json_object_get(state, "state"));
+    attributes = json_object_get(state, "attributes");
+    latitude = json_object_get(attributes, "latitude");
+    longitude = json_object_get(attributes, "longitude");
+    disabled_by = json_string_value(json_object_get(entry, "disabled_by"));
+    /* A tracker alone that the user has no use for is no reason to be silent. */
+    alone = disabled_by != NULL && strcmp(disabled_by, "user") == 0;
+    device_find(device, &(struct device_findings){
+                            .registered = id != NULL,
+                            .disabled = disabled_by != NULL && !alone,
+                            .entity_id = id,
+                            .has_state = alone || (is != NULL && strcmp(is, "unavailable") != 0),
+                            .has_place = json_is_number(latitude) && json_is_number(longitude),
+                            .latitude = json_number_value(latitude),
+                            .longitude = json_number_value(longitude),
+                        });
 }
 
 static void end_looking(struct hub *hub)
@@ -165,14 +173,18 @@ static void end_looking(struct hub *hub)
 static void see_states(void *ctx, const json_t *result, const char *error)
 {
     struct hub *hub = ctx;
+    json_t *by_id;
 
     end_looking(hub);
     if (error != NULL) {
         look_again(hub, TICK_MS);
         return;
     }
+    by_id = states_by_id(result);
     for (struct fr_ha_vehicle *v = fr_vehicles_first(hub->vehicles); v != NULL; v = v->next)
-        find(hub, v, result);
+        if (v->own != NULL)
+            find(hub, v->own, by_id);
+    json_decref(by_id);
     hub_go(hub);
 }
 
@@ -277,7 +289,11 @@ void hub_take(struct hub *hub, struct fr_delivery *d)
         look_again(hub, 0);
     }
     if (vehicle == NULL || vehicle->own == NULL) {
-        house->host->done(house->sink, d, FR_REFUSED);
+        house->host->fail(
+            house->sink, d, FR_REFUSED,
+            "no entity is made: Home Assistant gets %d vehicles and %d fields that the "
+            "catalogue does not know, no more; route fewer",
+            FR_VEHICLES_MAX, FR_UNKNOWN_FIELDS_MAX);
         return;
     }
     device_join(vehicle->own, d);

@@ -11,6 +11,8 @@
 
 #define HEAD_MOST 8192
 #define MESSAGE_MOST (32u << 20) /* a large house's registry is some megabytes */
+#define FRAMES_MOST 4096         /* of one message: wslay allocates memory for each */
+#define INPUT_MOST 262144        /* bytes that are read from the socket before wslay takes them */
 #define CONNECT_SECONDS 5
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -27,6 +29,8 @@ struct link {
     char later_why[160];
     char key[32], accept[32];
     bool ended, in_wslay, freed;
+    uint64_t message_bytes, message_frames; /* of the message that is coming */
+    const char *refused;                    /* why nothing more is read; NULL: it is */
 };
 
 static void try_next_address(struct link *link);
@@ -117,18 +121,42 @@ static void message(wslay_event_context_ptr ws, const struct wslay_event_on_msg_
         link->events->text(link->ctx, (const char *)arg->msg, arg->msg_length);
 }
 
+/* A frame begins. One that is too much ends the connection at once: wslay would answer it with a
+ * close frame and leave what the peer goes on sending in the socket's buffer. */
+static void frame_begins(wslay_event_context_ptr ws,
+                         const struct wslay_event_on_frame_recv_start_arg *arg, void *ctx)
+{
+    struct link *link = ctx;
+
+    if (wslay_is_ctrl_frame(arg->opcode))
+        return;
+    if (arg->opcode != WSLAY_CONTINUATION_FRAME)
+        link->message_bytes = link->message_frames = 0;
+    link->message_frames++;
+    if (arg->payload_length > MESSAGE_MOST - link->message_bytes)
+        link->refused = "it sent a message of more than 32 MiB";
+    else if (link->message_frames > FRAMES_MOST)
+        link->refused = "it sent a message in more than 4096 frames";
+    else
+        link->message_bytes += arg->payload_length;
+    if (link->refused != NULL)
+        wslay_event_shutdown_read(ws);
+}
+
 static bool open_ws(struct link *link)
 {
     static const struct wslay_event_callbacks callbacks = {
         .recv_callback = take_bytes,
         .send_callback = give_bytes,
         .genmask_callback = make_mask,
+        .on_frame_recv_start_callback = frame_begins,
         .on_msg_recv_callback = message,
     };
 
     if (wslay_event_context_client_init(&link->ws, &callbacks, link) != 0)
         return false;
-    wslay_event_config_set_max_recv_msg_length(link->ws, MESSAGE_MOST);
+    /* frame_begins() looks at the length, too, and first. */
+    wslay_event_config_set_max_recv_msg_length(link->ws, INT64_MAX);
     return true;
 }
 
@@ -215,8 +243,11 @@ static void run_ws(struct link *link)
     link->in_wslay = false;
     if (link->freed)
         destroy(link);
-    else if (!ok || wslay_event_get_close_received(link->ws))
-        lose(link, ok ? "it closed the connection" : "it does not speak WebSocket");
+    else if (link->refused != NULL)
+        lose(link, link->refused);
+    else if (!ok || !wslay_event_get_read_enabled(link->ws))
+        lose(link, ok && wslay_event_get_close_received(link->ws) ? "it closed the connection"
+                                                                  : "it does not speak WebSocket");
 }
 
 static void can_read(struct bufferevent *socket, void *ctx)
@@ -275,6 +306,7 @@ static bool connect_to(struct link *link, const struct addrinfo *address)
                     NULL, 0, NI_NUMERICHOST) != 0)
         link->address[0] = '\0';
     bufferevent_setcb(link->socket, can_read, NULL, happened, link);
+    bufferevent_setwatermark(link->socket, EV_READ, 0, INPUT_MOST);
     bufferevent_set_timeouts(link->socket, &limit, &limit);
     bufferevent_enable(link->socket, EV_READ | EV_WRITE);
     return bufferevent_socket_connect(link->socket, address->ai_addr, (int)address->ai_addrlen) ==

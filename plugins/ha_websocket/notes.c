@@ -1,47 +1,80 @@
 #include "ha_websocket/notes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "safe_name.h"
+#include "utf8.h"
+
+/* Commands that are left to the vehicles' states while records are sent. */
+#define NOTES_ROOM_LEFT 64
+
+enum kind { KIND_ALERTS, KIND_ERRORS, KIND_WHOLE };
 
 /* One record, until all that it tells is answered. */
 struct note {
     struct note *next, *before;
     struct notes *notes;
-    struct session *session;
     struct fr_delivery *delivery;
-    unsigned commands;
-    bool again; /* something of it could not be sent */
+    size_t commands; /* without an answer, and one while it is sent */
+    bool again;      /* something of it could not be sent */
+    bool refused;    /* something of it cannot be said in JSON */
+
+    /* While it is sent: */
+    json_t *root;
+    enum kind kind;
+    size_t place; /* of the next alert or error */
 };
 
 struct notes {
     struct fr_sink *sink;
     const struct fr_host *host;
-    struct note *first;
-    bool warned;
+    struct session *session;
+    struct note *first, *last; /* in the order in which they came */
+    struct note *sending;      /* the first that is not sent as a whole; NULL: none */
+    bool going, warned;
 };
 
 /* ---- answers --------------------------------------------------------------------- */
 
-static void finish(struct note *note, enum fr_outcome outcome)
+static void note_unlink(struct note *note)
 {
     struct notes *notes = note->notes;
-    struct fr_delivery *d = note->delivery;
 
+    if (notes->sending == note)
+        notes->sending = note->next;
     if (note->before != NULL)
         note->before->next = note->next;
     else
         notes->first = note->next;
     if (note->next != NULL)
         note->next->before = note->before;
+    else
+        notes->last = note->before;
+    json_decref(note->root);
     free(note);
-    notes->host->done(notes->sink, d, outcome);
+}
+
+static void finish(struct note *note, enum fr_outcome outcome)
+{
+    struct notes *notes = note->notes;
+    struct fr_delivery *d = note->delivery;
+
+    note_unlink(note);
+    if (outcome == FR_REFUSED)
+        notes->host->fail(
+            notes->sink, d, outcome,
+            "a %s record is no JSON that Home Assistant could be sent; give its route "
+            "`format: json`",
+            d->record_type);
+    else
+        notes->host->done(notes->sink, d, outcome);
 }
 
 static void one_less(struct note *note)
 {
     if (--note->commands == 0)
-        finish(note, note->again ? FR_RETRY : FR_DONE);
+        finish(note, note->again ? FR_RETRY : note->refused ? FR_REFUSED : FR_DONE);
 }
 
 static void is_told(void *ctx, const json_t *result, const char *error)
@@ -64,10 +97,24 @@ static void is_told(void *ctx, const json_t *result, const char *error)
 
 static void command(struct note *note, json_t *json)
 {
-    if (json != NULL && session_send(note->session, json, is_told, note))
+    if (json == NULL)
+        note->refused = true;
+    else if (session_send(note->notes->session, json, is_told, note))
         note->commands++;
     else
         note->again = true;
+}
+
+/* A text of which it is not known whether it is UTF-8. */
+static json_t *json_text(const char *text)
+{
+    struct fr_text_buffer valid = {0};
+    json_t *json;
+
+    fr_utf8_append(&valid, text, strlen(text));
+    json = json_string(fr_text_buffer_string(&valid));
+    fr_text_buffer_free(&valid);
+    return json;
 }
 
 static void fire(struct note *note, const char *usual, json_t *data)
@@ -75,9 +122,9 @@ static void fire(struct note *note, const char *usual, json_t *data)
     const struct fr_delivery *d = note->delivery;
     bool named = d->name != NULL && strcmp(d->name, "notification") != 0;
 
-    json_object_set_new(data, "vin", json_string(d->vin));
+    json_object_set_new(data, "vin", json_text(d->vin));
     if (d->vehicle_name != NULL)
-        json_object_set_new(data, "vehicle", json_string(d->vehicle_name));
+        json_object_set_new(data, "vehicle", json_text(d->vehicle_name));
     if (d->marks != 0) /* told again: an automation should not act twice */
         json_object_set_new(data, "repeated", json_true());
     command(note, json_pack("{s:s, s:s, s:o}", "type", "fire_event", "event_type",
@@ -108,85 +155,137 @@ static bool is_for_customer(const json_t *alert)
 static void notify(struct note *note, const char *what, const char *text, bool ended)
 {
     const struct fr_delivery *d = note->delivery;
-    const char *vehicle = d->vehicle_name != NULL ? d->vehicle_name : d->vin;
-    json_t *data =
-        json_pack("{s:o}", "notification_id", json_sprintf("fleetroute_%s_%s", d->vin, what));
+    json_t *vehicle = json_text(d->vehicle_name != NULL ? d->vehicle_name : d->vin);
+    struct fr_text_buffer vin = {0};
+    json_t *data;
+
+    fr_safe_name(&vin, d->vin);
+    data = json_pack("{s:o}", "notification_id",
+                     json_sprintf("fleetroute_%s_%s", fr_text_buffer_string(&vin), what));
+    fr_text_buffer_free(&vin);
 
     if (!ended) {
-        json_object_set_new(data, "title", json_sprintf("%s: %s", vehicle, what));
+        json_object_set_new(data, "title",
+                            json_sprintf("%s: %s", json_string_value(vehicle), what));
         json_object_set_new(data, "message", json_string(text));
     }
+    json_decref(vehicle);
     command(note, json_pack("{s:s, s:s, s:s, s:o}", "type", "call_service", "domain",
                             "persistent_notification", "service", ended ? "dismiss" : "create",
                             "service_data", data));
 }
 
-static void tell_alerts(struct note *note, const json_t *alerts)
+static void tell_alert(struct note *note, const json_t *alert)
 {
-    size_t i;
-    json_t *alert;
+    const char *name = json_string_value(json_object_get(alert, "name"));
+    const char *started = json_string_value(json_object_get(alert, "startedAt"));
+    const char *ended = json_string_value(json_object_get(alert, "endedAt"));
+    struct fr_text_buffer text = {0};
 
-    json_array_foreach(alerts, i, alert)
-    {
-        const char *name = json_string_value(json_object_get(alert, "name"));
-        const char *started = json_string_value(json_object_get(alert, "startedAt"));
-        const char *ended = json_string_value(json_object_get(alert, "endedAt"));
-        char text[160];
-
-        if (name == NULL)
-            continue;
-        fire(note, "fleetroute_alert", json_deep_copy(alert));
-        snprintf(text, sizeof text, "%s, since %.32s", name, started != NULL ? started : "now");
-        if (wants_notification(note->delivery) && is_for_customer(alert))
-            notify(note, name, text, ended != NULL);
-    }
+    if (name == NULL)
+        return;
+    fire(note, "fleetroute_alert", json_deep_copy(alert));
+    if (!wants_notification(note->delivery) || !is_for_customer(alert))
+        return;
+    fr_text_buffer_printf(&text, "%s, since %s", name, started != NULL ? started : "now");
+    notify(note, name, fr_text_buffer_string(&text), ended != NULL);
+    fr_text_buffer_free(&text);
 }
 
-static void tell_errors(struct note *note, const json_t *errors)
+static void tell_error(struct note *note, const json_t *error)
 {
-    size_t i;
-    json_t *error;
+    const char *name = json_string_value(json_object_get(error, "name"));
+    const char *body = json_string_value(json_object_get(error, "body"));
 
-    json_array_foreach(errors, i, error)
-    {
-        const char *name = json_string_value(json_object_get(error, "name"));
-        const char *body = json_string_value(json_object_get(error, "body"));
+    if (name == NULL)
+        return;
+    fire(note, "fleetroute_error", json_deep_copy(error));
+    if (wants_notification(note->delivery))
+        notify(note, name, body != NULL ? body : name, false);
+}
 
-        if (name == NULL)
-            continue;
-        fire(note, "fleetroute_error", json_deep_copy(error));
-        if (wants_notification(note->delivery))
-            notify(note, name, body != NULL ? body : name, false);
+static void tell_whole(struct note *note)
+{
+    struct fr_text_buffer usual = {0};
+
+    fr_text_buffer_add(&usual, "fleetroute_");
+    fr_safe_name(&usual, note->delivery->record_type);
+    fire(note, fr_text_buffer_string(&usual), json_incref(note->root));
+    fr_text_buffer_free(&usual);
+}
+
+/* ---- one step after the other ---------------------------------------------------- */
+
+static bool note_begin(struct note *note)
+{
+    const struct fr_delivery *d = note->delivery;
+
+    if (d->format == FR_FORMAT_JSON)
+        note->root = json_loadb((const char *)d->bytes, d->len, 0, NULL);
+    note->kind = strcmp(d->record_type, "alerts") == 0   ? KIND_ALERTS
+                 : strcmp(d->record_type, "errors") == 0 ? KIND_ERRORS
+                                                         : KIND_WHOLE;
+    note->refused = note->root == NULL;
+    return note->root != NULL;
+}
+
+/* Send the next alert or error, or the whole record. True: that was all. */
+static bool note_step(struct note *note)
+{
+    const json_t *list;
+
+    if (note->root == NULL && !note_begin(note))
+        return true;
+    if (note->kind == KIND_WHOLE) {
+        tell_whole(note);
+        return true;
     }
+    list = json_object_get(note->root, note->kind == KIND_ALERTS ? "alerts" : "errors");
+    if (note->place >= json_array_size(list))
+        return true;
+    if (note->kind == KIND_ALERTS)
+        tell_alert(note, json_array_get(list, note->place++));
+    else
+        tell_error(note, json_array_get(list, note->place++));
+    return note->again || note->place >= json_array_size(list);
+}
+
+void notes_go(struct notes *notes)
+{
+    if (notes->going)
+        return;
+    notes->going = true;
+    while (notes->sending != NULL && session_room(notes->session) > NOTES_ROOM_LEFT) {
+        struct note *note = notes->sending;
+
+        if (!note_step(note))
+            continue;
+        notes->sending = note->next;
+        json_decref(note->root);
+        note->root = NULL;
+        one_less(note);
+    }
+    notes->going = false;
 }
 
 void notes_send(struct notes *notes, struct session *session, struct fr_delivery *d)
 {
     struct note *note = calloc(1, sizeof *note);
-    json_t *root =
-        d->format == FR_FORMAT_JSON ? json_loadb((const char *)d->bytes, d->len, 0, NULL) : NULL;
-    char usual[160];
 
-    if (note == NULL || root == NULL) {
-        notes->host->done(notes->sink, d, root == NULL ? FR_REFUSED : FR_RETRY);
-        free(note);
-        json_decref(root);
+    if (note == NULL) {
+        notes->host->done(notes->sink, d, FR_RETRY);
         return;
     }
-    *note = (struct note){
-        .next = notes->first, .notes = notes, .session = session, .delivery = d, .commands = 1};
-    if (notes->first != NULL)
-        notes->first->before = note;
-    notes->first = note;
-    snprintf(usual, sizeof usual, "fleetroute_%s", d->record_type);
-    if (strcmp(d->record_type, "alerts") == 0)
-        tell_alerts(note, json_object_get(root, "alerts"));
-    else if (strcmp(d->record_type, "errors") == 0)
-        tell_errors(note, json_object_get(root, "errors"));
+    *note = (struct note){.before = notes->last, .notes = notes, .delivery = d, .commands = 1};
+    if (notes->last != NULL)
+        notes->last->next = note;
     else
-        fire(note, usual, json_incref(root));
-    json_decref(root);
-    one_less(note);
+        notes->first = note;
+    notes->last = note;
+    notes->session = session;
+    if (notes->sending == NULL)
+        notes->sending = note;
+    notes_go(notes);
 }
 
 /* ---- life ------------------------------------------------------------------------ */
@@ -210,11 +309,7 @@ struct notes *notes_new(struct fr_sink *sink, const struct fr_host *host)
 
 void notes_free(struct notes *notes)
 {
-    while (notes != NULL && notes->first != NULL) {
-        struct note *next = notes->first->next;
-
-        free(notes->first);
-        notes->first = next;
-    }
+    while (notes != NULL && notes->first != NULL)
+        note_unlink(notes->first);
     free(notes);
 }

@@ -10,16 +10,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "safe_name.h"
+
 #define ANSWER_SECONDS 15
 #define ANSWER_MOST 65536
 
 /* ---- remembering ----------------------------------------------------------------- */
 
+/* The caller frees it. NULL: no memory. */
 static char *file_of(const char *folder, const char *vin, const char *end)
 {
-    char *path = NULL;
+    struct fr_text_buffer path = {0};
 
-    return asprintf(&path, "%s/%s.json%s", folder, vin, end) < 0 ? NULL : path;
+    fr_text_buffer_add(&path, folder);
+    fr_text_buffer_byte(&path, '/');
+    fr_safe_name(&path, vin);
+    fr_text_buffer_printf(&path, ".json%s", end);
+    if (!path.failed)
+        return path.bytes;
+    fr_text_buffer_free(&path);
+    return NULL;
 }
 
 static char *copy_of(const json_t *object, const char *key)

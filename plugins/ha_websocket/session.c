@@ -31,7 +31,7 @@ struct session {
     const struct session_events *events;
     void *ctx;
     struct link *link; /* NULL: none, nor about to be */
-    bool ready, refused, wanted_room;
+    bool ready, refused;
     char token[TOKEN_MOST];
     char version[32];
     struct stat token_file; /* as it was when the token was refused */
@@ -149,10 +149,8 @@ static void answered(struct session *s, const json_t *message)
     }
     if (was.answer != NULL)
         was.answer(was.ctx, json_object_get(message, "result"), error);
-    if (s->wanted_room && s->ready) {
-        s->wanted_room = false;
+    if (s->ready)
         s->events->room(s->ctx);
-    }
 }
 
 static void sign_in(struct session *s)
@@ -287,7 +285,6 @@ bool session_send(struct session *s, json_t *command, session_answer *answer, vo
     bool ok;
 
     if (!s->ready || w->id != 0) {
-        s->wanted_room = true;
         json_decref(command);
         return false;
     }

@@ -17,7 +17,7 @@
 struct session_events {
     void (*ready)(void *ctx); /* signed in */
     void (*lost)(void *ctx);  /* it was ready and is not any more; commands are not answered */
-    void (*room)(void *ctx);  /* a command was answered, after session_send had no room */
+    void (*room)(void *ctx);  /* a command was answered: there may be room for another */
 };
 
 /* A command's answer: `error` is NULL and `result` what Home Assistant returned, or `error` is

@@ -27,17 +27,16 @@ struct reader {
 __attribute__((format(printf, 3, 4))) static int wrong(struct reader *r, const yaml_node_t *at,
                                                        const char *format, ...)
 {
-    size_t used;
+    char mistake[256];
     va_list ap;
 
     if (r->why[0] != '\0')
         return -1;
-    snprintf(r->why, r->why_size, "%s:%zu:%zu: ", r->path, at->start_mark.line + 1,
-             at->start_mark.column + 1);
-    used = strlen(r->why);
     va_start(ap, format);
-    vsnprintf(r->why + used, r->why_size - used, format, ap);
+    vsnprintf(mistake, sizeof mistake, format, ap);
     va_end(ap);
+    snprintf(r->why, r->why_size, "%s:%zu:%zu: %s", r->path, at->start_mark.line + 1,
+             at->start_mark.column + 1, mistake);
     return -1;
 }
 

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#define PLAIN_MAX 1e15          /* from here on a real is written with an exponent */
+#define MOMENT_MAX 253402300799 /* s since 1970: the end of the year 9999 */
+
 /* One digit more than is shown, so that nothing jitters that nobody sees. */
 static void put_real(double real, int precision, struct fr_state_text *state)
 {
@@ -14,6 +17,10 @@ static void put_real(double real, int precision, struct fr_state_text *state)
     }
     state->number = real;
     state->is_number = true;
+    if (fabs(real) >= PLAIN_MAX) { /* its digits would not fit a state */
+        snprintf(state->text, sizeof state->text, "%.7g", real);
+        return;
+    }
     if (precision < 0)
         snprintf(state->text, sizeof state->text, "%.7g", real);
     else
@@ -38,7 +45,7 @@ static void put_moment(int64_t seconds, struct fr_state_text *state)
     time_t moment = (time_t)seconds;
     struct tm tm;
 
-    state->has_value = seconds > 0 && gmtime_r(&moment, &tm) != NULL &&
+    state->has_value = seconds > 0 && seconds <= MOMENT_MAX && gmtime_r(&moment, &tm) != NULL &&
                        strftime(state->text, sizeof state->text, "%Y-%m-%dT%H:%M:%S+00:00", &tm);
 }
 
@@ -100,7 +107,9 @@ static void put_value(const struct fr_entity *entity, const struct fr_value *val
         break;
     case FR_VALUE_REAL:
         if (is_moment(entity))
-            put_moment((int64_t)value->real, state);
+            put_moment(value->real > 0 && value->real <= (double)MOMENT_MAX ? (int64_t)value->real
+                                                                            : 0,
+                       state);
         else
             put_real(value->real, entity->precision, state);
         break;

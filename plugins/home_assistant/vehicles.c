@@ -8,11 +8,16 @@
 #include <string.h>
 
 #include "home_assistant/state_text.h"
+#include "safe_name.h"
+#include "utf8.h"
 
 #define BUCKETS 4096
 #define NAME_BUCKETS 1024
 #define PRESENCE "presence"
 #define METRES_PER_DEGREE 111194.9
+#define HEADING_MAX 360
+#define ACCURACY_MAX_M 1e6
+#define SPEED_MAX_MS 1000
 
 /* Which entities a field has a part in. */
 struct use {
@@ -144,23 +149,35 @@ const char *fr_vehicle_model(const char *vin)
 static char *name_of(const struct fr_delivery *d)
 {
     const char *model = fr_vehicle_model(d->vin);
+    struct fr_text_buffer name = {0};
     size_t len = strlen(d->vin);
-    char text[96];
 
     if (d->vehicle_name != NULL)
         return strdup(d->vehicle_name);
-    snprintf(text, sizeof text, "Tesla %s%s%s", model, model[0] != '\0' ? " " : "",
-             d->vin + (len > 6 ? len - 6 : 0));
-    return strdup(text);
+    fr_text_buffer_printf(&name, "Tesla %s%s", model, model[0] != '\0' ? " " : "");
+    fr_safe_name(&name, d->vin + (len > 6 ? len - 6 : 0));
+    if (!name.failed)
+        return name.bytes;
+    fr_text_buffer_free(&name);
+    return NULL;
 }
 
+struct fr_ha_vehicle *fr_vehicles_find(const struct fr_vehicles *v, const char *vin)
+{
+    struct fr_ha_vehicle *found = v->buckets[hash(vin) % BUCKETS];
+
+    while (found != NULL && strcmp(found->vin, vin) != 0)
+        found = found->next_in_bucket;
+    return found;
+}
+
+/* Find it, or make it. */
 static struct fr_ha_vehicle *find_vehicle(struct fr_vehicles *v, const struct fr_delivery *d)
 {
-    struct fr_ha_vehicle **bucket = &v->buckets[hash(d->vin) % BUCKETS], *found = *bucket;
+    struct fr_ha_vehicle **bucket = &v->buckets[hash(d->vin) % BUCKETS];
+    struct fr_ha_vehicle *found = fr_vehicles_find(v, d->vin);
     size_t size = strlen(d->vin) + 1;
 
-    while (found != NULL && strcmp(found->vin, d->vin) != 0)
-        found = found->next_in_bucket;
     if (found != NULL || v->count == FR_VEHICLES_MAX)
         return found;
     found = calloc(1, sizeof *found + size);
@@ -349,6 +366,13 @@ static const char *unit_of(const struct fr_entity *entity, const char *unit)
     return strcmp(unit, "mi/h") == 0 ? "mph" : unit;
 }
 
+/* Whether it is a location on Earth; false for NaN, too. */
+static bool is_place(const struct fr_delivery *d)
+{
+    return d->value.kind == FR_VALUE_LOCATION && fabs(d->value.location.latitude) <= 90 &&
+           fabs(d->value.location.longitude) <= 180;
+}
+
 static bool put_input(struct fr_entity_state *s, size_t place, const struct fr_delivery *d)
 {
     struct fr_entity_input *input = &s->inputs[place];
@@ -375,7 +399,7 @@ static bool put_input(struct fr_entity_state *s, size_t place, const struct fr_d
         if (!replace(&s->unlisted, state.text))
             return false;
     }
-    if (d->value.kind == FR_VALUE_LOCATION) {
+    if (is_place(d)) {
         s->latitude = d->value.location.latitude;
         s->longitude = d->value.location.longitude;
         s->has_place = true;
@@ -401,7 +425,7 @@ static bool take_position(struct fr_vehicles *v, struct fr_ha_vehicle *vehicle,
     struct fr_position *p = &vehicle->position;
     int64_t created = d->created_ms != 0 ? d->created_ms : d->received_ms;
 
-    if (d->value.kind != FR_VALUE_LOCATION || (p->known && created < p->created_ms))
+    if (!is_place(d) || (p->known && created < p->created_ms))
         return false;
     *p = (struct fr_position){
         .known = true,
@@ -414,6 +438,12 @@ static bool take_position(struct fr_vehicles *v, struct fr_ha_vehicle *vehicle,
     return true;
 }
 
+/* A number from 0 to `max`, else -1. */
+static double within(double number, double max)
+{
+    return number >= 0 && number <= max ? number : -1;
+}
+
 /* What goes with a position. */
 static void take_company(struct fr_ha_vehicle *vehicle, const struct fr_delivery *d)
 {
@@ -422,17 +452,19 @@ static void take_company(struct fr_ha_vehicle *vehicle, const struct fr_delivery
                                                   : -1;
 
     if (strcmp(d->field_name, "GpsHeading") == 0)
-        vehicle->heading = real;
+        vehicle->heading = within(real, HEADING_MAX);
     else if (strcmp(d->field_name, "GpsAccuracyMeters") == 0)
-        vehicle->accuracy = real;
+        vehicle->accuracy = within(real, ACCURACY_MAX_M);
     else if (strcmp(d->field_name, "VehicleSpeed") == 0)
-        vehicle->speed_ms = real < 0                       ? -1
-                            : strcmp(d->unit, "km/h") == 0 ? real / 3.6
-                            : strcmp(d->unit, "mph") == 0  ? real * 0.44704
-                                                           : real;
+        vehicle->speed_ms = within(strcmp(d->unit, "km/h") == 0  ? real / 3.6
+                                   : strcmp(d->unit, "mph") == 0 ? real * 0.44704
+                                                                 : real,
+                                   SPEED_MAX_MS);
     else if (strcmp(d->field_name, "Version") == 0 && d->value.kind == FR_VALUE_TEXT)
-        snprintf(vehicle->version, sizeof vehicle->version, "%.*s",
-                 (int)(d->value.text.len < 31 ? d->value.text.len : 31), d->value.text.bytes);
+        snprintf(
+            vehicle->version, sizeof vehicle->version, "%.*s",
+            (int)fr_utf8_cut(d->value.text.bytes, d->value.text.len, sizeof vehicle->version - 1),
+            d->value.text.bytes);
 }
 
 /* ---- deliveries ------------------------------------------------------------------ */

@@ -86,6 +86,9 @@ struct fr_ha_vehicle *fr_vehicles_take(struct fr_vehicles *vehicles,
                                        const struct fr_delivery *delivery, int64_t now_ms,
                                        bool *position);
 
+/* A vehicle that has been seen; NULL: it has not. */
+struct fr_ha_vehicle *fr_vehicles_find(const struct fr_vehicles *vehicles, const char *vin);
+
 /* The first of all vehicles, in the order of first appearance. */
 struct fr_ha_vehicle *fr_vehicles_first(const struct fr_vehicles *vehicles);
 

@@ -13,13 +13,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fleetroute/plugin.h"
+#include "kafka_errors.h"
 #include "kafka_topics.h"
 #include "path_pattern.h"
 
 #define EVENTS_A_PASS 64
+#define BATCH_MAX 1000000   /* bytes of a batch until a topic turns out to take less */
+#define BATCH_MIN 512       /* bytes */
+#define BATCH_OVERHEAD 512  /* bytes of a batch with one record, beside its value */
+#define RESTART_MS 5000     /* for messages in flight, before a producer is replaced */
+#define START_AGAIN_MS 5000 /* after a producer could not be made */
+#define ASK_MS 2000         /* between questions whether the brokers are back */
+#define ASK_TIMEOUT_MS 1500
 
 struct instance {
     struct fr_sink *sink;
@@ -32,7 +41,12 @@ struct instance {
     const char *pattern, *field_topic;
     bool created_in_header;
     bool up;
-    bool restarting; /* a fatal error: waiting for the last delivery reports */
+    bool down;           /* reported as FR_HEALTH_DOWN */
+    bool asking;         /* whether the brokers are back */
+    struct event *timer; /* asks, ends the wait for what is in flight, makes a producer again */
+    int64_t restart_ms;  /* monotonic: when the wait for what is in flight ends */
+    size_t batch_size;   /* bytes, at most */
+    bool restarting;     /* waiting for the last delivery reports, to replace the producer */
     size_t unreported;
 };
 
@@ -63,8 +77,9 @@ static rd_kafka_conf_t *make_conf(struct fr_sink *sink, const struct fr_host *ho
         {"client.id", "fleetroute"},
         {"enable.idempotence", "true"},
         {"acks", "all"},
-        {"message.timeout.ms", "0"}, /* for ever: nothing is given up that a vehicle waits for */
-        {"queue.buffering.max.messages", "1000000"}, /* fleetroute's own queue is the bound */
+        {"message.timeout.ms", "0"}, /* without end: a broker that is away costs no record */
+        {"topic.metadata.propagation.max.ms", "3000"}, /* then a missing topic is reported */
+        {"queue.buffering.max.messages", "1000000"},   /* fleetroute's own queue is the bound */
         {"linger.ms", "5"},
         {"log.queue", "true"},
     };
@@ -135,15 +150,61 @@ static rd_kafka_headers_t *make_headers(const struct instance *i, const struct f
     return headers;
 }
 
-static void produced_not(struct instance *i, struct fr_delivery *d, rd_kafka_resp_err_t err)
+static int64_t now_ms(void)
 {
-    bool hopeless = err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
-                    err == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
-                    err == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+    struct timespec now;
 
-    i->host->log(i->sink, hopeless ? FR_LOG_ERROR : FR_LOG_INFO, "Kafka did not take a record: %s",
-                 rd_kafka_err2str(err));
-    i->host->done(i->sink, d, hopeless ? FR_REFUSED : FR_RETRY);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void set_timer(struct instance *i, int ms)
+{
+    event_add(i->timer, &(struct timeval){ms / 1000, ms % 1000 * 1000});
+}
+
+/* Replace the producer, after what is in flight was answered. */
+static void restart(struct instance *i)
+{
+    if (i->restarting)
+        return;
+    i->restarting = true;
+    i->restart_ms = now_ms() + RESTART_MS;
+    rd_kafka_purge(i->producer, RD_KAFKA_PURGE_F_QUEUE);
+    set_timer(i, RESTART_MS);
+}
+
+/* The topic takes less than librdkafka puts into a batch: no single record is to blame yet. Smaller
+ * batches are made from now on. */
+static void shrink_batches(struct instance *i)
+{
+    if (i->restarting)
+        return;
+    i->batch_size = i->batch_size / 4 > BATCH_MIN ? i->batch_size / 4 : BATCH_MIN;
+    i->host->log(i->sink, FR_LOG_NOTICE,
+                 "a topic takes smaller batches than were sent; batches have at most %zu bytes now",
+                 i->batch_size);
+    restart(i);
+}
+
+static void produced_not(struct instance *i, struct fr_delivery *d, const char *topic,
+                         rd_kafka_resp_err_t err)
+{
+    enum fr_outcome outcome = fr_kafka_outcome(err);
+
+    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && d->len + BATCH_OVERHEAD < i->batch_size) {
+        shrink_batches(i);
+        outcome = FR_RETRY;
+    }
+    if (fr_kafka_topic_is_missing(err) && !i->restarting)
+        fr_topics_missing(i->topics, topic);
+    if (outcome == FR_RETRY) {
+        i->host->log(i->sink, FR_LOG_DEBUG, "Kafka did not take a record: %s",
+                     rd_kafka_err2str(err));
+        i->host->done(i->sink, d, FR_RETRY);
+    } else
+        i->host->fail(i->sink, d, outcome, "topic %s: %s%s", topic, rd_kafka_err2str(err),
+                      fr_kafka_remedy(err));
 }
 
 /* Hand a delivery to librdkafka; its topic is there. */
@@ -176,7 +237,7 @@ static void produce(void *ctx, rd_kafka_topic_t *topic, struct fr_delivery *d)
     }
     if (headers != NULL)
         rd_kafka_headers_destroy(headers);
-    produced_not(i, d, rd_kafka_error_code(error));
+    produced_not(i, d, rd_kafka_topic_name(topic), rd_kafka_error_code(error));
     rd_kafka_error_destroy(error);
 }
 
@@ -197,8 +258,9 @@ static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
             snprintf(name, sizeof name, "%s", i->field_topic);
         else
             fits = fr_pattern_expand(i->pattern, d, d->received_ms, name, sizeof name);
-        if (!fits)
-            i->host->done(i->sink, d, FR_REFUSED);
+        if (!fits || !fr_kafka_topic_name_is_valid(name))
+            i->host->fail(i->sink, d, FR_REFUSED, "\"%s\" is no topic name of Kafka's%s", name,
+                          fits ? "" : " (it is too long)");
         else
             fr_topics_deliver(i->topics, name, d);
     }
@@ -208,6 +270,15 @@ static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
 
 static int start_producer(struct instance *i);
 
+static void brokers_are_up(struct instance *i)
+{
+    if (i->up)
+        return;
+    i->up = true;
+    i->down = false;
+    i->host->health(i->sink, FR_HEALTH_UP, "connected");
+}
+
 static void reports(struct instance *i, rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *message;
@@ -216,40 +287,70 @@ static void reports(struct instance *i, rd_kafka_event_t *event)
         struct fr_delivery *d = message->_private;
 
         i->unreported--;
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            if (!i->up) {
-                i->up = true;
-                i->host->health(i->sink, FR_HEALTH_UP, "delivering");
-            }
+        if (fr_kafka_broker_answered(message->err))
+            brokers_are_up(i);
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
             i->host->done(i->sink, d, FR_DONE);
-        } else
-            produced_not(i, d, message->err);
+        else
+            produced_not(i, d, rd_kafka_topic_name(message->rkt), message->err);
     }
 }
 
-/* The idempotent producer lost its place (its state at the broker is gone, say): begin anew
- * with a new one. What it had not confirmed is delivered again. */
+/* The idempotent producer has an error that it cannot recover from (its state at the broker is
+ * gone, for example). A new one takes its place. What was not confirmed is delivered again. */
 static void fatal(struct instance *i)
 {
     char why[256];
 
     rd_kafka_fatal_error(i->producer, why, sizeof why);
-    i->host->log(i->sink, FR_LOG_WARNING, "librdkafka must begin anew: %s", why);
-    i->restarting = true;
+    i->host->log(i->sink, FR_LOG_WARNING, "librdkafka's producer is replaced: %s", why);
+    restart(i);
     rd_kafka_purge(i->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+}
+
+/* While the brokers are away and nothing is produced, librdkafka does not report their return. */
+static void ask_brokers(struct instance *i)
+{
+    rd_kafka_ConfigResource_t *resource;
+    rd_kafka_AdminOptions_t *admin;
+    char why[128];
+
+    if (i->asking || i->producer == NULL)
+        return;
+    admin = rd_kafka_AdminOptions_new(i->producer, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, i->field_topic);
+    if (admin != NULL && resource != NULL) {
+        rd_kafka_AdminOptions_set_request_timeout(admin, ASK_TIMEOUT_MS, why, sizeof why);
+        rd_kafka_DescribeConfigs(i->producer, &resource, 1, admin, i->events);
+        i->asking = true;
+    }
+    if (resource != NULL)
+        rd_kafka_ConfigResource_destroy(resource);
+    if (admin != NULL)
+        rd_kafka_AdminOptions_destroy(admin);
+}
+
+static void asked(struct instance *i, rd_kafka_event_t *event)
+{
+    i->asking = false;
+    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        brokers_are_up(i);
 }
 
 static void error_event(struct instance *i, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t err = rd_kafka_event_error(event);
 
-    if (err == RD_KAFKA_RESP_ERR__FATAL && !i->restarting)
+    if (err == RD_KAFKA_RESP_ERR__FATAL)
         fatal(i);
     else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
              err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR__SSL) {
         i->up = false;
+        i->down = true;
         i->host->health(i->sink, FR_HEALTH_DOWN, "%s (check `brokers:` and whether Kafka runs)",
                         rd_kafka_event_error_string(event));
+        if (!event_pending(i->timer, EV_TIMEOUT, NULL))
+            set_timer(i, ASK_MS);
     }
 }
 
@@ -279,6 +380,23 @@ static void stop_producer(struct instance *i)
     i->producer = NULL;
 }
 
+static void replace_producer(struct instance *i)
+{
+    stop_producer(i);
+    i->asking = false;
+    if (start_producer(i) == 0) {
+        i->restarting = false;
+        return;
+    }
+    stop_producer(i);
+    i->restarting = true; /* deliveries are answered FR_RETRY */
+    i->host->health(
+        i->sink, FR_HEALTH_DOWN,
+        "librdkafka's producer cannot be made again; the log says why; tried every %d s",
+        START_AGAIN_MS / 1000);
+    set_timer(i, START_AGAIN_MS);
+}
+
 static void woken(evutil_socket_t fd, short what, void *ctx)
 {
     struct instance *i = ctx;
@@ -304,6 +422,9 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
         case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
             fr_topics_created(i->topics, event);
             break;
+        case RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT:
+            asked(i, event);
+            break;
         default:
             break;
         }
@@ -311,12 +432,26 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
         if (n == EVENTS_A_PASS - 1)
             event_active(i->wake_event, EV_READ, 0);
     }
-    if (i->restarting && i->unreported == 0) {
-        i->restarting = false;
-        stop_producer(i);
-        if (start_producer(i) != 0)
-            i->host->health(i->sink, FR_HEALTH_DOWN, "the producer cannot be made again");
+    if (i->restarting && i->unreported == 0)
+        replace_producer(i);
+}
+
+/* One timer for all that takes time; each use looks again whether its time has come. */
+static void timer_due(evutil_socket_t fd, short what, void *ctx)
+{
+    struct instance *i = ctx;
+
+    (void)fd, (void)what;
+    if (i->producer == NULL) {
+        replace_producer(i);
+        return;
     }
+    if (i->restarting && now_ms() >= i->restart_ms)
+        rd_kafka_purge(i->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    if (i->down)
+        ask_brokers(i);
+    if (i->down || i->restarting)
+        set_timer(i, ASK_MS);
 }
 
 /* ---- life ------------------------------------------------------------------------ */
@@ -329,6 +464,12 @@ static int start_producer(struct instance *i)
     int mistakes;
 
     conf = make_conf(i->sink, i->host, &mistakes);
+    if (i->batch_size < BATCH_MAX) {
+        char size[24];
+
+        snprintf(size, sizeof size, "%zu", i->batch_size);
+        rd_kafka_conf_set(conf, "batch.size", size, NULL, 0);
+    }
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
     i->producer = mistakes == 0 ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why) : NULL;
     if (i->producer == NULL) {
@@ -353,6 +494,8 @@ static void close_instance(void *state)
     stop_producer(i);
     if (i->wake_event != NULL)
         event_free(i->wake_event);
+    if (i->timer != NULL)
+        event_free(i->timer);
     if (i->wake >= 0)
         close(i->wake);
     free(i);
@@ -369,10 +512,12 @@ static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
     i->pattern = host->text(sink, "topic");
     i->field_topic = host->text(sink, "field_topic");
     i->created_in_header = host->number(sink, "timestamp_header") == 1;
+    i->batch_size = BATCH_MAX;
+    i->timer = event_new(host->event_base(sink), -1, 0, timer_due, i);
     i->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     i->wake_event = event_new(host->event_base(sink), i->wake, EV_READ | EV_PERSIST, woken, i);
-    if (i->wake < 0 || i->wake_event == NULL || event_add(i->wake_event, NULL) != 0 ||
-        start_producer(i) != 0) {
+    if (i->wake < 0 || i->timer == NULL || i->wake_event == NULL ||
+        event_add(i->wake_event, NULL) != 0 || start_producer(i) != 0) {
         close_instance(i);
         return NULL;
     }

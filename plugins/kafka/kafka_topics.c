@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOPICS_MOST 1024 /* a pattern with %{vin} in it must not grow without end */
-#define AGAIN_S 2        /* between tries to create a topic while no broker answers */
+#define TOPICS_MAX 1024 /* a pattern with %{vin} in it must not grow without end */
+#define BUCKETS 2048    /* a power of two */
+#define AGAIN_S 2       /* between tries to create a topic while no broker answers */
 
 struct topic {
+    struct topic *next_in_bucket;
     char *name;
     rd_kafka_topic_t *handle;
     bool there;
@@ -24,9 +26,9 @@ struct fr_topics {
     fr_topics_produce_fn *produce;
     void *ctx;
     struct event *again;
-    struct topic topics[TOPICS_MOST];
+    struct topic topics[TOPICS_MAX];
     size_t count;
-    size_t latest; /* where the last one was found: mostly the next one's place */
+    struct topic *buckets[BUCKETS];
 };
 
 static void let_go(struct fr_topics *t, struct topic *topic, bool produce)
@@ -74,16 +76,22 @@ static void create(struct fr_topics *t, struct topic *topic)
     topic->asked = true;
 }
 
+static size_t topics_bucket(const char *name)
+{
+    uint32_t hash = 2166136261u;
+
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return (hash ^ hash >> 16) & (BUCKETS - 1);
+}
+
 static struct topic *find(struct fr_topics *t, const char *name)
 {
-    if (t->count != 0 && strcmp(t->topics[t->latest].name, name) == 0)
-        return &t->topics[t->latest];
-    for (size_t i = 0; i < t->count; i++)
-        if (strcmp(t->topics[i].name, name) == 0) {
-            t->latest = i;
-            return &t->topics[i];
-        }
-    return NULL;
+    struct topic *topic = t->buckets[topics_bucket(name)];
+
+    while (topic != NULL && strcmp(topic->name, name) != 0)
+        topic = topic->next_in_bucket;
+    return topic;
 }
 
 static void answered(struct fr_topics *t, struct topic *topic, rd_kafka_resp_err_t err,
@@ -139,6 +147,17 @@ void fr_topics_created(struct fr_topics *t, rd_kafka_event_t *event)
             answered(t, &t->topics[i], rd_kafka_event_error(event), NULL);
 }
 
+void fr_topics_missing(struct fr_topics *t, const char *name)
+{
+    struct topic *topic = find(t, name);
+
+    if (topic == NULL || !topic->there || t->host->number(t->sink, "create_topics") == 0)
+        return;
+    topic->there = false;
+    if (!event_pending(t->again, EV_TIMEOUT, NULL))
+        event_add(t->again, &(struct timeval){0, 0});
+}
+
 static void try_again(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_topics *t = ctx;
@@ -155,7 +174,7 @@ static struct topic *add(struct fr_topics *t, const char *name)
 {
     struct topic *topic = &t->topics[t->count];
 
-    if (t->count == TOPICS_MOST)
+    if (t->count == TOPICS_MAX)
         return NULL;
     *topic = (struct topic){.name = strdup(name)};
     topic->handle = rd_kafka_topic_new(t->producer, name, NULL);
@@ -163,6 +182,8 @@ static struct topic *add(struct fr_topics *t, const char *name)
         free(topic->name);
         return NULL;
     }
+    topic->next_in_bucket = t->buckets[topics_bucket(name)];
+    t->buckets[topics_bucket(name)] = topic;
     t->count++;
     if (t->host->number(t->sink, "create_topics") != 0)
         create(t, topic);
@@ -178,9 +199,9 @@ void fr_topics_deliver(struct fr_topics *t, const char *name, struct fr_delivery
     if (topic == NULL)
         topic = add(t, name);
     if (topic == NULL) {
-        t->host->log(t->sink, FR_LOG_ERROR, "topic %s: no more than %d topics are written to", name,
-                     TOPICS_MOST);
-        t->host->done(t->sink, delivery, FR_REFUSED);
+        t->host->fail(t->sink, delivery, FR_REFUSED,
+                      "topic %s: no more than %d topics are written to (put less into `topic:`)",
+                      name, TOPICS_MAX);
         return;
     }
     if (topic->there) {

@@ -7,17 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define MIDS 65536
+#include "mqtt/in_flight.h"
+#include "mqtt/suspect.h"
+
 #define RETRY_LEAST_MS 500
 #define RETRY_MOST_MS 4000
 #define MISC_MS 1000
+#define CONFIRM_MS 60000 /* a broker that confirms nothing for so long is given up */
 #define PASSWORD_MOST 512
-
-/* Of a delivery's plugin_data: how much of it is unconfirmed, and what has gone wrong. */
-#define COUNT_MASK 0xffffu
-#define MARK_RETRY 0x10000u
-#define MARK_REFUSED 0x20000u
+#define PAYLOAD_MAX 268435455 /* MQTT's own limit */
 
 struct broker {
     struct fr_sink *sink;
@@ -32,51 +32,43 @@ struct broker {
     struct event *readable, *writable, *misc, *again;
     int64_t retry_ms;
     int qos;
-    struct fr_delivery *sent[MIDS]; /* by message id; NULL: none */
-    size_t sent_count;
+    struct job_queue *jobs;
+    struct in_flight in_flight;
+    struct suspect suspect;
+    int64_t
+        progress_ms; /* monotonic: the last message confirmed, or sent while none was in flight */
 };
 
-/* ---- deliveries ------------------------------------------------------------------ */
-
-static void unsettle(struct fr_delivery *d)
+static int64_t now_ms(void)
 {
-    d->plugin_data = (void *)((uintptr_t)d->plugin_data + 1);
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void settle(struct broker *b, struct fr_delivery *d, uintptr_t mark)
+/* ---- messages in flight ---------------------------------------------------------- */
+
+/* What was in flight is lost: its deliveries come again. */
+static void broker_lose_messages(struct broker *b)
 {
-    uintptr_t left = ((uintptr_t)d->plugin_data | mark) - 1;
+    const struct in_flight_message *only = in_flight_only(&b->in_flight);
+    size_t size = only != NULL ? only->size : 0;
+    struct in_flight_message message;
 
-    d->plugin_data = (void *)left;
-    if (left & COUNT_MASK)
-        return;
-    d->plugin_data = NULL;
-    b->host->done(b->sink, d,
-                  left & MARK_RETRY     ? FR_RETRY
-                  : left & MARK_REFUSED ? FR_REFUSED
-                                        : FR_DONE);
-}
-
-void broker_open_delivery(struct broker *b, struct fr_delivery *d)
-{
-    (void)b;
-    d->plugin_data = (void *)(uintptr_t)1;
-}
-
-void broker_close_delivery(struct broker *b, struct fr_delivery *d, bool refused)
-{
-    settle(b, d, refused ? MARK_REFUSED : 0);
-}
-
-static void give_back_all(struct broker *b)
-{
-    for (size_t mid = 0; mid < MIDS && b->sent_count != 0; mid++)
-        if (b->sent[mid] != NULL) {
-            struct fr_delivery *d = b->sent[mid];
-
-            b->sent[mid] = NULL;
-            b->sent_count--;
-            settle(b, d, MARK_RETRY);
+    if (suspect_lost(&b->suspect, b->in_flight.count, only != NULL ? only->hash : 0, size,
+                     now_ms()))
+        b->host->log(b->sink, FR_LOG_WARNING,
+                     "the broker hung up %d times on one message of %zu bytes: it is refused, and "
+                     "for 10 minutes%s; look into the broker's log: its packet limit (mosquitto: "
+                     "max_packet_size) or the user's rights may be too small",
+                     SUSPECT_LOSSES, size,
+                     size >= SUSPECT_SIZE_MIN ? " every message of this size or more"
+                                              : " its topic with this size");
+    while (in_flight_take_any(&b->in_flight, &message))
+        if (message.job != NULL) {
+            message.job->retry = true;
+            job_confirmed(b->jobs, message.job);
         }
 }
 
@@ -134,7 +126,8 @@ static void lost(struct broker *b, const char *why, bool spoke)
     b->retry_ms = b->retry_ms * 2 < RETRY_MOST_MS ? b->retry_ms * 2 : RETRY_MOST_MS;
     if (was_up)
         b->events->down(b->ctx);
-    give_back_all(b);
+    broker_lose_messages(b);
+    job_queue_lost(b->jobs);
 }
 
 static void want_write(struct broker *b)
@@ -174,7 +167,9 @@ static void look_after(evutil_socket_t fd, short what, void *ctx)
     struct broker *b = ctx;
 
     (void)fd, (void)what;
-    if (b->client != NULL)
+    if (b->client != NULL && b->in_flight.count != 0 && now_ms() - b->progress_ms > CONFIRM_MS)
+        lost(b, "it confirms no message any more", false);
+    else if (b->client != NULL)
         after_call(b, mosquitto_loop_misc(b->client));
 }
 
@@ -201,23 +196,33 @@ static void connected(struct mosquitto *client, void *ctx, int code, int flags,
     b->events->up(b->ctx);
 }
 
+/* Whether a reason of MQTT 5 is one that no other try changes. */
+static bool broker_refuses_for_good(int reason)
+{
+    return reason == MQTT_RC_TOPIC_NAME_INVALID || reason == MQTT_RC_PACKET_TOO_LARGE ||
+           reason == MQTT_RC_PAYLOAD_FORMAT_INVALID;
+}
+
 static void published(struct mosquitto *client, void *ctx, int mid, int reason,
                       const mosquitto_property *properties)
 {
     struct broker *b = ctx;
-    struct fr_delivery *d = mid >= 0 && mid < MIDS ? b->sent[mid] : NULL;
+    struct in_flight_message message;
 
     (void)client, (void)properties;
-    if (reason >= 0x80)
-        b->host->log(b->sink, FR_LOG_WARNING, "the broker refused a message: %s%s",
-                     mosquitto_reason_string(reason),
+    if (!in_flight_take(&b->in_flight, mid, &message))
+        return;
+    b->progress_ms = now_ms();
+    suspect_confirmed(&b->suspect, message.hash);
+    if (message.job != NULL) {
+        if (reason >= 0x80)
+            job_fail(message.job, broker_refuses_for_good(reason) ? FR_REFUSED : FR_FAILED,
+                     "the broker refused a message: %s%s", mosquitto_reason_string(reason),
                      reason == MQTT_RC_NOT_AUTHORIZED ? " (may this user write to the topic?)"
                                                       : "");
-    if (d == NULL)
-        return;
-    b->sent[mid] = NULL;
-    b->sent_count--;
-    settle(b, d, reason >= 0x80 ? MARK_REFUSED : 0);
+        job_confirmed(b->jobs, message.job);
+    }
+    job_queue_wake(b->jobs);
 }
 
 static void came(struct mosquitto *client, void *ctx, const struct mosquitto_message *message,
@@ -226,8 +231,10 @@ static void came(struct mosquitto *client, void *ctx, const struct mosquitto_mes
     struct broker *b = ctx;
 
     (void)client, (void)properties;
-    b->events->message(b->ctx, message->topic, message->payload, (size_t)message->payloadlen,
-                       message->retain);
+    /* The payload is not NUL-terminated, and NULL where it is empty. */
+    if (message->payload != NULL && message->payloadlen > 0)
+        b->events->message(b->ctx, message->topic, message->payload, (size_t)message->payloadlen,
+                           message->retain);
 }
 
 /* ---- connecting ------------------------------------------------------------------ */
@@ -286,6 +293,7 @@ static void begin_connecting(struct broker *b)
     int code, fd;
 
     snprintf(made, sizeof made, "fleetroute-%s", b->host->name(b->sink));
+    in_flight_used_id(&b->in_flight, 0); /* a new client counts from 1 */
     b->client = mosquitto_new(id != NULL ? id : made, true, b);
     if (b->client == NULL) {
         lost(b, strerror(errno), false);
@@ -320,36 +328,98 @@ bool broker_is_up(const struct broker *b)
     return b->up;
 }
 
-static bool is_unsayable(int code)
+bool broker_has_capacity(const struct broker *b)
+{
+    return b->up && in_flight_has_capacity(&b->in_flight) &&
+           (b->suspect.one_at_a_time == 0 || b->in_flight.count == 0);
+}
+
+/* Whether a message will never be accepted, whatever the connection. */
+static bool broker_never_takes(int code)
 {
     return code == MOSQ_ERR_PAYLOAD_SIZE || code == MOSQ_ERR_MALFORMED_UTF8 ||
            code == MOSQ_ERR_INVAL || code == MOSQ_ERR_OVERSIZE_PACKET;
 }
 
-void broker_publish(struct broker *b, const char *topic, const char *payload, size_t len,
-                    bool retain, struct fr_delivery *d)
+static void broker_refuse(struct broker *b, struct job *job, const char *topic, size_t len,
+                          const char *why)
 {
-    int mid = 0, code = MOSQ_ERR_NO_CONN;
+    if (job != NULL)
+        job_fail(job, FR_REFUSED, "a message of %zu bytes for %.60s is not sent: %s", len, topic,
+                 why);
+    else
+        b->host->log(b->sink, FR_LOG_WARNING, "a message of %zu bytes for %.100s is not sent: %s",
+                     len, topic, why);
+}
 
-    if (b->up)
-        code = mosquitto_publish(b->client, &mid, topic, (int)len, payload, b->qos, retain);
-    if (d == NULL) {
-        want_write(b);
+/* Give a message to libmosquitto under the next id, which is noted before: a message of QoS 0 may
+ * be confirmed within the call. */
+static int broker_send(struct broker *b, const char *topic, const char *payload, size_t len,
+                       bool retain, const struct in_flight_message *message)
+{
+    uint16_t expected = in_flight_next_id(&b->in_flight);
+    struct in_flight_message taken;
+    int id = 0, code;
+
+    if (b->in_flight.count == 0)
+        b->progress_ms = now_ms();
+    in_flight_add(&b->in_flight, message);
+    code = mosquitto_publish(b->client, &id, topic, (int)len, payload, b->qos, retain);
+    if (id != 0)
+        in_flight_used_id(&b->in_flight, id);
+    if (code != MOSQ_ERR_SUCCESS || (id != 0 && id != expected)) {
+        if (in_flight_take(&b->in_flight, expected, &taken))
+            return code != MOSQ_ERR_SUCCESS ? code : MOSQ_ERR_UNKNOWN;
+    }
+    return MOSQ_ERR_SUCCESS;
+}
+
+void broker_publish(struct broker *b, const char *topic, const char *payload, size_t len,
+                    bool retain, struct job *job)
+{
+    uint64_t hash = b->suspect.one_at_a_time != 0 || b->suspect.hash_refused != 0
+                        ? suspect_hash(topic, len)
+                        : 0;
+    size_t size = strlen(topic) + len;
+    struct in_flight_message message = {.size = (uint32_t)size, .hash = hash, .job = job};
+    int code;
+
+    if (!b->up || b->in_flight.message[in_flight_next_id(&b->in_flight)].used) {
+        if (job != NULL)
+            job->retry = true;
         return;
     }
-    unsettle(d);
-    if (code == MOSQ_ERR_SUCCESS && b->qos > 0) {
-        b->sent[mid] = d;
-        b->sent_count++;
-    } else
-        settle(b, d, code == MOSQ_ERR_SUCCESS ? 0 : is_unsayable(code) ? MARK_REFUSED : MARK_RETRY);
+    if (len > PAYLOAD_MAX || suspect_refuses(&b->suspect, hash, size, now_ms())) {
+        broker_refuse(b, job, topic, len,
+                      len > PAYLOAD_MAX ? "it is too large for MQTT"
+                                        : "the broker hung up on one like it; see the log before");
+        return;
+    }
+    if (job != NULL)
+        job_sent(job);
+    code = broker_send(b, topic, payload, len, retain, &message);
+    if (code != MOSQ_ERR_SUCCESS) {
+        if (broker_never_takes(code))
+            broker_refuse(b, job, topic, len,
+                          code == MOSQ_ERR_OVERSIZE_PACKET
+                              ? "it is larger than the broker takes (mosquitto: max_packet_size)"
+                              : mosquitto_strerror(code));
+        else if (job != NULL)
+            job->retry = true;
+        if (job != NULL)
+            job_confirmed(b->jobs, job);
+    }
     want_write(b);
 }
 
 void broker_subscribe(struct broker *b, const char *pattern)
 {
+    int id = 0;
+
     if (b->up)
-        mosquitto_subscribe(b->client, NULL, pattern, 1);
+        mosquitto_subscribe(b->client, &id, pattern, 1);
+    if (id != 0)
+        in_flight_used_id(&b->in_flight, id);
     want_write(b);
 }
 
@@ -357,11 +427,16 @@ void broker_subscribe(struct broker *b, const char *pattern)
 
 void broker_free(struct broker *b)
 {
+    struct in_flight_message message;
+
     if (b == NULL)
         return;
     if (b->client != NULL && b->up)
         mosquitto_disconnect(b->client);
     forget_client(b);
+    while (in_flight_take_any(&b->in_flight, &message))
+        if (message.job != NULL)
+            job_abandon(message.job);
     free_event(&b->misc);
     free_event(&b->again);
     mosquitto_lib_cleanup();
@@ -369,7 +444,7 @@ void broker_free(struct broker *b)
 }
 
 struct broker *broker_new(struct fr_sink *sink, const struct fr_host *host, const char *will,
-                          const struct broker_events *events, void *ctx)
+                          struct job_queue *jobs, const struct broker_events *events, void *ctx)
 {
     struct timeval pause = {MISC_MS / 1000, 0};
     struct broker *b = calloc(1, sizeof *b);
@@ -380,6 +455,7 @@ struct broker *broker_new(struct fr_sink *sink, const struct fr_host *host, cons
     b->sink = sink;
     b->host = host;
     b->will = will;
+    b->jobs = jobs;
     b->events = events;
     b->ctx = ctx;
     b->qos = (int)host->number(sink, "qos");

@@ -2,13 +2,14 @@
  * broker.h - the connection to an MQTT broker: libmosquitto on the sink's event base.
  *
  * A connection is never mended: when it ends, what was not confirmed is answered FR_RETRY, and
- * a new one is made after a pause. A delivery is done when the broker has confirmed (PUBACK)
- * everything that was published for it.
+ * a new one is made after a pause. A message is confirmed with the broker's PUBACK; with qos 0 when it
+ * was written to the socket.
  */
 #ifndef FR_BROKER_H
 #define FR_BROKER_H
 
 #include "fleetroute/plugin.h"
+#include "mqtt/job.h"
 
 /* What the owner is told; all on the sink's thread. */
 struct broker_events {
@@ -20,23 +21,21 @@ struct broker_events {
 struct broker;
 
 /* Begin to connect, with the sink's options. `will` is the topic that says "offline" when we are
- * gone; NULL: none. NULL: no memory. */
+ * gone; NULL: none. `jobs` outlives it. NULL: no memory. */
 struct broker *broker_new(struct fr_sink *sink, const struct fr_host *host, const char *will,
-                          const struct broker_events *events, void *ctx);
+                          struct job_queue *jobs, const struct broker_events *events, void *ctx);
 
-/* Hang up, after what was published is on its way. NULL is nothing. */
+/* Hang up, after what was published is on its way; jobs in flight are not answered. NULL is allowed. */
 void broker_free(struct broker *broker);
 
 bool broker_is_up(const struct broker *broker);
 
-/* Bracket what is published for a delivery: it is answered when broker_close_delivery() was called
- * and the broker has confirmed all of it; with FR_REFUSED if `refused`. */
-void broker_open_delivery(struct broker *broker, struct fr_delivery *delivery);
-void broker_close_delivery(struct broker *broker, struct fr_delivery *delivery, bool refused);
+/* Whether another message may be published now: connected, and not too much in flight. */
+bool broker_has_capacity(const struct broker *broker);
 
-/* Publish, for a delivery that is open, or for none (NULL). */
+/* Publish for a job, or for none (NULL). A job's `retry` and `outcome` are set where it fails. */
 void broker_publish(struct broker *broker, const char *topic, const char *payload, size_t len,
-                    bool retain, struct fr_delivery *delivery);
+                    bool retain, struct job *job);
 
 void broker_subscribe(struct broker *broker, const char *pattern);
 

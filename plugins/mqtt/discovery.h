@@ -29,12 +29,15 @@ void discovery_down(struct discovery *discovery);
 void discovery_message(struct discovery *discovery, const char *topic, const char *payload,
                        size_t len, bool retained);
 
+/* Tell something of the pass over all vehicles that follows a connection. True: something was done. */
+bool discovery_background(struct discovery *discovery);
+
 /* Whether it knows what the broker keeps, so that it can take deliveries. */
 bool discovery_ready(const struct discovery *discovery);
 
-/* Take a delivery in and publish what it changes; the delivery is open. False: it cannot be taken
- * (too many vehicles or unknown fields). */
-bool discovery_deliver(struct discovery *discovery, struct fr_delivery *delivery);
+/* Take a delivery in at first, and publish what it changes, as much as the broker has capacity for.
+ * True: that was all. */
+bool discovery_produce(struct discovery *discovery, struct job *job);
 
 /* The last words before an orderly end. */
 void discovery_end(struct discovery *discovery);

@@ -1,8 +1,9 @@
 /* What Home Assistant is told of an entity, once. */
 #include "mqtt/discovery_config.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "safe_name.h"
 
 static void set(json_t *object, const char *key, const char *text)
 {
@@ -10,11 +11,11 @@ static void set(json_t *object, const char *key, const char *text)
         json_object_set_new(object, key, json_string(text));
 }
 
-static json_t *device_of(const struct fr_ha_vehicle *vehicle)
+static json_t *device_of(const struct fr_ha_vehicle *vehicle, const char *vin)
 {
-    json_t *device = json_pack("{s:[o], s:s, s:s, s:s}", "identifiers",
-                               json_sprintf("fleetroute_%s", vehicle->vin), "name", vehicle->name,
-                               "manufacturer", "Tesla", "serial_number", vehicle->vin);
+    json_t *device =
+        json_pack("{s:[o], s:s, s:s, s:s}", "identifiers", json_sprintf("fleetroute_%s", vin),
+                  "name", vehicle->name, "manufacturer", "Tesla", "serial_number", vin);
 
     set(device, "model", fr_vehicle_model(vehicle->vin));
     set(device, "sw_version", vehicle->version);
@@ -26,18 +27,17 @@ bool discovery_is_connection(const struct fr_entity_state *s)
     return strcmp(s->entity->from.word[0], "presence") == 0;
 }
 
-static json_t *availability_of(const struct discovery_place *p, const struct fr_ha_vehicle *vehicle,
+static json_t *availability_of(const struct discovery_place *p, const char *vin,
                                const struct fr_entity_state *s)
 {
     json_t *list = json_pack("[{s:s}]", "topic", p->status);
 
     if (!discovery_is_connection(s))
         json_array_append_new(
-            list, json_pack("{s:o}", "topic", json_sprintf("%s/%s/status", p->base, vehicle->vin)));
+            list, json_pack("{s:o}", "topic", json_sprintf("%s/%s/status", p->base, vin)));
     if (s->is_tracker)
         json_array_append_new(
-            list, json_pack("{s:o}", "topic",
-                            json_sprintf("%s/%s/location/status", p->base, vehicle->vin)));
+            list, json_pack("{s:o}", "topic", json_sprintf("%s/%s/location/status", p->base, vin)));
     return list;
 }
 
@@ -67,33 +67,25 @@ static void describe_sensor(json_t *config, const struct fr_entity_state *s)
         json_object_set_new(config, "options", options_of(s));
 }
 
-void discovery_state_topic(const char *base, const struct fr_ha_vehicle *vehicle,
-                           const struct fr_entity_state *s, char topic[TOPIC_SIZE])
+void discovery_vehicle_topic(struct fr_text_buffer *topic, const char *base,
+                             const struct fr_ha_vehicle *vehicle, const char *end)
 {
-    /* The place is always there, whatever a route calls it: it is read from there, too. */
-    snprintf(topic, TOPIC_SIZE, "%s/%s/%s", base, vehicle->vin, s->is_tracker ? "location" : s->id);
+    fr_text_buffer_add(topic, base);
+    fr_text_buffer_byte(topic, '/');
+    fr_safe_name(topic, vehicle->vin);
+    fr_text_buffer_byte(topic, '/');
+    fr_text_buffer_add(topic, end);
 }
 
-json_t *discovery_config(const struct discovery_place *p, const struct fr_ha_vehicle *vehicle,
-                         const struct fr_entity_state *s)
+const char *discovery_topic_end(const struct fr_entity_state *s)
 {
-    const char *platform = fr_platform_name(s->entity->platform);
-    char device[FR_ENTITY_ID_SIZE], topic[TOPIC_SIZE];
-    json_t *config;
+    /* The place is always there, whatever a route calls it: it is read from there, too. */
+    return s->is_tracker ? "location" : s->id;
+}
 
-    fr_entity_slug(vehicle->name, device, sizeof device);
-    discovery_state_topic(p->base, vehicle, s, topic);
-    config = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:s, s:{s:s, s:s, s:s}}", "name",
-                       s->name, "has_entity_name", 1, "unique_id",
-                       json_sprintf("fleetroute_%s_%s", vehicle->vin, s->id), "object_id",
-                       json_sprintf("%s_%s", device, s->id), "default_entity_id",
-                       json_sprintf("%s.%s_%s", platform, device, s->id), "device",
-                       device_of(vehicle), "availability", availability_of(p, vehicle, s),
-                       "availability_mode", "all", "origin", "name", "fleetroute", "sw_version",
-                       PACKAGE_VERSION, "support_url", "https://github.com/fleetroute/fleetroute");
-    set(config, "icon", s->entity->icon);
-    if (s->entity->diagnostic)
-        set(config, "entity_category", "diagnostic");
+/* What an entity of its platform has besides. */
+static void describe(json_t *config, const struct fr_entity_state *s, const char *topic)
+{
     switch (s->entity->platform) {
     case FR_PLATFORM_DEVICE_TRACKER:
         set(config, "source_type", "gps");
@@ -111,5 +103,33 @@ json_t *discovery_config(const struct discovery_place *p, const struct fr_ha_veh
         set(config, "state_topic", topic);
         break;
     }
+}
+
+json_t *discovery_config(const struct discovery_place *p, const struct fr_ha_vehicle *vehicle,
+                         const struct fr_entity_state *s)
+{
+    const char *platform = fr_platform_name(s->entity->platform);
+    struct fr_text_buffer topic = {0}, vin = {0};
+    char device[FR_ENTITY_ID_SIZE];
+    json_t *config;
+
+    fr_entity_slug(vehicle->name, device, sizeof device);
+    fr_safe_name(&vin, vehicle->vin);
+    discovery_vehicle_topic(&topic, p->base, vehicle, discovery_topic_end(s));
+    config = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:s, s:{s:s, s:s, s:s}}", "name",
+                       s->name, "has_entity_name", 1, "unique_id",
+                       json_sprintf("fleetroute_%s_%s", fr_text_buffer_string(&vin), s->id),
+                       "object_id", json_sprintf("%s_%s", device, s->id), "default_entity_id",
+                       json_sprintf("%s.%s_%s", platform, device, s->id), "device",
+                       device_of(vehicle, fr_text_buffer_string(&vin)), "availability",
+                       availability_of(p, fr_text_buffer_string(&vin), s), "availability_mode",
+                       "all", "origin", "name", "fleetroute", "sw_version", PACKAGE_VERSION,
+                       "support_url", "https://github.com/fleetroute/fleetroute");
+    set(config, "icon", s->entity->icon);
+    if (s->entity->diagnostic)
+        set(config, "entity_category", "diagnostic");
+    describe(config, s, fr_text_buffer_string(&topic));
+    fr_text_buffer_free(&topic);
+    fr_text_buffer_free(&vin);
     return config;
 }

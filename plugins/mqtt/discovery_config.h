@@ -16,9 +16,12 @@ struct discovery_place {
 json_t *discovery_config(const struct discovery_place *place, const struct fr_ha_vehicle *vehicle,
                          const struct fr_entity_state *state);
 
-/* Where an entity's state is told. */
-void discovery_state_topic(const char *base, const struct fr_ha_vehicle *vehicle,
-                           const struct fr_entity_state *state, char topic[TOPIC_SIZE]);
+/* Append BASE/VIN/END, with the VIN escaped (safe_name.h). */
+void discovery_vehicle_topic(struct fr_text_buffer *topic, const char *base,
+                             const struct fr_ha_vehicle *vehicle, const char *end);
+
+/* What the topic of an entity's state ends with. */
+const char *discovery_topic_end(const struct fr_entity_state *state);
 
 /* Whether it shows the vehicle's connection. */
 bool discovery_is_connection(const struct fr_entity_state *state);

@@ -8,6 +8,7 @@
 #include "fleetroute/plugin.h"
 #include "mqtt/broker.h"
 #include "mqtt/discovery.h"
+#include "mqtt/record_messages.h"
 #include "mqtt/tesla_topics.h"
 
 enum { LAYOUT_TESLA, LAYOUT_HOME_ASSISTANT }; /* as in the list of `layout` */
@@ -48,29 +49,57 @@ static const struct broker_events events = {up, down, message};
 
 /* ---- delivering ------------------------------------------------------------------ */
 
+static bool job_background(void *ctx)
+{
+    struct instance *i = ctx;
+
+    return i->discovery != NULL && discovery_background(i->discovery);
+}
+
+static bool job_ready(void *ctx)
+{
+    struct instance *i = ctx;
+
+    return i->discovery == NULL || discovery_ready(i->discovery);
+}
+
+static bool job_has_capacity(void *ctx)
+{
+    struct instance *i = ctx;
+
+    return i->topics.broker != NULL && broker_has_capacity(i->topics.broker);
+}
+
+static bool job_produce(void *ctx, struct job *job)
+{
+    struct instance *i = ctx;
+
+    if (i->discovery != NULL)
+        return discovery_produce(i->discovery, job);
+    if (job->delivery->kind == FR_DELIVERY_FIELD) {
+        tesla_topics_value(&i->topics, job);
+        return true;
+    }
+    if (job->messages == NULL && (job->messages = record_messages_new(job->delivery)) == NULL) {
+        job->retry = true;
+        return true;
+    }
+    return record_messages_step(job->messages, &i->topics, job);
+}
+
+static const struct job_events job_events = {job_background, job_ready, job_has_capacity,
+                                             job_produce};
+
 static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
 {
     struct instance *i = state;
 
-    for (size_t k = 0; k < count; k++) {
-        struct fr_delivery *d = batch[k];
-        bool taken;
-
-        if (!broker_is_up(i->topics.broker) ||
-            (i->discovery != NULL && !discovery_ready(i->discovery))) {
-            i->topics.host->done(i->topics.sink, d, FR_RETRY);
-            continue;
-        }
-        taken = true;
-        broker_open_delivery(i->topics.broker, d);
-        if (i->discovery != NULL)
-            taken = discovery_deliver(i->discovery, d);
-        else if (d->kind == FR_DELIVERY_FIELD)
-            tesla_topics_value(&i->topics, d);
+    for (size_t k = 0; k < count; k++)
+        if (broker_is_up(i->topics.broker))
+            job_enqueue(i->topics.jobs, batch[k]);
         else
-            tesla_topics_record(&i->topics, d);
-        broker_close_delivery(i->topics.broker, d, !taken);
-    }
+            i->topics.host->done(i->topics.sink, batch[k], FR_RETRY);
+    job_queue_run(i->topics.jobs);
 }
 
 /* ---- life ------------------------------------------------------------------------ */
@@ -121,6 +150,7 @@ static void close_instance(void *state)
     if (i->discovery != NULL && i->topics.broker != NULL)
         discovery_end(i->discovery);
     broker_free(i->topics.broker);
+    job_queue_free(i->topics.jobs);
     discovery_free(i->discovery);
     fr_entities_free(i->entities);
     free(i);
@@ -154,9 +184,11 @@ static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
         .base = base_of(sink, host),
         .retain = host->number(sink, "retain"),
     };
-    if (open_layout(i))
-        i->topics.broker = broker_new(
-            sink, host, i->discovery != NULL ? discovery_will(i->discovery) : NULL, &events, i);
+    i->topics.jobs = job_queue_new(sink, host, &job_events, i);
+    if (i->topics.jobs != NULL && open_layout(i))
+        i->topics.broker =
+            broker_new(sink, host, i->discovery != NULL ? discovery_will(i->discovery) : NULL,
+                       i->topics.jobs, &events, i);
     if (i->topics.broker != NULL)
         return i;
     close_instance(i);

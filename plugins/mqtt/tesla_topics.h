@@ -5,7 +5,8 @@
  *   BASE/VIN/alerts/NAME/history     all that the record tells of, in an array
  *   BASE/VIN/errors/NAME             {"Body":…,"CreatedAt":…,"Tags":{…}}
  *   BASE/VIN/connectivity            {"ConnectionId":…,"Status":…,"CreatedAt":…}
- * and ours beside them: BASE/VIN/TYPE for any other record, as fleetroute's JSON.
+ * and beside them BASE/VIN/TYPE for any other record, as fleetroute's JSON. VIN and TYPE are escaped
+ * by safe_name.h; a NAME is cut to 100 bytes, and what a topic cannot hold in it becomes `_`.
  */
 #ifndef FR_TESLA_TOPICS_H
 #define FR_TESLA_TOPICS_H
@@ -13,21 +14,25 @@
 #include <stdbool.h>
 
 #include "mqtt/broker.h"
-
-#define TOPIC_SIZE 320
+#include "text_buffer.h"
 
 struct topics {
     struct fr_sink *sink;
     const struct fr_host *host;
     struct broker *broker;
+    struct job_queue *jobs;
     const char *base;
     bool retain;
 };
 
-/* Publish a value, for a delivery that is open. */
-void tesla_topics_value(const struct topics *topics, struct fr_delivery *delivery);
+/* Append BASE/VIN/KIND. */
+void tesla_topic(struct fr_text_buffer *topic, const struct topics *topics,
+                 const struct fr_delivery *delivery, const char *kind);
 
-/* Publish a record, for a delivery that is open. */
-void tesla_topics_record(const struct topics *topics, struct fr_delivery *delivery);
+/* Append the name of an alert or error. */
+void tesla_topic_name(struct fr_text_buffer *topic, const char *name);
+
+/* Publish a job's value. */
+void tesla_topics_value(const struct topics *topics, struct job *job);
 
 #endif

@@ -12,7 +12,17 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
 from fr import *  # noqa: E402,F401,F403 (the scenarios use its names)
-from fr import VIN, Car  # noqa: E402
+from fr import BUILD, VIN, Car  # noqa: E402
+
+
+def sanitized():
+    """Whether the daemon is built with a sanitizer: it is slow then, and keeps freed memory."""
+    with open(f"{BUILD}/fleetrouted", "rb") as f:
+        program = f.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
+SLOWER = 10 if sanitized() else 1  # by how much bounds of time and memory are wider
 
 
 # ---- FlatBuffers envelopes ---------------------------------------------------------------

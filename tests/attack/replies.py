@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Vehicles that send and never read their replies: the memory of each is bounded, they are hung up on,
 and an honest vehicle is answered all the while."""
-from hostile import Daemon, Honest, Hostile, envelope, frame
+from hostile import SLOWER, Daemon, Honest, Hostile, envelope, frame
 
 ROUTING = 'records: [{type: "*", to: archive}]'
 SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
@@ -25,13 +25,14 @@ for name, octets in FLOODS.items():
             closed = d.count("connections_closed_with_replies_unread")
             print(f"{name}: {each:.0f} kB for each vehicle, {closed} closed; an honest vehicle's "
                   f"slowest acknowledgement {honest.slowest * 1000:.0f} ms")
-            assert each < 1200, each
+            if SLOWER == 1:
+                assert each < 1200, each
             # A read that ends between 256 and 512 kB of replies leaves a vehicle paused, not closed.
             while name == "garbage" and d.count("connections_closed_with_replies_unread") == 0:
                 assert len(cars) < 60, "none of the vehicles is hung up on"
                 cars.append(Hostile(d, receive_buffer=4096))
                 cars[-1].flood(octets, 2, patience=0.2)
-            assert honest.slowest < 2, honest.slowest
+            assert honest.slowest < 2 * SLOWER, honest.slowest
             for car in cars:
                 car.close()
 

@@ -153,7 +153,7 @@ static struct server start_floor(void)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(server.port)};
     char *certificate = in_folder("server.pem"), *key = in_folder("server.key"),
          *ca = in_folder("vehicle-ca.pem");
-    struct fr_tls_files files = {certificate, key, ca};
+    struct fr_tls_files files = {certificate, key, ca, NULL};
     int on = 1;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

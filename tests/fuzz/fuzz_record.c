@@ -3,6 +3,7 @@
  * protobuf-c: it must not refuse what protobuf-c takes but for known reasons, and both must
  * find as many data.
  */
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,6 +31,16 @@ static void compare(const struct fr_record *record, size_t decoded)
     telemetry__vehicle_data__payload__free_unpacked(payload, NULL);
 }
 
+/* It is JSON for another reader, too. */
+static void check_json(struct fr_buffer *json)
+{
+    json_t *root = json_loadb(fr_buffer_string(json), json->len, JSON_ALLOW_NUL, NULL);
+
+    if (root == NULL)
+        abort();
+    json_decref(root);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static const char *const topics[] = {"V", "alerts", "errors", "connectivity", "other"};
@@ -51,8 +62,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         return 0;
     fr_redact_ready();
     fr_json_record(&json, record, "name", 7, bytes[0] & 0x80);
+    check_json(&json);
     fr_buffer_clear(&json);
-    fr_json_tesla(&json, record, bytes[0] & 0x80);
+    if (fr_json_tesla(&json, record, bytes[0] & 0x80) == 0)
+        check_json(&json);
     fr_buffer_free(&json);
     if (record->type == FR_RECORD_V)
         compare(record, fr_record_data(record)->count);

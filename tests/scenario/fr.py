@@ -6,6 +6,7 @@ programs are run from the build folder (the working folder, as `make check` has 
 import base64
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -43,23 +44,33 @@ def wait_until(what, condition, seconds=20):
         time.sleep(0.02)
 
 
-def free_port():
+# Below the range from which the kernel takes the ports of outgoing connections: a free port of that
+# range may be taken by a vehicle before its server listens.
+PORTS = range(15000, 32000)
+
+
+def is_free(port):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_port():
+    while True:
+        port = random.choice(PORTS)
+        if is_free(port):
+            return port
 
 
 def free_port_pair():
     """A free port whose neighbour is free too: Kafka's controller takes that one."""
     while True:
-        with socket.socket() as s, socket.socket() as t:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-            try:
-                t.bind(("127.0.0.1", port + 1))
-                return port
-            except (OSError, OverflowError):
-                continue
+        port = random.choice(PORTS)
+        if is_free(port) and is_free(port + 1):
+            return port
 
 
 def fleetroute(*arguments, check=True, **more):
@@ -330,10 +341,13 @@ def vector(name):
 class Kafka:
     """A real broker; the jars come from Maven Central once."""
 
-    def __init__(self, host="127.0.0.1"):
+    def __init__(self, host="127.0.0.1", properties=""):
         if not shutil.which("mvn") or not shutil.which("kcat"):
             skip("a JDK, Maven and kcat are needed for a real Kafka")
         self.folder = tempfile.mkdtemp(prefix="fr-kafka.")
+        if properties:
+            with open(f"{self.folder}/more.properties", "w") as f:
+                f.write(properties)
         self.port = free_port_pair()
         self.host = host
         self.address = f"{host}:{self.port}"
@@ -353,13 +367,20 @@ class Kafka:
     def stop(self):
         subprocess.run([f"{SOURCE}/tests/kafka.sh", "stop", self.folder], check=True)
 
+    def admin(self, command, *arguments):
+        """Run one of Kafka's own tools: TopicCommand, ConfigCommand, AclCommand."""
+        package = "org.apache.kafka.tools" if command == "TopicCommand" else "kafka.admin"
+        jars = os.environ.get("FR_KAFKA_CACHE", os.path.expanduser("~/.cache/fleetroute-kafka"))
+        done = subprocess.run(["java", "-cp", f"{jars}/{os.environ.get('KAFKA_VERSION', '3.9.1')}/lib/*",
+                               f"{package}.{command}", "--bootstrap-server", self.address, *arguments],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def topic_setting(self, topic, name):
         """A topic's own setting, from the broker's metadata."""
-        jars = os.environ.get("FR_KAFKA_CACHE", os.path.expanduser("~/.cache/fleetroute-kafka"))
-        out = subprocess.run(["java", "-cp", f"{jars}/{os.environ.get('KAFKA_VERSION', '3.9.1')}/lib/*",
-                              "kafka.admin.ConfigCommand", "--bootstrap-server", self.address,
-                              "--describe", "--entity-type", "topics", "--entity-name", topic],
-                             check=True, capture_output=True, text=True).stdout
+        out = self.admin("ConfigCommand", "--describe", "--entity-type", "topics", "--entity-name",
+                         topic)
         return re.search(rf"{re.escape(name)}=(\S+)", out).group(1)
 
     def read(self, topic, form):

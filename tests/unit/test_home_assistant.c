@@ -8,6 +8,8 @@
 #include "home_assistant/state_text.h"
 #include "home_assistant/vehicles.h"
 #include "record/field_catalogue.h"
+#include "safe_name.h"
+#include "utf8.h"
 
 #define NOW 1800000000000
 
@@ -385,6 +387,46 @@ START_TEST(old_places)
 }
 END_TEST
 
+/* ---- text from outside ----------------------------------------------------------- */
+
+START_TEST(names_are_safe)
+{
+    static const char *const names[][2] = {{"5YJ3E1EA7KF000001", "5YJ3E1EA7KF000001"},
+                                           {"../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"},
+                                           {"a/b", "a%2Fb"},
+                                           {"a%2Fb", "a%252Fb"},
+                                           {"+#", "%2B%23"},
+                                           {".", "%2E"},
+                                           {"", "%"},
+                                           {"\xff\n", "%FF%0A"}};
+    struct fr_text_buffer text = {0};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        fr_text_buffer_clear(&text);
+        fr_safe_name(&text, names[i][0]);
+        ck_assert_str_eq(fr_text_buffer_string(&text), names[i][1]);
+    }
+    fr_text_buffer_clear(&text);
+    for (int i = 0; i < 100; i++)
+        fr_text_buffer_printf(&text, "%.0f,", 1e300);
+    ck_assert_uint_eq(text.len, 100 * 302);
+    fr_text_buffer_free(&text);
+}
+END_TEST
+
+START_TEST(characters_are_not_cut)
+{
+    struct fr_text_buffer text = {0};
+
+    ck_assert_uint_eq(fr_utf8_cut("a\xc3\xa4", 3, 2), 1);
+    ck_assert_uint_eq(fr_utf8_cut("a\xc3\xa4", 3, 3), 3);
+    ck_assert_uint_eq(fr_utf8_cut("\xf0\x9f\x9a\x97", 4, 3), 0);
+    fr_utf8_append(&text, "a\xff\xe2\x82", 4);
+    ck_assert_str_eq(fr_text_buffer_string(&text), "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    fr_text_buffer_free(&text);
+}
+END_TEST
+
 Suite *suite_home_assistant(void)
 {
     Suite *suite = suite_create("home_assistant");
@@ -403,6 +445,8 @@ Suite *suite_home_assistant(void)
     tcase_add_test(tests, presence_goes_before_connections);
     tcase_add_test(tests, what_is_only_heard_of);
     tcase_add_test(tests, old_places);
+    tcase_add_test(tests, names_are_safe);
+    tcase_add_test(tests, characters_are_not_cut);
     suite_add_tcase(suite, tests);
     return suite;
 }

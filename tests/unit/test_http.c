@@ -29,6 +29,25 @@ START_TEST(a_cars_request)
 }
 END_TEST
 
+/* However a head is cut into pieces, its end is found with the piece that has it and not before. */
+START_TEST(a_head_in_pieces)
+{
+    static const char short_lines[] = "GET / HTTP/1.1\nA: b\n\n";
+    static char long_line[FR_HTTP_HEAD_MAX + 1];
+
+    for (size_t cut = 0; cut < sizeof good - 1; cut++) {
+        ck_assert(!fr_http_head_may_end(good, cut, 0));
+        ck_assert(fr_http_head_may_end(good, sizeof good - 1, cut));
+        ck_assert(!fr_http_head_may_end(good, cut, cut / 2));
+    }
+    for (size_t cut = 0; cut < sizeof short_lines - 1; cut++)
+        ck_assert(fr_http_head_may_end(short_lines, sizeof short_lines - 1, cut));
+    memset(long_line, 'a', sizeof long_line);
+    ck_assert(!fr_http_head_may_end(long_line, FR_HTTP_HEAD_MAX, 0));
+    ck_assert(fr_http_head_may_end(long_line, sizeof long_line, FR_HTTP_HEAD_MAX));
+}
+END_TEST
+
 START_TEST(the_answer_accepts_no_extension)
 {
     struct fr_buffer out = {0};
@@ -75,6 +94,7 @@ Suite *suite_http(void)
     TCase *tests = tcase_create("http");
 
     tcase_add_test(tests, a_cars_request);
+    tcase_add_test(tests, a_head_in_pieces);
     tcase_add_test(tests, the_answer_accepts_no_extension);
     tcase_add_test(tests, bad_requests_get_a_status);
     suite_add_tcase(suite, tests);

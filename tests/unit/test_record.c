@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,71 @@ START_TEST(json_says_it_all)
                      "\"data\":{\"Gear\":\"D\",\"field_300\":-7,\"DestinationLocation\":null,"
                      "\"Locked\":null,\"VehicleSpeed\":66,\"VehicleName\":\"a \\\"b\\\"\\n\"},"
                      "\"invalid\":[\"DestinationLocation\"],\"empty\":[\"Locked\"]}");
+    fr_buffer_free(&json);
+    fr_record_unref(record);
+}
+END_TEST
+
+static const char *json_text_of(const char *text, size_t len)
+{
+    static struct fr_buffer out;
+
+    fr_buffer_clear(&out);
+    fr_json_string(&out, text, len);
+    return fr_buffer_string(&out);
+}
+
+START_TEST(json_is_valid_for_any_bytes)
+{
+    ck_assert_str_eq(json_text_of("a\xff\xc3(\xc3\xa4", 6), "\"a\\ufffd\\ufffd(\xc3\xa4\"");
+    ck_assert_str_eq(json_text_of("\xe2\x82", 2), "\"\\ufffd\\ufffd\"");            /* cut off */
+    ck_assert_str_eq(json_text_of("\xc0\xaf", 2), "\"\\ufffd\\ufffd\"");            /* overlong */
+    ck_assert_str_eq(json_text_of("\xed\xa0\x80", 3), "\"\\ufffd\\ufffd\\ufffd\""); /* surrogate */
+    ck_assert_str_eq(json_text_of("\xf4\x90\x80\x80", 4), "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
+    ck_assert_str_eq(json_text_of("\xc2\x9b\x7f\x1b", 4), "\"\\u009b\\u007f\\u001b\"");
+    ck_assert_str_eq(json_text_of("\xf0\x9f\x9a\x97\"\\\n", 7), "\"\xf0\x9f\x9a\x97\\\"\\\\\\n\"");
+}
+END_TEST
+
+static const char *date_text(int64_t seconds, int32_t nanos)
+{
+    static struct fr_buffer out;
+
+    fr_buffer_clear(&out);
+    fr_json_rfc3339(&out, seconds, nanos);
+    return fr_buffer_string(&out);
+}
+
+START_TEST(dates_stay_in_their_range)
+{
+    ck_assert_str_eq(date_text(0, 1000000), "1970-01-01T00:00:00.001Z");
+    ck_assert_str_eq(date_text(INT64_MAX, 0), "9999-12-31T23:59:59Z");
+    ck_assert_str_eq(date_text(INT64_MIN, 0), "0001-01-01T00:00:00Z");
+    ck_assert_str_eq(date_text(INT64_C(67768036191676799), 0), "9999-12-31T23:59:59Z");
+    ck_assert_str_eq(date_text(1, INT32_MIN), "1970-01-01T00:00:01Z");
+}
+END_TEST
+
+/* With many data, too, the last value of a field counts. */
+START_TEST(the_last_value_counts)
+{
+    struct fr_sim_datum data[400];
+    struct fr_buffer json = {0};
+    struct fr_record *record;
+
+    for (size_t i = 0; i < 400; i++)
+        data[i] = (struct fr_sim_datum){
+            .field = (uint32_t)(i % 200 + 1000), .member = 2, .integer = (int64_t)i};
+    record = make(data, 400, VIN);
+    fr_json_record(&json, record, NULL, 0, false);
+    for (size_t i = 0; i < 400; i++) {
+        char member[48];
+
+        snprintf(member, sizeof member, "\"field_%zu\":%zu%c", i % 200 + 1000, i,
+                 i == 399 ? '}' : ',');
+        ck_assert_msg((strstr(fr_buffer_string(&json), member) != NULL) == (i >= 200), "%s",
+                      member);
+    }
     fr_buffer_free(&json);
     fr_record_unref(record);
 }
@@ -193,6 +259,9 @@ Suite *suite_record(void)
 
     tcase_add_test(tests, the_certificates_vin_counts);
     tcase_add_test(tests, json_says_it_all);
+    tcase_add_test(tests, json_is_valid_for_any_bytes);
+    tcase_add_test(tests, dates_stay_in_their_range);
+    tcase_add_test(tests, the_last_value_counts);
     tcase_add_test(tests, redaction_hides);
     tcase_add_test(tests, too_many_data_are_refused);
     tcase_add_test(tests, decoding_agrees_with_protobuf_c);

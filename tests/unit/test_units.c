@@ -161,6 +161,37 @@ START_TEST(one_type_for_each_field)
 }
 END_TEST
 
+START_TEST(values_out_of_range_are_invalid)
+{
+    struct fr_wire_value real = {.tag = FR_MEMBER_DOUBLE, .real = NAN};
+    struct fr_wire_value place = {.tag = FR_MEMBER_LOCATION};
+    struct fr_wire_value clock = {.tag = FR_MEMBER_TIME, .clock = {24, 0, 0}};
+    static const double degrees[][2] = {{1e300, 1}, {1, 1e300}, {90.1, 1},     {1, -180.1},
+                                        {NAN, 1},   {1, NAN},   {-INFINITY, 1}};
+    struct fr_value v;
+
+    ck_assert_int_eq(canonical("VehicleSpeed", real, false).kind, FR_VALUE_INVALID);
+    real.real = -INFINITY;
+    ck_assert_int_eq(canonical("VehicleSpeed", real, false).kind, FR_VALUE_INVALID);
+    real.real = 1e308;
+    ck_assert_int_eq(canonical("VehicleSpeed", real, true).kind, FR_VALUE_REAL);
+    for (size_t i = 0; i < sizeof degrees / sizeof *degrees; i++) {
+        place.location.latitude = degrees[i][0];
+        place.location.longitude = degrees[i][1];
+        ck_assert_int_eq(canonical("Location", place, false).kind, FR_VALUE_INVALID);
+        /* of a field that the catalogue does not have, too */
+        ck_assert(!fr_value_canonical(NULL, &place, &v));
+        ck_assert_int_eq(v.kind, FR_VALUE_INVALID);
+    }
+    place.location.latitude = -90;
+    place.location.longitude = 180;
+    ck_assert_int_eq(canonical("Location", place, true).kind, FR_VALUE_LOCATION);
+    ck_assert_int_eq(canonical("RouteLastUpdated", clock, false).kind, FR_VALUE_INVALID);
+    clock.clock[0] = 23;
+    ck_assert_int_eq(canonical("RouteLastUpdated", clock, true).kind, FR_VALUE_CLOCK);
+}
+END_TEST
+
 START_TEST(distances)
 {
     struct fr_value a = {.kind = FR_VALUE_LOCATION}, b = a;
@@ -185,6 +216,7 @@ Suite *suite_units(void)
     tcase_add_test(tests, catalogue_is_whole);
     tcase_add_test(tests, near_misses_are_found);
     tcase_add_test(tests, one_type_for_each_field);
+    tcase_add_test(tests, values_out_of_range_are_invalid);
     tcase_add_test(tests, distances);
     suite_add_tcase(suite, tests);
     return suite;

@@ -1,0 +1,289 @@
+#include "out_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tail_repair.h"
+
+#define KEEP_ROOM 65536 /* bytes of memory that a file keeps between batches */
+
+/* ---- lists ----------------------------------------------------------------------- */
+
+static void list_append(struct fr_out_list *list, struct fr_delivery *d)
+{
+    d->plugin_data = NULL;
+    if (list->last != NULL)
+        list->last->plugin_data = d;
+    else
+        list->first = d;
+    list->last = d;
+    list->count++;
+}
+
+/* Move all of `from` to the end of `to`. */
+static void list_move(struct fr_out_list *to, struct fr_out_list *from)
+{
+    if (from->first == NULL)
+        return;
+    if (to->last != NULL)
+        to->last->plugin_data = from->first;
+    else
+        to->first = from->first;
+    to->last = from->last;
+    to->count += from->count;
+    *from = (struct fr_out_list){0};
+}
+
+/* ---- opening --------------------------------------------------------------------- */
+
+static int make_parents(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        int status;
+
+        *slash = '\0';
+        status = mkdir(path, 0750);
+        *slash = '/';
+        if (status != 0 && errno != EEXIST)
+            return -1;
+    }
+    return 0;
+}
+
+/* When the file was made, ms since 1970; now where the file system does not say. */
+static int64_t begun_ms(int fd)
+{
+    struct statx st;
+    struct timespec now;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) == 0 && (st.stx_mask & STATX_BTIME) &&
+        st.stx_btime.tv_sec > 0)
+        return st.stx_btime.tv_sec * 1000 + st.stx_btime.tv_nsec / 1000000;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int look_at_file(struct fr_out *out, bool *mended)
+{
+    struct stat st;
+
+    if (fstat(out->fd, &st) != 0)
+        return -1;
+    if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) {
+        errno = EINVAL;
+        return -1;
+    }
+    /* As it was left, its end is whole: there is no need to read it. */
+    if (out->inode == st.st_ino && out->device == st.st_dev && out->size == st.st_size)
+        return 0;
+    *mended = fr_tail_repair(out->fd, out->binary) > 0;
+    if (*mended && fstat(out->fd, &st) != 0)
+        return -1;
+    if (out->inode != st.st_ino || out->device != st.st_dev)
+        out->opened_ms = begun_ms(out->fd);
+    out->inode = st.st_ino;
+    out->device = st.st_dev;
+    out->size = st.st_size;
+    return 0;
+}
+
+int fr_out_open(struct fr_out *out, bool *mended)
+{
+    *mended = false;
+    /* O_NONBLOCK: a FIFO in the place of the file must not block the thread. */
+    out->fd = open(out->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
+    if (out->fd < 0 && errno == ENOENT && make_parents(out->path) == 0)
+        out->fd = open(out->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
+    if (out->fd < 0)
+        return -1;
+    if (look_at_file(out, mended) != 0) {
+        int saved = errno;
+
+        fr_out_close(out);
+        errno = saved;
+        return -1;
+    }
+    out->synced = out->size;
+    return 0;
+}
+
+void fr_out_close(struct fr_out *out)
+{
+    if (out->fd >= 0)
+        close(out->fd);
+    out->fd = -1;
+    out->unsynced = out->torn = false;
+}
+
+/* ---- writing --------------------------------------------------------------------- */
+
+static bool out_append(struct fr_out *out, const void *bytes, size_t len)
+{
+    if (out->room - out->len < len) {
+        size_t room = (out->len + len) * 2;
+        char *grown = realloc(out->bytes, room);
+
+        if (grown == NULL)
+            return false;
+        out->bytes = grown;
+        out->room = room;
+    }
+    if (len != 0)
+        memcpy(out->bytes + out->len, bytes, len);
+    out->len += len;
+    return true;
+}
+
+static bool out_append_length(struct fr_out *out, size_t len)
+{
+    uint8_t head[10];
+    size_t n = 0;
+
+    for (; len >= 0x80; len >>= 7)
+        head[n++] = (uint8_t)(len | 0x80);
+    head[n++] = (uint8_t)len;
+    return out_append(out, head, n);
+}
+
+bool fr_out_gather(struct fr_out *out, const void *bytes, size_t len, struct fr_delivery *d)
+{
+    size_t before = out->len;
+    bool ok = out->binary ? out_append_length(out, len) && out_append(out, bytes, len)
+                          : out_append(out, bytes, len) && out_append(out, "\n", 1);
+
+    if (ok)
+        list_append(&out->gathered, d);
+    else
+        out->len = before;
+    return ok;
+}
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+    while (len != 0) {
+        ssize_t n = write(fd, bytes, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            errno = n == 0 ? EIO : errno;
+            return -1;
+        }
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Take out what a write left behind the last whole record. */
+static int mend(struct fr_out *out)
+{
+    if (ftruncate(out->fd, out->size) != 0) {
+        out->torn = true;
+        out->inode = 0; /* the next open mends the file's end */
+        return -1;
+    }
+    out->torn = false;
+    return 0;
+}
+
+int fr_out_write(struct fr_out *out, struct fr_out_list *failed)
+{
+    int status = out->torn ? mend(out) : 0, saved;
+
+    if (status == 0)
+        status = write_all(out->fd, out->bytes, out->len);
+    saved = errno;
+    if (status == 0) {
+        out->size += (off_t)out->len;
+        out->unsynced = true;
+        list_move(&out->written, &out->gathered);
+    } else {
+        if (!out->torn)
+            mend(out);
+        list_move(failed, &out->gathered);
+    }
+    out->len = 0;
+    if (out->room > KEEP_ROOM) {
+        free(out->bytes);
+        out->bytes = NULL;
+        out->room = 0;
+    }
+    errno = saved;
+    return status;
+}
+
+/* ---- syncing --------------------------------------------------------------------- */
+
+void fr_out_begin_sync(const struct fr_out *out)
+{
+    if (out->fd >= 0 && out->unsynced)
+        sync_file_range(out->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+int fr_out_sync(struct fr_out *out, bool durable, struct fr_out_list *done,
+                struct fr_out_list *failed)
+{
+    int saved;
+
+    if (!out->unsynced || durable || fdatasync(out->fd) == 0) {
+        out->unsynced = false;
+        out->synced = out->size;
+        list_move(done, &out->written);
+        return 0;
+    }
+    /* What the kernel could not write it may have dropped: all of it is written again, so it is
+     * taken out first, or it would stand there twice. */
+    saved = errno;
+    if (ftruncate(out->fd, out->synced) == 0)
+        out->size = out->synced;
+    else
+        out->inode = 0;
+    list_move(failed, &out->written);
+    fr_out_close(out);
+    errno = saved;
+    return -1;
+}
+
+enum fr_out_identity fr_out_identity(const struct fr_out *out)
+{
+    struct stat st;
+
+    if (out->fd < 0)
+        return FR_OUT_SAME;
+    if (fstat(out->fd, &st) == 0 && st.st_nlink == 0)
+        return FR_OUT_DELETED;
+    if (stat(out->path, &st) == 0 && st.st_ino == out->inode && st.st_dev == out->device)
+        return FR_OUT_SAME;
+    return FR_OUT_MOVED;
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+struct fr_out *fr_out_new(const char *path, bool binary)
+{
+    struct fr_out *out = calloc(1, sizeof *out);
+
+    if (out == NULL)
+        return NULL;
+    out->fd = -1;
+    out->binary = binary;
+    out->path = strdup(path);
+    if (out->path != NULL)
+        return out;
+    free(out);
+    return NULL;
+}
+
+void fr_out_free(struct fr_out *out)
+{
+    fr_out_close(out);
+    free(out->path);
+    free(out->bytes);
+    free(out);
+}

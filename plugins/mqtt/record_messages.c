@@ -1,0 +1,216 @@
+#include "mqtt/record_messages.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text_buffer.h"
+
+enum kind { KIND_ALERTS, KIND_ERRORS, KIND_CONNECTIVITY, KIND_WHOLE };
+
+struct record_messages {
+    enum kind kind;
+    json_t *root;   /* NULL: not fleetroute's JSON */
+    json_t *groups; /* alerts: by name, the alerts of that name in an array */
+    void *group;    /* the next of them; NULL: none is left */
+    size_t error;   /* the next of the errors */
+};
+
+/* ---- JSON ------------------------------------------------------------------------ */
+
+/* "2026-01-01T00:00:00.123Z" to the second, as Tesla's server writes it. */
+static json_t *moment(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    char shown[32];
+
+    if (text == NULL)
+        return json_null();
+    snprintf(shown, sizeof shown, "%.19s%s", text, strlen(text) > 19 ? "Z" : "");
+    return json_string(shown);
+}
+
+static json_t *alert_of(const json_t *alert)
+{
+    json_t *audiences = json_object_get(alert, "audiences");
+
+    return json_pack("{s:o, s:o, s:o}", "Audiences",
+                     audiences != NULL ? json_incref(audiences) : json_array(), "StartedAt",
+                     moment(alert, "startedAt"), "EndedAt", moment(alert, "endedAt"));
+}
+
+static bool begins_later(const json_t *a, const json_t *b)
+{
+    const char *x = json_string_value(json_object_get(a, "startedAt"));
+    const char *y = json_string_value(json_object_get(b, "startedAt"));
+
+    return y == NULL || (x != NULL && strcmp(x, y) > 0);
+}
+
+/* ---- publishing ------------------------------------------------------------------ */
+
+/* Publish `json` and free it. */
+static void publish_json(const struct topics *t, struct job *job, const char *kind,
+                         const char *name, const char *end, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct fr_text_buffer topic = {0};
+
+    tesla_topic(&topic, t, job->delivery, kind);
+    if (name != NULL) {
+        fr_text_buffer_byte(&topic, '/');
+        tesla_topic_name(&topic, name);
+        fr_text_buffer_add(&topic, end);
+    }
+    if (text == NULL || topic.failed)
+        job->retry = true;
+    else
+        broker_publish(t->broker, topic.bytes, text, strlen(text), t->retain, job);
+    fr_text_buffer_free(&topic);
+    free(text);
+    json_decref(json);
+}
+
+static void publish_alerts(const struct topics *t, struct job *job, const char *name,
+                           const json_t *alerts)
+{
+    const json_t *newest = json_array_get(alerts, 0);
+    json_t *history = json_array(), *alert;
+    size_t i;
+
+    json_array_foreach(alerts, i, alert)
+    {
+        json_array_append_new(history, alert_of(alert));
+        if (begins_later(alert, newest))
+            newest = alert;
+    }
+    publish_json(t, job, "alerts", name, "/current", alert_of(newest));
+    publish_json(t, job, "alerts", name, "/history", history);
+}
+
+static void publish_error(const struct topics *t, struct job *job, const json_t *error)
+{
+    const char *name = json_string_value(json_object_get(error, "name"));
+    json_t *body = json_object_get(error, "body"), *tags = json_object_get(error, "tags");
+
+    if (name != NULL && name[0] != '\0')
+        publish_json(t, job, "errors", name, "",
+                     json_pack("{s:o, s:o, s:o}", "Body",
+                               body != NULL ? json_incref(body) : json_string(""), "CreatedAt",
+                               moment(error, "createdAt"), "Tags",
+                               tags != NULL ? json_incref(tags) : json_object()));
+}
+
+static void publish_connectivity(const struct topics *t, struct job *job, const json_t *root)
+{
+    json_t *id = json_object_get(root, "connectionId"), *status = json_object_get(root, "status");
+
+    publish_json(t, job, job->delivery->record_type, NULL, "",
+                 json_pack("{s:o, s:o, s:o}", "ConnectionId",
+                           id != NULL ? json_incref(id) : json_null(), "Status",
+                           status != NULL ? json_incref(status) : json_null(), "CreatedAt",
+                           moment(root, "created_at")));
+}
+
+static void publish_whole(const struct topics *t, struct job *job)
+{
+    const struct fr_delivery *d = job->delivery;
+    struct fr_text_buffer topic = {0};
+
+    tesla_topic(&topic, t, d, d->record_type);
+    if (topic.failed)
+        job->retry = true;
+    else
+        broker_publish(t->broker, topic.bytes, (const char *)d->bytes, d->len, t->retain, job);
+    fr_text_buffer_free(&topic);
+}
+
+bool record_messages_step(struct record_messages *m, const struct topics *t, struct job *job)
+{
+    json_t *errors;
+
+    switch (m->kind) {
+    case KIND_ALERTS:
+        if (m->group != NULL) {
+            publish_alerts(t, job, json_object_iter_key(m->group),
+                           json_object_iter_value(m->group));
+            m->group = json_object_iter_next(m->groups, m->group);
+        }
+        return m->group == NULL;
+    case KIND_ERRORS:
+        errors = json_object_get(m->root, "errors");
+        if (m->error < json_array_size(errors))
+            publish_error(t, job, json_array_get(errors, m->error++));
+        return m->error >= json_array_size(errors);
+    case KIND_CONNECTIVITY:
+        publish_connectivity(t, job, m->root);
+        return true;
+    case KIND_WHOLE:
+    default:
+        publish_whole(t, job);
+        return true;
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+/* Put alerts of one name together, in one pass. */
+static bool group_alerts(struct record_messages *m)
+{
+    size_t i;
+    json_t *alert;
+
+    m->groups = json_object();
+    json_array_foreach(json_object_get(m->root, "alerts"), i, alert)
+    {
+        const char *name = json_string_value(json_object_get(alert, "name"));
+        json_t *group = name != NULL ? json_object_get(m->groups, name) : NULL;
+
+        if (name == NULL || name[0] == '\0')
+            continue;
+        if (group == NULL) {
+            group = json_array();
+            if (json_object_set_new(m->groups, name, group) != 0)
+                return false;
+        }
+        if (json_array_append(group, alert) != 0)
+            return false;
+    }
+    m->group = json_object_iter(m->groups);
+    return m->groups != NULL;
+}
+
+static enum kind kind_of(const struct fr_delivery *d, const json_t *root)
+{
+    return root == NULL                                  ? KIND_WHOLE
+           : strcmp(d->record_type, "alerts") == 0       ? KIND_ALERTS
+           : strcmp(d->record_type, "errors") == 0       ? KIND_ERRORS
+           : strcmp(d->record_type, "connectivity") == 0 ? KIND_CONNECTIVITY
+           : strcmp(d->record_type, "presence") == 0     ? KIND_CONNECTIVITY
+                                                         : KIND_WHOLE;
+}
+
+struct record_messages *record_messages_new(const struct fr_delivery *d)
+{
+    struct record_messages *m = calloc(1, sizeof *m);
+
+    if (m == NULL)
+        return NULL;
+    if (d->format == FR_FORMAT_JSON && strcmp(d->record_type, "V") != 0)
+        m->root = json_loadb((const char *)d->bytes, d->len, JSON_DISABLE_EOF_CHECK, NULL);
+    m->kind = kind_of(d, m->root);
+    if (m->kind != KIND_ALERTS || group_alerts(m))
+        return m;
+    record_messages_free(m);
+    return NULL;
+}
+
+void record_messages_free(struct record_messages *m)
+{
+    if (m == NULL)
+        return;
+    json_decref(m->groups);
+    json_decref(m->root);
+    free(m);
+}

@@ -1,0 +1,132 @@
+"""A Home Assistant that speaks just enough of its WebSocket API, and can misbehave."""
+import base64
+import hashlib
+import json
+import socket
+import struct
+import threading
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class FakeHome:
+    """Keeps commands in `commands`. Attributes that change its behaviour:
+    answer   called with a command: the result, or None to be silent
+    flood    two byte strings: sent once after the upgrade, and then again and again
+    """
+
+    def __init__(self, answer=None, flood=None):
+        self.answer, self.flood = answer or (lambda command: {}), flood
+        self.commands, self.connections, self.flooded = [], 0, 0
+        self.client, self.lock = None, threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.stopped = False
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # The thread ends before the descriptor is closed: else it could accept from the next listener.
+        self.stopped = True
+        if self.client:
+            try:
+                self.client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            pass
+        self.thread.join()
+        self.listener.close()
+
+    def of_type(self, kind):
+        return [c for c in list(self.commands) if c.get("type") == kind]
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.stopped:
+                client.close()
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                self._serve(client, client.makefile("rb", buffering=1 << 16))
+            except (OSError, EOFError, ValueError, KeyError):
+                pass
+            client.close()
+
+    def _serve(self, client, stream):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = stream.readline()
+            if not line:
+                raise EOFError
+            head += line
+        if b"/api/websocket" not in head:
+            client.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            return
+        key = [line.split(b":")[1].strip() for line in head.split(b"\r\n")
+               if line.lower().startswith(b"sec-websocket-key:")][0]
+        accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
+        client.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                       b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+        self.client, self.connections = client, self.connections + 1
+        flood = self.flood
+        if flood:
+            client.sendall(flood[0])
+            while self.flood:
+                client.sendall(flood[1])
+                self.flooded += len(flood[1])
+            return
+        self.say({"type": "auth_required", "ha_version": "2026.2.0"})
+        while True:
+            message = self._message(stream)
+            if message["type"] == "auth":
+                self.say({"type": "auth_ok", "ha_version": "2026.2.0"})
+                continue
+            self.commands.append(message)
+            self.confirm(message)
+
+    def confirm(self, command):
+        result = self.answer(command)
+        if result is not None:
+            self.say({"id": command["id"], "type": "pong" if command["type"] == "ping" else "result",
+                      "success": True, "result": result})
+
+    def say(self, message):
+        data = json.dumps(message).encode()
+        head = b"\x81" + (bytes([len(data)]) if len(data) < 126 else
+                          b"\x7e" + struct.pack(">H", len(data)))
+        with self.lock:
+            self.client.sendall(head + data)
+
+    @staticmethod
+    def _read(stream, size):
+        data = stream.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    def _message(self, stream):
+        while True:
+            kind, size = self._read(stream, 2)
+            masked, size = size & 0x80, size & 0x7f
+            if size == 126:
+                size = struct.unpack(">H", self._read(stream, 2))[0]
+            elif size == 127:
+                size = struct.unpack(">Q", self._read(stream, 8))[0]
+            mask = self._read(stream, 4) if masked else bytes(4)
+            data = self._read(stream, size)
+            if kind & 0x0f == 8:
+                raise EOFError
+            if kind & 0x0f == 1:
+                wide = (mask * (size // 4 + 1))[:size]
+                return json.loads((int.from_bytes(data, "big") ^ int.from_bytes(wide, "big")
+                                   ).to_bytes(size, "big"))

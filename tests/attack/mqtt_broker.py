@@ -1,0 +1,164 @@
+"""An MQTT broker (3.1.1 and 5) for one test at a time, that can misbehave."""
+import socket
+import struct
+import threading
+
+
+class Publish:
+    def __init__(self, topic, payload, qos, retain, mid, size):
+        self.topic, self.payload, self.qos, self.retain = topic, payload, qos, retain
+        self.mid, self.size = mid, size
+
+
+class FakeBroker:
+    """Keeps what is published in `published`. Attributes that change its behaviour:
+    ack      called with a Publish: True to confirm it
+    limit    hangs up on a packet with more bytes than this
+    """
+
+    def __init__(self, limit=None, ack=None, properties=b""):
+        self.limit, self.ack, self.properties = limit, ack or (lambda publish: True), properties
+        self.published, self.subscribed, self.connections = [], [], 0
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.client, self.version = None, 4
+        self.stopped = False
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # The thread ends before the descriptor is closed: else it could accept from the next listener.
+        self.stopped = True
+        self.hang_up()
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            pass
+        self.thread.join()
+        self.listener.close()
+
+    def hang_up(self):
+        client = self.client
+        if client:
+            try:
+                client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def topics(self):
+        return [p.topic for p in list(self.published)]
+
+    def last(self, topic):
+        """The payload last published to a topic; None."""
+        for p in reversed(list(self.published)):
+            if p.topic == topic:
+                return p.payload
+        return None
+
+    def send(self, data):
+        with self.lock:
+            self.client.sendall(data)
+
+    def publish(self, topic, payload=b"", retain=False):
+        """To the client, whatever it has subscribed to."""
+        topic = topic if isinstance(topic, bytes) else topic.encode()
+        body = struct.pack(">H", len(topic)) + topic + (b"\0" if self.version == 5 else b"") + payload
+        self.send(bytes([0x30 | (1 if retain else 0)]) + self._length(len(body)) + body)
+
+    # ---- the protocol -----------------------------------------------------------------
+
+    @staticmethod
+    def _length(size):
+        out = b""
+        while True:
+            size, digit = size >> 7, size & 0x7f
+            out += bytes([digit | (0x80 if size else 0)])
+            if not size:
+                return out
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.stopped:
+                client.close()
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.client = client
+            self.connections += 1
+            try:
+                self._serve(client.makefile("rb", buffering=1 << 18))
+            except (OSError, EOFError, ValueError):
+                pass
+            client.close()
+
+    @staticmethod
+    def _read(stream, size):
+        data = stream.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    def _packet(self, stream):
+        kind, size, shift, head = self._read(stream, 1)[0], 0, 0, 1
+        while True:
+            digit = self._read(stream, 1)[0]
+            head += 1
+            size |= (digit & 0x7f) << shift
+            shift += 7
+            if digit < 0x80:
+                break
+        if self.limit and size + head > self.limit:
+            raise EOFError
+        return kind, self._read(stream, size), size + head
+
+    @staticmethod
+    def _skip_properties(body, at):
+        size, shift = 0, 0
+        while True:
+            digit = body[at]
+            at += 1
+            size |= (digit & 0x7f) << shift
+            shift += 7
+            if digit < 0x80:
+                return at + size
+
+    def _serve(self, stream):
+        while True:
+            kind, body, size = self._packet(stream)
+            if kind >> 4 == 1:
+                self.version = body[6]
+                tail = self._length(len(self.properties)) + self.properties \
+                    if self.version == 5 else b""
+                self.send(b"\x20" + self._length(2 + len(tail)) + b"\0\0" + tail)
+            elif kind >> 4 == 3:
+                self._take(kind, body, size)
+            elif kind >> 4 == 8:
+                self.subscribed.append(body)
+                tail = b"\0" if self.version == 5 else b""
+                self.send(b"\x90" + self._length(3 + len(tail)) + body[:2] + tail + b"\x01")
+            elif kind >> 4 == 12:
+                self.send(b"\xd0\0")
+            elif kind >> 4 == 14:
+                raise EOFError
+
+    def _take(self, kind, body, size):
+        length = struct.unpack(">H", body[:2])[0]
+        topic, at, qos, mid = body[2:2 + length].decode(), 2 + length, kind >> 1 & 3, 0
+        if qos:
+            mid, at = struct.unpack(">H", body[at:at + 2])[0], at + 2
+        if self.version == 5:
+            at = self._skip_properties(body, at)
+        publish = Publish(topic, body[at:], qos, kind & 1, mid, size)
+        self.published.append(publish)
+        if qos and self.ack(publish):
+            self.confirm(publish)
+
+    def confirm(self, publish):
+        self.send(b"\x40\x02" + struct.pack(">H", publish.mid))

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""The file sink against many paths, hostile names, and people who move, delete and block its files."""
+import gzip
+import json
+import os
+import shutil
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
+from fr import BUILD, VIN, Daemon, wait_until  # noqa: E402
+from messages import alerts, envelope  # noqa: E402
+
+ALL = 'records: [{type: "*", to: archive, ack: archive}]'
+
+
+def sink(path, options="", more=""):
+    return f'  archive: {{plugin: file, retry: {{least: 20 ms, most: 50 ms}}, {more} ' \
+           f'options: {{path: "@/{path}", {options}}}}}\n'
+
+
+def many_paths():
+    """A file for each of 600 vehicles: no pause, whatever the number of files that are open."""
+    vins = [f"5YJ3E1EA7KF{i:06d}" for i in range(600)]
+    spent = {}
+    for path in ("all", "%{vin}"):
+        with Daemon("records: [{type: V, to: archive}]", sink(f"out/{path}.jsonl"), journal="{}") as d:
+            begun = time.monotonic()
+            d.say(*({"vin": vin, "Soc": n} for n in range(10) for vin in vins))
+            wait_until("all is written", lambda: d.status()["sinks"]["archive"]["delivered"] == 6000, 60)
+            spent[path] = time.monotonic() - begun
+            if path == "all":
+                continue
+            for vin in vins:
+                assert [r["data"]["Soc"] for r in d.records(f"out/{vin}.jsonl")] == list(range(10)), vin
+            assert len(os.listdir(f"/proc/{d.process.pid}/fd")) < 400
+    print(f"6,000 records took {spent['all']:.2f} s to one file and {spent['%{vin}']:.2f} s to 600")
+
+
+def moved_and_deleted():
+    """What is moved or deleted is noticed within a second, and begun again."""
+    with Daemon(ALL, sink("out/%{type}.jsonl")) as d:
+        car, n = d.car(), 0
+
+        def send():
+            nonlocal n
+            n += 1
+            car.send(envelope("alerts", alerts([f"a{n}"]), VIN))
+            assert car.receive_reply()[0] == "ack"
+            return f"a{n}"
+
+        def names(path):
+            return [r["alerts"][0]["name"] for r in d.records(path)]
+
+        assert names("out/alerts.jsonl") == [] and send() and names("out/alerts.jsonl") == ["a1"]
+        os.rename(d.path("out/alerts.jsonl"), d.path("out/old"))
+        wait_until("the move is noticed", lambda: "was moved away" in d.log_text(), 5)
+        assert names("out/old") == ["a1"] and [send()] == names("out/alerts.jsonl")
+        os.unlink(d.path("out/alerts.jsonl"))
+        assert [send()] == names("out/alerts.jsonl")  # noticed before it was acknowledged
+        assert "was deleted" in d.log_text()
+        shutil.rmtree(d.path("out"))
+        assert [send()] == names("out/alerts.jsonl")
+        assert "files gone so far: 3" in d.log_text()
+        assert d.status()["sinks"]["archive"]["health"] == "up"
+        car.close()
+
+
+def blocked_path():
+    """A folder, or a FIFO, in the place of one file: only that file's records become dead letters."""
+    with Daemon(ALL, sink("out/%{type}.jsonl")) as d:
+        os.makedirs(d.path("out/errors.jsonl"))
+        os.mkfifo(d.path("out/connectivity.jsonl"))
+        car = d.car()
+        for i in range(20):
+            for topic in ("errors", "alerts", "connectivity"):
+                car.send(envelope(topic, alerts([f"a{i}"]) if topic == "alerts" else b"", VIN))
+        wait_until("the others are written", lambda: len(d.lines("out/alerts.jsonl")) == 20, 30)
+        wait_until("it says so", lambda: "something else stands where the file belongs" in
+                   d.status()["sinks"]["archive"]["last_error"])
+        wait_until("the rest is set aside", lambda: d.status()["sinks"]["archive"]["dead_letters"] >= 40, 30)
+        car.send(envelope("alerts", alerts(["last"]), VIN))
+        wait_until("it is written", lambda: len(d.lines("out/alerts.jsonl")) == 21)
+        archive = d.status()["sinks"]["archive"]
+        assert archive["health"] == "degraded" and "deliveries fail" in archive["why"], archive
+        car.close()
+
+
+def hostile_types():
+    """A vehicle's own record types: a bounded number of files, and none of them is taken for a
+    rotated one."""
+    rotated = [f"V.jsonl~{n:08d}-20260101T000000Z.gz" for n in (1, 2)]
+    with Daemon(ALL, sink("out/%{type}", "rotate_size: 10 kB, keep: 3"), "limits: {unknown_topics: pass}") as d:
+        os.mkdir(d.path("out"))
+        for name in rotated:
+            with open(d.path(f"out/{name}"), "wb") as f:
+                f.write(gzip.compress(b"{}\n"))
+        car = d.car()
+        for topic in ("V.jsonl~00000003-20260101T000000Z.gz", "alerts~00000009-20300101T000000Z",
+                      "..", ".x", "a/../../b", "alerts.20260101T000000Z-000"):
+            car.send(envelope(topic, b"x", VIN))
+            assert car.receive_reply()[0] == "ack"
+        for i in range(2000):
+            car.send(envelope(f"t{i}", b"x", VIN))
+        for i in range(600):
+            car.send(envelope("alerts", alerts([f"a{i}" * 20]), VIN))
+        wait_until("all is written", lambda: d.status()["sinks"]["archive"]["delivered"] >= 2606, 30)
+        wait_until("all is compressed", lambda: not [
+            n for n in os.listdir(d.path("out")) if n.startswith("alerts~") and not n.endswith(".gz")])
+        found = sorted(os.listdir(d.path("out")))
+        assert len([n for n in found if "~" not in n]) <= 16 + 5, found  # and our own types, and `other`
+        assert set(rotated) <= set(found) and len({n.split("~")[0] for n in found}) < 20, found
+        assert not [n for n in found if n.startswith("alerts~00000009-2030")], found
+        kept = [n for n in found if n.startswith("alerts~")]
+        assert len(kept) == 3, found
+        names = [json.loads(line)["alerts"][0]["name"] for n in [*kept, "alerts"] if n in found
+                 for line in (gzip.open if n.endswith(".gz") else open)(d.path(f"out/{n}"), "rt")]
+        assert names == [f"a{i}" * 20 for i in range(600 - len(names), 600)], names
+        car.close()
+
+
+def clock_went_back():
+    """`keep:` goes by the sequence, whatever the dates say."""
+    with Daemon(ALL, sink("out/%{type}", "rotate_size: 10 kB, keep: 3, compress: none")) as d:
+        os.mkdir(d.path("out"))
+        for n in range(1, 4):
+            with open(d.path(f"out/alerts~{n:08d}-20990101T000000Z"), "w") as f:
+                f.write("{}\n")
+        car = d.car()
+        for i in range(500):
+            car.send(envelope("alerts", alerts([f"a{i}" * 20]), VIN))
+        for i in range(500):
+            assert car.receive_reply()[0] == "ack"
+        kept = sorted(n for n in os.listdir(d.path("out")) if "~" in n)
+        assert len(kept) == 3 and not any("-2099" in n for n in kept), kept
+        car.close()
+
+
+def leftovers():
+    """Rotated files that a stop left, half compressed or not, are compressed; others are let alone."""
+    for method, packed in (("gzip", ".gz"), ("zstd", ".zst")):
+        with Daemon(ALL, sink("out/%{vin}/x/%{type}.jsonl", f"compress: {method}")) as d:
+            plain = "V.jsonl~00000007-20260101T000000Z"
+            for folder in (f"out/{VIN}/x", "out/B/x", "out/B/y"):
+                os.makedirs(d.path(folder))
+                for name in (plain, plain + packed + ".part", "V.other~00000007-20260101T000000Z",
+                             "V.jsonl~7-20260101T000000Z", "V.jsonl"):
+                    with open(d.path(f"{folder}/{name}"), "w") as f:
+                        f.write('{"seq":1}\n' * 1000)
+            d.end()
+            d.start()
+            rest = sorted(["V.other~00000007-20260101T000000Z", "V.jsonl~7-20260101T000000Z", "V.jsonl"])
+            for folder in (f"out/{VIN}/x", "out/B/x"):
+                wait_until("it is compressed", lambda: sorted(os.listdir(d.path(folder))) ==
+                           sorted([*rest, plain + packed]))
+            assert len(os.listdir(d.path("out/B/y"))) == 5
+            if method == "gzip":
+                with gzip.open(d.path(f"out/{VIN}/x/{plain}.gz"), "rt") as f:
+                    assert f.read() == '{"seq":1}\n' * 1000
+
+
+def failing_disk():
+    """A sync that fails: what was written is taken out again, so that a retry doubles nothing."""
+    d = Daemon(ALL, sink("out/%{type}"))
+    if os.environ.get("ASAN_OPTIONS"):
+        print("a preloaded library and a sanitizer do not go together: the failing disk is left out")
+        return
+    d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/fail_sync.so", "FR_FAIL_SYNC_OF": d.path("out/alerts"),
+                     "FR_FAIL_SYNC_WHILE": d.path("fail")}
+    with d:
+        car = d.car()
+        for i in range(10):
+            car.send(envelope("alerts", alerts([f"a{i}"]), VIN))
+            assert car.receive_reply()[0] == "ack"
+        open(d.path("fail"), "w").close()
+        for i in range(10, 30):
+            car.send(envelope("alerts", alerts([f"a{i}"]), VIN))
+        wait_until("it is down", lambda: d.status()["sinks"]["archive"]["health"] == "down")
+        assert "the disk may be failing" in d.status()["sinks"]["archive"]["last_error"]
+        assert d.count("acknowledged") <= 12, d.count("acknowledged")
+        time.sleep(0.5)  # some retries
+        os.unlink(d.path("fail"))
+        for i in range(10, 30):
+            assert car.receive_reply()[0] == "ack"
+        names = [r["alerts"][0]["name"] for r in d.records("out/alerts")]
+        assert names == [f"a{i}" for i in range(30)], names
+        wait_until("it is up", lambda: d.status()["sinks"]["archive"]["health"] == "up")
+        car.close()
+
+
+if __name__ == "__main__":
+    for test in sys.argv[1:] or ("many_paths", "moved_and_deleted", "blocked_path", "hostile_types",
+                                 "clock_went_back", "leftovers", "failing_disk"):
+        begun = time.monotonic()
+        globals()[test]()
+        print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""What hostile vehicles and a hostile Home Assistant do to ha_websocket: it stays bounded and goes on."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
+from fr import SOURCE, VIN, Daemon, wait_until  # noqa: E402
+from home_assistant import FakeHome  # noqa: E402
+from messages import alerts, bare_errors, envelope, errors  # noqa: E402
+
+MOST_KB = int(os.environ.get("FR_MOST_KB", 150_000))  # with sanitizers more
+
+
+def daemon(home, routing, **settings):
+    d = Daemon(routing, f'  home: {{plugin: ha_websocket, delivery: log, retry: {{least: 20 ms, most: 100 ms}}, '
+                        f'options: {{url: "http://127.0.0.1:{home.port}", token_file: "@/token", '
+                        f'entities: {os.path.join(SOURCE, "etc/entities.yaml")}}}}}\n', **settings)
+    with open(d.path("token"), "w") as f:
+        f.write("secret\n")
+    return d
+
+
+def many_alerts():
+    """More alerts in a record than Home Assistant is asked at a time: each is sent once, in order,
+    and the record is delivered; a record of a name that is not UTF-8 too."""
+    routing = "records: [{type: alerts, to: home, as: notification, ack: home}, {type: errors, to: home, ack: home}]"
+    with FakeHome() as home, daemon(home, routing) as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
+        car = d.car()
+        car.send(envelope("alerts", alerts([f"a{i}" for i in range(300)]), VIN))
+        assert car.receive_reply()[0] == "ack"
+        assert [c["event_data"]["name"] for c in home.of_type("fire_event")] == [f"a{i}" for i in range(300)]
+        assert len(home.of_type("call_service")) == 300
+        home.commands.clear()
+        car.send(envelope("errors", bare_errors(*(f"e{i}" for i in range(20_000))), VIN))
+        car.send(envelope("errors", errors(["later"]), VIN))
+        assert car.receive_reply()[0] == car.receive_reply()[0] == "ack"
+        names = [c["event_data"]["name"] for c in home.of_type("fire_event")]
+        assert names == [f"e{i}" for i in range(20_000)] + ["later"], (len(names), names[:3], names[-3:])
+        home.commands.clear()
+        car.send(envelope("alerts", alerts(["long" * 60 + "ä" * 50]), VIN))
+        assert car.receive_reply()[0] == "ack"
+        assert home.of_type("call_service")[0]["service_data"]["message"].startswith("longlong")
+        home.commands.clear()
+        car.send(envelope("alerts", alerts([b"a\xff\xc3"]), VIN))
+        assert car.receive_reply()[0] == "ack"
+        assert home.of_type("fire_event")[0]["event_data"]["name"] == "a\ufffd\ufffd"
+        car.close()
+
+
+def silent_home():
+    """It answers no command: what is under way is bounded, and all is sent when it answers again."""
+    with FakeHome(answer=lambda c: None) as home, daemon(home, "records: [{type: errors, to: home, ack: home}]") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
+        car = d.car()
+        car.send(envelope("errors", bare_errors(*["e"] * 5000), VIN))
+        wait_until("it is asked", lambda: len(home.of_type("fire_event")) >= 50)
+        time.sleep(0.3)
+        asked = list(home.commands)
+        assert len(asked) < 130, len(asked)
+        home.answer = lambda c: {}
+        for command in asked:
+            home.confirm(command)
+        assert car.receive_reply()[0] == "ack"
+        assert len(home.of_type("fire_event")) == 5000
+        car.close()
+
+
+def floods():
+    """Frames that are too large, and messages of endless frames: the connection ends at once."""
+    routing = "records: [{type: errors, to: home}]"
+    for what, flood, words in (
+            ("one frame of 64 MiB", [b"\x81\x7f" + (64 << 20).to_bytes(8, "big"), bytes(1 << 20)], "more than 32 MiB"),
+            ("frames of 1 MiB", [b"\x01\x01a", b"\x00\x7f" + (1 << 20).to_bytes(8, "big") + bytes(1 << 20)],
+             "more than 32 MiB"),
+            ("frames of a byte", [b"\x01\x01a", b"\x00\x01a" * 10_000], "more than 4096 frames"),
+            ("masked frames", [b"", b"\x81\x81aaaaa" * 1000], "does not speak WebSocket"),
+            ("no WebSocket", [b"", b"\xff" * (1 << 20)], "does not speak WebSocket")):
+        with FakeHome(flood=flood) as home, daemon(home, routing) as d:
+            wait_until(f"{what}: it gives up", lambda: words in d.status()["sinks"]["home"]["last_error"])
+            wait_until(f"{what}: it tries again", lambda: home.connections >= 2, 60)
+            assert home.flooded / home.connections < 60 << 20, (what, home.flooded)
+            assert d.status()["resident_kb"] < MOST_KB, (what, d.status()["resident_kb"])
+            home.flood = None
+            wait_until(f"{what}: it is right again", lambda: d.status()["sinks"]["home"]["health"] == "up")
+
+
+if __name__ == "__main__":
+    for test in sys.argv[1:] or ("many_alerts", "silent_home", "floods"):
+        begun = time.monotonic()
+        globals()[test]()
+        print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)

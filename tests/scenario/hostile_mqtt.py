@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""What hostile vehicles and brokers do to the MQTT sink: it stays right, bounded and alive."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
+from fr import SOURCE, VIN, Daemon, wait_until  # noqa: E402
+from messages import alerts, bare_errors, datum, envelope, errors, field, location, vehicle_data  # noqa: E402
+from mqtt_broker import FakeBroker  # noqa: E402
+
+LOCATION, HEADING, SPEED = 21, 23, 4
+ENTITIES = os.path.join(SOURCE, "etc/entities.yaml")
+MQTT = "  mqtt: {{plugin: mqtt, {more} options: {{port: {port}, {options}}}}}\n"
+
+
+def daemon(broker, routing, options="", more="", **settings):
+    return Daemon(routing, MQTT.format(port=broker.port, options=options, more=more), **settings)
+
+
+def cpu_seconds(d):
+    with open(f"/proc/{d.process.pid}/stat") as f:
+        words = f.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def delivered(d):
+    return d.status()["sinks"]["mqtt"]["delivered"]
+
+
+def coordinates():
+    """Coordinates and numbers that no formatted text has room for overwrite nothing: they are
+    invalid, and the next values are right."""
+    routing = "fields: [{field: [Location, GpsHeading, VehicleSpeed], to: mqtt}]"
+    for layout, place in (("homeassistant", f"fleetroute/{VIN}/location"), ("tesla", f"tesla/{VIN}/v/Location")):
+        with FakeBroker() as broker, daemon(broker, routing, f"layout: {layout}, entities: {ENTITIES}") as d:
+            wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+            car = d.car()
+            for bad in (1e300, -1e308, float("inf"), float("nan"), 90.0001):
+                car.send(envelope("V", vehicle_data(
+                    datum(LOCATION, location(bad, bad)), datum(HEADING, field(5, bad)),
+                    datum(SPEED, field(5, bad))), VIN))
+                assert car.receive_reply()[0] == "ack"
+            car.send(envelope("V", vehicle_data(datum(HEADING, field(5, 1e300)),
+                                                datum(LOCATION, location(52.5, 13.25))), VIN))
+            assert car.receive_reply()[0] == "ack"
+            wait_until("the place arrives", lambda: b"52.5" in (broker.last(place) or b""))
+            places = [p.payload for p in broker.published if p.topic == place]
+            assert all(b"e+" not in p and b"000000000" not in p for p in places), places
+            car.close()
+
+
+def many_errors():
+    """More messages of one record than MQTT has message ids: each one is confirmed, the next record
+    counts as delivered only after that, and the work is linear."""
+    routing = "records: [{type: errors, to: mqtt, ack: mqtt}]"
+    with FakeBroker() as broker, daemon(broker, routing, more="delivery: log,") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        car, spent = d.car(), []
+        for count in (32_800, 131_200):
+            before = cpu_seconds(d)
+            car.send(envelope("errors", bare_errors(*["e"] * (count - 1), "last"), VIN))
+            assert car.receive_reply()[0] == "ack"
+            spent.append(cpu_seconds(d) - before)
+            assert broker.published[-1].topic.endswith("/errors/last"), broker.published[-1].topic
+            assert len(broker.published) == count, len(broker.published)
+            broker.published.clear()
+        print(f"32,800 and 131,200 errors in a record took {spent[0]:.2f} and {spent[1]:.2f} s of CPU")
+        assert spent[1] < 8 * spent[0] + 1, spent
+        car.close()
+
+
+def many_alerts():
+    """Alerts with many names, and many alerts of one name."""
+    routing = "records: [{type: alerts, to: mqtt, ack: mqtt}]"
+    with FakeBroker() as broker, daemon(broker, routing, more="delivery: log,") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        car, spent = d.car(), []
+        for count in (4_000, 16_000):
+            before = cpu_seconds(d)
+            car.send(envelope("alerts", alerts([f"a{i}" for i in range(count)]), VIN))
+            assert car.receive_reply()[0] == "ack"
+            spent.append(cpu_seconds(d) - before)
+            assert len(broker.published) == 2 * count
+            broker.published.clear()
+        car.send(envelope("alerts", alerts(["same"] * 20_000), VIN))
+        assert car.receive_reply()[0] == "ack"
+        assert broker.topics() == [f"tesla/{VIN}/alerts/same/current", f"tesla/{VIN}/alerts/same/history"]
+        assert broker.last(f"tesla/{VIN}/alerts/same/history").count(b"StartedAt") == 20_000
+        print(f"4,000 and 16,000 alerts in a record took {spent[0]:.2f} and {spent[1]:.2f} s of CPU")
+        assert spent[1] < 8 * spent[0] + 0.5, spent
+        car.close()
+
+
+def broker_that_confirms_nothing():
+    """What is in flight is bounded, nothing counts as delivered, and the daemon ends at once."""
+    routing = "records: [{type: errors, to: mqtt, ack: mqtt}]"
+    with FakeBroker(ack=lambda publish: False) as broker, daemon(broker, routing, more="delivery: log,") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        car = d.car()
+        car.send(envelope("errors", bare_errors(*["e"] * 70_000), VIN))
+        car.send(envelope("errors", bare_errors("later"), VIN))
+        wait_until("the bound is reached", lambda: len(broker.published) >= 500)
+        time.sleep(0.5)
+        assert len(broker.published) == 500, len(broker.published)
+        assert delivered(d) == 0
+        begun = time.monotonic()
+        held = list(broker.published)
+        broker.ack = lambda publish: True
+        for publish in held:
+            broker.confirm(publish)
+        wait_until("the rest arrives", lambda: delivered(d) == 2)
+        assert broker.published[-1].topic.endswith("/errors/later")
+        broker.ack = lambda publish: False
+        car.send(envelope("errors", bare_errors(*["e"] * 100_000), VIN))
+        wait_until("it is under way", lambda: len(broker.published) > 70_400)
+        begun = time.monotonic()
+        assert d.end() == 0
+        assert time.monotonic() - begun < 12, time.monotonic() - begun
+        car.close()
+
+
+def names():
+    """Names that divide topics, that no topic can hold, or that are not UTF-8."""
+    with FakeBroker() as broker, daemon(broker, "records: [{type: alerts, to: mqtt, ack: mqtt}]",
+                                        more="delivery: log,") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        car = d.car()
+        for name, topic in (("a/b+c#d", "a_b_c_d"), ("\x01\x7f\x9f", "___"), ("\ufffe\ufdd0x", "__x"),
+                            ("ä" * 100, "ä" * 50), ("x" * 99 + "ä", "x" * 99), (b"a\xffb", "a\ufffdb")):
+            car.send(envelope("alerts", alerts([name]), VIN))
+            assert car.receive_reply()[0] == "ack", name
+            assert broker.topics()[-2] == f"tesla/{VIN}/alerts/{topic}/current", (name, broker.topics()[-2:])
+        car.close()
+
+
+def hostile_broker():
+    """Topics and payloads that no broker of ours would send."""
+    routing = "fields: [{field: Location, to: mqtt}]"
+    with FakeBroker() as broker, daemon(broker, routing,
+                                        f"layout: homeassistant, entities: {ENTITIES}, topic: {'t' * 100}") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        wait_until("it has subscribed", lambda: len(broker.subscribed) == 3)
+        for topic in ("/location", "x/location", "t" * 100 + "/location", "t" * 99 + "//location",
+                      "t" * 100 + "//location", "t" * 100 + "/" + "V" * 60_000 + "/location",
+                      "t" * 100 + "/V/location"):
+            for payload in (b"", b"{", b"[" * 60_000, b'{"latitude":1e300,"longitude":1}',
+                            b'{"latitude":1,"longitude":2,"measured_ms":1e99}', b"\xff\xfe", b"online"):
+                broker.publish(topic, payload, retain=True)
+        for i in range(20_000):
+            broker.publish("t" * 100 + f"/V{i}/location", b'{"latitude":1,"longitude":2}', retain=True)
+        broker.publish("t" * 100 + "/status", b"")
+        broker.publish("homeassistant/status", b"onlin")
+        car = d.car()
+        car.send(envelope("V", vehicle_data(datum(LOCATION, location(52.5, 13.25))), VIN))
+        wait_until("the place arrives", lambda: b"52.5" in (broker.last(f"{'t' * 100}/{VIN}/location") or b""))
+        assert d.status()["resident_kb"] < int(os.environ.get("FR_MOST_KB", 100_000))
+        car.close()
+
+
+def packet_limit():
+    """MQTT 3.1.1: the broker hangs up on a message over its limit. That one is set aside, the others
+    arrive. MQTT 5 tells its limit, and the connection stays."""
+    routing = "records: [{type: errors, to: mqtt}]"
+    for protocol, properties in (("3.1.1", b""), ("5", b"\x27\x00\x00\x20\x00")):
+        with FakeBroker(limit=8192, properties=properties) as broker, \
+                daemon(broker, routing, f"protocol: {protocol}",
+                       "delivery: log, retry: {least: 20 ms, most: 100 ms},") as d:
+            wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+            car = d.car()
+            for i in range(5):
+                car.send(envelope("errors", errors([f"small{i}"]), VIN))
+                if i == 2:
+                    car.send(envelope("errors", errors(["large"], body="x" * 10_000), VIN))
+            wait_until("the others arrive", lambda: f"tesla/{VIN}/errors/small4" in broker.topics(), 30)
+            wait_until("the large one is set aside",
+                       lambda: d.status()["sinks"]["mqtt"]["dead_letters"] == 1, 30)
+            connections = broker.connections
+            # The limit is known now: the next large one costs no connection.
+            car.send(envelope("errors", errors(["large2"], body="x" * 10_000), VIN))
+            wait_until("it is set aside, too", lambda: d.status()["sinks"]["mqtt"]["dead_letters"] == 2, 30)
+            assert broker.connections == connections
+            assert protocol != "5" or connections == 1, connections
+            assert "max_packet_size" in d.log_text()
+            car.close()
+
+
+if __name__ == "__main__":
+    for test in sys.argv[1:] or ("coordinates", "many_errors", "many_alerts",
+                                 "broker_that_confirms_nothing", "names", "hostile_broker", "packet_limit"):
+        begun = time.monotonic()
+        globals()[test]()
+        print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)
