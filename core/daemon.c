@@ -225,6 +225,9 @@ static int start_sources(struct fr_daemon *d, struct fr_error *error)
             return -1;
     }
     fr_daemon_list_sources(d, d->setup);
+    /* room() reached none of them before. */
+    for (size_t i = 0; i < d->setup->server->source_count; i++)
+        fr_source_room(d->setup->sources[i]);
     return 0;
 }
 
@@ -287,7 +290,7 @@ static int take_what_is_guarded(struct fr_daemon *d, char **token, struct fr_err
 
     check_descriptors(c);
     fr_topics_set_policy(c->unknown_topics);
-    d->files_mark = fr_daemon_files_mark(c);
+    d->files_mark = d->setup->tls_mark;
     if (c->admin_on && c->admin_token_file != NULL &&
         (*token = fr_http_admin_token(c->admin_token_file, error)) == NULL)
         return -1;

@@ -49,9 +49,6 @@ int fr_daemon_register_cursors(struct fr_journal *journal, const struct fr_serve
  * sink or a source could not be started. */
 int fr_daemon_reload(struct fr_daemon *daemon, struct fr_buffer *report);
 
-/* A number that is another when certificate, key or CA bundle has changed. */
-int64_t fr_daemon_files_mark(const struct fr_server_config *config);
-
 /* Look whether certificate, key or CA bundle have changed on disk, and take them in if so. */
 void fr_daemon_refresh_files(struct fr_daemon *daemon);
 

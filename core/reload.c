@@ -7,11 +7,9 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon_state.h"
-#include "guard/keeper.h"
 #include "guard/sandbox.h"
 #include "ingest/tls.h"
 #include "util/clock.h"
@@ -276,31 +274,12 @@ int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
 
 /* ---- certificates ---------------------------------------------------------------- */
 
-/* A number made of all their times and inodes: certbot changes a link, others write in place. */
-int64_t fr_daemon_files_mark(const struct fr_server_config *c)
-{
-    const char *const files[] = {c->certificate, c->key, c->vehicle_ca, c->crl};
-    uint64_t mark = 0;
-
-    for (size_t i = 0; i < (c->crl != NULL ? 4 : 3); i++) {
-        int fd = fr_keeper_open(files[i]);
-        struct stat st;
-
-        if (fd >= 0 && fstat(fd, &st) == 0)
-            mark = mark * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
-                   (uint64_t)st.st_mtim.tv_nsec + (uint64_t)st.st_ino;
-        if (fd >= 0)
-            close(fd);
-    }
-    return (int64_t)(mark >> 1);
-}
-
 void fr_daemon_refresh_files(struct fr_daemon *d)
 {
     const struct fr_server_config *c = d->setup->server;
     struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca, c->crl};
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
-    int64_t changed = fr_daemon_files_mark(c);
+    int64_t changed = fr_tls_files_mark(&files);
     struct fr_error error;
     SSL_CTX *context;
 

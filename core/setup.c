@@ -84,6 +84,7 @@ static void load_tls(struct fr_setup *setup)
     struct fr_tls_files files = {server->certificate, server->key, server->vehicle_ca, server->crl};
     struct fr_error error;
 
+    setup->tls_mark = fr_tls_files_mark(&files);
     setup->tls = fr_tls_context(&files, &error);
     if (setup->tls == NULL)
         fr_diagnose(&setup->diagnostics, FR_SEVERITY_ERROR, server->path, 0, 0, "tls: %s",

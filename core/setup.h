@@ -17,6 +17,7 @@ struct fr_setup {
     struct fr_server_config *server;
     struct fr_routing *routing;
     SSL_CTX *tls;
+    int64_t tls_mark;           /* fr_tls_files_mark() before `tls` was made */
     struct fr_sink **sinks;     /* one for each of server->sinks; not started */
     struct fr_source **sources; /* likewise */
     struct fr_diagnostics diagnostics;

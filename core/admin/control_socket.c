@@ -254,8 +254,13 @@ static void replay_more(struct client *c)
         refuse(c, error.text);
         return;
     }
-    if (fr_replay_needs(c->replay) > REPLAY_UNREAD) /* or the rest of it would never be read */
-        bufferevent_setwatermark(c->io, EV_READ, 0, fr_replay_needs(c->replay));
+    bufferevent_setwatermark(c->io, EV_READ, 0, fr_replay_needs(c->replay) + REPLAY_UNREAD);
+    /* A bufferevent calls received() again and again while it holds as much as it may read. While
+     * the journal is full, woken() goes on instead. */
+    if (fr_replay_paused(c->replay))
+        bufferevent_disable(c->io, EV_READ);
+    else
+        bufferevent_enable(c->io, EV_READ);
     told = fr_replay_stored(c->replay) + fr_replay_left_out(c->replay);
     if (told != c->told_stored) {
         c->told_stored = told;

@@ -277,7 +277,9 @@ void fr_connection_tick(struct fr_connection *c, int64_t now)
         c->message_since_ms = 0;
         return;
     }
-    if (c->message_since_ms == 0 || c->worker->held)
+    /* Only the time in which the connection is read counts: a message cannot end while its
+     * vehicle waits for acknowledgements, or for capacity. */
+    if (c->message_since_ms == 0 || !c->reading)
         c->message_since_ms = now;
     if (now - c->message_since_ms > patience) {
         char shown[FR_REDACTED_VIN_SIZE];

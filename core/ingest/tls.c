@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -207,6 +208,25 @@ SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error
     ERR_clear_error();
     SSL_CTX_free(context);
     return NULL;
+}
+
+/* certbot replaces a link, others write in place: so times and inodes. */
+int64_t fr_tls_files_mark(const struct fr_tls_files *files)
+{
+    const char *const paths[] = {files->certificate, files->key, files->vehicle_ca, files->crl};
+    uint64_t mark = 0;
+
+    for (size_t i = 0; i < (files->crl != NULL ? 4 : 3); i++) {
+        int fd = fr_keeper_open(paths[i]);
+        struct stat st;
+
+        if (fd >= 0 && fstat(fd, &st) == 0)
+            mark = mark * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+                   (uint64_t)st.st_mtim.tv_nsec + (uint64_t)st.st_ino;
+        if (fd >= 0)
+            close(fd);
+    }
+    return (int64_t)(mark >> 1);
 }
 
 int64_t fr_tls_expiry(const SSL_CTX *context)

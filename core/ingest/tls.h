@@ -23,6 +23,10 @@ struct fr_tls_files {
  * file is wrong, and why. An expired certificate in the CA bundle is only warned of. */
 SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error);
 
+/* A number made of the files' times and inodes: another one when a file has changed. Take it before
+ * fr_tls_context(), so that a change between the two is noticed at the next look. */
+int64_t fr_tls_files_mark(const struct fr_tls_files *files);
+
 /* When the server's certificate expires, in seconds since 1970; 0: it cannot be told. */
 int64_t fr_tls_expiry(const SSL_CTX *context);
 

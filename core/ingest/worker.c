@@ -145,6 +145,7 @@ void fr_worker_finish_pass(struct fr_worker *worker)
         fr_connection_send_replies(connection);
         connection = next;
     }
+    fr_dispatch_flush(worker->dispatch); /* a connection that broke left its last record */
     update_holding(worker);
     fr_listener_update(worker);
 }

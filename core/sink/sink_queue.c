@@ -131,6 +131,9 @@ size_t fr_sink_queue_take(struct fr_sink_queue *queue, struct fr_sink_entry *ent
 bool fr_sink_queue_finish(struct fr_sink_queue *queue, size_t records, size_t bytes)
 {
     discount(queue, records, bytes);
+    /* With the fence in fr_sink_queue_full(): either that function sees the capacity, or this one
+     * sees `awaited`. */
+    atomic_thread_fence(memory_order_seq_cst);
     /* A tenth of room first, so that vehicles are not let in and held back record by record. */
     if (atomic_load_explicit(&queue->records, memory_order_relaxed) >=
             queue->most_records - queue->most_records / 10 ||
@@ -146,6 +149,7 @@ bool fr_sink_queue_full(struct fr_sink_queue *queue)
     if (!at_limit(queue))
         return false;
     atomic_store(&queue->awaited, true);
+    atomic_thread_fence(memory_order_seq_cst); /* see fr_sink_queue_finish() */
     /* If it was emptied just now nobody would tell of room; look once more. */
     return at_limit(queue);
 }

@@ -7,11 +7,11 @@
 
 #include "sink/sink_state.h"
 #include "util/clock.h"
+#include "util/event_base.h"
 #include "util/log.h"
 
 /* At a high rate a sink is woken at most so often; alone, a record is taken at once. */
 #define WAKE_INTERVAL_MS 2
-#define CALLBACKS_MAX 16 /* between two looks at descriptors and timers */
 
 static void follow_timer(struct event *timer, int64_t *armed_ms, int64_t next_ms)
 {
@@ -226,25 +226,10 @@ static struct event *new_event(struct fr_sink *sink, int fd, short what, event_c
     return event_new(sink->base, fd, what, call, sink);
 }
 
-/* A base that looks for timers and descriptors after so many callbacks, although the sink's own
- * events activate themselves again while there is a backlog. */
-static struct event_base *new_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base = NULL;
-
-    if (config != NULL &&
-        event_config_set_max_dispatch_interval(config, NULL, CALLBACKS_MAX, 0) == 0)
-        base = event_base_new_with_config(config);
-    if (config != NULL)
-        event_config_free(config);
-    return base;
-}
-
 int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
 {
     sink->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    sink->base = new_base();
+    sink->base = fr_event_base_new();
     if (sink->wake < 0 || sink->base == NULL)
         return fr_error_set(error, "sink %s: cannot make an event base: %s", sink->settings.name,
                             strerror(errno));

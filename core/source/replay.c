@@ -17,6 +17,7 @@ struct fr_replay {
     _Atomic uint64_t stored;
     uint64_t left_out;
     size_t needs; /* bytes of the record that is being read */
+    bool paused;  /* the journal was full */
 };
 
 static void stored(void *ctx, size_t count)
@@ -80,6 +81,7 @@ int fr_replay_take(struct fr_replay *replay, struct evbuffer *in, struct fr_erro
 {
     int status = 0;
 
+    replay->paused = false;
     for (;;) {
         uint8_t head[4];
         struct fr_stored stored_record;
@@ -102,8 +104,10 @@ int fr_replay_take(struct fr_replay *replay, struct evbuffer *in, struct fr_erro
             status = fr_error_set(error, "what was sent is no stored record");
             break;
         }
-        if (submit(replay, &stored_record) == FR_SUBMIT_LATER)
+        if (submit(replay, &stored_record) == FR_SUBMIT_LATER) {
+            replay->paused = true;
             break;
+        }
         evbuffer_drain(in, sizeof head + len);
     }
     fr_intake_flush(replay->intake);
@@ -113,6 +117,11 @@ int fr_replay_take(struct fr_replay *replay, struct evbuffer *in, struct fr_erro
 size_t fr_replay_needs(const struct fr_replay *replay)
 {
     return replay->needs;
+}
+
+bool fr_replay_paused(const struct fr_replay *replay)
+{
+    return replay->paused;
 }
 
 uint64_t fr_replay_stored(const struct fr_replay *replay)

@@ -23,6 +23,9 @@ int fr_replay_take(struct fr_replay *replay, struct evbuffer *in, struct fr_erro
 /* How many bytes the buffer must be able to hold for the next record. */
 size_t fr_replay_needs(const struct fr_replay *replay);
 
+/* Whether the journal was full at the last fr_replay_take(): call it again when there is capacity. */
+bool fr_replay_paused(const struct fr_replay *replay);
+
 /* How many are on disk; how many were left out (malformed, or of a vehicle not listed). */
 uint64_t fr_replay_stored(const struct fr_replay *replay);
 uint64_t fr_replay_left_out(const struct fr_replay *replay);

@@ -13,6 +13,7 @@
 
 #include "source/intake.h"
 #include "util/clock.h"
+#include "util/event_base.h"
 #include "util/log.h"
 #include "util/memory.h"
 
@@ -305,7 +306,7 @@ static int source_begin(struct fr_source *source, struct fr_journal *journal,
 
     source->intake = fr_intake_new(journal, routing, false, stored, source);
     source->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    source->base = event_base_new();
+    source->base = fr_event_base_new();
     if (source->wake < 0 || source->base == NULL)
         return fr_error_set(error, "source %s: cannot make an event base: %s", name,
                             strerror(errno));

@@ -16,8 +16,9 @@
 #include "type_limit.h"
 
 #define PATH_SIZE 1024
-#define OPEN_MAX 256         /* files open at a time */
-#define DESCRIPTORS_SHARE 16 /* of the process's descriptors one sink takes this part at most */
+#define SYNC_INTERVAL_MIN_MS 1 /* a periodic timer of 0 would fire once */
+#define OPEN_MAX 256           /* files open at a time */
+#define DESCRIPTORS_SHARE 16   /* of the process's descriptors one sink takes this part at most */
 #define OTHER_LOG_MS 60000
 #define LOOK_AFTER_S 1
 
@@ -128,6 +129,10 @@ static void check(struct fr_sink *sink, const struct fr_host *host)
 
     if (mistake != NULL)
         host->wrong(sink, "path", NULL, "path: %s", mistake);
+    if (host->number(sink, "fsync_interval") < SYNC_INTERVAL_MIN_MS)
+        host->wrong(sink, "fsync_interval", NULL,
+                    "fsync_interval must be at least %d ms; to sync each batch, set `fsync: batch`",
+                    SYNC_INTERVAL_MIN_MS);
 }
 
 static void close_instance(void *state)

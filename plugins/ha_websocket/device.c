@@ -274,6 +274,7 @@ void device_lost(struct device *device)
     stop_asking(device);
     device->state = DEVICE_UNKNOWN;
     device->flying = device->naming = device->unknown_entities = device->gone = false;
+    device->unsent = device->cut_short = false;
     device->commands = 0;
     device->tries = 0;
     device->shown.ours = false;

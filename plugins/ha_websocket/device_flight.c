@@ -50,8 +50,14 @@ static void land(struct device *device)
     if (device->gone) {
         /* Only the registry can tell whether the user deleted the device, or Home Assistant is
          * not ready yet. Deliveries wait for the answer. */
+        device->unsent = false;
         device_tell_all(device);
         device_be_unknown(device, 200);
+        return;
+    }
+    if (device->unsent) { /* deliveries stay; device_tick() begins the next batch */
+        device->unsent = false;
+        device_tell_all(device);
         return;
     }
     if (device->cut_short) { /* the rest goes in the next flight, before an answer */
@@ -150,8 +156,9 @@ static void states_are_told(void *ctx, const json_t *result, const char *error)
 
 /* ---- a flight -------------------------------------------------------------------- */
 
-/* `type` and `data` to the device's webhook; `data` passes over. */
-static void command(struct device *device, const char *type, json_t *data,
+/* Send `type` and `data` to the device's webhook; takes ownership of `data`. False: it was not sent,
+ * and `unsent` is set. */
+static bool command(struct device *device, const char *type, json_t *data,
                     session_answer *answer_to)
 {
     json_t *body = json_pack("{s:s, s:o}", "type", type, "data", data);
@@ -163,10 +170,12 @@ static void command(struct device *device, const char *type, json_t *data,
 
     free(text);
     json_decref(body);
-    if (message != NULL && session_send(device->house->session, message, answer_to, device))
-        device->commands++;
-    else
-        device->unknown_entities = true; /* said again in the next flight */
+    if (message == NULL || !session_send(device->house->session, message, answer_to, device)) {
+        device->unsent = true;
+        return false;
+    }
+    device->commands++;
+    return true;
 }
 
 static void send_place(struct device *device)
@@ -177,17 +186,18 @@ static void send_place(struct device *device)
 
     if (!v->position.known || telling == FR_TELL_NOTHING)
         return;
-    if (telling == FR_TELL_AS_HEARD)
-        command(device, "update_location", json_pack("{s:s}", "location_name", "unknown"),
-                place_is_told);
+    if (telling == FR_TELL_AS_HEARD &&
+        !command(device, "update_location", json_pack("{s:s}", "location_name", "unknown"),
+                 place_is_told))
+        return;
     place = json_pack("{s:[f, f], s:I}", "gps", v->position.latitude, v->position.longitude,
                       "gps_accuracy", (json_int_t)(v->accuracy >= 0 ? v->accuracy + 0.5 : 5));
     if (v->heading >= 0)
         json_object_set_new(place, "course", json_integer((json_int_t)(v->heading + 0.5)));
     if (v->speed_ms >= 0)
         json_object_set_new(place, "speed", json_integer((json_int_t)(v->speed_ms + 0.5)));
-    command(device, "update_location", place, place_is_told);
-    fr_shown_told(&device->shown, &v->position);
+    if (command(device, "update_location", place, place_is_told))
+        fr_shown_told(&device->shown, &v->position);
 }
 
 static json_t *state_of(const struct fr_entity_state *s)
@@ -261,7 +271,8 @@ static void announce(struct device *device, const struct fr_entity_state *s)
     device->keep_it = true;
     /* Home Assistant may restore an older state behind the registration, so all is told again. */
     device->settle_ms = device_now_ms() + 1000;
-    command(device, "register_sensor", d, entity_is_registered);
+    if (!command(device, "register_sensor", d, entity_is_registered))
+        json_object_del(device->remembered.sensors, s->id);
 }
 
 static json_t *update_of(const struct fr_entity_state *s)
@@ -312,12 +323,15 @@ static void follow_name(struct device *device)
     free(device->remembered.device_name);
     device->remembered.device_name = strdup(device_name(device));
     device->keep_it = true;
-    command(device, "update_registration",
-            json_pack("{s:s, s:s, s:s, s:s, s:s}", "app_version", PACKAGE_VERSION, "device_name",
-                      device_name(device), "manufacturer", "Tesla", "model",
-                      model[0] != '\0' ? model : "Vehicle", "os_version",
-                      device->vehicle->version[0] != '\0' ? device->vehicle->version : "1"),
-            place_is_told);
+    if (command(device, "update_registration",
+                json_pack("{s:s, s:s, s:s, s:s, s:s}", "app_version", PACKAGE_VERSION,
+                          "device_name", device_name(device), "manufacturer", "Tesla", "model",
+                          model[0] != '\0' ? model : "Vehicle", "os_version",
+                          device->vehicle->version[0] != '\0' ? device->vehicle->version : "1"),
+                place_is_told))
+        return;
+    free(device->remembered.device_name); /* send it again with the next batch */
+    device->remembered.device_name = NULL;
 }
 
 /* What waits is on board now. */
@@ -343,6 +357,11 @@ static bool has_todo(const struct device *device)
     return false;
 }
 
+static bool device_has_work(const struct device *device)
+{
+    return has_todo(device) || device->pending_count != 0 || device->riding_count != 0;
+}
+
 bool device_fly(struct device *device)
 {
     if (device->flying)
@@ -353,6 +372,8 @@ bool device_fly(struct device *device)
         return true;
     }
     if (device->state != DEVICE_READY)
+        return true;
+    if (!device_has_work(device))
         return true;
     if (session_room(device->house->session) < 8)
         return false;
@@ -379,5 +400,5 @@ bool device_tick(struct device *device)
             if (!s->is_tracker)
                 s->todo |= FR_TODO_TELL;
     }
-    return has_todo(device) || device->pending_count != 0;
+    return device_has_work(device);
 }

@@ -22,6 +22,7 @@ struct device {
     unsigned dead_flights; /* in a row that ended with an unknown webhook */
     bool flying, unknown_entities, gone, keep_it;
     bool cut_short; /* the session had no room for all states of this flight */
+    bool unsent;    /* a command of this batch could not be sent */
     bool queued;
     int64_t settle_ms; /* 0, or when all is told once more */
 };

@@ -64,9 +64,13 @@ void hub_go(struct hub *hub)
     for (; i < hub->queue_count; i++) {
         struct device *device = hub->queue[i];
 
-        if (!device_fly(device))
-            break; /* an answer makes room, and calls again */
+        /* Cleared first: a batch without commands completes within device_fly() and may enqueue
+         * the device again. */
         device_queue(device, false);
+        if (!device_fly(device)) {
+            device_queue(device, true);
+            break; /* an answer makes room, and calls again */
+        }
     }
     if (i != 0)
         memmove(hub->queue, hub->queue + i, (hub->queue_count - i) * sizeof(struct device *));

@@ -19,7 +19,8 @@
 #define TICK_MS 1000
 
 struct waiting {
-    uint64_t id; /* 0: free */
+    uint64_t id;     /* 0: free */
+    int64_t sent_ms; /* monotonic */
     session_answer *answer;
     void *ctx;
 };
@@ -34,7 +35,7 @@ struct session {
     bool ready, refused;
     char token[TOKEN_MOST];
     char version[32];
-    struct stat token_file; /* as it was when the token was refused */
+    struct stat token_file; /* as it was when the token was read */
     struct event *again, *tick;
     int64_t pause_ms, heard_ms, refused_ms;
     uint64_t next_id;
@@ -101,8 +102,6 @@ static void refused(struct session *s)
 {
     s->refused = true;
     s->refused_ms = now_ms();
-    if (stat(token_path(s), &s->token_file) != 0)
-        memset(&s->token_file, 0, sizeof s->token_file);
     s->host->log(s->sink, FR_LOG_ERROR,
                  "Home Assistant refuses the token in %s: make a new one (your profile, Security, "
                  "Long-lived access tokens) and put it there; nothing is sent until then",
@@ -209,11 +208,14 @@ static void came(void *ctx, const char *text, size_t len)
 static bool read_token(struct session *s)
 {
     FILE *file = fopen(token_path(s), "r");
+    bool known = file != NULL && fstat(fileno(file), &s->token_file) == 0;
     bool ok = file != NULL && fgets(s->token, sizeof s->token, file) != NULL;
 
     if (!ok)
         s->host->health(s->sink, FR_HEALTH_DOWN, "the token file %s: %s", token_path(s),
                         file == NULL ? strerror(errno) : "it is empty");
+    if (!known)
+        memset(&s->token_file, 0, sizeof s->token_file);
     if (file != NULL)
         fclose(file);
     s->token[ok ? strcspn(s->token, " \t\r\n") : 0] = '\0';
@@ -249,6 +251,18 @@ static void connect_again(evutil_socket_t fd, short what, void *ctx)
     connect_now(ctx);
 }
 
+/* Whether a command is not answered for SILENT_MS, though others may be: its owner waits for the
+ * answer, so only a new connection helps. */
+static bool command_expired(const struct session *s)
+{
+    int64_t now = now_ms();
+
+    for (size_t i = 0; i < SESSION_COMMANDS_MAX; i++)
+        if (s->waiting[i].id != 0 && now - s->waiting[i].sent_ms > SILENT_MS)
+            return true;
+    return false;
+}
+
 static void look_around(evutil_socket_t fd, short what, void *ctx)
 {
     struct session *s = ctx;
@@ -259,6 +273,8 @@ static void look_around(evutil_socket_t fd, short what, void *ctx)
         look_for_new_token(s);
     else if (s->link != NULL && silent > SILENT_MS && (s->under_way != 0 || !s->ready))
         lost(s, "it does not answer any more");
+    else if (s->ready && command_expired(s))
+        lost(s, "it does not answer a command");
     else if (s->ready && silent > PING_MS && s->under_way == 0)
         session_send(s, json_pack("{s:s}", "type", "ping"), NULL, NULL);
 }
@@ -278,17 +294,30 @@ size_t session_room(const struct session *s)
                     : 0;
 }
 
+/* Advance next_id to an id whose entry is free; a command that is answered late keeps its own. Home
+ * Assistant requires only that ids grow. NULL: no entry is free. */
+static struct waiting *next_free(struct session *s)
+{
+    for (size_t i = 0; i < SESSION_COMMANDS_MAX; i++) {
+        struct waiting *w = waiting_for(s, ++s->next_id);
+
+        if (w->id == 0)
+            return w;
+    }
+    return NULL;
+}
+
 bool session_send(struct session *s, json_t *command, session_answer *answer, void *ctx)
 {
-    struct waiting *w = waiting_for(s, s->next_id + 1);
+    struct waiting *w = s->ready ? next_free(s) : NULL;
     char *text = NULL;
     bool ok;
 
-    if (!s->ready || w->id != 0) {
+    if (w == NULL) {
         json_decref(command);
         return false;
     }
-    *w = (struct waiting){++s->next_id, answer, ctx};
+    *w = (struct waiting){s->next_id, now_ms(), answer, ctx};
     json_object_set_new(command, "id", json_integer((json_int_t)w->id));
     text = json_dumps(command, JSON_COMPACT);
     if (s->under_way == 0)

@@ -9,13 +9,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "mqtt/client_id.h"
 #include "mqtt/in_flight.h"
 #include "mqtt/suspect.h"
+#include "text_buffer.h"
 
 #define RETRY_LEAST_MS 500
 #define RETRY_MOST_MS 4000
 #define MISC_MS 1000
 #define CONFIRM_MS 60000 /* a broker that confirms nothing for so long is given up */
+#define SHORT_MS 5000    /* a connection that was lost sooner was hardly of use */
+#define SHORT_MAX 3      /* so many in a row: another client may have our id */
 #define PASSWORD_MOST 512
 #define PAYLOAD_MAX 268435455 /* MQTT's own limit */
 
@@ -31,6 +35,10 @@ struct broker {
     int version;
     struct event *readable, *writable, *misc, *again;
     int64_t retry_ms;
+    struct fr_text_buffer client_id;
+    int reason;           /* of the broker's DISCONNECT (MQTT 5); 0: none came */
+    int64_t connected_ms; /* monotonic */
+    unsigned short_count; /* connections in a row that were lost within SHORT_MS */
     int qos;
     struct job_queue *jobs;
     struct in_flight in_flight;
@@ -105,6 +113,33 @@ static void choose_version(struct broker *b)
         b->version = b->version == MQTT_PROTOCOL_V5 ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5;
 }
 
+static const char *broker_client_id(const struct broker *b)
+{
+    const char *id = b->host->text(b->sink, "client_id");
+
+    return id != NULL ? id : fr_text_buffer_string(&b->client_id);
+}
+
+/* Report why the connection was lost, with the remedy as far as it is known. */
+static void broker_report_loss(struct broker *b, const char *why)
+{
+    if (b->reason == MQTT_RC_SESSION_TAKEN_OVER)
+        b->host->health(b->sink, FR_HEALTH_DOWN,
+                        "another client connected with our client id %.100s; give each sink and "
+                        "each fleetrouted its own `client_id:`",
+                        broker_client_id(b));
+    else if (b->short_count >= SHORT_MAX)
+        b->host->health(b->sink, FR_HEALTH_DOWN,
+                        "%s, %u times right after connecting; does another client use the client "
+                        "id %.100s? (see `client_id:`, and the broker's log)",
+                        b->reason != 0 ? mosquitto_reason_string(b->reason) : why, b->short_count,
+                        broker_client_id(b));
+    else
+        b->host->health(b->sink, FR_HEALTH_DOWN, "%s (is the broker %s:%d there?)",
+                        b->reason != 0 ? mosquitto_reason_string(b->reason) : why,
+                        b->host->text(b->sink, "host"), port_of(b));
+}
+
 /* The connection is of no more use. */
 static void lost(struct broker *b, const char *why, bool spoke)
 {
@@ -115,11 +150,14 @@ static void lost(struct broker *b, const char *why, bool spoke)
     if (spoke)
         choose_version(b);
     b->was_up = false;
+    if (was_up)
+        b->short_count = now_ms() - b->connected_ms < SHORT_MS ? b->short_count + 1 : 0;
     if (!b->refused)
-        b->host->health(b->sink, FR_HEALTH_DOWN, "%s (is the broker %s:%d there?)", why,
-                        b->host->text(b->sink, "host"), port_of(b));
+        broker_report_loss(b, why);
     b->refused = false;
-    if (b->retry_ms < RETRY_LEAST_MS)
+    if (b->reason == MQTT_RC_SESSION_TAKEN_OVER) /* two clients must not alternate at full speed */
+        b->retry_ms = RETRY_MOST_MS;
+    else if (b->retry_ms < RETRY_LEAST_MS)
         b->retry_ms = RETRY_LEAST_MS;
     pause = (struct timeval){b->retry_ms / 1000, b->retry_ms % 1000 * 1000};
     event_add(b->again, &pause);
@@ -139,7 +177,11 @@ static void want_write(struct broker *b)
 /* Look at what a call to libmosquitto returned. */
 static void after_call(struct broker *b, int code)
 {
-    if (code != MOSQ_ERR_SUCCESS && b->client != NULL)
+    if (b->client == NULL)
+        return;
+    if (code == MOSQ_ERR_SUCCESS && mosquitto_socket(b->client) < 0) /* a DISCONNECT came */
+        code = MOSQ_ERR_CONN_LOST;
+    if (code != MOSQ_ERR_SUCCESS)
         lost(b, code == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(code),
              code != MOSQ_ERR_ERRNO && code != MOSQ_ERR_TLS);
     else
@@ -192,8 +234,19 @@ static void connected(struct mosquitto *client, void *ctx, int code, int flags,
     }
     b->up = b->was_up = true;
     b->retry_ms = 0;
+    b->connected_ms = now_ms();
     b->host->health(b->sink, FR_HEALTH_UP, "connected");
     b->events->up(b->ctx);
+}
+
+static void disconnected(struct mosquitto *client, void *ctx, int reason,
+                         const mosquitto_property *properties)
+{
+    struct broker *b = ctx;
+
+    (void)client, (void)properties;
+    if (reason >= MQTT_RC_UNSPECIFIED) /* else it is libmosquitto's own error */
+        b->reason = reason;
 }
 
 /* Whether a reason of MQTT 5 is one that no other try changes. */
@@ -281,6 +334,7 @@ static int configure(struct broker *b)
             mosquitto_will_set(b->client, b->will, (int)strlen("offline"), "offline", b->qos, true);
     mosquitto_max_inflight_messages_set(b->client, 0);
     mosquitto_connect_v5_callback_set(b->client, connected);
+    mosquitto_disconnect_v5_callback_set(b->client, disconnected);
     mosquitto_publish_v5_callback_set(b->client, published);
     mosquitto_message_v5_callback_set(b->client, came);
     return code;
@@ -288,13 +342,11 @@ static int configure(struct broker *b)
 
 static void begin_connecting(struct broker *b)
 {
-    const char *id = b->host->text(b->sink, "client_id");
-    char made[96];
     int code, fd;
 
-    snprintf(made, sizeof made, "fleetroute-%s", b->host->name(b->sink));
+    b->reason = 0;
     in_flight_used_id(&b->in_flight, 0); /* a new client counts from 1 */
-    b->client = mosquitto_new(id != NULL ? id : made, true, b);
+    b->client = mosquitto_new(broker_client_id(b), true, b);
     if (b->client == NULL) {
         lost(b, strerror(errno), false);
         return;
@@ -425,6 +477,23 @@ void broker_subscribe(struct broker *b, const char *pattern)
 
 /* ---- life ------------------------------------------------------------------------ */
 
+/* The default of `client_id:`. False: no memory. */
+static bool broker_make_client_id(struct broker *b)
+{
+    const char *folder = b->host->state_dir(b->sink);
+    char digits[CLIENT_ID_DIGITS + 1] = "";
+
+    if (b->host->text(b->sink, "client_id") != NULL)
+        return true;
+    if (folder != NULL && !client_id_digits(folder, digits))
+        b->host->log(b->sink, FR_LOG_WARNING,
+                     "%s/client-id cannot be written: %s; the next start uses another MQTT client "
+                     "id",
+                     folder, strerror(errno));
+    fr_text_buffer_printf(&b->client_id, "fleetroute-%s-%s", b->host->name(b->sink), digits);
+    return folder != NULL && !b->client_id.failed;
+}
+
 void broker_free(struct broker *b)
 {
     struct in_flight_message message;
@@ -439,6 +508,7 @@ void broker_free(struct broker *b)
             job_abandon(message.job);
     free_event(&b->misc);
     free_event(&b->again);
+    fr_text_buffer_free(&b->client_id);
     mosquitto_lib_cleanup();
     free(b);
 }
@@ -462,7 +532,8 @@ struct broker *broker_new(struct fr_sink *sink, const struct fr_host *host, cons
     b->version = host->number(sink, "protocol") == 2 ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5;
     b->misc = event_new(host->event_base(sink), -1, EV_PERSIST, look_after, b);
     b->again = event_new(host->event_base(sink), -1, 0, connect_again, b);
-    if (b->misc == NULL || b->again == NULL || event_add(b->misc, &pause) != 0) {
+    if (!broker_make_client_id(b) || b->misc == NULL || b->again == NULL ||
+        event_add(b->misc, &pause) != 0) {
         broker_free(b);
         return NULL;
     }

@@ -40,28 +40,29 @@ void broker_publish(struct broker *broker, const char *topic, const char *payloa
 void broker_subscribe(struct broker *broker, const char *pattern);
 
 /* The options that every layout shares, for the descriptor's list. */
-#define BROKER_OPTIONS                                                                             \
-    {"host", FR_OPTION_TEXT, "localhost", false, NULL, "the broker"},                              \
-        {"port", FR_OPTION_INTEGER, NULL, false, NULL, "the broker's port; 1883, with tls 8883"},  \
-        {"protocol",     FR_OPTION_CHOICE,                                                         \
-         "auto",         false,                                                                    \
-         "auto|5|3.1.1", "MQTT's version; auto: 5, and 3.1.1 where the broker does not know it"},  \
-        {"qos", FR_OPTION_CHOICE, "1", false, "0|1", "1: done when the broker has confirmed it"},  \
-        {"client_id", FR_OPTION_TEXT, NULL,                                                        \
-         false,       NULL,           "fleetroute- and the sink's name, if not set"},              \
-        {"username", FR_OPTION_TEXT, NULL, false, NULL, "where the broker asks for one"},          \
-        {"password_file", FR_OPTION_TEXT, NULL,                                                    \
-         false,           NULL,           "a file whose first line is the password"},              \
-        {"tls", FR_OPTION_BOOLEAN, "false", false, NULL, "encrypt, and verify the broker"},        \
-        {"ca", FR_OPTION_TEXT,                                                                     \
-         NULL, false,                                                                              \
-         NULL, "who signed the broker's certificate; if not set, one of the system's CAs"},        \
-        {"certificate", FR_OPTION_TEXT, NULL,                                                      \
-         false,         NULL,           "our own, where the broker asks for one"},                 \
-        {"key", FR_OPTION_TEXT, NULL, false, NULL, "its key"},                                     \
-    {                                                                                              \
-        "keepalive", FR_OPTION_DURATION, "15 s", false, NULL,                                      \
-            "a silent broker is given up after this"                                               \
+#define BROKER_OPTIONS                                                                               \
+    {"host", FR_OPTION_TEXT, "localhost", false, NULL, "the broker"},                                \
+        {"port", FR_OPTION_INTEGER, NULL, false, NULL, "the broker's port; 1883, with tls 8883"},    \
+        {"protocol",     FR_OPTION_CHOICE,                                                           \
+         "auto",         false,                                                                      \
+         "auto|5|3.1.1", "MQTT's version; auto: 5, and 3.1.1 where the broker does not know it"},    \
+        {"qos", FR_OPTION_CHOICE, "1", false, "0|1", "1: done when the broker has confirmed it"},    \
+        {"client_id", FR_OPTION_TEXT,                                                                \
+         NULL,        false,                                                                         \
+         NULL,        "if not set, fleetroute-, the sink's name and 8 digits of this installation"}, \
+        {"username", FR_OPTION_TEXT, NULL, false, NULL, "where the broker asks for one"},            \
+        {"password_file", FR_OPTION_TEXT, NULL,                                                      \
+         false,           NULL,           "a file whose first line is the password"},                \
+        {"tls", FR_OPTION_BOOLEAN, "false", false, NULL, "encrypt, and verify the broker"},          \
+        {"ca", FR_OPTION_TEXT,                                                                       \
+         NULL, false,                                                                                \
+         NULL, "who signed the broker's certificate; if not set, one of the system's CAs"},          \
+        {"certificate", FR_OPTION_TEXT, NULL,                                                        \
+         false,         NULL,           "our own, where the broker asks for one"},                   \
+        {"key", FR_OPTION_TEXT, NULL, false, NULL, "its key"},                                       \
+    {                                                                                                \
+        "keepalive", FR_OPTION_DURATION, "15 s", false, NULL,                                        \
+            "a silent broker is given up after this"                                                 \
     }
 
 #endif

@@ -12,11 +12,13 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class FakeHome:
     """Keeps commands in `commands`. Attributes that change its behaviour:
     answer   called with a command: the result, or None to be silent
+    accept   called with each token: False to refuse it
     flood    two byte strings: sent once after the upgrade, and then again and again
     """
 
     def __init__(self, answer=None, flood=None):
         self.answer, self.flood = answer or (lambda command: {}), flood
+        self.accept = lambda token: True
         self.commands, self.connections, self.flooded = [], 0, 0
         self.client, self.lock = None, threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -31,17 +33,20 @@ class FakeHome:
     def __exit__(self, *_):
         # The thread ends before the descriptor is closed: else it could accept from the next listener.
         self.stopped = True
-        if self.client:
-            try:
-                self.client.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        self.hang_up()
         try:
             socket.create_connection(("127.0.0.1", self.port)).close()
         except OSError:
             pass
         self.thread.join()
         self.listener.close()
+
+    def hang_up(self):
+        if self.client:
+            try:
+                self.client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def of_type(self, kind):
         return [c for c in list(self.commands) if c.get("type") == kind]
@@ -89,6 +94,9 @@ class FakeHome:
         while True:
             message = self._message(stream)
             if message["type"] == "auth":
+                if not self.accept(message["access_token"]):
+                    self.say({"type": "auth_invalid", "message": "Invalid access token"})
+                    raise EOFError
                 self.say({"type": "auth_ok", "ha_version": "2026.2.0"})
                 continue
             self.commands.append(message)

@@ -18,7 +18,7 @@ class FakeBroker:
 
     def __init__(self, limit=None, ack=None, properties=b""):
         self.limit, self.ack, self.properties = limit, ack or (lambda publish: True), properties
-        self.published, self.subscribed, self.connections = [], [], 0
+        self.published, self.subscribed, self.connections, self.client_ids = [], [], 0, []
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -134,6 +134,9 @@ class FakeBroker:
             kind, body, size = self._packet(stream)
             if kind >> 4 == 1:
                 self.version = body[6]
+                at = self._skip_properties(body, 10) if self.version == 5 else 10
+                length = struct.unpack(">H", body[at:at + 2])[0]
+                self.client_ids.append(body[at + 2:at + 2 + length].decode())
                 tail = self._length(len(self.properties)) + self.properties \
                     if self.version == 5 else b""
                 self.send(b"\x20" + self._length(2 + len(tail)) + b"\0\0" + tail)

@@ -171,3 +171,23 @@ with Daemon('records: [{type: V, to: archive, ack: archive}]', SINKS) as d:
     d.wait_count("senders_mismatched", 1)
     good(car)
     car.close()
+
+# A vehicle that is not read while its record waits for a sink is not blamed for a message that it
+# cannot finish meanwhile.
+with Daemon(ROUTING, SINKS.replace("@", "@/gone").replace("file,", "file, retry: {least: 20 ms, most: 100 ms},", 1),
+            "limits: {message_timeout: 1 s, unacknowledged: 1}") as d:
+    open(d.path("gone"), "w").close()
+    car = d.car()
+    whole = vector("01_v_three_datums")
+    frame = b"\x82\xfe" + len(whole).to_bytes(2, "big") + bytes(4) + whole
+    car.socket.sendall(frame + frame[:100])
+    wait_until("the sink tries", lambda: d.status()["sinks"]["archive"]["health"] == "down")
+    car.socket.settimeout(3)
+    try:
+        raise AssertionError(f"it is not paused: {car.receive()}")
+    except TimeoutError:
+        car.socket.settimeout(15)
+    os.unlink(d.path("gone"))
+    car.socket.sendall(frame[100:])
+    assert car.receive_reply()[0] == car.receive_reply()[0] == "ack"
+    car.close()

@@ -188,9 +188,23 @@ def failing_disk():
         car.close()
 
 
+def sync_interval():
+    """Records count as delivered with each turn of the timer; an interval of 0, which has none, is a mistake."""
+    with Daemon(ALL, sink("out/%{type}", "fsync: interval, fsync_interval: 1 ms")) as d:
+        car = d.car()
+        for i in range(3):
+            car.send(envelope("alerts", alerts([f"a{i}"]), VIN))
+            assert car.receive_reply()[0] == "ack"
+            time.sleep(0.05)
+        d.sinks = sink("out/%{type}", "fsync: interval, fsync_interval: 0")
+        done = d.reload(check=False)
+        assert done.returncode != 0 and "fsync_interval must be at least 1 ms" in done.stdout + done.stderr, done
+        car.close()
+
+
 if __name__ == "__main__":
     for test in sys.argv[1:] or ("many_paths", "moved_and_deleted", "blocked_path", "hostile_types",
-                                 "clock_went_back", "leftovers", "failing_disk"):
+                                 "clock_went_back", "leftovers", "failing_disk", "sync_interval"):
         begun = time.monotonic()
         globals()[test]()
         print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What hostile vehicles and a hostile Home Assistant do to ha_websocket: it stays bounded and goes on."""
+import json
 import os
 import sys
 import time
@@ -7,8 +8,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
 from fr import SOURCE, VIN, Daemon, wait_until  # noqa: E402
 from home_assistant import FakeHome  # noqa: E402
-from messages import alerts, bare_errors, envelope, errors  # noqa: E402
+from messages import alerts, bare_errors, datum, envelope, errors, field, vehicle_data  # noqa: E402
 
+ODOMETER = 5
 MOST_KB = int(os.environ.get("FR_MOST_KB", 150_000))  # with sanitizers more
 
 
@@ -67,6 +69,107 @@ def silent_home():
         car.close()
 
 
+class Devices:
+    """Answers as Home Assistant does that has these vehicles registered; silent to what `silent` says."""
+
+    def __init__(self, d, *vins):
+        self.vins, self.silent, self.unanswered = vins, lambda command: False, []
+        os.makedirs(d.path("state/sinks/home"))
+        for vin in vins:
+            with open(d.path(f"state/sinks/home/{vin}.json"), "w") as f:
+                json.dump({"webhook": f"hook-{vin}", "device_name": vin, "sensors": {}}, f)
+
+    def __call__(self, command):
+        if self.silent(command):
+            self.unanswered.append(command)
+            return None
+        if command["type"] == "config/entity_registry/list":
+            return [{"platform": "mobile_app", "entity_id": f"device_tracker.{vin.lower()}", "unique_id": vin}
+                    for vin in self.vins]
+        if command["type"] == "get_states":
+            return [{"entity_id": f"device_tracker.{vin.lower()}", "state": "home", "attributes": {}}
+                    for vin in self.vins]
+        return {"status": 200, "body": json.dumps({"success": True})} if command["type"] == "webhook/handle" else {}
+
+
+def one_late_answer():
+    """One command of a vehicle is answered late, after many of another vehicle: none of those waits
+    for it, no state is lost, and the connection stays."""
+    other = VIN[:-1] + "2"
+    with FakeHome() as home:
+        d = daemon(home, "fields: [{field: Odometer, to: home}]")
+        home.answer = devices = Devices(d, VIN, other)
+        with d:
+            wait_until("it is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
+            cars = {vin: d.car(vin=vin) for vin in (VIN, other)}
+
+            def drive(vin, km):
+                cars[vin].send(envelope("V", vehicle_data(datum(ODOMETER, field(5, float(km)))), vin))
+                assert cars[vin].receive_reply()[0] == "ack"
+
+            def told(vin, km):
+                return any(c["webhook_id"] == f"hook-{vin}" and f'"state":{km},' in c["body"]
+                           for c in home.of_type("webhook/handle")[-20:])
+
+            for vin in cars:
+                drive(vin, 1)
+                wait_until(f"{vin} has its states", lambda: told(vin, 1))
+            devices.silent = lambda c: c.get("webhook_id") == f"hook-{VIN}"
+            drive(VIN, 20)
+            wait_until("a command is not answered", lambda: devices.unanswered)
+            for i in range(300):
+                drive(other, 1000 + i)
+                wait_until(f"state {i} arrives", lambda: told(other, 1000 + i), 5)
+            devices.silent = lambda c: False
+            for command in devices.unanswered:
+                home.confirm(command)
+            assert home.connections == 1, f"{home.connections} connections"
+            for car in cars.values():
+                car.close()
+
+
+def command_without_answer():
+    """Home Assistant answers all but one command: after 20 s the connection is renewed, and states arrive."""
+    with FakeHome() as home:
+        d = daemon(home, "fields: [{field: Odometer, to: home}]\nrecords: [{type: errors, to: home, ack: home}]")
+        home.answer = devices = Devices(d, VIN)
+        devices.silent = lambda c: c["type"] == "get_states"
+        with d:
+            wait_until("it looks for devices", lambda: home.of_type("get_states"))
+            devices.silent = lambda c: False
+            begun, car = time.monotonic(), d.car()
+            car.send(envelope("V", vehicle_data(datum(ODOMETER, field(5, 7.0))), VIN))
+            assert car.receive_reply()[0] == "ack"
+            while home.connections == 1:  # other commands are answered meanwhile
+                assert time.monotonic() - begun < 30, "the connection is not renewed"
+                car.send(envelope("errors", errors(["e"]), VIN))
+                assert car.receive_reply()[0] == "ack"
+                time.sleep(0.1)
+            wait_until("the state arrives", lambda: '"state":7,' in "".join(
+                c["body"] for c in home.of_type("webhook/handle")))
+            assert "it does not answer a command" in d.log_text()
+            car.close()
+
+
+def new_token():
+    """A token that is written while Home Assistant looks at the old one is used at once."""
+    with FakeHome() as home, daemon(home, "records: [{type: errors, to: home}]") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
+
+        def accept(token):
+            if token == "new":
+                return True
+            with open(d.path("token.new"), "w") as f:
+                f.write("new\n")
+            os.rename(d.path("token.new"), d.path("token"))
+            return False
+
+        home.accept = accept
+        home.hang_up()
+        wait_until("the token is refused", lambda: "refuses the token" in d.log_text())
+        wait_until("the new one is used", lambda: d.status()["sinks"]["home"]["health"] == "up")
+
+
 def floods():
     """Frames that are too large, and messages of endless frames: the connection ends at once."""
     routing = "records: [{type: errors, to: home}]"
@@ -87,7 +190,8 @@ def floods():
 
 
 if __name__ == "__main__":
-    for test in sys.argv[1:] or ("many_alerts", "silent_home", "floods"):
+    for test in sys.argv[1:] or ("many_alerts", "silent_home", "one_late_answer", "command_without_answer",
+                                 "new_token", "floods"):
         begun = time.monotonic()
         globals()[test]()
         print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)

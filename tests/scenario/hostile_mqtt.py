@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What hostile vehicles and brokers do to the MQTT sink: it stays right, bounded and alive."""
 import os
+import re
 import sys
 import time
 
@@ -185,9 +186,33 @@ def packet_limit():
             car.close()
 
 
+def client_ids():
+    """Each installation has its own id and keeps it; the health says when another client has the same."""
+    routing = "records: [{type: errors, to: mqtt}]"
+    for protocol, hang_up in (("5", lambda b: b.send(b"\xe0\x02\x8e\x00")), ("3.1.1", lambda b: b.hang_up())):
+        with FakeBroker() as broker, daemon(broker, routing, f"protocol: {protocol}") as d:
+            wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+            name = broker.client_ids[0]
+            assert re.fullmatch("fleetroute-mqtt-[0-9a-f]{8}", name), name
+            for _ in range(1 if protocol == "5" else 3):
+                connections = broker.connections
+                wait_until("it is up", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+                hang_up(broker)
+                wait_until("it is connected again", lambda: broker.connections > connections)
+            assert f"client id {name}" in d.log_text(), d.log_text()
+            assert d.end() == 0
+            d.start()
+            wait_until("it is connected once more", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+            assert set(broker.client_ids) == {name}, broker.client_ids
+            with daemon(broker, routing) as other:
+                wait_until("its journal begins", lambda: other.status())
+                with open(other.path("state/sinks/mqtt/client-id")) as f:
+                    assert f.read() not in name
+
+
 if __name__ == "__main__":
     for test in sys.argv[1:] or ("coordinates", "many_errors", "many_alerts",
-                                 "broker_that_confirms_nothing", "names", "hostile_broker", "packet_limit"):
+                                 "broker_that_confirms_nothing", "names", "hostile_broker", "packet_limit", "client_ids"):
         begun = time.monotonic()
         globals()[test]()
         print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)

@@ -92,3 +92,33 @@ off = Daemon("records: [{type: V, to: own}]", SINKS)
 with off:
     answer = fleetroute("replay", "-s", off.control, "/dev/null", check=False)
     assert answer.returncode == 1 or "0 sent" in answer.stdout, answer
+
+
+def cpu_seconds(process):
+    with open(f"/proc/{process.pid}/stat") as f:
+        words = f.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# The journal is full and the records are larger than what is read ahead: the daemon waits without
+# work, and goes on when there is capacity.
+with Daemon("records: [{type: V, to: own}]", SINKS.replace("@", "@/gone").replace(
+        "plugin: file,", "plugin: file, retry: {least: 100 ms, most: 100 ms},"), journal="{size: 4 MB}") as d:
+    open(d.path("gone"), "w").close()
+    with open(d.path("large.jsonl"), "w") as f:
+        for n in range(40):
+            f.write(json.dumps({"type": "V", "vin": VIN, "txid": f"t-{n}", "created_at": "2026-11-23T08:00:00.000Z",
+                                "data": {"VehicleName": os.urandom(750_000).hex()}}) + "\n")
+    replay = subprocess.Popen([f"{BUILD}/fleetroute", "replay", "-s", d.control, d.path("large.jsonl")],
+                              stdout=subprocess.PIPE, text=True)
+    wait_until("the journal is full", lambda: d.status()["journal"]["health"] == "down")
+    wait_until("it waits", lambda: d.status()["journal"]["waiting"] ==
+               (time.sleep(0.5), d.status()["journal"]["waiting"])[1])
+    spent = cpu_seconds(d.process)
+    time.sleep(2)
+    spent = cpu_seconds(d.process) - spent
+    assert spent < 0.2, f"{spent} s of CPU in two seconds of waiting"
+    os.unlink(d.path("gone"))
+    out = replay.communicate(timeout=60)[0]
+    assert "40 sent, 40 stored, 0 left out" in out, out
+    wait_until("they are there", lambda: len(d.lines("gone/own/V.jsonl")) == 40)

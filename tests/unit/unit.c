@@ -32,6 +32,7 @@ int main(void)
     srunner_add_suite(runner, suite_half_open());
     srunner_add_suite(runner, suite_http_clients());
     srunner_add_suite(runner, suite_program());
+    srunner_add_suite(runner, suite_event_base());
     srunner_add_suite(runner, suite_queue());
     srunner_add_suite(runner, suite_home_assistant());
     srunner_run_all(runner, CK_ENV);

@@ -16,6 +16,7 @@ Suite *suite_half_open(void);
 Suite *suite_http_clients(void);
 Suite *suite_presence(void);
 Suite *suite_program(void);
+Suite *suite_event_base(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_units(void);
