@@ -75,7 +75,8 @@ int fr_daemon_confine(struct fr_daemon *d, struct fr_error *error)
     if (!c->sandbox)
         return 0;
     /* Made now, so that they are what may be written, and not a folder above them. */
-    if (fr_make_folders(c->state, error) != 0)
+    if (fr_make_folders(c->state, error) != 0 ||
+        (c->journal_on && fr_make_folders(c->journal_path, error) != 0))
         return -1;
     return enter_sandbox(d, c, error);
 }

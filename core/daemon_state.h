@@ -45,7 +45,8 @@ int fr_daemon_register_cursors(struct fr_journal *journal, const struct fr_serve
                                struct fr_error *error);
 
 /* reload.c: read the configuration again and follow it. Appends what there is to say to
- * `report`, a line each. -1: it has mistakes, and the one in force stays. */
+ * `report`, a line each. -1: it has mistakes, and the one in force stays. 1: it is followed, but a
+ * sink or a source could not be started. */
 int fr_daemon_reload(struct fr_daemon *daemon, struct fr_buffer *report);
 
 /* Look whether certificate, key or CA bundle have changed on disk, and take them in if so. */

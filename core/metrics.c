@@ -190,7 +190,7 @@ READ(overdue, (double)s->overdue_ms / 1000)
 static const struct sink_metric sink_metrics[] = {
     {"fleetroute_sink_up", "gauge", "1: it is well; 0: degraded or down.", read_up},
     {"fleetroute_sink_health", "gauge", "0: up; 1: degraded; 2: down.", read_health},
-    {"fleetroute_sink_behind_records", "gauge", "Records it has yet to finish.", read_behind},
+    {"fleetroute_sink_behind_records", "gauge", "Records it has yet to deliver.", read_behind},
     {"fleetroute_sink_unfinished_records", "gauge", "Records it has in memory.", read_unfinished},
     {"fleetroute_sink_unfinished_bytes", "gauge", "Bytes of those.", read_unfinished_bytes},
     {"fleetroute_sink_taken_total", "counter", "Records taken.", read_taken},

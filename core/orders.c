@@ -30,7 +30,9 @@ static void reload(void *ctx, const char *rest, struct fr_buffer *out)
     int outcome = fr_daemon_reload(ctx, &report);
 
     (void)rest;
-    fr_buffer_printf(out, "{\"reloaded\":%s,\"said\":", outcome == 0 ? "true" : "false");
+    fr_buffer_printf(out,
+                     "{\"reloaded\":%s,\"complete\":%s,\"said\":", outcome >= 0 ? "true" : "false",
+                     outcome == 0 ? "true" : "false");
     fr_json_string(out, fr_buffer_string(&report), report.len);
     fr_buffer_byte(out, '}');
     fr_buffer_free(&report);

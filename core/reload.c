@@ -87,70 +87,86 @@ static struct fr_sink **find_named(struct fr_setup *setup, size_t count, const c
     return NULL;
 }
 
-/* End a sink: let it finish what it has, for so long at most. With a journal what it has not
- * finished is behind its cursor; without one the vehicles are asked to send it again. */
-static void retire(struct fr_sink *sink, bool journal)
+static bool all_ended(struct fr_sink *const *sinks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sinks[i] != NULL && !fr_sink_ended(sinks[i]))
+            return false;
+    return true;
+}
+
+/* End sinks (NULL: none) beside each other: let them finish what they have, for RETIRE_MS in all.
+ * With a journal what they have not finished is behind their cursors; without one the vehicles are
+ * asked to send it again. */
+static void retire_all(struct fr_sink **sinks, size_t count, bool journal)
 {
     int64_t until = fr_monotonic_ms() + RETIRE_MS;
 
-    fr_sink_end(sink);
-    while (!fr_sink_ended(sink) && fr_monotonic_ms() < until)
+    for (size_t i = 0; i < count; i++)
+        if (sinks[i] != NULL)
+            fr_sink_end(sinks[i]);
+    while (!all_ended(sinks, count) && fr_monotonic_ms() < until)
         usleep(RETIRE_STEP_US);
-    fr_sink_stop(sink);
-    if (!journal)
-        fr_sink_refuse_unfinished(sink);
-    fr_sink_free(sink);
+    for (size_t i = 0; i < count; i++) {
+        if (sinks[i] == NULL)
+            continue;
+        fr_sink_stop(sinks[i]);
+        if (!journal)
+            fr_sink_refuse_unfinished(sinks[i]);
+        fr_sink_free(sinks[i]);
+        sinks[i] = NULL;
+    }
 }
 
-static void start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
-                       struct fr_buffer *report)
+static int start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
+                      struct fr_buffer *report)
 {
     struct fr_error error;
 
-    if (fr_sink_start(next->sinks[place], next->routing, place, &d->house, &error) != 0)
-        say(report, error.text);
+    if (fr_sink_start(next->sinks[place], next->routing, place, &d->house, &error) == 0)
+        return 0;
+    say(report, error.text);
+    return -1;
 }
 
 /* Put running sinks into the new setup and start those that are new. Sinks that have to end
  * are left in the old one; but with a journal a changed sink ends first, so that the one that
  * takes its place finds the cursor where it stood. */
-static void change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+static int change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
+    struct fr_sink *ending[FR_SINKS_MAX] = {NULL};
+    bool stays[FR_SINKS_MAX] = {false};
+    int status = 0;
+
     for (size_t i = 0; i < next->server->sink_count; i++) {
         struct fr_sink *fresh = next->sinks[i];
         struct fr_sink **running = find_named(d->setup, d->started, fr_sink_name(fresh));
 
-        if (running != NULL && fr_sink_runs(*running) && fr_sink_same(*running, fresh)) {
+        stays[i] = running != NULL && fr_sink_runs(*running) && fr_sink_same(*running, fresh);
+        if (stays[i]) {
             next->sinks[i] = *running;
-            *running = NULL;
             fr_sink_free(fresh);
             fr_sink_reroute(next->sinks[i], next->routing, i);
-            continue;
-        }
-        if (running != NULL && d->journal != NULL) {
-            retire(*running, true);
+        } else if (running != NULL && d->journal != NULL)
+            ending[i] = *running;
+        if (stays[i] || ending[i] != NULL)
             *running = NULL;
-        }
-        start_sink(d, next, i, report);
     }
-}
-
-static void end_old_sinks(struct fr_daemon *d, struct fr_setup *old, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (old->sinks[i] != NULL) {
-            retire(old->sinks[i], d->journal != NULL);
-            old->sinks[i] = NULL;
-        }
+    retire_all(ending, next->server->sink_count, true);
+    for (size_t i = 0; i < next->server->sink_count; i++)
+        if (!stays[i] && start_sink(d, next, i, report) != 0)
+            status = -1;
+    return status;
 }
 
 /* ---- sources --------------------------------------------------------------------- */
 
 /* One that has changed ends first: what it had confirmed, it had in the journal. */
-static void change_sources(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+static int change_sources(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
     struct fr_setup *now = d->setup;
     struct fr_error error;
+    int status = 0;
 
     fr_daemon_list_sources(d, NULL);
     for (size_t i = 0; i < now->server->source_count; i++) {
@@ -170,21 +186,26 @@ static void change_sources(struct fr_daemon *d, struct fr_setup *next, struct fr
     }
     for (size_t k = 0; k < next->server->source_count; k++)
         if (!fr_source_runs(next->sources[k]) &&
-            fr_source_start(next->sources[k], d->journal, next->routing, &error) != 0)
+            fr_source_start(next->sources[k], d->journal, next->routing, &error) != 0) {
             say(report, error.text);
+            status = -1;
+        }
     fr_daemon_list_sources(d, next);
     for (size_t k = 0; k < next->server->source_count; k++)
         fr_source_room(next->sources[k]); /* what was told meanwhile is told once more */
+    return status;
 }
 
 /* ---- the whole ------------------------------------------------------------------- */
 
-static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
+/* -1: a sink or a source could not be started; everything else is followed. */
+static int follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
     struct fr_ingest_settings ingest = fr_daemon_ingest_settings(next->server);
     struct fr_routes *older = d->routes;
     struct fr_setup *old = d->setup;
     size_t old_count = d->started;
+    int status;
 
     compare_fixed(old->server, next->server, report);
     compare_guarded(old->server, next, report);
@@ -201,16 +222,17 @@ static void follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer 
         if (fr_journal_oversize(d->journal, &error))
             say(report, error.text);
     }
-    change_sinks(d, next, report);
-    if (d->journal != NULL)
-        change_sources(d, next, report);
+    status = change_sinks(d, next, report);
+    if (d->journal != NULL && change_sources(d, next, report) != 0)
+        status = -1;
     d->routes = fr_routes_new(next->routing, next->sinks, next->server->sink_count, d->journal);
     fr_ingest_update(d->ingest, &ingest, next->tls, d->routes);
     fr_routes_free(older);
-    end_old_sinks(d, old, old_count);
+    retire_all(old->sinks, old_count, d->journal != NULL);
     d->setup = next;
     d->started = next->server->sink_count;
     fr_setup_free(old);
+    return status;
 }
 
 static void report_mistakes(const struct fr_setup *next, struct fr_buffer *report)
@@ -231,6 +253,7 @@ static void report_mistakes(const struct fr_setup *next, struct fr_buffer *repor
 int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
 {
     struct fr_setup *next = fr_setup_load(d->setup->server->path);
+    int status;
 
     report_mistakes(next, report);
     if (next->diagnostics.errors != 0) {
@@ -239,11 +262,14 @@ int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
         fr_setup_free(next);
         return -1;
     }
-    follow(d, next, report);
+    status = follow(d, next, report);
     fr_daemon_refresh_files(d);
     fr_count(FR_COUNT_RELOADS);
-    fr_log(FR_LOG_NOTICE, "reload: done");
-    return 0;
+    if (status == 0)
+        fr_log(FR_LOG_NOTICE, "reload: done");
+    else
+        fr_log(FR_LOG_ERROR, "reload: done, but not everything could be started; see above");
+    return status == 0 ? 0 : 1;
 }
 
 /* ---- certificates ---------------------------------------------------------------- */

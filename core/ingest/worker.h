@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "ingest/half_open.h"
 #include "ingest/http_upgrade.h"
@@ -151,6 +152,9 @@ void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint
 /* Close it and free it, now. A DISCONNECTED record is made if it was open. */
 void fr_connection_free(struct fr_connection *connection);
 
+/* Send what is in `replies` as the last words, then wait for the peer to hang up. */
+void fr_connection_end(struct fr_connection *connection);
+
 /* Say why (a WebSocket close code), then close it when the peer has had time to read it. */
 void fr_connection_close(struct fr_connection *connection, enum fr_ws_code code);
 
@@ -165,6 +169,17 @@ void fr_connection_update_reading(struct fr_connection *connection);
 
 /* Look for time-outs. */
 void fr_connection_tick(struct fr_connection *connection, int64_t now_ms);
+
+/* handshake.c: make the TLS object of a connection once the first TLS record is complete in `tls.in`.
+ * 0: there is one; 1: bytes are missing; -1: the connection cannot go on. */
+int fr_handshake_begin(struct fr_connection *connection);
+
+/* Go on with the TLS handshake. 0: it is done; 1: bytes are missing; -1: the connection is closing. */
+int fr_handshake_continue(struct fr_connection *connection);
+
+/* Read bytes of the HTTP request. -1: the connection is closing; else how many of the bytes were
+ * the request's. */
+ssize_t fr_handshake_upgrade(struct fr_connection *connection, const uint8_t *bytes, size_t len);
 
 /* message.c: one binary message of an open connection. Replies go to connection->replies. */
 void fr_message_received(struct fr_connection *connection, const uint8_t *bytes, size_t len);

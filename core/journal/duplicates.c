@@ -71,9 +71,29 @@ static uint64_t add(uint64_t hash, const void *bytes, size_t len)
     return hash;
 }
 
+static void add_datum(void *ctx, uint32_t field, const uint8_t *value, size_t len)
+{
+    uint64_t *hash = ctx;
+
+    *hash = add(mix(*hash, field), value, len);
+}
+
+/* Of what the message says. Of vehicle data only the data: the mark that it is sent again stands in
+ * the payload, too. */
+static uint64_t hash_payload(const struct fr_duplicates *d, const struct fr_record *record)
+{
+    uint64_t hash = d->secret[0] ^ d->secret[1];
+
+    if (record->type == FR_RECORD_V)
+        fr_payload_each(record->payload, record->payload_len, add_datum, &hash);
+    else
+        hash = add(hash, record->payload, record->payload_len);
+    return hash;
+}
+
 static struct print print_of(const struct fr_duplicates *d, const struct fr_record *record)
 {
-    uint64_t hash[2];
+    uint64_t hash[2], payload = hash_payload(d, record);
 
     for (int i = 0; i < 2; i++) {
         hash[i] = d->secret[i] + (uint64_t)i;
@@ -81,6 +101,7 @@ static struct print print_of(const struct fr_duplicates *d, const struct fr_reco
         hash[i] = add(hash[i], record->topic, strlen(record->topic));
         hash[i] = add(hash[i], record->txid, record->txid_len);
         hash[i] = mix(hash[i], (uint64_t)record->created_ns);
+        hash[i] = mix(hash[i], payload);
     }
     return (struct print){hash[0] | 1, hash[1]};
 }

@@ -2,8 +2,8 @@
  * duplicates.h - the newest messages of vehicles, so that one that is sent again after a lost
  * acknowledgement is known for what it is.
  *
- * A message is known by vehicle, topic, txid and creation time, as two hashes of 64 bits with a
- * secret; the oldest is forgotten when there are too many. One thread's.
+ * A message is known by vehicle, topic, txid, creation time and payload, as two hashes of 64 bits
+ * with a secret; the oldest is forgotten when there are too many. One thread's.
  */
 #ifndef FR_DUPLICATES_H
 #define FR_DUPLICATES_H

@@ -5,14 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "journal/journal_check.h"
 #include "journal/journal_state.h"
 #include "journal/stored_record.h"
 #include "util/clock.h"
+#include "util/counters.h"
+#include "util/log.h"
 #include "util/memory.h"
 
 #define WAITING_RECORDS 20000 /* offered and not yet on disk, at most */
 #define WAITING_BYTES (24u << 20)
+#define CHECK_MAX_MS 20000     /* for the check at the start */
 #define CURSORS_EVERY_MS 1000  /* cursors are kept at least so often */
 #define READERS_EVERY_MS 10000 /* readers of killed processes are cleared so often */
 
@@ -149,6 +154,37 @@ static int read_tail(struct fr_journal *j, struct fr_error *error)
     return status;
 }
 
+/* Refuse a broken journal before LMDB crashes on it; count what is missing. */
+static int check(struct fr_journal *j, struct fr_error *error)
+{
+    struct fr_journal_check result;
+    int lock, status;
+
+    if (!fr_store_exists(j->path))
+        return 0;
+    lock = fr_store_lock(j->path, error);
+    if (lock < 0)
+        return -1;
+    status = fr_journal_check(j->path, true, CHECK_MAX_MS, &result, error);
+    close(lock);
+    if (status != 0)
+        return -1;
+    if (!result.complete)
+        fr_log(FR_LOG_NOTICE,
+               "journal: not checked to the end (%s): %llu records are whole; `fleetroute journal "
+               "check` does it",
+               error->text, (unsigned long long)result.records);
+    fr_count_add(FR_COUNT_JOURNAL_MISSING, result.missing);
+    j->missing_below = result.missing != 0 ? result.next : 0;
+    if (result.missing + result.damaged != 0)
+        fr_log(FR_LOG_ERROR,
+               "journal: %llu records are missing and %llu are damaged: pages of data.mdb are "
+               "damaged or outdated; look after the disk. `fleetroute journal salvage` looks for "
+               "them in the file while fleetrouted does not run",
+               (unsigned long long)result.missing, (unsigned long long)result.damaged);
+    return 0;
+}
+
 struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
                                     void (*room)(void *ctx), void *ctx, struct fr_error *error)
 {
@@ -172,7 +208,8 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&j->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    j->store = fr_store_open(settings->path, settings->size, error);
+    if (check(j, error) == 0)
+        j->store = fr_store_open(settings->path, settings->size, error);
     if (j->store == NULL || read_tail(j, error) != 0) {
         fr_journal_free(j);
         return NULL;
@@ -276,9 +313,9 @@ bool fr_journal_flush(struct fr_journal *j, int64_t most_ms)
     return true;
 }
 
-struct fr_store *fr_journal_store(struct fr_journal *j)
+const char *fr_journal_path(const struct fr_journal *j)
 {
-    return j->store;
+    return j->path;
 }
 
 uint64_t fr_journal_repeated_below(const struct fr_journal *j)

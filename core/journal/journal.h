@@ -70,8 +70,8 @@ bool fr_journal_hopeless(const struct fr_journal *journal);
 /* Wait until everything offered is on disk, for so long at most. */
 bool fr_journal_flush(struct fr_journal *journal, int64_t most_ms);
 
-/* For what else belongs into the environment. */
-struct fr_store *fr_journal_store(struct fr_journal *journal);
+/* Its folder. */
+const char *fr_journal_path(const struct fr_journal *journal);
 
 /* ---- cursors --------------------------------------------------------------------- */
 

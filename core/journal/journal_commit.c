@@ -141,6 +141,29 @@ static void wake_sinks(struct fr_journal *j)
     pthread_mutex_unlock(&j->lock);
 }
 
+bool fr_journal_squeeze(struct fr_journal *j)
+{
+    struct fr_journal_settings s = fr_journal_settings_now(j);
+    struct fr_pruned pruned = {.count = 0};
+    struct fr_error error;
+    int status = fr_store_begin(j->store, &error);
+
+    if (status != 0)
+        return false;
+    j->squeeze = true;
+    status = fr_journal_prune(j, &s, 0, &pruned, &error);
+    j->squeeze = false;
+    if (status == 0 && pruned.count != 0)
+        status = fr_store_commit(j->store, &error);
+    else {
+        fr_store_abort(j->store);
+        return false;
+    }
+    if (status == 0)
+        fr_journal_count_pruned(&pruned);
+    return status == 0;
+}
+
 /* Commit a group, and try again until it is done; a daemon that stops gives up, and what is
  * not acknowledged the vehicles keep. */
 bool fr_journal_commit(struct fr_journal *j, size_t count, bool ended)

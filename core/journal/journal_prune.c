@@ -57,7 +57,7 @@ int fr_journal_prune(struct fr_journal *j, const struct fr_journal_settings *s, 
     old.needed = drops ? UINT64_MAX : result->needed;
     if (!atomic_load(&j->registered))
         return 0;
-    if (used > s->size) {
+    if (used > s->size || j->squeeze) {
         old.below = old.needed;
         j->full = group != 0 && (old.below <= result->first || old.below - result->first < group);
         if (j->full)

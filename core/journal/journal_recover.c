@@ -30,11 +30,12 @@ static bool recover_map(struct fr_journal *j, struct fr_error *error)
     if (fr_journal_clear_readers(j) != 0)
         return true;
     pid = fr_store_oldest_reader(j->store, &commits);
-    if (pid != 0 && commits > READER_OLD_COMMITS)
-        fr_error_set(error,
-                     "journal %s: map full: process %ld reads a snapshot that is %llu commits old, "
-                     "and freed pages cannot be used again (end that process)",
-                     j->path, pid, (unsigned long long)commits);
+    if (pid == 0 || commits <= READER_OLD_COMMITS)
+        return fr_journal_squeeze(j);
+    fr_error_set(error,
+                 "journal %s: map full: process %ld reads a snapshot that is %llu commits old, and "
+                 "freed pages cannot be used again (end that process)",
+                 j->path, pid, (unsigned long long)commits);
     return false;
 }
 

@@ -51,6 +51,7 @@ struct fr_journal {
     _Atomic uint64_t next; /* committed up to here */
     _Atomic uint64_t commits;
     uint64_t repeated_below;
+    bool squeeze;     /* delete what is delivered, whatever its age: no page is free */
     bool full;        /* the last transaction failed because `size` is reached */
     bool confirm;     /* after reopening: the next transaction must write */
     size_t landed;    /* records of the group at hand that a failed commit has left on disk */
@@ -77,6 +78,10 @@ void fr_journal_commit_group(struct fr_journal *journal, size_t count);
 /* journal_recover.c: after a failed write, mend what can be mended at once. True: the write may
  * succeed now. */
 bool fr_journal_mend(struct fr_journal *journal, struct fr_error *error);
+
+/* journal_commit.c: delete delivered records of any age in a transaction of their own. Returns
+ * whether some were deleted. */
+bool fr_journal_squeeze(struct fr_journal *journal);
 
 /* Publish why nothing can be written (logged once a minute as long as it lasts), or (NULL) that it
  * can again. */

@@ -3,7 +3,6 @@
  *
  *   records  sequence number -> stored record (stored_record.h)
  *   cursors  sink's name -> the first sequence number it has not finished, and when that moved
- *   values   VIN, field -> the newest value known (last_values.h)
  *   about    "format" -> the number of this layout
  *
  * LMDB never overwrites a page that the last commit refers to, so what kill -9 or a power cut
@@ -32,6 +31,16 @@ struct fr_store *fr_store_open(const char *path, uint64_t size, struct fr_error 
 
 /* Open it beside a daemon, to read (or, read_only false, to move a cursor while none runs). */
 struct fr_store *fr_store_visit(const char *path, bool read_only, struct fr_error *error);
+
+/* Open it to look whether it is whole; `writable`: the caller has its lock. */
+struct fr_store *fr_store_inspect(const char *path, bool writable, struct fr_error *error);
+
+/* Whether there is a journal in the folder, whatever its state. */
+bool fr_store_exists(const char *path);
+
+/* Lock the folder against daemons and tools that write. Returns a descriptor to be closed, or -1 and
+ * why. */
+int fr_store_lock(const char *path, struct fr_error *error);
 
 void fr_store_close(struct fr_store *store);
 
@@ -115,17 +124,6 @@ int fr_store_prune(struct fr_store *store, const struct fr_store_old *old, size_
 uint64_t fr_store_record_bytes(struct fr_store *store);
 uint64_t fr_store_first(struct fr_store *store);
 
-/* The newest value of a field of a vehicle: put unless the one kept is newer. */
-struct fr_last_value {
-    char vin[FR_VIN_MAX + 1];
-    uint32_t field;
-    int64_t created_ns, received_ms;
-    const uint8_t *bytes; /* the message Value */
-    size_t len;
-};
-int fr_store_put_value(struct fr_store *store, const struct fr_last_value *value,
-                       struct fr_error *error);
-
 /* A number that is kept by name. */
 int fr_store_put_number(struct fr_store *store, const char *name, uint64_t number,
                         struct fr_error *error);
@@ -165,12 +163,6 @@ int fr_store_cursors(struct fr_store_reader *reader,
 
 /* A number kept by name; 0 when there is none. */
 int fr_store_number(struct fr_store_reader *reader, const char *name, uint64_t *number,
-                    struct fr_error *error);
-
-/* Call each() with last values in the order of VINs, until it returns false: of one vehicle, or
- * (vin NULL) of all. */
-int fr_store_values(struct fr_store_reader *reader, const char *vin,
-                    bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
                     struct fr_error *error);
 
 #endif

@@ -1,4 +1,5 @@
 /* Opening a journal, or leaving alone what is none. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,7 +16,7 @@
 #include "util/memory.h"
 
 #define FORMAT 1
-#define DATABASES 4
+#define DATABASES 3
 #define SPARE_BYTES (64u << 20)
 
 static int open_databases(struct fr_store *store, unsigned flags, struct fr_error *error)
@@ -28,16 +29,17 @@ static int open_databases(struct fr_store *store, unsigned flags, struct fr_erro
         return fr_store_failed(store, error, "begin", code);
     if ((code = mdb_dbi_open(txn, "about", create, &store->about)) == 0 &&
         (code = mdb_dbi_open(txn, "records", create | MDB_INTEGERKEY, &store->records)) == 0 &&
-        (code = mdb_dbi_open(txn, "cursors", create, &store->cursors)) == 0 &&
-        (code = mdb_dbi_open(txn, "values", create, &store->values)) == 0)
+        (code = mdb_dbi_open(txn, "cursors", create, &store->cursors)) == 0)
         code = mdb_txn_commit(txn);
     else
         mdb_txn_abort(txn);
     if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)
-        return fr_error_set(error,
-                            "journal %s: holds an LMDB environment of something else; it is left "
-                            "as it is (choose another `journal: path:`)",
-                            store->path);
+        return fr_error_set(
+            error,
+            "journal %s: holds an LMDB environment of something else, or is broken; it "
+            "is left as it is (choose another `journal: path:`, or try `fleetroute "
+            "journal salvage`)",
+            store->path);
     return code == 0 ? 0 : fr_store_failed(store, error, "open its databases", code);
 }
 
@@ -63,7 +65,7 @@ static int no_journal(struct fr_store *store, const char *path, struct fr_error 
     store->fault = FR_STORE_DAMAGED;
     return fr_error_set(error,
                         "journal %s: data.mdb is no journal, or is cut; it is left as it is (move "
-                        "it away to begin a new journal)",
+                        "it away to begin a new journal, or try `fleetroute journal salvage`)",
                         path);
 }
 
@@ -82,52 +84,6 @@ static int open_env(struct fr_store *store, const char *path, struct fr_error *e
     return code == 0 ? 0 : fr_store_write_failed(store, error, "open it", code);
 }
 
-static int sync_folder_of(const char *path)
-{
-    char *copy = fr_strdup(path), *slash = strrchr(copy, '/');
-    int status;
-
-    if (slash != NULL)
-        *slash = '\0';
-    status = fr_sync_folder(slash == NULL ? "." : slash == copy ? "/" : copy);
-    free(copy);
-    return status;
-}
-
-/* A new journal is made beside its place and moved there, so that one that is half made, or
- * cut to nothing, is never taken for an empty one. */
-static int create(const char *path, struct fr_error *error)
-{
-    char *beside = fr_asprintf("%s.new", path);
-    char *data = fr_asprintf("%s/data.mdb", beside), *lock = fr_asprintf("%s/lock.mdb", beside);
-    struct fr_store *store = new_store(path);
-    int status = -1;
-
-    unlink(data);
-    unlink(lock);
-    store->map_limit = 1u << 20;
-    store->look_ms = INT64_MAX; /* it is not at its path yet */
-    if (fr_make_folders(beside, error) == 0 && open_env(store, beside, error) == 0 &&
-        open_databases(store, MDB_CREATE, error) == 0 && fr_store_begin(store, error) == 0) {
-        if (fr_store_put_number(store, "format", FORMAT, error) == 0)
-            status = fr_store_commit(store, error);
-        else
-            fr_store_abort(store);
-    }
-    fr_store_close(store);
-    unlink(lock);
-    if (status == 0 &&
-        (fr_sync_folder(beside) != 0 || rename(beside, path) != 0 || sync_folder_of(path) != 0))
-        status = fr_error_set(error,
-                              "journal %s: cannot be made: %s (is there something else in that "
-                              "folder?)",
-                              path, strerror(errno));
-    free(beside);
-    free(data);
-    free(lock);
-    return status;
-}
-
 /* -1: there is none; else how many bytes it has. */
 static long long data_size(const char *path)
 {
@@ -137,6 +93,66 @@ static long long data_size(const char *path)
 
     free(data);
     return size;
+}
+
+/* Whether the folder holds nothing but what a journal has. -1 and why. */
+static int check_folder(const char *path, struct fr_error *error)
+{
+    static const char *const ours[] = {".",      "..",       "new.mdb",  "new.mdb-lock",
+                                       "values", "lock.mdb", "salvaged", "lost+found"};
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    int status = 0;
+
+    if (folder == NULL)
+        return fr_error_set(error, "journal %s: cannot be read: %s", path, strerror(errno));
+    while (status == 0 && (entry = readdir(folder)) != NULL) {
+        bool known = false;
+
+        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+            known = known || strcmp(entry->d_name, ours[i]) == 0;
+        if (!known)
+            status =
+                fr_error_set(error,
+                             "journal %s: has no data.mdb, and holds %s, which is no part of a "
+                             "journal (choose another `journal: path:`, or move that away)",
+                             path, entry->d_name);
+    }
+    closedir(folder);
+    return status;
+}
+
+/* Make an empty journal under another name and rename it, so that one that is half made is never
+ * taken for an empty one. In the same folder: Landlock allows no rename to another. The folder is
+ * locked. */
+static int create(const char *path, struct fr_error *error)
+{
+    char *data = fr_asprintf("%s/data.mdb", path), *new = fr_asprintf("%s/new.mdb", path);
+    char *lock = fr_asprintf("%s/new.mdb-lock", path);
+    struct fr_store *store = new_store(path);
+    int status = check_folder(path, error);
+
+    unlink(new);
+    store->flags = MDB_NOSUBDIR;
+    store->map_limit = 1u << 20;
+    store->look_ms = INT64_MAX; /* it is not at its path yet */
+    if (status == 0 && (status = open_env(store, new, error)) == 0 &&
+        (status = open_databases(store, MDB_CREATE, error)) == 0 &&
+        (status = fr_store_begin(store, error)) == 0) {
+        status = fr_store_put_number(store, "format", FORMAT, error);
+        if (status == 0)
+            status = fr_store_commit(store, error);
+        else
+            fr_store_abort(store);
+    }
+    fr_store_close(store);
+    unlink(lock);
+    if (status == 0 && (rename(new, data) != 0 || fr_sync_folder(path) != 0))
+        status = fr_error_set(error, "journal %s: cannot be made: %s", path, strerror(errno));
+    free(data);
+    free(new);
+    free(lock);
+    return status;
 }
 
 /* LMDB trusts the file to be as long as its last page says; reading beyond would kill us. */
@@ -154,7 +170,8 @@ static int check_length(struct fr_store *store, struct fr_error *error)
     store->fault = FR_STORE_DAMAGED;
     return fr_error_set(error,
                         "journal %s: data.mdb is cut: it has %lld bytes and should have %llu; it "
-                        "is left as it is (move it away to begin a new journal)",
+                        "is left as it is (move it away to begin a new journal, or try `fleetroute "
+                        "journal salvage`)",
                         store->path, size,
                         ((unsigned long long)info.me_last_pgno + 1) * stat_.ms_psize);
 }
@@ -194,6 +211,15 @@ static int read_about(struct fr_store *store, struct fr_error *error)
     if (reader != NULL)
         status = fr_store_number(reader, "format", &format, error);
     fr_store_reader_free(reader);
+    if (status == 0 && format == 0) {
+        store->fault = FR_STORE_DAMAGED;
+        return fr_error_set(
+            error,
+            "journal %s: broken: the number of its format is not there; it is left "
+            "as it is (`fleetroute journal salvage` makes a new journal of what can "
+            "be read)",
+            store->path);
+    }
     if (status == 0 && format != FORMAT)
         return fr_error_set(error,
                             "journal %s: has format %llu, this fleetroute knows %d; it is left as "
@@ -249,34 +275,26 @@ static struct fr_store *open_at(const char *path, size_t limit, unsigned flags, 
     return NULL;
 }
 
-/* One daemon a journal. -1 and why. */
-static int lock_journal(const char *path, struct fr_error *error)
+/* One daemon a journal: its folder is locked, which nobody removes without the journal. -1 and
+ * why. */
+int fr_store_lock(const char *path, struct fr_error *error)
 {
-    char *name = fr_asprintf("%s.lock", path);
-    int lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (lock < 0)
-        fr_error_set(error, "journal: cannot make %s: %s", name, strerror(errno));
-    else if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-        fr_error_set(error, "journal %s: another fleetrouted has it", path);
-        close(lock);
-        lock = -1;
-    }
-    free(name);
-    return lock;
+        return fr_error_set(error, "journal %s: cannot be opened: %s", path, strerror(errno));
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+        return lock;
+    fr_error_set(error, "journal %s: another fleetrouted has it", path);
+    close(lock);
+    return -1;
 }
 
 struct fr_store *fr_store_open(const char *path, uint64_t size, struct fr_error *error)
 {
-    char *parent = fr_strdup(path), *slash = strrchr(parent, '/');
-    int status = 0, lock;
+    int lock;
 
-    if (slash != NULL && slash != parent) {
-        *slash = '\0';
-        status = fr_make_folders(parent, error);
-    }
-    free(parent);
-    if (status != 0 || (lock = lock_journal(path, error)) < 0)
+    if (fr_make_folders(path, error) != 0 || (lock = fr_store_lock(path, error)) < 0)
         return NULL;
     if (data_size(path) < 0 && create(path, error) != 0) {
         close(lock);
@@ -294,7 +312,7 @@ struct fr_store *fr_store_visit(const char *path, bool read_only, struct fr_erro
         fr_error_set(error, "there is no journal at %s", path);
         return NULL;
     }
-    if (!read_only && (lock = lock_journal(path, error)) < 0)
+    if (!read_only && (lock = fr_store_lock(path, error)) < 0)
         return NULL;
     store = open_at(path, 0, read_only ? MDB_RDONLY : 0, lock, error);
     return store;
@@ -337,6 +355,16 @@ void fr_store_skip_to(struct fr_store *store, uint64_t next)
 {
     if (next > store->next)
         store->next = next;
+}
+
+bool fr_store_exists(const char *path)
+{
+    return data_size(path) >= 0;
+}
+
+struct fr_store *fr_store_inspect(const char *path, bool writable, struct fr_error *error)
+{
+    return open_at(path, map_limit(path, 0), writable ? 0 : MDB_RDONLY, -1, error);
 }
 
 void fr_store_close(struct fr_store *store)

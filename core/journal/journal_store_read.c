@@ -38,17 +38,6 @@ uint64_t fr_store_edge(const struct fr_store *store, MDB_txn *txn, MDB_cursor_op
     return seq;
 }
 
-size_t fr_store_value_key(uint8_t *key, const char *vin, uint32_t field)
-{
-    size_t len = strnlen(vin, FR_VIN_MAX);
-
-    memcpy(key, vin, len);
-    key[len] = '\0';
-    for (int i = 0; i < 4; i++)
-        key[len + 1 + (size_t)i] = (uint8_t)(field >> (24 - 8 * i));
-    return len + 5;
-}
-
 /* Begin a read transaction; end_reading ends it. In between nothing may block: freed pages are not
  * used again, and fr_store_reopen waits. */
 static int begin_reading(struct fr_store_reader *reader, struct fr_error *error)
@@ -395,54 +384,4 @@ int fr_store_number(struct fr_store_reader *reader, const char *name, uint64_t *
     end_reading(reader);
     return code == 0 || code == MDB_NOTFOUND ? 0
                                              : fr_store_failed(reader->store, error, "read", code);
-}
-
-static bool value_of(const MDB_val *key, const MDB_val *data, struct fr_last_value *value)
-{
-    const uint8_t *name = key->mv_data;
-    size_t vin_len = key->mv_size - 5;
-
-    if (key->mv_size < 6 || vin_len > FR_VIN_MAX || data->mv_size < FR_STORE_VALUE_HEAD)
-        return false;
-    memcpy(value->vin, name, vin_len);
-    value->vin[vin_len] = '\0';
-    value->field = 0;
-    for (size_t i = 0; i < 4; i++)
-        value->field = value->field << 8 | name[vin_len + 1 + i];
-    memcpy(&value->created_ns, data->mv_data, 8);
-    memcpy(&value->received_ms, (uint8_t *)data->mv_data + 8, 8);
-    value->bytes = (uint8_t *)data->mv_data + FR_STORE_VALUE_HEAD;
-    value->len = data->mv_size - FR_STORE_VALUE_HEAD;
-    return true;
-}
-
-int fr_store_values(struct fr_store_reader *reader, const char *vin,
-                    bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
-                    struct fr_error *error)
-{
-    uint8_t from[FR_VIN_MAX + 5] = "";
-    MDB_val key = {1, from}, data;
-    struct fr_last_value value;
-    MDB_cursor *cursor = NULL;
-    int code;
-
-    if (vin != NULL)
-        key.mv_size = fr_store_value_key(from, vin, 0);
-    if (begin_reading(reader, error) != 0)
-        return -1;
-    code = mdb_cursor_open(reader->txn, reader->store->values, &cursor);
-    if (code == 0)
-        code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-    for (; code == 0; code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) {
-        if (!value_of(&key, &data, &value))
-            continue;
-        if ((vin != NULL && strcmp(vin, value.vin) != 0) || !each(ctx, &value))
-            break;
-    }
-    if (cursor != NULL)
-        mdb_cursor_close(cursor);
-    end_reading(reader);
-    return code == 0 || code == MDB_NOTFOUND
-               ? 0
-               : fr_store_failed(reader->store, error, "read values", code);
 }

@@ -8,8 +8,6 @@
 
 #include "journal/journal_store.h"
 
-#define FR_STORE_VALUE_HEAD 16 /* creation time and time of receipt, before a value's bytes */
-
 struct fr_store {
     char *path;
     int lock; /* held while a daemon has the journal; -1: a visitor */
@@ -23,7 +21,7 @@ struct fr_store {
     struct fr_store_reader *readers; /* their transactions end when env is closed */
     int64_t look_ms;                 /* monotonic: when the file is looked for next */
     bool gone;                       /* it was not there */
-    MDB_dbi records, cursors, values, about;
+    MDB_dbi records, cursors, about;
     pthread_mutex_t writing; /* held by who has txn */
     MDB_txn *txn;
     enum fr_store_fault fault; /* of the last write */
@@ -59,8 +57,5 @@ uint64_t fr_store_edge(const struct fr_store *store, MDB_txn *txn, MDB_cursor_op
 
 /* The number of the next record, from the open environment. */
 uint64_t fr_store_find_next(struct fr_store *store);
-
-/* The key of a last value: VIN, NUL, field in big-endian. Returns its length. */
-size_t fr_store_value_key(uint8_t *key, const char *vin, uint32_t field);
 
 #endif

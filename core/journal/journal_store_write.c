@@ -119,30 +119,6 @@ uint64_t fr_store_first(struct fr_store *store)
     return fr_store_edge(store, store->txn, MDB_FIRST, NULL);
 }
 
-int fr_store_put_value(struct fr_store *store, const struct fr_last_value *value,
-                       struct fr_error *error)
-{
-    uint8_t name[FR_VIN_MAX + 5];
-    MDB_val key = {fr_store_value_key(name, value->vin, value->field), name}, data;
-    int64_t kept;
-    int code = mdb_get(store->txn, store->values, &key, &data);
-
-    if (code == 0 && data.mv_size >= FR_STORE_VALUE_HEAD) {
-        memcpy(&kept, data.mv_data, sizeof kept);
-        if (kept > value->created_ns)
-            return 0;
-    }
-    data = (MDB_val){FR_STORE_VALUE_HEAD + value->len, NULL};
-    if (code == 0 || code == MDB_NOTFOUND)
-        code = mdb_put(store->txn, store->values, &key, &data, MDB_RESERVE);
-    if (code != 0)
-        return fr_store_write_failed(store, error, "keep a last value", code);
-    memcpy(data.mv_data, &value->created_ns, 8);
-    memcpy((uint8_t *)data.mv_data + 8, &value->received_ms, 8);
-    memcpy((uint8_t *)data.mv_data + FR_STORE_VALUE_HEAD, value->bytes, value->len);
-    return 0;
-}
-
 int fr_store_put_number(struct fr_store *store, const char *name, uint64_t number,
                         struct fr_error *error)
 {

@@ -2,9 +2,8 @@
  * last_values.h - the newest value of each vehicle and field, and whether a vehicle is there.
  *
  * A reader of the journal like a sink, with a cursor of its own: it gathers what is newest in
- * memory and writes it to the journal's environment every few seconds, so the store costs the
- * way from vehicle to acknowledgement nothing, and after a crash it reads again what is
- * missing.
+ * memory and writes it to an environment of its own (value_store.h) every few seconds. No
+ * acknowledgement waits for it, and after a crash it reads again what is missing.
  */
 #ifndef FR_LAST_VALUES_H
 #define FR_LAST_VALUES_H
@@ -13,6 +12,7 @@
 #include <stdint.h>
 
 #include "journal/journal.h"
+#include "journal/value_store.h"
 
 /* The "field" under which a vehicle's presence record is kept, whole. */
 #define FR_FIELD_PRESENCE UINT32_MAX

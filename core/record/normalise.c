@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "record/wire.h"
 #include "vehicle_alert.pb-c.h"
 #include "vehicle_connectivity.pb-c.h"
 #include "vehicle_error.pb-c.h"
@@ -68,14 +69,45 @@ static int normalise_v(const uint8_t *payload, size_t len, const char *vin,
     return 0;
 }
 
+/* Alerts and errors in one record, and messages and texts in them. Two bytes of a payload can be a
+ * message that takes 80 bytes in memory and 50 in JSON. */
+#define ENTRIES_MAX 4096
+#define MEMBERS_MAX (8 * ENTRIES_MAX)
+
+/* Whether protobuf-c may unpack the payload; it is counted before anything is allocated. */
+static bool within_bounds(const uint8_t *payload, size_t len)
+{
+    struct fr_wire message = fr_wire_over(payload, len);
+    struct fr_wire_field entry, member;
+    size_t entries = 0, members = 0;
+
+    while (fr_wire_next(&message, &entry) > 0) {
+        struct fr_wire inner;
+
+        if (entry.type != FR_WIRE_BYTES)
+            continue;
+        entries++;
+        inner = fr_wire_over(entry.bytes, entry.len);
+        while (members <= MEMBERS_MAX && fr_wire_next(&inner, &member) > 0)
+            members += member.type == FR_WIRE_BYTES;
+        if (entries > ENTRIES_MAX || members > MEMBERS_MAX)
+            return false;
+    }
+    return true;
+}
+
 /* Alerts, errors and connectivity have a vin and a created_at of their own. */
 static int normalise_message(const ProtobufCMessageDescriptor *descriptor, const uint8_t *payload,
                              size_t len, const char *vin, struct fr_normalised *result,
                              struct fr_buffer *out, struct fr_error *error)
 {
-    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, len, payload);
+    ProtobufCMessage *message;
     char lent[FR_VIN_MAX + 1] = "", *own, **vin_member;
 
+    if (!within_bounds(payload, len))
+        return fr_error_set(error, "the payload has more than %d alerts, errors or texts of them",
+                            ENTRIES_MAX);
+    message = protobuf_c_message_unpack(descriptor, NULL, len, payload);
     if (message == NULL)
         return fr_error_set(error, "the payload is no valid protobuf message %s", descriptor->name);
     if (descriptor == &telemetry__vehicle_alerts__vehicle_alerts__descriptor)

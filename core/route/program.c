@@ -152,7 +152,7 @@ void fr_program_run(struct fr_program *program, struct fr_record *record, void *
     };
 
     run.marks |= program_mark_late(run.vehicle, record);
-    if (!record->restored || record->type != FR_RECORD_V)
+    if (emit != NULL && (!record->restored || record->type != FR_RECORD_V))
         program_run_records(&run); /* a restored last value is no record of its own */
     if (program->field_route_count != 0 && record->type == FR_RECORD_V)
         fr_program_run_fields(&run);

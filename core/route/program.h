@@ -77,8 +77,8 @@ bool fr_program_remembers(const struct fr_program *program);
 
 /* Run a record through: emit what is to be delivered now. `origin` is handed back with what is
  * emitted, now or when a window closes. A restored record is emitted without windows and
- * thresholds, and becomes what these compare with, unless they know a newer value. Time must not
- * go back between calls (now_ms). */
+ * thresholds, and becomes what these compare with, unless they know a newer value; with emit NULL
+ * nothing is emitted, and only edge_only learns. Time must not go back between calls (now_ms). */
 void fr_program_run(struct fr_program *program, struct fr_record *record, void *origin,
                     const struct fr_program_time *time, fr_emit_fn *emit, void *ctx);
 

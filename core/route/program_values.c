@@ -169,7 +169,9 @@ static bool value_changed(const struct fr_throttle_slot *slot, const struct fr_f
     return distance >= min_change;
 }
 
-/* A restored last value: no window, no threshold, and never an edge. */
+/* A restored last value: no window, no threshold, and never an edge. A value that is not emitted here
+ * may never have been delivered, so min_change must not compare with it; edge_only always must know
+ * the state. */
 static void value_restore(const struct run *run, const struct step *step,
                           const struct fr_datum *datum)
 {
@@ -178,9 +180,10 @@ static void value_restore(const struct run *run, const struct step *step,
     struct fr_throttle_slot *slot;
 
     value_convert(step, &value);
-    if (fr_program_route_has_state(route) && (slot = value_slot(run, step, datum->field)) != NULL)
+    if (fr_program_route_has_state(route) && (route->edge_only || run->emit != NULL) &&
+        (slot = value_slot(run, step, datum->field)) != NULL)
         fr_throttle_keep_last(slot, &value, fr_record_time_ns(run->record));
-    if (!route->edge_only && !fr_program_too_old(run, route->max_age_ms))
+    if (run->emit != NULL && !route->edge_only && !fr_program_too_old(run, route->max_age_ms))
         value_emit(run, step, datum->field, &value, run->marks);
 }
 

@@ -110,6 +110,8 @@ static void in_flight_remove(struct fr_sink *sink, struct delivery *d)
         d->behind->before = d->before;
     else
         sink->last_unfinished = d->before;
+    if (--d->item->deliveries == 0 && d->item->linked)
+        atomic_fetch_sub_explicit(&sink->delivering, 1, memory_order_relaxed);
     in_flight_note_oldest(sink);
     fr_routing_unref(d->routing);
     fr_record_unref(d->record);
@@ -175,9 +177,11 @@ struct delivery *fr_delivery_new(struct fr_sink *sink, struct item *item,
     d->size = fr_sink_queue_size(d->record);
     d->due_ms = emission->due_ms;
     d->expires_ms = emission->expires_ms;
-    d->made_ms = fr_monotonic_ms();
+    d->made_ms = sink->now_ms;
     sink->in_flight_bytes += d->size;
     item->unfinished++;
+    if (item->deliveries++ == 0 && item->linked)
+        atomic_fetch_add_explicit(&sink->delivering, 1, memory_order_relaxed);
     in_flight_note_oldest(sink);
     d->routing = fr_routing_ref(fr_program_routing(sink->program));
     return d;

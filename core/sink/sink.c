@@ -67,8 +67,8 @@ static void new_records(void *ctx)
     fr_sink_wake(ctx, false);
 }
 
-int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
-                  const struct fr_sink_house *house, struct fr_error *error)
+static int sink_begin(struct fr_sink *sink, struct fr_routing *routing, size_t place,
+                      const struct fr_sink_house *house, struct fr_error *error)
 {
     int code;
 
@@ -86,6 +86,7 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
         if (sink->cursor == NULL)
             return fr_error_wrap(error, "sink %s", sink->settings.name);
         atomic_store(&sink->read_next, fr_cursor_place(sink->cursor));
+        atomic_store(&sink->run_next, sink->read_next);
         sink->repeated_below = fr_cursor_repeated_below(sink->cursor);
     }
     atomic_store(&sink->progress_ms, fr_monotonic_ms());
@@ -97,13 +98,22 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
         ; /* a signal came */
     if (sink->state == NULL) {
         pthread_join(sink->thread, NULL);
-        sink->health = FR_HEALTH_DOWN;
-        snprintf(sink->why, sizeof sink->why, "the plugin could not begin; the log says why");
         return fr_error_set(error, "sink %s: plugin %s could not begin; the log says why",
                             sink->settings.name, sink->plugin->name);
     }
     sink->running = true;
     return 0;
+}
+
+int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
+                  const struct fr_sink_house *house, struct fr_error *error)
+{
+    if (sink_begin(sink, routing, place, house, error) == 0)
+        return 0;
+    sink->health = FR_HEALTH_DOWN;
+    snprintf(sink->why, sizeof sink->why, "it did not start: %.*s; reload when it is mended",
+             (int)sizeof sink->why - 64, error->text);
+    return -1;
 }
 
 void fr_sink_reroute(struct fr_sink *sink, struct fr_routing *routing, size_t place)
@@ -342,6 +352,8 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->program = sink->program_counts;
     pthread_mutex_unlock(&sink->status_lock);
     status->from_journal = sink->cursor != NULL;
+    if (sink->cursor != NULL)
+        status->cursor = fr_cursor_place(sink->cursor);
     status->unfinished =
         sink->cursor != NULL ? atomic_load(&sink->in_flight) : fr_sink_queue_records(sink->queue);
     status->unfinished_bytes = sink->cursor != NULL ? atomic_load(&sink->in_flight_bytes)
@@ -349,8 +361,9 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     if (sink->cursor != NULL) {
         uint64_t next = fr_journal_next(sink->house.journal);
 
-        status->cursor = fr_cursor_place(sink->cursor);
-        status->behind = next > status->cursor ? next - status->cursor : 0;
+        uint64_t run = atomic_load(&sink->run_next);
+
+        status->behind = (next > run ? next - run : 0) + atomic_load(&sink->delivering);
     }
     status->taken = atomic_load(&sink->taken);
     status->delivered = atomic_load(&sink->delivered);

@@ -45,8 +45,9 @@ struct fr_sink_status {
     size_t unfinished;     /* records read (or queued) and not delivered */
     size_t unfinished_bytes;
     bool from_journal;
-    uint64_t cursor;    /* the first record not finished */
-    uint64_t behind;    /* records committed and not finished */
+    uint64_t cursor;    /* the first record not finished, windows included */
+    uint64_t behind;    /* records committed and not delivered; not those of which only values wait
+                         * for their windows */
     uint64_t taken;     /* records */
     uint64_t delivered; /* deliveries */
     uint64_t retried;   /* because the peer was away */

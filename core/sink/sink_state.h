@@ -20,7 +20,8 @@
 struct item {
     struct fr_record *record; /* counted; NULL: read from the journal, and through the routes */
     uint64_t seq;             /* the record's */
-    uint32_t unfinished;
+    uint32_t unfinished;      /* deliveries, and values that wait for their windows */
+    uint32_t deliveries;      /* of these */
     bool ack;
     bool refused;
     bool counted; /* stands for an entry of the queue, not for a window that closed */
@@ -60,6 +61,7 @@ struct fr_sink {
     struct fr_sink_queue *queue; /* without a journal */
     struct fr_cursor *cursor;    /* with one */
     _Atomic uint64_t read_next;  /* the first record not read; changed by the thread alone */
+    _Atomic uint64_t run_next;   /* the first record that the program has not run */
     struct item *first_item, *last_item;
     uint64_t repeated_below; /* records below may have been delivered before */
     struct fr_program *program;
@@ -89,6 +91,7 @@ struct fr_sink {
     uint64_t done_seq;              /* the newest record of which something was delivered */
     size_t waiting;                 /* in `latest` */
     uint64_t orders;
+    int64_t now_ms;   /* monotonic: when the program was last run */
     uint64_t expired; /* deliveries that became too old before the plugin had them */
     struct fr_delivery **batch;
     size_t batch_count, batch_room;
@@ -129,6 +132,7 @@ struct fr_sink {
     _Atomic int64_t oldest_due_ms;  /* wall clock: when the oldest delivery was due; 0: none */
     _Atomic int64_t next_close_ms;  /* monotonic: when the next window closes; -1: none is open */
     _Atomic int64_t progress_ms; /* monotonic: when something was delivered, or nothing was left */
+    _Atomic size_t delivering;   /* records read from the journal with unfinished deliveries */
     _Atomic size_t lane_count;   /* vehicles and record types with failed deliveries */
     _Atomic uint64_t taken, delivered, retried, failed, refused, dead_letters, dropped, replaced;
     _Atomic uint64_t delays[FR_DELAY_CLASSES];
@@ -230,6 +234,40 @@ void fr_deliveries_write_aside(struct fr_sink *sink);
 
 /* Finish all deliveries that the plugin does not have; the sink rewinds. */
 void fr_deliveries_abandon(struct fr_sink *sink);
+
+/* ---- sink_take.c ----------------------------------------------------------------- */
+
+/* Read the clocks, for the program and for the deliveries that it makes (fr_sink.now_ms). */
+struct fr_program_time fr_sink_time(struct fr_sink *sink);
+
+/* Whether all that is committed to the journal was read. */
+bool fr_sink_caught_up(const struct fr_sink *sink);
+
+/* Run what there is through the program, as long as the plugin may have more. */
+void fr_sink_take(struct fr_sink *sink);
+
+/* Move the cursor to the first record that is not finished. */
+void fr_sink_move_cursor(struct fr_sink *sink);
+
+/* Hand over the batch and, for `latest`, the newest values. */
+void fr_sink_hand_over_values(struct fr_sink *sink);
+
+/* Whether windows may close: what they deliver must not overtake what waits for another try. */
+bool fr_sink_may_close_windows(const struct fr_sink *sink);
+
+/* Close the windows whose time has come, up to a bound; deliver all values that wait for windows. */
+void fr_sink_close_windows(struct fr_sink *sink);
+void fr_sink_flush_windows(struct fr_sink *sink);
+
+/* ---- sink_commands.c ------------------------------------------------------------- */
+
+/* Run every last value through the program; what it emits goes to the plugin if `deliver`. */
+void fr_sink_restore(struct fr_sink *sink, bool deliver);
+
+/* Follow the routing of fr_sink_reroute; go to the place of fr_sink_rewind, if the plugin has
+ * nothing. */
+void fr_sink_follow_routing(struct fr_sink *sink);
+void fr_sink_rewind_if_asked(struct fr_sink *sink);
 
 /* ---- the thread ------------------------------------------------------------------ */
 

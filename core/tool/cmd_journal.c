@@ -30,8 +30,14 @@ static const char help[] =
     "usage: fleetroute journal status [-c FILE]\n"
     "       fleetroute journal rewind SINK --to PLACE [-c FILE]\n"
     "       fleetroute journal dump [--since PLACE] [-n COUNT] [-c FILE]\n"
+    "       fleetroute journal check [-c FILE]\n"
+    "       fleetroute journal salvage [-c FILE]\n"
     "status shows what the journal holds and where each sink stands in it; rewind moves a sink,\n"
-    "back or forth; dump writes records as JSON lines. The daemon may run or not.\n"
+    "back or forth; dump writes records as JSON lines; check reads all of it and says whether it "
+    "is\n"
+    "whole. The daemon may run or not. salvage makes a new journal of what can be read of a "
+    "broken\n"
+    "one; the daemon must not run.\n"
     "\n"
     "  -c, --config FILE  configuration (" FR_CONFIG_DIR "/fleetroute.yaml)\n"
     "      --to PLACE     a record's number, oldest, now, a time such as 2026-11-23T08:00:00Z,\n"
@@ -372,6 +378,10 @@ static int run(struct job *job, const char *config, int count, char **words)
         status = rewind_sink(job, words[1]);
     else if (count == 1 && strcmp(words[0], "dump") == 0)
         status = dump(job);
+    else if (count == 1 && strcmp(words[0], "check") == 0)
+        status = fr_cmd_journal_check(job->config);
+    else if (count == 1 && strcmp(words[0], "salvage") == 0)
+        status = fr_cmd_journal_salvage(job->config);
     else
         fputs(help, stderr);
     fr_store_reader_free(job->reader);

@@ -1,6 +1,7 @@
 /* fleetroute replay: records from files into a running daemon's journal. */
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <jansson.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -35,8 +36,9 @@ static const char help[] =
     "  -h, --help          show this\n";
 
 struct replay {
-    FILE *stream; /* to and from the daemon */
-    double speed; /* 0: as fast as possible */
+    FILE *stream;    /* to and from the daemon */
+    double speed;    /* 0: as fast as possible */
+    bool incomplete; /* a file could not be read to its end */
     bool as_new;
     int64_t first_ms, began_ms; /* of the records; monotonic */
     uint64_t sent, stored, left_out, skipped;
@@ -226,6 +228,7 @@ static int send_protobuf(struct replay *r, gzFile file)
         r->place++;
         if (to == NULL || gzread(file, to, (unsigned)length) != (int)length) {
             skip(r, "the file ends in the middle of a message");
+            r->incomplete = true;
             status = 1;
         } else if (line.payload.len = (size_t)length,
                    fr_payload_inspect(to, (size_t)length, &info) != 0 || info.vin_len == 0 ||
@@ -239,6 +242,20 @@ static int send_protobuf(struct replay *r, gzFile file)
         fr_buffer_free(&line.payload);
     }
     return status < 0 ? -1 : 0;
+}
+
+/* A damaged or cut file, a folder and a failing disk look like the end of a file at first. */
+static void replay_check_end(struct replay *r, gzFile file)
+{
+    int code;
+    const char *why = gzerror(file, &code);
+
+    if (code == Z_OK || code == Z_STREAM_END)
+        return;
+    fprintf(stderr,
+            "fleetroute replay: %s cannot be read to its end: %s; what came before was sent\n",
+            r->file, code == Z_ERRNO ? strerror(errno) : why);
+    r->incomplete = true;
 }
 
 static int send_file(struct replay *r, const char *name)
@@ -257,6 +274,7 @@ static int send_file(struct replay *r, const char *name)
         gzungetc(first, file);
         status = first == '{' ? send_json(r, file) : send_protobuf(r, file);
     }
+    replay_check_end(r, file);
     gzclose(file);
     return status;
 }
@@ -271,7 +289,19 @@ static int send_all(struct replay *r, int count, char **names)
         status = read_answer(r);
     printf("%llu sent, %llu stored, %llu left out\n", (unsigned long long)r->sent,
            (unsigned long long)r->stored, (unsigned long long)(r->left_out + r->skipped));
-    return status;
+    return r->incomplete ? -1 : status;
+}
+
+static int replay_read_speed(const char *text, double *speed)
+{
+    char *end;
+
+    *speed = strtod(text, &end);
+    if (end != text && *end == '\0' && isfinite(*speed) && *speed >= 0)
+        return 0;
+    fprintf(stderr, "fleetroute replay: --speed wants a number such as 1 or 10, not \"%s\"\n",
+            text);
+    return -1;
 }
 
 int fr_cmd_replay(int argc, char **argv)
@@ -294,7 +324,8 @@ int fr_cmd_replay(int argc, char **argv)
             path = optarg;
             break;
         case 'f':
-            r.speed = atof(optarg);
+            if (replay_read_speed(optarg, &r.speed) != 0)
+                return EXIT_FAILURE;
             break;
         case 'n':
             r.as_new = true;

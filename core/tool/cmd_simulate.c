@@ -64,7 +64,7 @@ struct ride {
     struct event *bucket, *interrupt;
     int64_t begun_ms, next_ms; /* trip time of the next bucket */
     uint64_t messages, acknowledged, refused;
-    bool tunnelled, ended;
+    bool tunnelled, overlaps, ended;
     char problem[160];
 };
 
@@ -127,12 +127,13 @@ static void show_progress(const struct ride *ride)
 static void change_network(struct ride *ride)
 {
     if (ride->arguments->overlap && ride->second != NULL &&
-        strcmp(fr_trip_phase(ride->next_ms), "parked at home") == 0 &&
-        !fr_car_is_open(ride->second))
-        fr_car_connect(ride->second);
+        strcmp(fr_trip_phase(ride->next_ms), "parked at home") == 0 && !ride->overlaps) {
+        ride->overlaps = true;
+        fr_car_connect(ride->second); /* it tries again by itself until it is open */
+    }
     if (ride->arguments->overlap && ride->second != NULL &&
         strcmp(fr_trip_phase(ride->next_ms), "charging") == 0 && fr_car_is_open(ride->car) &&
-        fr_car_waiting(ride->car) == 0)
+        fr_car_is_open(ride->second) && fr_car_waiting(ride->car) == 0)
         fr_car_leave(ride->car);
 }
 

@@ -61,6 +61,8 @@
     X(JOURNAL_DROPPED, "journal_records_deleted_undelivered")                                      \
     X(JOURNAL_DAMAGED, "journal_records_damaged")                                                  \
     X(JOURNAL_MISSING, "journal_records_missing")                                                  \
+    X(VALUES_OVER_BOUND, "last_values_over_bound")                                                 \
+    X(VALUES_REBUILT, "last_values_rebuilt")                                                       \
     X(DEAD_LETTERS, "dead_letters")                                                                \
     X(DEAD_LETTERS_DELETED, "dead_letters_deleted")                                                \
     X(ADMIN_CLOSED, "admin_connections_closed_for_others")                                         \

@@ -93,10 +93,14 @@ RECORDS = {
     "unknown fields": (b"V", vehicle_data(extra=field(99, 1) * 200_000)),
     "long texts": (b"V", vehicle_data([(4, text_value("9" * 900_000))])),
     "digits": (b"V", vehicle_data([(4, text_value("1" + "0" * 200))] * 4_000)),
-    "alerts": (b"alerts", field(1, b"") * 100_000),
-    "named alerts": (b"alerts", field(1, field(1, b"n")) * 40_000),
+    "alerts": (b"alerts", field(1, b"") * 4_000),
+    "more alerts": (b"alerts", field(1, b"") * 400_000),
+    "named alerts": (b"alerts", field(1, field(1, b"n")) * 4_000),
     "audiences": (b"alerts", field(1, field(4, b"\1" * 900_000))),
-    "errors": (b"errors", field(1, b"") * 100_000),
+    "errors": (b"errors", field(1, b"") * 4_000),
+    "tags": (b"errors", field(1, field(3, b"") * 30_000)),
+    "more tags": (b"errors", field(1, field(3, b"") * 400_000)),
+    "more errors": (b"errors", field(1, b"") * 400_000),
     "connectivity": (b"connectivity", field(1, b"x") * 100_000),
 }
 
@@ -108,3 +112,8 @@ with Daemon(ROUTING, SINKS) as d:
     for name, (topic, payload) in RECORDS.items():
         each = cost(d, name, big_records(topic, payload)(d))
         assert each < 60 * SLOWER, (name, each)
+    # One record of a megabyte must not take a hundred times that.
+    with open(f"/proc/{d.process.pid}/status") as status:
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    print(f"memory at its peak: {peak // 1024} MB")
+    assert SLOWER > 1 or peak < 100_000, peak

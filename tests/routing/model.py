@@ -66,6 +66,7 @@ class Model:
         self.routes, self.restore, self.latest, self.journal = routes, restore, latest, journal
         self.states, self.newest, self.known = {}, {}, {}
         self.out, self.batch = [], []
+        self.down, self.pending = False, []  # while the peer is away: (delivery, time of expiry)
 
     # ---- delivering ----
 
@@ -73,7 +74,8 @@ class Model:
         name = route["id"] if len(route["fields"]) == 1 and "*" not in route["fields"] else \
             NAMES[v.field]
         self.batch.append((now, v.vin, v.field, name, self.unit(route, v.field), v.value,
-                           v.marks, 0 if v.created is None else v.created, v.measured))
+                           v.marks, 0 if v.created is None else v.created, v.measured,
+                           now - v.age(now) + route["max_age"] if route["max_age"] else math.inf))
 
     def hand_over(self):
         """A sink of `latest` hands over only the newest of the values that came together."""
@@ -85,7 +87,16 @@ class Model:
                 if key not in newest or e[8] >= newest[key][8]:
                     newest[key] = e
             batch = list(newest.values())
-        self.out += [e[:8] for e in batch]
+        if self.down or self.pending:
+            self.pending += batch
+        else:
+            self.out += [e[:8] for e in batch]
+
+    def up(self, now):
+        """The peer is back: what waited is delivered now, then what became due meanwhile."""
+        pending, self.pending, self.down = self.pending, [], False
+        self.out += [(now, *e[1:8]) for e in pending if e[9] >= now]
+        self.close_until(now, now)
 
     @staticmethod
     def unit(route, field):
@@ -171,9 +182,9 @@ class Model:
         elif not route["edge_only"] or self.changed(route, state, v):
             self.deliver(now, route, state, v)
 
-    def close_until(self, now):
-        """Close every window that closes by now, at its time."""
-        while True:
+    def close_until(self, now, at_once=None):
+        """Close every window that closes by now, at its time, or at the given one."""
+        while not self.pending:
             due = [(s.closes, key) for key, s in self.states.items()
                    if s.closes is not None and s.closes <= now]
             if not due:
@@ -181,7 +192,7 @@ class Model:
             at = min(due)[0]
             for closes, key in due:
                 if closes == at:
-                    self.release(at, self.route_named(key[1]), self.states[key])
+                    self.release(at_once or at, self.route_named(key[1]), self.states[key])
             self.hand_over()
 
     def closes_at(self, now):
@@ -232,6 +243,7 @@ class Model:
                    for r in routes for field in list(FIELDS)[:-1])
 
     def rewind(self):
+        self.pending = []
         for (_, name, _), state in self.states.items():
             state.waiting = state.closes = None
             if not self.route_named(name)["edge_only"]:
@@ -260,7 +272,7 @@ class Model:
                     continue
                 v = Value(vin, field, self.convert(route, field, known.value), known.created,
                           known.received, RESTORED)
-                if route["every"] or route["min_change"] or route["edge_only"]:
+                if route["edge_only"] or (deliver and (route["every"] or route["min_change"])):
                     self.learn(self.state(route, vin, field), v)
                 if deliver and not route["edge_only"] and \
                         not (route["max_age"] and v.age(now) > route["max_age"]):

@@ -6,6 +6,7 @@ programs are run from the build folder (the working folder, as `make check` has 
 import base64
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -43,23 +44,33 @@ def wait_until(what, condition, seconds=20):
         time.sleep(0.02)
 
 
-def free_port():
+# Below the range from which the kernel takes the ports of outgoing connections: a free port of that
+# range may be taken by a vehicle before its server listens.
+PORTS = range(15000, 32000)
+
+
+def is_free(port):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_port():
+    while True:
+        port = random.choice(PORTS)
+        if is_free(port):
+            return port
 
 
 def free_port_pair():
     """A free port whose neighbour is free too: Kafka's controller takes that one."""
     while True:
-        with socket.socket() as s, socket.socket() as t:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-            try:
-                t.bind(("127.0.0.1", port + 1))
-                return port
-            except (OSError, OverflowError):
-                continue
+        port = random.choice(PORTS)
+        if is_free(port) and is_free(port + 1):
+            return port
 
 
 def fleetroute(*arguments, check=True, **more):

@@ -3,6 +3,7 @@
 else; it goes to the dead letters after a bounded number of attempts; health says so with the reason."""
 import json
 import os
+import time
 
 from fr import VIN, Daemon, fleetroute, wait_until
 
@@ -107,8 +108,27 @@ def dead_letters_cannot_be_written():
         wait_until("nothing is left", lambda: sink(d)["behind"] == 0)
 
 
+def windows_are_no_lag():
+    """A value that waits for its window is neither lag nor a stalled sink; the cursor waits for it."""
+    routes = "fields: [{field: Soc, to: odd, every: 10 min}, {field: VehicleSpeed, to: odd}]"
+    sinks = '  odd: {plugin: odd, stall: 1 s, options: {path: "@/odd"}}'
+    with Daemon(routes, sinks, journal="{}") as d:
+        d.say({"Soc": 1}, {"Soc": 2})
+        wait_until("it waits", lambda: sink(d)["waiting_values"] == 1)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 2:  # longer than `stall`
+            assert sink(d)["behind"] == 0 and sink(d)["health"] == "up", sink(d)
+        d.say({"VehicleSpeed": 5})
+        wait_until("the other is delivered", lambda: len(d.records("odd")) == 2 and sink(d)["behind"] == 0)
+        assert sink(d)["cursor"] < d.status()["journal"]["next"]
+        d.end()
+        assert [r["value"] for r in d.records("odd")] == [1, 5, 2]
+        d.start()
+
+
 one_type_fails()
 order_is_kept()
 bounds()
 poisoned_vehicle()
 dead_letters_cannot_be_written()
+windows_are_no_lag()

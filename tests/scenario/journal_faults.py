@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The journal with sick disks, sick peers and operators in a hurry: what is acknowledged is delivered,
 what is lost is counted, and it goes on by itself."""
+import json
 import os
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -230,9 +232,76 @@ def size_can_be_lowered():
         beside.communicate()
 
 
+def journal_outside_of_state():
+    """A journal elsewhere, in a sandbox: the daemon starts again and again. No second daemon starts on
+    it, whatever files are removed."""
+    with Daemon(ALL, WELL, journal="{path: elsewhere/deep/journal}") as d:
+        for n in range(3):
+            d.say({"Soc": n})
+            wait_until("it is delivered", lambda: len(d.records("well/V.jsonl")) == n + 1)
+            assert d.end() == 0
+            d.start()
+        assert sorted(os.listdir(d.path("elsewhere/deep"))) == ["journal"]
+        other = Daemon(ALL, WELL, journal=f"{{path: {d.path('elsewhere/deep/journal')}}}")
+        other.write()
+        for name in ("lock.mdb", "../journal.lock"):
+            try:
+                os.unlink(d.path(f"elsewhere/deep/journal/{name}"))
+            except FileNotFoundError:
+                pass
+            r = subprocess.run([f"{BUILD}/fleetrouted", "-c", other.path("fleetroute.yaml")],
+                               capture_output=True, text=True, timeout=20)
+            assert r.returncode == 1 and "another fleetrouted has it" in r.stderr, r
+        shutil.rmtree(other.folder)
+
+
+def last_values_stand_apart():
+    """Their disk fails, their file is torn: acknowledgements and sinks do not notice, and the values
+    are made again from the journal."""
+    with_faults = Daemon(ALL, WELL, journal="{values_every: 100 ms}")
+    faults = Faults(with_faults)
+    parked = "5YJ3E1EA7KF999999"  # none of those that are simulated
+
+    def values(d):
+        out = fleetroute("values", parked, "-s", d.control, "--json", check=False)
+        return json.loads(out.stdout)["values"] if out.returncode == 0 else {}
+
+    def soc(d):
+        return values(d).get("Soc", {}).get("value")
+
+    with with_faults as d:
+        d.say({"Soc": 1, "Odometer": 100, "vin": parked})
+        wait_until("it is kept", lambda: soc(d) == 1)
+        for rule in ("write journal/values/data.mdb EIO", "meta journal/values/data.mdb EIO",
+                     "write journal/values/data.mdb ENOSPC"):
+            faults.set(rule)
+            before = d.count("acknowledged")
+            d.simulate("--vehicles", 5, "--rate", 50, "--duration", 1)
+            assert d.count("acknowledged") >= before + 200
+            assert d.status()["journal"]["health"] == "up"
+            wait_until("sinks are served", lambda: d.status()["sinks"]["archive"]["behind"] == 0)
+            d.say({"Soc": len(rule), "vin": parked})
+            faults.clear()
+            wait_until("the value is kept after all", lambda: soc(d) == len(rule))
+        # kill -9, and what a torn or damaged file looks like.
+        for damage in (lambda data: data[:len(data) // 2], lambda data: bytes(len(data)),
+                       lambda data: data[:8192] + os.urandom(len(data) - 8192), lambda data: b""):
+            d.kill()
+            with open(d.path("state/journal/values/data.mdb"), "r+b") as f:
+                torn = damage(f.read())
+                f.seek(0)
+                f.truncate()
+                f.write(torn)
+            d.start()
+            wait_until("they are made again", lambda: soc(d) == len(rule) and "Odometer" in values(d))
+        assert "are made again from the journal" in d.log_text()
+
+
 restarts_delete_nothing_undelivered()
 tools_do_not_hold_it_up()
 rewind_stays_within_the_journal()
 failing_disk_goes_on_by_itself()
 a_journal_that_is_moved_away()
 size_can_be_lowered()
+journal_outside_of_state()
+last_values_stand_apart()

@@ -151,6 +151,26 @@ def dead_name_server():
             wait_until(f"{name} is down", lambda: d.status()["sinks"][name]["health"] == "down")
 
 
+def stuck_sinks_end_beside_each_other():
+    """Eight changed sinks whose plugins never answer: the reload waits for all of them once."""
+    def sinks(n):
+        return "\n".join(f'  odd{i}: {{plugin: odd, options: {{path: "@/odd{i}", mute: true, dawdle: {n} ms}}}}'
+                         for i in range(8))
+    to = ", ".join(f"odd{i}" for i in range(8))
+    with Daemon(f"records: [{{type: V, to: [{to}]}}]", sinks(0), journal="{}") as d:
+        d.say({"Soc": 1})
+        wait_until("all have it", lambda: all(s["taken"] == 1 for s in d.status()["sinks"].values()))
+        d.sinks, start = sinks(1), time.monotonic()
+        d.reload()
+        spent = time.monotonic() - start
+        assert spent < 8, spent  # three seconds in all, not for each
+        d.sinks = '  archive: {plugin: file, options: {path: "@/V.jsonl"}}'
+        d.routing = "records: [{type: V, to: archive}]"
+        start = time.monotonic()
+        d.reload()
+        assert time.monotonic() - start < 8
+
+
 begun = time.monotonic()
 under_load("{}", RELOADS)
 print(f"{time.monotonic() - begun:.1f} s")
@@ -159,3 +179,4 @@ mistakes_change_nothing()
 a_changed_sink_goes_on()
 certificates_and_vehicles()
 dead_name_server()
+stuck_sinks_end_beside_each_other()

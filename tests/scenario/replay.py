@@ -63,6 +63,17 @@ with Daemon(ROUTING, SINKS, journal="{}") as d:
         assert "slow.jsonl:7: left out: it is no JSON" in out.stderr, out.stderr
         wait_until("they are there", lambda: len(other.lines("own/V.jsonl")) == 5)
         assert not any("resend" in r for r in other.records("own/V.jsonl"))
+        # A file that is cut, a folder and a speed that is none are said, and are a failure.
+        with gzip.open(d.path("cut.jsonl.gz"), "wb") as f:
+            f.write(os.urandom(3000).hex().encode() + b"\n")
+        os.truncate(d.path("cut.jsonl.gz"), 1500)
+        for file, words in ((d.path("cut.jsonl.gz"), "cannot be read to its end"),
+                            (d.folder, "cannot be read to its end")):
+            out = fleetroute("replay", "-s", other.control, file, check=False)
+            assert out.returncode == 1 and words in out.stderr, out
+        for speed in ("nan", "-1", "fast", "inf"):
+            out = fleetroute("replay", "-s", other.control, "--speed", speed, d.path("slow.jsonl"), check=False)
+            assert out.returncode == 1 and "--speed wants a number" in out.stderr, out
         # Who is not listed stays outside, here too; and a broken stream breaks nothing.
         other.routing = f"vehicles: [5YJ3E1EA7KF000009]\n{ROUTING}"
         other.reload()

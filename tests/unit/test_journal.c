@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "journal/duplicates.h"
@@ -11,25 +12,34 @@
 #include "journal/stored_record.h"
 
 #define VIN "5YJ3E1EA7KF000001"
+#define RESEND_FIELD 4 /* of Payload: is_resend */
 
 static char folder[64], path[96];
 static struct fr_store *store;
 static struct fr_error error;
 
-static struct fr_record *make(unsigned number)
+static struct fr_record *make_of(unsigned number, const void *payload, size_t len)
 {
-    char txid[32], payload[64];
+    char txid[32];
     struct fr_record_source source = {.vin = VIN,
                                       .topic = (const uint8_t *)"V",
                                       .topic_len = 1,
                                       .txid = (const uint8_t *)txid,
                                       .client_version = "2.1",
-                                      .payload = (const uint8_t *)payload,
+                                      .payload = payload,
+                                      .payload_len = len,
                                       .received_ms = 1000 + number};
 
     source.txid_len = (size_t)snprintf(txid, sizeof txid, "t-%u", number);
-    source.payload_len = (size_t)snprintf(payload, sizeof payload, "payload %u", number);
     return fr_record_known(&source, number * 10, false);
+}
+
+static struct fr_record *make(unsigned number)
+{
+    char payload[64];
+    size_t len = (size_t)snprintf(payload, sizeof payload, "payload %u", number);
+
+    return make_of(number, payload, len);
 }
 
 static void open_store(void)
@@ -144,6 +154,35 @@ START_TEST(duplicates_within_a_window)
     ck_assert(!fr_duplicates_seen(d, records[250]));
     for (unsigned i = 0; i < 300; i++)
         fr_record_unref(records[i]);
+    fr_duplicates_free(d);
+}
+END_TEST
+
+static bool seen_before(struct fr_duplicates *d, const char *value, bool resend)
+{
+    static const uint8_t mark[] = {RESEND_FIELD << 3, 1};
+    struct fr_buffer payload = {0};
+    struct fr_record *record;
+    bool before;
+
+    fr_payload_of_one(&payload, VIN, 70, 4, (const uint8_t *)value, strlen(value));
+    if (resend)
+        fr_buffer_append(&payload, mark, sizeof mark);
+    record = make_of(7, payload.bytes, payload.len);
+    before = fr_duplicates_seen(d, record);
+    fr_record_unref(record);
+    fr_buffer_free(&payload);
+    return before;
+}
+
+START_TEST(another_payload_is_another_message)
+{
+    struct fr_duplicates *d = fr_duplicates_new(100);
+
+    ck_assert(!seen_before(d, "one", false));
+    ck_assert(!seen_before(d, "two", false));
+    ck_assert(seen_before(d, "one", false));
+    ck_assert(seen_before(d, "two", true)); /* marked as sent again: the same message */
     fr_duplicates_free(d);
 }
 END_TEST
@@ -305,47 +344,31 @@ START_TEST(times_are_found)
 }
 END_TEST
 
-static size_t values_seen;
-static int64_t value_created;
-
-static bool see_value(void *ctx, const struct fr_last_value *value)
+START_TEST(one_daemon_at_a_time)
 {
-    (void)ctx;
-    values_seen++;
-    value_created = value->created_ns;
-    return true;
-}
+    char lock[128];
 
-START_TEST(the_newest_value_stays)
-{
-    struct fr_last_value value = {.vin = VIN, .field = 4, .bytes = (const uint8_t *)"x", .len = 1};
-    const int64_t created[] = {100, 50, 200, 150};
-    struct fr_store_reader *reader;
-
-    ck_assert_int_eq(fr_store_begin(store, &error), 0);
-    for (size_t i = 0; i < 4; i++) {
-        value.created_ns = created[i];
-        ck_assert_int_eq(fr_store_put_value(store, &value, &error), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ptr_null(fr_store_open(path, 10000000, &error));
+        ck_assert_ptr_nonnull(strstr(error.text, "another fleetrouted has it"));
+        snprintf(lock, sizeof lock, "%s.lock", path); /* no file that can be removed holds it */
+        unlink(lock);
+        snprintf(lock, sizeof lock, "%s/lock.mdb", path);
+        unlink(lock);
     }
-    value.field = 5;
-    strcpy(value.vin, VIN "0");
-    ck_assert_int_eq(fr_store_put_value(store, &value, &error), 0);
-    ck_assert_int_eq(fr_store_commit(store, &error), 0);
-    reader = fr_store_reader_new(store, &error);
-    values_seen = 0;
-    ck_assert_int_eq(fr_store_values(reader, VIN, see_value, NULL, &error), 0);
-    ck_assert_uint_eq(values_seen, 1);
-    ck_assert_int_eq(value_created, 200);
-    ck_assert_int_eq(fr_store_values(reader, NULL, see_value, NULL, &error), 0);
-    ck_assert_uint_eq(values_seen, 3);
-    fr_store_reader_free(reader);
 }
 END_TEST
 
-START_TEST(one_daemon_at_a_time)
+START_TEST(a_folder_with_something_else_is_left)
 {
-    ck_assert_ptr_null(fr_store_open(path, 10000000, &error));
-    ck_assert_ptr_nonnull(strstr(error.text, "another fleetrouted has it"));
+    char foreign[128], file[160];
+
+    snprintf(foreign, sizeof foreign, "%s/photos", folder);
+    snprintf(file, sizeof file, "%s/cat.jpg", foreign);
+    ck_assert_int_eq(mkdir(foreign, 0700), 0);
+    fclose(fopen(file, "w"));
+    ck_assert_ptr_null(fr_store_open(foreign, 10000000, &error));
+    ck_assert_ptr_nonnull(strstr(error.text, "cat.jpg"));
 }
 END_TEST
 
@@ -356,6 +379,7 @@ Suite *suite_journal(void)
 
     tcase_add_test(tests, a_record_comes_back);
     tcase_add_test(tests, duplicates_within_a_window);
+    tcase_add_test(tests, another_payload_is_another_message);
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(disk, set_up, tear_down);
     tcase_add_test(disk, records_in_order_and_over_a_restart);
@@ -364,8 +388,8 @@ Suite *suite_journal(void)
     tcase_add_test(disk, gaps_are_counted_and_nobody_goes_astray);
     tcase_add_test(disk, no_place_beyond_the_end);
     tcase_add_test(disk, times_are_found);
-    tcase_add_test(disk, the_newest_value_stays);
     tcase_add_test(disk, one_daemon_at_a_time);
+    tcase_add_test(disk, a_folder_with_something_else_is_left);
     suite_add_tcase(suite, disk);
     return suite;
 }

@@ -20,6 +20,7 @@ Suite *suite_event_base(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_units(void);
+Suite *suite_value_store(void);
 Suite *suite_vectors(void);
 Suite *suite_websocket(void);
 
