@@ -115,6 +115,8 @@ static void in_flight_remove(struct fr_sink *sink, struct delivery *d)
     in_flight_note_oldest(sink);
     fr_routing_unref(d->routing);
     fr_record_unref(d->record);
+    free(d->reason);
+    d->reason = NULL;
     d->next = sink->spare_deliveries;
     sink->spare_deliveries = d;
     sink->in_flight--;

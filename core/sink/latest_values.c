@@ -59,6 +59,8 @@ struct delivery *fr_delivery_newest(struct fr_sink *sink, struct delivery *d)
         return d;
     newest = latest_end_waiting(sink, slot);
     newest->failures = d->failures;
+    newest->reason = d->reason;
+    d->reason = NULL;
     slot->handed = newest;
     latest_replace(sink, d);
     return newest;

@@ -7,6 +7,7 @@
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
+#include "util/memory.h"
 
 void fr_delivery_skip(struct fr_sink *sink, struct delivery *d)
 {
@@ -34,6 +35,12 @@ void fr_delivery_set_aside(struct fr_sink *sink, struct delivery *d)
     fr_sink_schedule_after(sink);
 }
 
+/* Of a delivery that had to wait behind a failed one, and was not tried itself: the newest failure. */
+static const char *outcome_reason(const struct fr_sink *sink, const struct delivery *d)
+{
+    return d->reason != NULL ? d->reason : sink->failure;
+}
+
 static void outcome_aside_written(struct fr_sink *sink, struct delivery *d)
 {
     static struct fr_log_limit limit;
@@ -45,7 +52,7 @@ static void outcome_aside_written(struct fr_sink *sink, struct delivery *d)
         "sink %s: a record (%s of %s, %zu bytes) is dead-lettered after %u attempts: %s; "
         "it is in %s/%s.jsonl, `fleetroute replay` sends it again",
         sink->settings.name, d->public.record_type, d->public.vin, d->record->payload_len,
-        d->failures, sink->failure, sink->house.dead_letters, sink->settings.name);
+        d->failures, outcome_reason(sink, d), sink->house.dead_letters, sink->settings.name);
     d->item->refused = true;
     fr_delivery_skip(sink, d);
 }
@@ -63,7 +70,7 @@ void fr_deliveries_write_aside(struct fr_sink *sink)
     sink->aside_first = sink->aside_last = NULL;
     for (const struct delivery *each = d; each != NULL && status == 0; each = each->next)
         status = fr_dead_letters_add(sink->dead_letter_file, each->record, each->failures,
-                                     sink->failure, &error);
+                                     outcome_reason(sink, each), &error);
     if (status == 0)
         status = fr_dead_letters_write(sink->dead_letter_file, &error);
     if (status != 0)
@@ -103,29 +110,30 @@ void fr_delivery_note_failure(struct fr_sink *sink, const char *format, va_list 
     pthread_mutex_unlock(&sink->status_lock);
 }
 
-static void outcome_note(struct fr_sink *sink)
+static void outcome_note(struct fr_sink *sink, struct delivery *d)
 {
-    if (!sink->failure_given) {
+    if (!sink->failure_given)
         snprintf(sink->failure, sizeof sink->failure, "the plugin gave no reason");
-    }
     sink->failure_given = false;
+    free(d->reason);
+    d->reason = fr_strdup(sink->failure);
 }
 
 static void outcome_failed(struct fr_sink *sink, struct delivery *d)
 {
     static struct fr_log_limit limit;
 
-    outcome_note(sink);
+    outcome_note(sink, d);
     atomic_store(&sink->failure_ms, fr_monotonic_ms());
     atomic_fetch_add_explicit(&sink->failed, 1, memory_order_relaxed);
     fr_log_limited(&limit, FR_LOG_WARNING, "sink %s: a delivery (%s of %s) failed: %s",
-                   sink->settings.name, d->public.record_type, d->public.vin, sink->failure);
+                   sink->settings.name, d->public.record_type, d->public.vin, d->reason);
     fr_lanes_failed(sink, d);
 }
 
 static void outcome_refused(struct fr_sink *sink, struct delivery *d)
 {
-    outcome_note(sink);
+    outcome_note(sink, d);
     atomic_store(&sink->failure_ms, fr_monotonic_ms());
     atomic_fetch_add_explicit(&sink->refused, 1, memory_order_relaxed);
     d->failures++;

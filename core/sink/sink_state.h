@@ -39,6 +39,7 @@ struct delivery {
     size_t size;
     struct lane *lane; /* that it was taken from to be tried; NULL: none */
     unsigned failures;
+    char *reason;          /* of the newest of these; NULL: none */
     int64_t made_ms;       /* monotonic */
     int64_t due_ms;        /* fr_emission.due_ms */
     int64_t expires_ms;    /* fr_emission.expires_ms */
