@@ -32,7 +32,7 @@ with Daemon("records: [{type: V, to: archive}]",
         slowest = max(ask(path, source) for path in ("/healthz", "/metrics", "/readyz")
                       for source in (None, "127.0.0.2", "127.0.0.9") for _ in range(3))
         print(f"{name}: the slowest answer took {slowest * 1000:.0f} ms")
-        assert slowest < 1 * SLOWER, slowest
+        assert slowest < 3 * SLOWER, slowest  # a lost SYN is sent again after 1 s
         wait_until("the oldest are hung up on", lambda: all(hung_up(s) for s in crowd[:200]))
         for s in crowd:
             s.close()
@@ -59,7 +59,7 @@ with Daemon("records: [{type: V, to: archive}]",
         for thread in threads:
             thread.join()
     print(f"flood: the slowest answer took {slowest * 1000:.0f} ms")
-    assert slowest < 1 * SLOWER, slowest
+    assert slowest < 3 * SLOWER, slowest  # a lost SYN is sent again after 1 s
     # Whoever stays silent is hung up on, even where there is place.
     s, begin = peer(port), time.monotonic()
     wait_until("it is hung up on", lambda: hung_up(s, 0.2), 10)
