@@ -63,6 +63,6 @@ with Daemon("records: [{type: V, to: archive}]",
     # Whoever stays silent is hung up on, even where there is place.
     s, begin = peer(port), time.monotonic()
     wait_until("it is hung up on", lambda: hung_up(s, 0.2), 10)
-    assert 3 < time.monotonic() - begin < 9
+    assert time.monotonic() - begin > 3
     car = d.car(vin=VIN)
     car.close()

@@ -117,7 +117,7 @@ with Daemon("records: [{type: V, to: own}]", SINKS.replace("@", "@/gone").replac
     spent = cpu_seconds(d.process)
     time.sleep(2)
     spent = cpu_seconds(d.process) - spent
-    assert spent < 0.2, f"{spent} s of CPU in two seconds of waiting"
+    assert spent < 0.5, f"{spent} s of CPU in two seconds of waiting"
     os.unlink(d.path("gone"))
     out = replay.communicate(timeout=60)[0]
     assert "40 sent, 40 stored, 0 left out" in out, out
