@@ -233,7 +233,7 @@ int fr_cursor_read(struct fr_cursor *c, uint64_t *next, struct fr_record **recor
         return -1;
     *next = span.next;
     cursor_count_missing(c, &span);
-    if (r.no_memory)
+    if (r.no_memory && r.count == 0) /* else it is tried again, after those that were read */
         return fr_error_set(error, "out of memory for a record");
     return (int)r.count;
 }
