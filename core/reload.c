@@ -198,6 +198,24 @@ static int change_sources(struct fr_daemon *d, struct fr_setup *next, struct fr_
 
 /* ---- the whole ------------------------------------------------------------------- */
 
+/* Whether a changed certificate must not take the place of the one in force: that one is valid now. */
+static bool certificate_is_worse(const SSL_CTX *current, const SSL_CTX *changed)
+{
+    return fr_tls_valid_now(current) && !fr_tls_valid_now(changed);
+}
+
+static void keep_valid_certificate(struct fr_setup *current, struct fr_setup *next,
+                                   struct fr_buffer *report)
+{
+    if (!certificate_is_worse(current->tls, next->tls))
+        return;
+    say(report, "tls: the new certificate has expired or is not valid yet; the one in force stays "
+                "until the file is replaced");
+    SSL_CTX_free(next->tls);
+    SSL_CTX_up_ref(current->tls);
+    next->tls = current->tls;
+}
+
 /* -1: a sink or a source could not be started; everything else is followed. */
 static int follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
@@ -222,6 +240,7 @@ static int follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *
         if (fr_journal_oversize(d->journal, &error))
             say(report, error.text);
     }
+    keep_valid_certificate(old, next, report);
     status = change_sinks(d, next, report);
     if (d->journal != NULL && change_sources(d, next, report) != 0)
         status = -1;
@@ -276,6 +295,7 @@ int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
 
 void fr_daemon_refresh_files(struct fr_daemon *d)
 {
+    static struct fr_log_limit limit;
     const struct fr_server_config *c = d->setup->server;
     struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca, c->crl};
     struct fr_ingest_settings settings = fr_daemon_ingest_settings(c);
@@ -291,6 +311,15 @@ void fr_daemon_refresh_files(struct fr_daemon *d)
         /* Between two files of one renewal they do not belong together; the next look will. */
         fr_log(FR_LOG_WARNING, "the changed certificate files are not taken yet: %s", error.text);
         d->files_mark = -1;
+        return;
+    }
+    if (certificate_is_worse(d->setup->tls, context)) {
+        fr_log_limited(&limit, FR_LOG_ERROR,
+                       "%s: the changed certificate has expired or is not valid yet; the one in "
+                       "force stays until the file is replaced",
+                       c->certificate);
+        SSL_CTX_free(context);
+        d->files_mark = -1; /* it may become valid */
         return;
     }
     SSL_CTX_free(d->setup->tls);

@@ -239,6 +239,14 @@ int64_t fr_tls_expiry(const SSL_CTX *context)
     return timegm(&tm);
 }
 
+bool fr_tls_valid_now(const SSL_CTX *context)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(context);
+
+    return certificate != NULL && X509_cmp_current_time(X509_get0_notBefore(certificate)) < 0 &&
+           X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
+}
+
 /* The newest error of OpenSSL's TLS code in this thread's queue, which is emptied; else the newest
  * one of any. An older one of another library is a detail of it. */
 static unsigned long last_error(void)

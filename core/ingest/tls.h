@@ -8,6 +8,7 @@
 #define FR_TLS_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/error.h"
@@ -29,6 +30,9 @@ int64_t fr_tls_files_mark(const struct fr_tls_files *files);
 
 /* When the server's certificate expires, in seconds since 1970; 0: it cannot be told. */
 int64_t fr_tls_expiry(const SSL_CTX *context);
+
+/* Whether the server's certificate is valid at this moment. */
+bool fr_tls_valid_now(const SSL_CTX *context);
 
 /* Why a handshake failed, in words that say which side has to be mended. `ssl` is the
  * connection after SSL_accept failed; empties OpenSSL's error queue. The text is written to

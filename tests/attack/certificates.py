@@ -7,7 +7,7 @@ import shutil
 import ssl
 
 from hostile import Daemon, Hostile, fleetroute, wait_until
-from pki import Authority
+from pki import Authority, openssl
 
 if not shutil.which("openssl"):
     from hostile import skip
@@ -150,5 +150,26 @@ def revoked():
         assert out.returncode == 1 and "tls.crl" in out.stdout + out.stderr, out
 
 
+def expired_certificate_replaces_no_good_one():
+    """A renewal that brings an expired certificate, or one of tomorrow, is not taken; a good one is."""
+    with Daemon(ROUTING, SINKS) as d:
+        authority = Authority(d.folder, "servers", "Server CA", extensions="authority")
+        openssl("req", "-new", "-key", d.path("server.key"), "-subj", "/CN=localhost", "-out", d.path("server.csr"))
+        good = d.path("good.pem")
+        shutil.copy(d.path("server.pem"), good)
+        for begins, ends in ((-2 * DAY, -DAY), (DAY, 2 * DAY)):
+            authority.sign(d.path("server.csr"), d.path("bad.pem"), "leaf", begins, ends)
+            os.replace(d.path("bad.pem"), d.path("server.pem"))
+            out = d.reload()
+            assert "has expired or is not valid yet" in out.stdout, out
+            Hostile(d).close()
+            open(authority.path("index.txt"), "w").close()  # the CA signs one certificate of a name
+        shutil.copy(good, d.path("server.pem"))
+        out = d.reload()
+        assert "has expired" not in out.stdout, out
+        Hostile(d).close()
+
+
 broken_chains()
 revoked()
+expired_certificate_replaces_no_good_one()
