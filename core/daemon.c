@@ -267,14 +267,15 @@ static bool expect(void *ctx, const struct fr_last_value *value)
     return true;
 }
 
-/* The limits of the configuration should be reached before that of the process is. */
+/* The limits of the configuration should be reached before that of the process is. The default
+ * limits are more than most need, so they alone are no reason for a warning. */
 static void check_descriptors(const struct fr_server_config *c)
 {
     size_t needed = c->connections + c->half_open;
 
     fr_descriptors_raise();
     if (fr_descriptors_for_vehicles() < needed)
-        fr_log(FR_LOG_WARNING,
+        fr_log(c->connections_given ? FR_LOG_WARNING : FR_LOG_INFO,
                "%zu file descriptors are too few for limits.connections and limits.half_open: %zu "
                "connections fit; raise LimitNOFILE= of the systemd unit or `ulimit -n` to %zu, or "
                "lower limits.connections",

@@ -147,6 +147,7 @@ static void read_limits(struct reader *r, const struct fr_yaml *root)
     const struct fr_yaml_file *file = &r->file;
     struct fr_server_config *c = r->config;
 
+    c->connections_given = fr_yaml_get(node, "connections") != NULL;
     c->connections = (size_t)fr_yaml_integer(file, fr_yaml_get(node, "connections"), "connections",
                                              1, 1000000, 20000);
     c->connections_per_vin =
