@@ -58,7 +58,7 @@ def broker_versions():
                     d.say({"Soc": 60.0})
                     wait_until("it is confirmed", lambda: d.status()["sinks"]["home"]["delivered"] == 1)
                 with open(f"{broker.folder}/log") as f:
-                    assert re.search(rf"as fleetroute-home-[0-9a-f]{{8}} \\({word}", f.read()), (version, word)
+                    assert re.search("as fleetroute-home-[0-9a-f]{8} [(]" + word, f.read()), (version, word)
             sink = f"  home: {{plugin: mqtt, options: {{{secure.replace('@/password', '@/c.sock')}}}}}"
             d = Daemon(ROUTING, sink.replace("@/c.sock", "@/wrong"), journal="{}")
             with open(d.path("wrong"), "w") as f:
