@@ -66,7 +66,7 @@ struct fr_server_config {
     int64_t presence_grace_ms;
     enum fr_unknown_topics unknown_topics;
     size_t connections;
-    bool connections_given; /* the file says `connections` */
+    bool connections_given;        /* the file says `connections` */
     size_t connections_per_vin;    /* 0: no limit */
     size_t connections_per_source; /* 0: no limit */
     size_t half_open;
