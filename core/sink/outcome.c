@@ -9,17 +9,23 @@
 #include "util/log.h"
 #include "util/memory.h"
 
-void fr_delivery_skip(struct fr_sink *sink, struct delivery *d)
+/* Finish a delivery that the plugin has no more, and go on with what waited behind it. */
+static void outcome_finish(struct fr_sink *sink, struct delivery *d, bool done)
 {
     struct fr_latest_slot *slot = d->slot;
 
     if (d->lane != NULL)
-        fr_lanes_answered(sink, d, false);
+        fr_lanes_answered(sink, d, done);
     fr_delivery_finish(sink, d);
     if (slot != NULL) {
         slot->handed = NULL;
         fr_latest_queue_slot(sink, slot);
     }
+}
+
+void fr_delivery_skip(struct fr_sink *sink, struct delivery *d)
+{
+    outcome_finish(sink, d, false);
 }
 
 /* ---- dead letters ---------------------------------------------------------------- */
@@ -87,7 +93,7 @@ void fr_deliveries_write_aside(struct fr_sink *sink)
     }
 }
 
-static void fr_deliveries_abandon_aside(struct fr_sink *sink)
+static void outcome_abandon_aside(struct fr_sink *sink)
 {
     struct delivery *d = sink->aside_first, *next;
 
@@ -144,8 +150,6 @@ static void outcome_refused(struct fr_sink *sink, struct delivery *d)
 
 static void outcome_done(struct fr_sink *sink, struct delivery *d)
 {
-    struct fr_latest_slot *slot = d->slot;
-
     atomic_store_explicit(&sink->delivered,
                           atomic_load_explicit(&sink->delivered, memory_order_relaxed) + 1,
                           memory_order_relaxed);
@@ -153,13 +157,7 @@ static void outcome_done(struct fr_sink *sink, struct delivery *d)
     if (d->item->seq > sink->done_seq)
         sink->done_seq = d->item->seq;
     fr_delivery_count_delay(sink, d);
-    if (d->lane != NULL)
-        fr_lanes_answered(sink, d, true);
-    fr_delivery_finish(sink, d);
-    if (slot != NULL) {
-        slot->handed = NULL;
-        fr_latest_queue_slot(sink, slot);
-    }
+    outcome_finish(sink, d, true);
 }
 
 void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome)
@@ -202,6 +200,6 @@ void fr_deliveries_abandon(struct fr_sink *sink)
             fr_lanes_answered(sink, d, false); /* its lane is empty: nothing becomes ready */
         fr_delivery_finish(sink, d);
     }
-    fr_deliveries_abandon_aside(sink);
+    outcome_abandon_aside(sink);
     fr_latest_abandon(sink);
 }

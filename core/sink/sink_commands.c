@@ -44,7 +44,7 @@ void fr_sink_restore(struct fr_sink *sink, bool deliver)
 void fr_sink_follow_routing(struct fr_sink *sink)
 {
     struct fr_program *older = sink->program, *program;
-    struct fr_program_time time = fr_sink_time(sink);
+    struct fr_program_time time;
     struct fr_routing *routing;
     size_t place;
     bool complete;
@@ -56,6 +56,7 @@ void fr_sink_follow_routing(struct fr_sink *sink)
     pthread_mutex_unlock(&sink->status_lock);
     if (routing == NULL)
         return;
+    time = fr_sink_time(sink);
     program = fr_program_new(routing, place,
                              sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
                                                                        : FR_FORMAT_PROTOBUF);
