@@ -7,15 +7,6 @@
 #include "util/hash.h"
 #include "util/memory.h"
 
-static uint64_t compile_hash_bits(uint64_t hash, const void *bytes, size_t size)
-{
-    const unsigned char *at = bytes;
-
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 /* The same number for routes that treat their fields alike, also in another program: the values
  * that wait as the newest of a route (latest.h) outlive a reload. */
 static uint32_t compile_route_id(const struct fr_field_route *route)
@@ -23,10 +14,10 @@ static uint32_t compile_route_id(const struct fr_field_route *route)
     uint64_t hash = fr_hash_text(route->as != NULL ? route->as : "", 0);
 
     hash = fr_hash_text(route->unit != NULL ? route->unit : "", hash);
-    hash = compile_hash_bits(hash, &route->every_ms, sizeof route->every_ms);
-    hash = compile_hash_bits(hash, &route->min_change, sizeof route->min_change);
-    hash = compile_hash_bits(hash, &route->max_age_ms, sizeof route->max_age_ms);
-    hash = compile_hash_bits(hash, &route->edge_only, sizeof route->edge_only);
+    hash = fr_hash_bytes(&route->every_ms, sizeof route->every_ms, hash);
+    hash = fr_hash_bytes(&route->min_change, sizeof route->min_change, hash);
+    hash = fr_hash_bytes(&route->max_age_ms, sizeof route->max_age_ms, hash);
+    hash = fr_hash_bytes(&route->edge_only, sizeof route->edge_only, hash);
     return (uint32_t)(hash ^ hash >> 32);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/hash.h"
 #include "util/memory.h"
 
 #define INITIAL_BUCKETS 256
@@ -119,10 +120,8 @@ struct fr_value fr_throttle_kept(const struct fr_value *value)
     struct fr_value kept = *value;
 
     if (value->kind == FR_VALUE_TEXT) {
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+        uint64_t hash = fr_hash_bytes(value->text.bytes, value->text.len, 0);
 
-        for (size_t i = 0; i < value->text.len; i++)
-            hash = (hash ^ (unsigned char)value->text.bytes[i]) * UINT64_C(0x100000001b3);
         kept.kind = FR_VALUE_INT;
         kept.integer = (int64_t)(hash >> 1);
     }
