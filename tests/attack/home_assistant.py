@@ -6,10 +6,12 @@ import socket
 import struct
 import threading
 
+from fake_peer import FakePeer
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-class FakeHome:
+class FakeHome(FakePeer):
     """Keeps commands in `commands`. Attributes that change its behaviour:
     answer   called with a command: the result, or None to be silent
     accept   called with each token: False to refuse it
@@ -20,33 +22,8 @@ class FakeHome:
         self.answer, self.flood = answer or (lambda command: {}), flood
         self.accept = lambda token: True
         self.commands, self.connections, self.flooded = [], 0, 0
-        self.client, self.lock = None, threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.stopped = False
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-        self.thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        # The thread ends before the descriptor is closed: else it could accept from the next listener.
-        self.stopped = True
-        self.hang_up()
-        try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        except OSError:
-            pass
-        self.thread.join()
-        self.listener.close()
-
-    def hang_up(self):
-        if self.client:
-            try:
-                self.client.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        self.lock = threading.Lock()
+        self.listen()
 
     def of_type(self, kind):
         return [c for c in list(self.commands) if c.get("type") == kind]

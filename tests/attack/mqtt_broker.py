@@ -3,6 +3,8 @@ import socket
 import struct
 import threading
 
+from fake_peer import FakePeer
+
 
 class Publish:
     def __init__(self, topic, payload, qos, retain, mid, size):
@@ -10,7 +12,7 @@ class Publish:
         self.mid, self.size = mid, size
 
 
-class FakeBroker:
+class FakeBroker(FakePeer):
     """Keeps what is published in `published`. Attributes that change its behaviour:
     ack      called with a Publish: True to confirm it
     limit    hangs up on a packet with more bytes than this
@@ -20,34 +22,8 @@ class FakeBroker:
         self.limit, self.ack, self.properties = limit, ack or (lambda publish: True), properties
         self.published, self.subscribed, self.connections, self.client_ids = [], [], 0, []
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.client, self.version = None, 4
-        self.stopped = False
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-        self.thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        # The thread ends before the descriptor is closed: else it could accept from the next listener.
-        self.stopped = True
-        self.hang_up()
-        try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        except OSError:
-            pass
-        self.thread.join()
-        self.listener.close()
-
-    def hang_up(self):
-        client = self.client
-        if client:
-            try:
-                client.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        self.version = 4
+        self.listen()
 
     def topics(self):
         return [p.topic for p in list(self.published)]
