@@ -244,13 +244,14 @@ void fr_payload_each(const uint8_t *bytes, size_t len,
     struct fr_wire_field f, part;
 
     while (fr_wire_next(&wire, &f) > 0) {
-        struct fr_wire datum = fr_wire_over(f.bytes, f.len);
+        struct fr_wire datum;
         const uint8_t *value = NULL;
         size_t value_len = 0;
         uint32_t key = 0;
 
         if (f.number != PAYLOAD_DATA || f.type != FR_WIRE_BYTES)
             continue;
+        datum = fr_wire_over(f.bytes, f.len);
         while (fr_wire_next(&datum, &part) > 0) {
             if (part.type == FR_WIRE_VARINT && part.number == DATUM_KEY)
                 key = (uint32_t)part.varint;
