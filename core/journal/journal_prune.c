@@ -43,6 +43,8 @@ static int64_t prune_now(const struct fr_journal *j)
     return wall < steady ? wall : steady;
 }
 
+/* Where all is delivered the journal is not full, even if it holds fewer records than the group: the
+ * map has space for a group beyond `size`. */
 int fr_journal_prune(struct fr_journal *j, const struct fr_journal_settings *s, size_t group,
                      struct fr_pruned *result, struct fr_error *error)
 {
@@ -59,7 +61,8 @@ int fr_journal_prune(struct fr_journal *j, const struct fr_journal_settings *s, 
         return 0;
     if (used > s->size || j->squeeze) {
         old.below = old.needed;
-        j->full = group != 0 && (old.below <= result->first || old.below - result->first < group);
+        j->full = group != 0 && old.below < atomic_load(&j->next) &&
+                  (old.below <= result->first || old.below - result->first < group);
         if (j->full)
             return fr_error_set(error,
                                 "journal %s: full: %llu MB, and its oldest record is not delivered "
