@@ -294,6 +294,11 @@ bool fr_journal_filling(const struct fr_journal *j)
     return atomic_load(&j->filling);
 }
 
+bool fr_journal_stuck(const struct fr_journal *j)
+{
+    return atomic_load(&j->stuck);
+}
+
 bool fr_journal_hopeless(const struct fr_journal *j)
 {
     return atomic_load(&j->hopeless);

@@ -64,6 +64,9 @@ bool fr_journal_full(struct fr_journal *journal);
 /* Whether it is nearly full, so that who reads slowly should hurry. Any thread. */
 bool fr_journal_filling(const struct fr_journal *journal);
 
+/* Whether the last commit failed: the journal is full, or its disk refuses writes. Any thread. */
+bool fr_journal_stuck(const struct fr_journal *journal);
+
 /* Whether it cannot be written and neither waiting nor reopening mends that. Any thread. */
 bool fr_journal_hopeless(const struct fr_journal *journal);
 

@@ -197,6 +197,18 @@ static bool is_repeated(struct fr_journal *j, const struct fr_record *record)
            fr_duplicates_seen(j->duplicates, record);
 }
 
+/* The daemon stops and the group could not be written. */
+static void commit_abandon(struct fr_journal *j, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct fr_record *record = j->group[i].record;
+
+        if (record->owner != NULL && record->owner->abandoned != NULL)
+            record->owner->abandoned(record->owner);
+        fr_record_unref(record);
+    }
+}
+
 void fr_journal_commit_group(struct fr_journal *j, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -206,7 +218,6 @@ void fr_journal_commit_group(struct fr_journal *j, size_t count)
     if (fr_journal_commit(j, count, false))
         settle(j, count);
     else
-        for (size_t i = 0; i < count; i++)
-            fr_record_unref(j->group[i].record);
+        commit_abandon(j, count);
     wake_sinks(j);
 }

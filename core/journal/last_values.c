@@ -286,13 +286,22 @@ static void *run(void *ctx)
     return NULL;
 }
 
-/* We look by ourselves every few seconds; only a journal that needs room is not kept waiting. */
+/* How many unread records are reason enough to write before the time. A journal that is full
+ * waits for each of them; large records fill it with a few. */
+static uint64_t values_bound(const struct fr_values *v)
+{
+    if (fr_journal_stuck(v->journal))
+        return 1;
+    return fr_journal_filling(v->journal) ? HURRY_BEHIND : GATHERED_MAX;
+}
+
+/* On the journal's thread, after each commit and each failed one. */
 static void woken(void *ctx)
 {
     struct fr_values *v = ctx;
     uint64_t behind = fr_journal_next(v->journal) - fr_cursor_place(v->cursor);
 
-    if (behind < (fr_journal_filling(v->journal) ? HURRY_BEHIND : GATHERED_MAX))
+    if (behind < values_bound(v))
         return;
     pthread_mutex_lock(&v->lock);
     v->wanted = true;

@@ -16,6 +16,8 @@
  * chain of records (by ack_next), each with a reference that the callee takes over. */
 struct fr_ack_owner {
     void (*settled)(struct fr_ack_owner *owner, struct fr_record *first, struct fr_record *last);
+    /* NULL, or called for each record that is never settled, because the daemon stops. */
+    void (*abandoned)(struct fr_ack_owner *owner);
     bool repeats; /* what it sends again it means to: no duplicate */
 };
 

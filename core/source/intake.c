@@ -35,11 +35,29 @@ static void dispose(struct fr_intake *intake)
     free(intake);
 }
 
+/* So many of its records are no longer outstanding. */
+static void intake_finish(struct fr_intake *intake, size_t count, bool stored)
+{
+    bool free_it;
+
+    pthread_mutex_lock(&intake->lock);
+    intake->outstanding -= count;
+    if (stored && !intake->over)
+        intake->stored(intake->ctx, count);
+    free_it = intake->over && intake->outstanding == 0;
+    pthread_mutex_unlock(&intake->lock);
+    if (free_it)
+        dispose(intake);
+}
+
+static void intake_abandoned(struct fr_ack_owner *owner)
+{
+    intake_finish((struct fr_intake *)owner, 1, false);
+}
+
 static void settled(struct fr_ack_owner *owner, struct fr_record *first, struct fr_record *last)
 {
-    struct fr_intake *intake = (struct fr_intake *)owner;
     size_t count = 0;
-    bool free_it;
 
     (void)last;
     while (first != NULL) {
@@ -49,14 +67,7 @@ static void settled(struct fr_ack_owner *owner, struct fr_record *first, struct 
         first = next;
         count++;
     }
-    pthread_mutex_lock(&intake->lock);
-    intake->outstanding -= count;
-    if (!intake->over)
-        intake->stored(intake->ctx, count);
-    free_it = intake->over && intake->outstanding == 0;
-    pthread_mutex_unlock(&intake->lock);
-    if (free_it)
-        dispose(intake);
+    intake_finish((struct fr_intake *)owner, count, true);
 }
 
 struct fr_intake *fr_intake_new(struct fr_journal *journal, struct fr_routing *routing,
@@ -65,6 +76,7 @@ struct fr_intake *fr_intake_new(struct fr_journal *journal, struct fr_routing *r
     struct fr_intake *intake = fr_calloc(1, sizeof *intake);
 
     intake->owner.settled = settled;
+    intake->owner.abandoned = intake_abandoned;
     intake->owner.repeats = repeats;
     intake->journal = journal;
     intake->stored = stored;
