@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and runs them all: unit, scenario (with a real Kafka, a real
-# mosquitto, a real Home Assistant and a real browser), fuzz corpus; with gcc, with clang, and with AddressSanitizer
-# and UBSan; then the Debian packages in clean systems; then fuzzes each parser.
+# mosquitto, a real Home Assistant and a real browser), fuzz corpus; with gcc, with clang, with AddressSanitizer
+# and UBSan, and with ThreadSanitizer; then the Debian packages in clean systems; then fuzzes each parser.
 #   packaging/test.sh     FR_FUZZ_SECONDS (30) for each target; FR_KAFKA_SECONDS (60) for each load
 set -eu
 cd "$(dirname "$0")/.."
@@ -77,6 +77,14 @@ with_sanitizers() (
         build && build check TESTS= && run_tests
 )
 
+# Attacks, reloads, rewinds, replays and kills while several threads work.
+with_threads() (
+    export TSAN_OPTIONS=suppressions="$top/tests/tsan.supp" FR_UNCONFINED=1
+    export FR_MOST_KB=4000000 FR_SLACK_MS=4000 FR_KILLS=6 FR_KILL_VEHICLES=50 FR_RELOADS=40
+    configure_in build-tsan --enable-sanitizers=thread CC=clang CFLAGS="-O1 -g" &&
+        build && build check TESTS= && show_failures -j2 check-threads
+)
+
 fuzz_one() {
     mkdir -p "found/$1"
     "tests/fuzz/fuzz_$1" -max_total_time="${FR_FUZZ_SECONDS:-30}" -timeout=10 -rss_limit_mb=2048 \
@@ -122,6 +130,7 @@ step "man pages" pages
 step "gcc: unit, scenario and corpus tests" with_gcc
 step "clang: build and unit tests" with_clang
 step "AddressSanitizer and UBSan: unit, scenario and corpus tests" with_sanitizers
+step "ThreadSanitizer: attacks and scenarios" with_threads
 step "Debian packages" packages
 step "fuzzing" fuzzing
 step "distcheck" dist

@@ -118,11 +118,13 @@ void fr_delivery_note_failure(struct fr_sink *sink, const char *format, va_list 
 
 static void outcome_note(struct fr_sink *sink, struct delivery *d)
 {
+    pthread_mutex_lock(&sink->status_lock);
     if (!sink->failure_given)
         snprintf(sink->failure, sizeof sink->failure, "the plugin gave no reason");
     sink->failure_given = false;
     free(d->reason);
     d->reason = fr_strdup(sink->failure);
+    pthread_mutex_unlock(&sink->status_lock);
 }
 
 static void outcome_failed(struct fr_sink *sink, struct delivery *d)
