@@ -8,6 +8,7 @@
 #include "fleetroute/plugin.h"
 #include "mqtt/broker.h"
 #include "mqtt/discovery.h"
+#include "mqtt/name_limit.h"
 #include "mqtt/record_messages.h"
 #include "mqtt/tesla_topics.h"
 
@@ -150,6 +151,7 @@ static void close_instance(void *state)
     if (i->discovery != NULL && i->topics.broker != NULL)
         discovery_end(i->discovery);
     broker_free(i->topics.broker);
+    name_limit_free(i->topics.names);
     job_queue_free(i->topics.jobs);
     discovery_free(i->discovery);
     fr_entities_free(i->entities);
@@ -185,7 +187,8 @@ static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
         .retain = host->number(sink, "retain"),
     };
     i->topics.jobs = job_queue_new(sink, host, &job_events, i);
-    if (i->topics.jobs != NULL && open_layout(i))
+    i->topics.names = name_limit_new();
+    if (i->topics.jobs != NULL && i->topics.names != NULL && open_layout(i))
         i->topics.broker =
             broker_new(sink, host, i->discovery != NULL ? discovery_will(i->discovery) : NULL,
                        i->topics.jobs, &events, i);

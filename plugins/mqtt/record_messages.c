@@ -60,7 +60,7 @@ static void publish_json(const struct topics *t, struct job *job, const char *ki
     tesla_topic(&topic, t, job->delivery, kind);
     if (name != NULL) {
         fr_text_buffer_byte(&topic, '/');
-        tesla_topic_name(&topic, name);
+        tesla_topic_name(&topic, tesla_topics_limited(t, job->delivery, kind, name));
         fr_text_buffer_add(&topic, end);
     }
     if (text == NULL || topic.failed)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mqtt/name_limit.h"
 #include "safe_name.h"
 #include "utf8.h"
 
@@ -38,6 +39,24 @@ void tesla_topic_name(struct fr_text_buffer *topic, const char *name)
             fr_text_buffer_byte(topic, '_');
         size = size != 0 ? size : 1;
     }
+}
+
+const char *tesla_topics_limited(const struct topics *t, const struct fr_delivery *d,
+                                 const char *kind, const char *name)
+{
+    uint64_t refused;
+
+    if (name_limit_allows(t->names, d->vin, kind, name))
+        return name;
+    refused = name_limit_refused(t->names);
+    if ((refused & (refused - 1)) == 0) /* the 1st, 2nd, 4th, 8th … */
+        t->host->log(
+            t->sink, FR_LOG_WARNING,
+            "new names of %s of %s are published as " NAME_LIMIT_REST
+            ": a vehicle has topics for at most %d names, and all vehicles for %d; look at "
+            "what the vehicle sends (%llu such messages so far)",
+            kind, d->vin, NAME_LIMIT_VEHICLE, NAME_LIMIT_TOTAL, (unsigned long long)refused);
+    return NAME_LIMIT_REST;
 }
 
 void tesla_topics_value(const struct topics *t, struct job *job)

@@ -6,7 +6,8 @@
  *   BASE/VIN/errors/NAME             {"Body":…,"CreatedAt":…,"Tags":{…}}
  *   BASE/VIN/connectivity            {"ConnectionId":…,"Status":…,"CreatedAt":…}
  * and beside them BASE/VIN/TYPE for any other record, as fleetroute's JSON. VIN and TYPE are escaped
- * by safe_name.h; a NAME is cut to 100 bytes, and what a topic cannot hold in it becomes `_`.
+ * by safe_name.h; a NAME is cut to 100 bytes, and what a topic cannot hold in it becomes `_`. The
+ * names of a vehicle are limited (name_limit.h); the rest share NAME_LIMIT_REST.
  */
 #ifndef FR_TESLA_TOPICS_H
 #define FR_TESLA_TOPICS_H
@@ -21,6 +22,7 @@ struct topics {
     const struct fr_host *host;
     struct broker *broker;
     struct job_queue *jobs;
+    struct name_limit *names; /* of alerts and errors */
     const char *base;
     bool retain;
 };
@@ -29,8 +31,12 @@ struct topics {
 void tesla_topic(struct fr_text_buffer *topic, const struct topics *topics,
                  const struct fr_delivery *delivery, const char *kind);
 
-/* Append the name of an alert or error. */
+/* Append the name of an alert or error, as topics can hold it. */
 void tesla_topic_name(struct fr_text_buffer *topic, const char *name);
+
+/* `name`, or NAME_LIMIT_REST where its vehicle has too many names of this kind; that is logged. */
+const char *tesla_topics_limited(const struct topics *topics, const struct fr_delivery *delivery,
+                                 const char *kind, const char *name);
 
 /* Publish a job's value. */
 void tesla_topics_value(const struct topics *topics, struct job *job);

@@ -6,6 +6,7 @@
 
 #include "deliveries.h"
 #include "mqtt/discovery.h"
+#include "mqtt/name_limit.h"
 #include "mqtt/record_messages.h"
 
 #define STEPS_MAX 100000
@@ -129,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         return 0;
     if (entities == NULL)
         entities = fr_entities_parse(fuzz_entities, strlen(fuzz_entities), "f", why, sizeof why);
-    topics = (struct topics){.host = &fuzz_host, .base = "base"};
+    topics = (struct topics){.host = &fuzz_host, .base = "base", .names = name_limit_new()};
     discovery = discovery_new(&topics, entities);
     if (entities == NULL || discovery == NULL)
         abort();
@@ -138,5 +139,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     fuzz_deliveries(bytes, len, deliver);
     discovery_down(discovery);
     discovery_free(discovery);
+    name_limit_free(topics.names);
     return 0;
 }

@@ -90,6 +90,23 @@ def many_alerts():
         assert broker.last(f"tesla/{VIN}/alerts/same/history").count(b"StartedAt") == 4_000
         print(f"1,000 and 4,000 alerts in a record took {spent[0]:.2f} and {spent[1]:.2f} s of CPU")
         assert spent[1] < 8 * spent[0] + 0.5, spent
+        # A broker keeps a message for each topic: 5,000 names of a vehicle have one. Names that have a
+        # topic keep it, and another vehicle has names of its own.
+        for names, most in (([f"b{i}" for i in range(4_000)], 999), ([f"a{i}" for i in range(1_000)], 1_000)):
+            broker.published.clear()
+            car.send(envelope("alerts", alerts(names), VIN))
+            assert car.receive_reply()[0] == "ack"
+            topics = {p.topic.split("/")[3] for p in broker.published}
+            assert len(broker.published) == 2 * len(names)
+            assert len(topics - {"other_names"}) == most, len(topics)
+            assert ("other_names" in topics) == (most == 999)
+        assert "are published as other_names" in d.log_text()
+        other = "5YJ3E1EA7KF000002"
+        with_names = d.car(vin=other)
+        with_names.send(envelope("alerts", alerts(["c1"]), other))
+        assert with_names.receive_reply()[0] == "ack"
+        assert broker.last(f"tesla/{other}/alerts/c1/current")
+        with_names.close()
         car.close()
 
 
