@@ -44,6 +44,11 @@ def wait_until(what, condition, seconds=20):
         time.sleep(0.02)
 
 
+def heed_interrupts():
+    """In a child before exec: a shell starts background jobs, and with them a test, with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 # Below the range from which the kernel takes the ports of outgoing connections: a free port of that
 # range may be taken by a vehicle before its server listens.
 PORTS = range(15000, 32000)
@@ -178,7 +183,7 @@ sinks:
     def simulate_beside(self, *arguments):
         return subprocess.Popen([*self.prefix, f"{BUILD}/fleetroute", "simulate", "--pki", self.folder, "--connect",
                                  f"127.0.0.1:{self.port}", "-q", *map(str, arguments)],
-                                stdout=subprocess.PIPE, text=True)
+                                stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
 
     def say(self, *lines, new=True):
         """Put records into the journal, as if a car had sent them now: a dict of values for each,
