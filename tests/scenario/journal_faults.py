@@ -175,6 +175,36 @@ def failing_disk_goes_on_by_itself():
         in_order_for_each_vehicle(records)
 
 
+def failed_commits_count_deletions_once():
+    """Under drop-oldest with the sink down, commits fail, also one that is on disk all the same: every
+    deleted record is counted once, and kill -9 behind it changes nothing."""
+    with_faults = Daemon(ALL, GONE, journal="{size: 4 MB, when_full: drop-oldest}")
+    faults = Faults(with_faults)
+    open(with_faults.path("gone"), "w").close()
+
+    def deleted(d):
+        return d.status()["sinks"]["archive"]["deleted_undelivered"]
+
+    with with_faults as d:
+        beside = d.simulate_beside("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 20,
+                                   "--duration", 7200)
+        wait_until("records are deleted", lambda: deleted(d) > 0)
+        data = "state/journal/data.mdb"
+        for rules in ((f"done {data} EIO 1", f"meta {data} EIO 1"), (f"meta {data} EIO 1",),
+                      (f"sync {data} EIO 1",), (f"write {data} ENOSPC 1",)):
+            before = deleted(d)
+            faults.set(*rules)
+            wait_until(f"it goes on after {rules}", lambda: deleted(d) > before + 500)
+        beside.kill()
+        beside.communicate()
+        faults.clear()
+        for _ in range(2):
+            wait_until("each is counted once", lambda: (lambda s: s["journal"]["first"] - 1 ==
+                       s["sinks"]["archive"]["deleted_undelivered"])(d.status()))
+            d.kill()
+            d.start()
+
+
 def a_journal_that_is_moved_away():
     """data.mdb is moved: nothing is acknowledged into a file that no start would find; put back, it
     goes on."""
@@ -301,6 +331,7 @@ restarts_delete_nothing_undelivered()
 tools_do_not_hold_it_up()
 rewind_stays_within_the_journal()
 failing_disk_goes_on_by_itself()
+failed_commits_count_deletions_once()
 a_journal_that_is_moved_away()
 size_can_be_lowered()
 journal_outside_of_state()

@@ -22,7 +22,6 @@ SINKS = "".join(f'  {name}: {{plugin: file, retry: {{least: 20 ms, most: 100 ms}
                 f'{{path: "@/{name}/%{{type}}.jsonl", rotate_size: 0}}}}\n' for name in ("works", "away"))
 ROUTING = 'records: [{type: "*", to: [works, away]}]'
 
-
 SMALL, SHORT = "size: 4 MB, retention: 1 min", "size: 400 MB, retention: 1 min"
 
 
