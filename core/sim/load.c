@@ -10,6 +10,8 @@
 #include "util/memory.h"
 
 #define TICK_MS 10
+#define DATA_MAX 64
+#define BACK_MOST_MS 1000 /* how long a lost connection stays away, at most */
 #define CONNECTING_AT_ONCE 50
 #define CONNECT_PATIENCE_MS 60000
 
@@ -20,7 +22,8 @@
 struct vehicle {
     struct load *load;
     struct fr_car *car;
-    double due; /* messages that should have been made by now, less those that were */
+    uint64_t made; /* messages */
+    double due;    /* messages that should have been made by now, less those that were */
     bool open;
 };
 
@@ -91,6 +94,21 @@ static double percentile(const struct load *load, double share)
 
 /* ---- messages -------------------------------------------------------------------- */
 
+/* Give the field of the sequence its value; it is appended where the data do not have it. */
+static size_t number_message(struct vehicle *v, struct fr_sim_datum *data, size_t count)
+{
+    struct fr_sim_datum sequence = {v->load->settings->sequence_field, 5, 0, 0, 0, NULL};
+    size_t i = 0;
+
+    sequence.real = (double)++v->made;
+    if (sequence.field == 0)
+        return count;
+    while (i < count && data[i].field != sequence.field)
+        i++;
+    data[i] = sequence;
+    return i == count ? count + 1 : count;
+}
+
 /* Data as a car in motion has them, in the order of the numbers. */
 static void send_one(struct vehicle *v)
 {
@@ -105,18 +123,19 @@ static void send_one(struct vehicle *v)
         {85, 5, 21.5, 0, 0, NULL},
     };
     const size_t count = sizeof pattern / sizeof *pattern;
-    struct fr_sim_datum data[64];
+    struct fr_sim_datum data[DATA_MAX + 1];
     struct fr_buffer payload = {0};
     size_t n = v->load->settings->data;
     char vin[18];
 
-    if (n > 64)
-        n = 64;
+    if (n > DATA_MAX)
+        n = DATA_MAX;
     for (size_t i = 0; i < n; i++) {
         data[i] = pattern[i % count];
         data[i].field += (uint32_t)(i / count) * 100;
     }
-    fr_load_vin((size_t)(v - v->load->vehicles), vin);
+    n = number_message(v, data, n);
+    fr_load_vin(v->load->settings->first + (size_t)(v - v->load->vehicles), vin);
     fr_sim_payload(&payload, data, n, vin, fr_wall_ns(), false);
     fr_car_send(v->car, "V", payload.bytes, payload.len);
     fr_buffer_free(&payload);
@@ -220,6 +239,19 @@ static void make_due(struct load *load, int64_t now)
     }
 }
 
+/* Connections are lost at random, independently of each other. */
+static void lose_connections(struct load *load, int64_t now)
+{
+    const struct fr_load_settings *s = load->settings;
+    double share = (double)(now - load->last_tick_ms) / (double)s->reconnect_ms;
+
+    for (size_t i = 0; i < s->vehicles; i++)
+        if ((double)random() < share * (double)RAND_MAX && fr_car_is_open(load->vehicles[i].car)) {
+            fr_car_lose_connection(load->vehicles[i].car, random() % BACK_MOST_MS);
+            load->result->disconnects++;
+        }
+}
+
 static void each_second(struct load *load, int64_t now)
 {
     const struct fr_load_settings *s = load->settings;
@@ -253,6 +285,8 @@ static void ticked(evutil_socket_t fd, short what, void *ctx)
     }
     if (load->running && s->rate > 0)
         make_due(load, now);
+    if (load->running && s->reconnect_ms > 0)
+        lose_connections(load, now);
     load->last_tick_ms = now;
     if (now >= load->next_second_ms)
         each_second(load, now);
@@ -283,7 +317,7 @@ static int make_cars(struct load *load, struct fr_pki *pki, struct fr_error *err
     for (size_t i = 0; i < s->vehicles; i++) {
         char vin[18];
 
-        fr_load_vin(i, vin);
+        fr_load_vin(s->first + i, vin);
         car.vin = vin;
         car.context = fr_pki_vehicle(pki, vin, FR_PKI_GOOD, error);
         if (car.context == NULL)
