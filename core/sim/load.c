@@ -1,6 +1,7 @@
 #include "sim/load.h"
 
 #include <netdb.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,11 +33,11 @@ struct load {
     struct fr_garage *garage;
     struct vehicle *vehicles;
     size_t open, started;
-    bool running, failed;
+    bool running, failed, interrupted;
     int64_t begun_ms, last_tick_ms, next_second_ms, deadline_ms;
     struct fr_load_result *result;
     uint64_t histogram[POWERS][STEPS];
-    struct event *tick;
+    struct event *tick, *interrupt;
     char problem[160];
 };
 
@@ -290,13 +291,22 @@ static void ticked(evutil_socket_t fd, short what, void *ctx)
     load->last_tick_ms = now;
     if (now >= load->next_second_ms)
         each_second(load, now);
-    if (load->running && now - load->begun_ms >= s->duration_ms) {
+    if (load->running && (load->interrupted || now - load->begun_ms >= s->duration_ms)) {
         load->running = false;
         load->deadline_ms = now + s->patience_ms;
         load->result->seconds = (double)(now - load->begun_ms) / 1000;
     }
     if (!load->running && (now >= load->deadline_ms || unanswered(load) == 0))
         event_base_loopbreak(fr_garage_base(load->garage));
+}
+
+/* SIGINT ends the run as its duration does: what is unacknowledged is still waited for. */
+static void interrupted(evutil_socket_t fd, short what, void *ctx)
+{
+    struct load *load = ctx;
+
+    (void)fd, (void)what;
+    load->interrupted = true;
 }
 
 static int make_cars(struct load *load, struct fr_pki *pki, struct fr_error *error)
@@ -343,10 +353,12 @@ int fr_load_run(const struct fr_load_settings *settings, struct fr_pki *pki,
     load->garage = fr_garage_new();
     load->vehicles = fr_calloc(settings->vehicles, sizeof *load->vehicles);
     load->deadline_ms = fr_monotonic_ms() + CONNECT_PATIENCE_MS;
+    load->interrupt = evsignal_new(fr_garage_base(load->garage), SIGINT, interrupted, load);
     load->tick = event_new(fr_garage_base(load->garage), -1, EV_PERSIST, ticked, load);
     status = make_cars(load, pki, error);
     if (status == 0) {
         event_add(load->tick, &interval);
+        event_add(load->interrupt, NULL);
         for (int i = 0; i < CONNECTING_AT_ONCE; i++)
             start_next(load);
         event_base_dispatch(fr_garage_base(load->garage));
@@ -366,75 +378,9 @@ int fr_load_run(const struct fr_load_settings *settings, struct fr_pki *pki,
         fr_car_free(load->vehicles[i].car);
     }
     event_free(load->tick);
+    event_free(load->interrupt);
     fr_garage_free(load->garage);
     free(load->vehicles);
     free(load);
     return status;
-}
-
-/* ---- handshakes ------------------------------------------------------------------ */
-
-struct handshakes {
-    int64_t count, until_ms;
-    struct event_base *base;
-    char problem[160];
-};
-
-static void shaken(void *ctx, struct fr_car *car)
-{
-    struct handshakes *h = ctx;
-
-    h->count++;
-    if (fr_monotonic_ms() >= h->until_ms)
-        event_base_loopbreak(h->base);
-    else
-        fr_car_lose_connection(car, 0);
-}
-
-static void shaken_off(void *ctx, struct fr_car *car, const char *why)
-{
-    struct handshakes *h = ctx;
-
-    (void)car;
-    snprintf(h->problem, sizeof h->problem, "%s", why);
-    if (fr_monotonic_ms() >= h->until_ms)
-        event_base_loopbreak(h->base);
-}
-
-int64_t fr_load_handshakes(const char *host, uint16_t port, struct fr_pki *pki, size_t at_once,
-                           int64_t duration_ms, struct fr_error *error)
-{
-    struct fr_garage *garage = fr_garage_new();
-    struct handshakes h = {.until_ms = fr_monotonic_ms() + duration_ms,
-                           .base = fr_garage_base(garage)};
-    struct fr_car_settings settings = {.vin = "5YJ3E1EA7KF000000",
-                                       .server_name = "localhost",
-                                       .network_interface = "cellular",
-                                       .window = 1,
-                                       .retry_ms = 1,
-                                       .opened = shaken,
-                                       .closed = shaken_off,
-                                       .ctx = &h};
-    struct fr_car **cars = fr_calloc(at_once, sizeof(struct fr_car *));
-
-    settings.context = fr_pki_vehicle(pki, settings.vin, FR_PKI_GOOD, error);
-    if (settings.context == NULL ||
-        fr_load_resolve(host, port, &settings.address, &settings.address_len, error) != 0)
-        h.count = -1;
-    for (size_t i = 0; h.count == 0 && i < at_once; i++)
-        cars[i] = fr_car_new(garage, &settings);
-    for (size_t i = 0; i < at_once && cars[i] != NULL; i++)
-        fr_car_connect(cars[i]);
-    if (h.count == 0)
-        event_base_dispatch(h.base);
-    if (h.count == 0) {
-        fr_error_set(error, "no handshake succeeded: %s", h.problem);
-        h.count = -1;
-    }
-    for (size_t i = 0; i < at_once && cars[i] != NULL; i++)
-        fr_car_free(cars[i]);
-    SSL_CTX_free(settings.context);
-    free(cars);
-    fr_garage_free(garage);
-    return h.count;
 }

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 from fr import BUILD, Daemon, fleetroute, free_port, wait_until
+from faults import Faults
 from journal_checks import in_order_for_each_vehicle
 
 ALL = 'records: [{type: "*", to: archive}]'
@@ -99,23 +100,6 @@ def rewind_stays_within_the_journal():
 
 
 WELL = '  archive: {plugin: file, options: {path: "@/well/%{type}.jsonl", rotate_size: 0}}'
-
-
-class Faults:
-    """The rules of tests/fault_io for a daemon: set() lets calls fail from now on, clear() none."""
-
-    def __init__(self, d):
-        self.path = d.path("faults")
-        d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/fault_io.so",
-                         "FR_FAULT_IO": self.path}
-
-    def set(self, *rules):
-        with open(self.path + ".new", "w") as f:
-            f.write("".join(rule + "\n" for rule in rules))
-        os.rename(self.path + ".new", self.path)
-
-    def clear(self):
-        self.set()
 
 
 def health(d, path="/healthz"):
