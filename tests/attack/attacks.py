@@ -10,7 +10,7 @@ import time
 from hostile import Hostile, client_hello, envelope, field, frame, peer, text_value, vehicle_data
 from messages import alerts, bare_errors, datum, location
 
-PAUSE_S = 0.2  # after each round
+PAUSE_S = 0.5  # after each round: the attackers, Kafka and the vehicles share the machine's cores
 VINS = [f"5YJ3E1EA7KFA{n:05d}" for n in range(8)]
 FLAWS = ("expired", "foreign", "no-identity")
 LOCATION, HEADING, SPEED, ODOMETER, ENERGY = 21, 23, 4, 5, 103

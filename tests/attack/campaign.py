@@ -10,12 +10,13 @@ attack fails too; the short form only prints it. The issue's form is 1800 s."""
 import contextlib
 import json
 import multiprocessing
+import resource
 import shutil
 import sys
 import time
 
 import attacks
-from fleet import Fleet, Mosquitto, lateness
+from fleet import Fleet, Mosquitto, lateness, print_proof
 from hostile import SLOWER, Kafka, skip
 from home import HomeAssistant
 
@@ -50,10 +51,12 @@ def campaign(fleet):
     begin = time.monotonic() + SECONDS / 6
     end = begin + SECONDS * 5 / 6
     attackers = start_attackers(d, begin, end)
-    borders, counters = [], []
+    borders, counters, spent = [], [], []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     def border():
         borders.append(time.time() * 1000)
+        spent.append((time.monotonic(), d.status()["cpu_us"]))
         counters.append(fleet.delays())
 
     border()
@@ -64,6 +67,10 @@ def campaign(fleet):
     for process in attackers:
         process.join(60)
         assert process.exitcode == 0, f"an attacker ended with {process.exitcode}"
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    each = [(cpu - cpu0) / (at - at0) / 1e4 for (at0, cpu0), (at, cpu) in zip(spent, spent[1:])]
+    print(f"CPU: the daemon took {each[0]:.0f} % of a core without attack and {each[1]:.0f} % with; the "
+          f"attackers {(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 120 / SECONDS:.0f} %")
     fleet.park(120)
     return borders, counters, (begin, end)
 
@@ -94,18 +101,6 @@ def print_delays(sinks, counters, names):
               f"{attacked[1]:.1f} {attacked[2]:.0f} | {ratio:.2f}")
         if FULL and not ratio < 2:
             problems.append(f"{name}: p99 with attack is {ratio:.2f} times that without")
-    return problems
-
-
-def print_proof(sinks):
-    problems = []
-    print(f"\n{'sink':10} acknowledged  delivered  lost  doubled and unmarked  repeated  out of order")
-    for name, sink in sinks.items():
-        lost = sink.lost()
-        print(f"{name:10} {sink.ledger.count:12} {sink.count:10} {lost:5} {sink.doubled:21} "
-              f"{sink.repeated:9} {sink.disorder:13}")
-        if lost or sink.doubled or sink.disorder:
-            problems.append(f"{name}: {sink.examples}")
     return problems
 
 

@@ -16,6 +16,7 @@ from hostile import SOURCE, Daemon, free_port, wait_until
 from verifier import Histogram, Ledger, Sink, lines
 
 EAGER = "retry: {least: 50 ms, most: 1 s}"
+MAY_COME_AGAIN = 10  # records at the beginning of a file
 ODOMETER, ENERGY = 5, 103  # the fields that count the messages of the fleet and of those in Home Assistant
 TOPIC_OF_VALUE = re.compile(r"fleetroute/(\w+)/(odometer|lifetime_energy_used_driving)$")
 
@@ -79,11 +80,13 @@ class Samples(threading.Thread):
             try:
                 status = self.d.status(check=False)
                 descriptors = len(os.listdir(f"/proc/{self.d.process.pid}/fd"))
-            except (OSError, ValueError):
+                with open(f"/proc/{self.d.process.pid}/status") as f:
+                    own_kb = int(re.search(r"RssAnon:\s+(\d+)", f.read())[1])
+            except (OSError, ValueError, TypeError):  # it has ended
                 continue
             if status is None:
                 continue
-            self.rows.append((time.monotonic(), status["resident_kb"], descriptors))
+            self.rows.append((time.monotonic(), status["resident_kb"], descriptors, own_kb))
             for name, sink in status["sinks"].items():
                 if sink["health"] != "up":
                     whys = self.unhealthy.setdefault(name, {})
@@ -95,14 +98,15 @@ class Samples(threading.Thread):
         self.join()
 
     def most_kb(self, begin=0.0, end=float("inf")):
-        return max((kb for at, kb, _ in self.rows if begin <= at < end), default=0)
+        return max((kb for at, kb, *_ in self.rows if begin <= at < end), default=0)
 
     def curve(self, points=10):
-        """Memory in MB and descriptors at some times of the run."""
+        """Memory and descriptors at some times of the run: resident, and of that what is no file's page (the
+        journal is a mapped file)."""
         step = max(1, len(self.rows) // points)
         begun = self.rows[0][0] if self.rows else 0
-        return ", ".join(f"{at - begun:.0f} s: {kb / 1024:.0f} MB, {fds} fds"
-                         for at, kb, fds in self.rows[::step])
+        return ", ".join(f"{at - begun:.0f} s: {kb / 1024:.0f} ({own / 1024:.0f}) MB, {fds} fds"
+                         for at, kb, fds, own in self.rows[::step])
 
 
 class Fleet:
@@ -112,6 +116,8 @@ class Fleet:
         self.kafka, self.mosquitto, self.home = kafka, mosquitto, home
         self.vehicles, self.at_home = vehicles, at_home
         self.loads, self.samples = [], None
+        self.set_aside = {}  # number of a vehicle: names of its files that were moved away, oldest first
+        self.restarts = []  # when the daemon was started again, in ms
         options = f"port: {mosquitto.port}, retain: false"
         ha = f"port: {mosquitto.port}, layout: homeassistant, entities: {SOURCE}/etc/entities.yaml"
         sinks = f'  files: {{plugin: file, {EAGER}, options: {{path: "@/files/%{{vin}}.jsonl", rotate_size: 0}}}}\n' \
@@ -158,8 +164,10 @@ class Fleet:
                 "--acknowledged", self.d.path("acknowledged.1"), *common))
         self.d.wait_count("acknowledged", self.vehicles + self.at_home, 120)
 
-    def park(self, seconds):
-        """Wait for the vehicles' end, and until every sink has delivered everything."""
+    def park(self, seconds, now=False):
+        """Wait for the vehicles' end, and until every sink has delivered everything. `now`: ask them to."""
+        for load in self.loads if now else ():
+            load.send_signal(signal.SIGINT)
         for load in self.loads:
             print("vehicles:", load.communicate(timeout=seconds)[0].strip())
             assert load.returncode == 0, load.returncode
@@ -182,10 +190,15 @@ class Fleet:
         assert ledger.count > 0, "nothing was acknowledged"
         sinks = {name: Sink(name, ledger, borders) for name in ("files", "kafka", "mqtt", "ha_mqtt")}
         for n in range(self.vehicles + self.at_home):
-            for line in lines(self.d.path(f"files/5YJ3E1EA7KF{n:06d}.jsonl")):
-                sinks["files"].take_line(line, learn=True)
+            again = 0  # what was not yet delivered when a file was deleted is rightly written to the next
+            for name in (*self.set_aside.get(n, ()), f"files/5YJ3E1EA7KF{n:06d}.jsonl"):
+                for line in lines(self.d.path(name)):
+                    again -= sinks["files"].take_line(line, excused=again > 0)
+                again = MAY_COME_AGAIN if name.endswith(".deleted") else 0
         self.read_kafka(sinks["kafka"])
         self.read_mosquitto(sinks["mqtt"], sinks["ha_mqtt"], ledger)
+        for sink in sinks.values():
+            sink.count_lost()
         return sinks
 
     def read_kafka(self, sink):
@@ -216,11 +229,26 @@ class Fleet:
                 continue
             number, times = int(payload) - 1, ledger.created[prefix]
             if number < len(times):
-                values.take(prefix, number, times[number], float(arrived) * 1000)
+                values.take(prefix, number, times[number], float(arrived) * 1000,
+                            self.tells_again(values, prefix, number, times[number]))
+
+    def tells_again(self, sink, prefix, number, created):
+        """Whether a state, which can have no mark, may come again: the last one after each connection, and
+        after a restart what came since the cursor was kept, a second before the end."""
+        return number == sink.last.get(prefix) or any(t - 6000 < created <= t for t in self.restarts)
 
     def counts(self, vin, entity):
         """Whether this entity holds the vehicle's sequence."""
         return (entity == "odometer") == (int(vin[-6:]) < self.vehicles)
+
+
+def print_proof(sinks):
+    """A line for each sink; the mistakes."""
+    print(f"\n{'sink':10} acknowledged  delivered  lost  doubled and unmarked  repeated  out of order")
+    for name, sink in sinks.items():
+        print(f"{name:10} {sink.ledger.count:12} {sink.count:10} {sum(sink.lost):5} {sum(sink.doubled):21} "
+              f"{sink.repeated:9} {sum(sink.disorder):13}")
+    return [f"{name}: {sink.examples}" for name, sink in sinks.items() if not sink.is_right()]
 
 
 def lateness(name, sink, before, after, phase):

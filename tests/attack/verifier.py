@@ -46,66 +46,75 @@ class Ledger:
             times.extend([0.0] * (number + 1 - len(times)))
         times[number] = created
 
+    def when(self, prefix, number):
+        """The creation time of a record, or of one before it that some sink has got."""
+        times = self.created.get(prefix, ())
+        return next((t for t in reversed(times[:number + 1]) if t), 0.0)
+
 
 class Sink:
     """What one sink has got. Phases are told apart by the creation time: `borders` in ms, the n-th
-    phase ends before the n-th border."""
+    phase ends before the n-th border. Mistakes are counted for each phase."""
 
     def __init__(self, name, ledger, borders):
         self.name, self.ledger, self.borders = name, ledger, borders
-        self.delays = [array.array("f") for _ in range(len(borders) + 1)]
+        phases = len(borders) + 1
+        self.delays = [array.array("f") for _ in range(phases)]
         self.seen, self.last = {}, {}
-        self.count = self.repeated = self.doubled = self.disorder = 0
+        self.count = self.repeated = 0
+        self.doubled, self.disorder, self.lost = [0] * phases, [0] * phases, [0] * phases
         self.examples = []
+
+    def phase(self, created):
+        return bisect.bisect_right(self.borders, created)
 
     def take(self, prefix, number, created, arrived=None, repeated=False):
         seen = self.seen.setdefault(prefix, set())
         self.count += 1
         if number in seen:
-            if repeated:
-                self.repeated += 1
-            else:
-                self.doubled += 1
-                self.note("doubled", prefix, number)
+            self.repeated += repeated
+            if not repeated:
+                self.note("doubled", self.doubled, created, prefix, number)
             return
         seen.add(number)
         if number < self.last.get(prefix, -1):
-            self.disorder += 1
-            self.note("out of order", prefix, number)
+            self.note("out of order", self.disorder, created, prefix, number)
         self.last[prefix] = number
         if arrived is not None:
-            self.delays[bisect.bisect_right(self.borders, created)].append(arrived - created)
+            self.delays[self.phase(created)].append(arrived - created)
 
-    def note(self, what, prefix, number):
+    def note(self, what, counts, created, prefix, number):
+        counts[self.phase(created)] += 1
         if len(self.examples) < 10:
-            self.examples.append(f"{what}: {prefix}-{number}")
+            at = time.strftime("%H:%M:%S", time.gmtime(created / 1000))
+            self.examples.append(f"{what}: {prefix}-{number} of {at}")
 
-    def lost(self, of=lambda prefix: True):
-        """How many acknowledged records are missing, of the vehicles with these prefixes."""
-        missing = 0
+    def count_lost(self):
+        """Count the acknowledged records that did not come; once, after the last one was taken."""
         for prefix, numbers in self.ledger.acknowledged.items():
-            if of(prefix):
-                for number in numbers - self.seen.get(prefix, set()):
-                    missing += 1
-                    self.note("lost", prefix, number)
-        return missing
+            for number in numbers - self.seen.get(prefix, set()):
+                self.note("lost", self.lost, self.ledger.when(prefix, number), prefix, number)
+
+    def is_right(self):
+        return not (any(self.lost) or any(self.doubled) or any(self.disorder))
 
     def percentiles(self, phase):
         """p50, p99 and the greatest delay in ms; None where no arrival was measured."""
         delays = sorted(self.delays[phase])
         return (percentile(delays, 0.5), percentile(delays, 0.99), delays[-1]) if delays else None
 
-    def take_line(self, line, arrived=None, learn=False):
-        """A record as JSON; other lines, and those of vehicles that are not the fleet's, are skipped."""
+    def take_line(self, line, arrived=None, excused=False):
+        """A record as JSON; other lines, and those of vehicles that are not the fleet's, are skipped.
+        `excused`: it may come again without a mark. Whether it was one of the fleet's."""
         if '"type":"V"' not in line:
-            return
+            return False
         found = RECORD.search(line)
         if found is None or found[2] not in self.ledger.acknowledged:
-            return
+            return False
         created = created_ms(found[4], found[5])
-        if learn:
-            self.ledger.learn(found[2], int(found[3]), found[1], created)
-        self.take(found[2], int(found[3]), created, arrived, '"repeated":true' in line)
+        self.ledger.learn(found[2], int(found[3]), found[1], created)
+        self.take(found[2], int(found[3]), created, arrived, excused or '"repeated":true' in line)
+        return True
 
 
 def lines(path):
