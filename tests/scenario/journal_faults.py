@@ -3,6 +3,7 @@
 what is lost is counted, and it goes on by itself."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -149,6 +150,9 @@ def failing_disk_goes_on_by_itself():
             d.wait_count("acknowledged", held + 100)
             assert d.status()["journal"]["state"] == "well"
         beside.communicate(timeout=60)
+        # Each kind of fault is in the log, though one came a second after the other.
+        for word in ("disk fails", "disk full", "read-only"):
+            assert re.search(f"error: journal .*: {word}", d.log_text()), word
         d.kill()
         d.start()
         wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 30)
