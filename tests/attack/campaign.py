@@ -18,7 +18,7 @@ import time
 import attacks
 from fleet import Fleet, Mosquitto, lateness, print_proof
 from hostile import SLOWER, Kafka, skip
-from home import HomeAssistant
+from home import HomeAssistant, Watch
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 20
 FULL = SECONDS >= 120
@@ -104,21 +104,27 @@ def print_delays(sinks, counters, names):
     return problems
 
 
-def in_home_assistant(fleet, ledger):
-    """The last acknowledged number of each vehicle that Home Assistant knows."""
+def in_home_assistant(fleet, shown):
+    """Home Assistant showed values in their order, and shows the last one of each of its vehicles."""
+    ledger = shown.ledger
     for n in range(fleet.vehicles, fleet.vehicles + fleet.at_home):
         prefix = ledger.prefix_of[f"5YJ3E1EA7KF{n:06d}"]
         fleet.home.wait(f"sensor.tesla_model_3_{n:06d}_lifetime_energy_used_driving",
                         max(ledger.acknowledged[prefix]) + 1, 30)
-    print(f"home       shows the last value of all of its {fleet.at_home} vehicles")
+    print(f"home       showed {shown.count} values, and shows the last one of all of its {fleet.at_home} "
+          f"vehicles; {sum(shown.disorder)} were out of order")
+    return [f"home: {shown.examples}"] if any(shown.disorder) or not shown.count else []
 
 
-def report(fleet, borders, counters, times):
+def report(fleet, watch, borders, counters, times):
     d, samples = fleet.d, fleet.samples
     sinks = fleet.verify(borders)
-    problems = print_attacks(d) + print_delays(sinks, counters, counters[0]) + print_proof(sinks)
-    if fleet.home:
-        in_home_assistant(fleet, sinks["files"].ledger)
+    shown = {}
+    if watch:
+        shown["home"] = fleet.read_home(watch, sinks["files"].ledger, borders)
+    problems = print_attacks(d) + print_delays({**sinks, **shown}, counters, counters[0]) + print_proof(sinks)
+    if watch:
+        problems += in_home_assistant(fleet, shown["home"])
     quiet, most = samples.most_kb(end=times[0]), samples.most_kb()
     print(f"\nmemory: at most {quiet / 1024:.0f} MB without attack, {most / 1024:.0f} MB in all; "
           f"{samples.curve()}")
@@ -136,7 +142,8 @@ def main():
         mosquitto = stack.enter_context(Mosquitto())
         home = stack.enter_context(HomeAssistant()) if FULL else None
         fleet = stack.enter_context(Fleet(kafka, mosquitto, home))
-        problems = report(fleet, *campaign(fleet))
+        watch = stack.enter_context(contextlib.closing(Watch(home))) if home else None
+        problems = report(fleet, watch, *campaign(fleet))
         assert not problems, "\n".join(problems)
 
 

@@ -19,6 +19,7 @@ EAGER = "retry: {least: 50 ms, most: 1 s}"
 MAY_COME_AGAIN = 10  # records at the beginning of a file
 ODOMETER, ENERGY = 5, 103  # the fields that count the messages of the fleet and of those in Home Assistant
 TOPIC_OF_VALUE = re.compile(r"fleetroute/(\w+)/(odometer|lifetime_energy_used_driving)$")
+HOME_ENTITY = re.compile(r"sensor\.tesla_model_3_(\d{6})_lifetime_energy_used_driving$")
 
 
 class Mosquitto:
@@ -132,7 +133,7 @@ class Fleet:
                 f.write(home.token + "\n")
             sinks += f'  home: {{plugin: ha_websocket, {EAGER}, options: {{url: "{home.url}", ' \
                 f'token_file: {home.folder}/token, entities: {SOURCE}/etc/entities.yaml}}}}\n'
-            routing += '  - {field: LifetimeEnergyUsedDrive, to: home, every: 1 s}\n'
+            routing += '  - {field: LifetimeEnergyUsedDrive, to: home}\n'
         self.d = Daemon(routing, sinks, extra, journal="on")
 
     def __enter__(self):
@@ -231,6 +232,19 @@ class Fleet:
             if number < len(times):
                 values.take(prefix, number, times[number], float(arrived) * 1000,
                             self.tells_again(values, prefix, number, times[number]))
+
+    def read_home(self, watch, ledger, borders):
+        """What Home Assistant showed, by home.Watch: the newest values, in order, and not every one."""
+        shown = Sink("home", ledger, borders)
+        ahead = time.time() - time.monotonic()
+        for moment, entity, state, _ in list(watch.changes):
+            found = HOME_ENTITY.match(entity)
+            prefix = found and ledger.prefix_of.get(f"5YJ3E1EA7KF{found[1]}")
+            if prefix is None or not re.fullmatch(r"\d+(\.0)?", state or ""):
+                continue
+            number, times = int(float(state)) - 1, ledger.created[prefix]
+            shown.take(prefix, number, times[number], (moment + ahead) * 1000)
+        return shown
 
     def tells_again(self, sink, prefix, number, created):
         """Whether a state, which can have no mark, may come again: the last one after each connection, and

@@ -129,11 +129,11 @@ class JournalOnce(Disk):
 
 
 class FilesMoved(Fault):
-    """As logrotate moves them."""
-    name, seen, seconds, count, suffix = "20 files moved", "moved|deleted|gone", 4.0, 20, ""
+    """As logrotate moves them: all, for half of them are closed at any moment, which nobody notices."""
+    name, seen, seconds, suffix = "files moved", "moved away", 4.0, ""
 
     def paths(self):
-        for n in range(self.count):
+        for n in range(self.fleet.vehicles):
             name = f"files/5YJ3E1EA7KF{n:06d}.jsonl"
             names = self.fleet.set_aside.setdefault(n, [])
             aside = f"{name}.{len(names)}{self.suffix}"
@@ -147,7 +147,7 @@ class FilesMoved(Fault):
 
 class FilesDeleted(FilesMoved):
     """What was written before is the operator's loss: keep it for the verifier."""
-    name, suffix = "20 files deleted", ".deleted"
+    name, seen, suffix = "files deleted", "was deleted", ".deleted"
 
     def begin(self):
         for path, aside in self.paths():

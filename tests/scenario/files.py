@@ -185,6 +185,16 @@ def failing_disk():
         names = [r["alerts"][0]["name"] for r in d.records("out/alerts")]
         assert names == [f"a{i}" for i in range(30)], names
         wait_until("it is up", lambda: d.status()["sinks"]["archive"]["health"] == "up")
+        # A write that fails, and the cut of what it may have left: nobody has moved the file.
+        faults.set("write out/alerts ENOSPC")
+        car.send(envelope("alerts", alerts(["a30"]), VIN))
+        wait_until("it is down", lambda: d.status()["sinks"]["archive"]["health"] == "down")
+        time.sleep(1.5)  # its files are looked after once a second
+        faults.clear()
+        assert car.receive_reply()[0] == "ack"
+        names = [r["alerts"][0]["name"] for r in d.records("out/alerts")]
+        assert names == [f"a{i}" for i in range(31)], names
+        assert "while it was open" not in d.log_text(), d.log_text()
         car.close()
 
 
