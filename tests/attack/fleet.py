@@ -1,6 +1,7 @@
 """An honest fleet beside every kind of sink, for campaign.py and soak.py: a daemon with Kafka, mosquitto
 in both layouts, files by VIN and, where it is given, Home Assistant; vehicles that number their messages;
 samples of the daemon's memory, descriptors and health; and the proof for each sink."""
+import collections
 import getpass
 import os
 import re
@@ -16,6 +17,7 @@ from hostile import SOURCE, Daemon, free_port, wait_until
 from verifier import Histogram, Ledger, Sink, lines
 
 EAGER = "retry: {least: 50 ms, most: 1 s}"
+RESENT_MOST = 50  # messages of a topic that the broker may send its subscriber again
 MAY_COME_AGAIN = 10  # records at the beginning of a file
 ODOMETER, ENERGY = 5, 103  # the fields that count the messages of the fleet and of those in Home Assistant
 TOPIC_OF_VALUE = re.compile(r"fleetroute/(\w+)/(odometer|lifetime_energy_used_driving)$")
@@ -24,14 +26,14 @@ HOME_ENTITY = re.compile(r"sensor\.tesla_model_3_(\d{6})_lifetime_energy_used_dr
 
 class Mosquitto:
     """A real broker that forgets nothing, and a subscriber whose session outlives the broker. A line of
-    `received` is the time of arrival, the topic and the payload."""
+    `received` is the time of arrival, the message id, the topic and the payload."""
 
     TOPICS = ("tesla/+/V", "fleetroute/+/odometer", "fleetroute/+/lifetime_energy_used_driving")
 
     def __init__(self):
         self.folder, self.port = tempfile.mkdtemp(prefix="fr-broker."), free_port()
         self.received = f"{self.folder}/received"
-        self.broker, self.subscriber = None, None
+        self.broker, self.subscriber, self.stops = None, None, []
         with open(f"{self.folder}/conf", "w") as f:
             f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
                     f"persistence_location {self.folder}/\nmax_queued_messages 0\n"
@@ -46,13 +48,14 @@ class Mosquitto:
             with open(self.received, "wb") as out:
                 self.subscriber = subprocess.Popen(
                     ["mosquitto_sub", "-p", str(self.port), "-i", "verifier", "-c", "-q", "1", *topics,
-                     "-F", "%U\t%t\t%p"], stdout=out, stderr=subprocess.DEVNULL)
+                     "-F", "%U\t%m\t%t\t%p"], stdout=out, stderr=subprocess.DEVNULL)
 
     def listens(self):
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self):
+        self.stops.append(time.time() * 1000)
         self.broker.send_signal(signal.SIGTERM)
         self.broker.wait(30)
 
@@ -198,9 +201,17 @@ class Fleet:
                 again = MAY_COME_AGAIN if name.endswith(".deleted") else 0
         self.read_kafka(sinks["kafka"])
         self.read_mosquitto(sinks["mqtt"], sinks["ha_mqtt"], ledger)
-        for sink in sinks.values():
-            sink.count_lost()
+        for name, sink in sinks.items():
+            sink.count_lost(self.superseded(sink) if name == "ha_mqtt" else lambda *_: False)
         return sinks
+
+    def superseded(self, sink):
+        """A state that was on its way when mosquitto stopped is not told any more once a newer one was: Home
+        Assistant would show it as the newest. Such values are counted apart, not as lost."""
+        def test(prefix, number, created):
+            return number < sink.last.get(prefix, -1) and any(
+                t - 5000 < created < t + 1000 for t in self.mosquitto.stops)
+        return test
 
     def read_kafka(self, sink):
         """Arrival is the broker's time of appending: log.message.timestamp.type=LogAppendTime."""
@@ -213,14 +224,18 @@ class Fleet:
         assert kcat.wait() == 0, "kcat failed"
 
     def read_mosquitto(self, records, values, ledger):
-        """The subscriber may lag behind; it has all when nothing came for a while."""
-        size = -1
+        """The subscriber may lag behind; it has all when nothing came for a while. What the broker itself
+        sends it again, with the same message id, is no delivery of the daemon's."""
+        size, known = -1, {}
         while size != os.path.getsize(self.mosquitto.received):
             size = os.path.getsize(self.mosquitto.received)
             time.sleep(2)
         for line in lines(self.mosquitto.received):
-            arrived, _, rest = line.rstrip("\n").partition("\t")
-            topic, _, payload = rest.partition("\t")
+            arrived, mid, topic, payload = (*line.rstrip("\n").split("\t", 3), "", "", "")[:4]
+            recent = known.setdefault(topic, collections.deque(maxlen=RESENT_MOST))
+            if (mid, payload) in recent:
+                continue
+            recent.append((mid, payload))
             if topic.startswith("tesla/"):
                 records.take_line(payload, float(arrived) * 1000)
                 continue
@@ -262,6 +277,9 @@ def print_proof(sinks):
     for name, sink in sinks.items():
         print(f"{name:10} {sink.ledger.count:12} {sink.count:10} {sum(sink.lost):5} {sum(sink.doubled):21} "
               f"{sink.repeated:9} {sum(sink.disorder):13}")
+        if sink.superseded:
+            print(f"{name}: {sink.superseded} states that were on their way when the broker stopped were "
+                  "superseded by newer ones")
     return [f"{name}: {sink.examples}" for name, sink in sinks.items() if not sink.is_right()]
 
 

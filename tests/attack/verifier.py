@@ -61,7 +61,7 @@ class Sink:
         phases = len(borders) + 1
         self.delays = [array.array("f") for _ in range(phases)]
         self.seen, self.last = {}, {}
-        self.count = self.repeated = 0
+        self.count = self.repeated = self.superseded = 0
         self.doubled, self.disorder, self.lost = [0] * phases, [0] * phases, [0] * phases
         self.examples = []
 
@@ -89,11 +89,16 @@ class Sink:
             at = time.strftime("%H:%M:%S", time.gmtime(created / 1000))
             self.examples.append(f"{what}: {prefix}-{number} of {at}")
 
-    def count_lost(self):
-        """Count the acknowledged records that did not come; once, after the last one was taken."""
+    def count_lost(self, superseded):
+        """Count the acknowledged records that did not come; once, after the last one was taken.
+        `superseded`: called with prefix, number and creation time, whether it need not come."""
         for prefix, numbers in self.ledger.acknowledged.items():
             for number in numbers - self.seen.get(prefix, set()):
-                self.note("lost", self.lost, self.ledger.when(prefix, number), prefix, number)
+                created = self.ledger.when(prefix, number)
+                if superseded(prefix, number, created):
+                    self.superseded += 1
+                else:
+                    self.note("lost", self.lost, created, prefix, number)
 
     def is_right(self):
         return not (any(self.lost) or any(self.doubled) or any(self.disorder))
