@@ -141,7 +141,7 @@ def main():
         kafka = stack.enter_context(Kafka(properties="log.message.timestamp.type=LogAppendTime\n"))
         mosquitto = stack.enter_context(Mosquitto())
         home = stack.enter_context(HomeAssistant()) if FULL else None
-        fleet = stack.enter_context(Fleet(kafka, mosquitto, home))
+        fleet = stack.enter_context(Fleet(kafka, mosquitto, home, vehicles=490 if SLOWER == 1 else 90))
         watch = stack.enter_context(contextlib.closing(Watch(home))) if home else None
         problems = report(fleet, watch, *campaign(fleet))
         assert not problems, "\n".join(problems)
