@@ -16,6 +16,9 @@ struct job_queue {
     struct event *turn;
 };
 
+/* The plugin_data of a delivery that the broker may have, while fleetroute keeps it for another try. */
+static char job_published_before;
+
 /* ---- one job --------------------------------------------------------------------- */
 
 static void job_free(struct job *job)
@@ -30,7 +33,8 @@ static void job_complete(struct job_queue *queue, struct job *job)
 
     if (!job->produced || job->unconfirmed != 0)
         return;
-    delivery->plugin_data = NULL;
+    delivery->plugin_data =
+        job->retry && (job->lost || job->repeated) ? &job_published_before : NULL;
     if (job->retry || job->outcome == FR_DONE)
         queue->host->done(queue->sink, delivery, job->retry ? FR_RETRY : FR_DONE);
     else
@@ -133,6 +137,7 @@ void job_enqueue(struct job_queue *queue, struct fr_delivery *delivery)
         return;
     }
     job->delivery = delivery;
+    job->repeated = delivery->plugin_data == &job_published_before;
     delivery->plugin_data = job;
     if (queue->last != NULL)
         queue->last->next = job;

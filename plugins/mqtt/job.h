@@ -22,6 +22,8 @@ struct job {
     size_t unconfirmed;      /* messages that were published for it and are not confirmed */
     bool produced;           /* nothing more will be published for it */
     bool retry;              /* a message was lost: the delivery is answered FR_RETRY */
+    bool lost;               /* one that the broker may have, as the connection was lost */
+    bool repeated;           /* the same for the try before: the record gets its mark */
     enum fr_outcome outcome; /* unless `retry`: FR_DONE; FR_FAILED or FR_REFUSED with `why` */
     char why[160];
 
