@@ -159,6 +159,31 @@ def unconfirmed_comes_again_with_a_mark():
         car.close()
 
 
+def large_record_delays_its_vehicle_alone():
+    """A record of 4,000 messages is half published; the record of another vehicle does not wait for the rest."""
+    routing = "records: [{type: errors, to: mqtt, ack: mqtt}]"
+    other = "5YJ3E1EA7KF000002"
+    with FakeBroker(ack=lambda publish: False) as broker, daemon(broker, routing, more="delivery: log,") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        car, honest = d.car(), d.car(vin=other)
+        car.send(envelope("errors", bare_errors(*["e"] * 4_000), VIN))
+        car.send(envelope("errors", bare_errors("later"), VIN))
+        wait_until("the bound is reached", lambda: len(broker.published) == 500)
+        honest.send(envelope("errors", bare_errors("mine"), other))
+        wait_until("it is in the sink", lambda: d.status()["sinks"]["mqtt"]["unfinished"] == 3)
+        for publish in list(broker.published)[:20]:
+            broker.confirm(publish)
+        wait_until("there was space for some", lambda: len(broker.published) == 520)
+        assert f"tesla/{other}/errors/mine" in broker.topics(), broker.topics()
+        broker.ack = lambda publish: True
+        for publish in list(broker.published)[20:]:
+            broker.confirm(publish)
+        wait_until("the rest arrives", lambda: delivered(d) == 3)
+        assert broker.published[-1].topic.endswith("/errors/later"), "out of order within the vehicle"
+        car.close()
+        honest.close()
+
+
 def names():
     """Names that divide topics, that no topic can hold, or that are not UTF-8."""
     with FakeBroker() as broker, daemon(broker, "records: [{type: alerts, to: mqtt, ack: mqtt}]",
@@ -250,7 +275,7 @@ def client_ids():
 
 if __name__ == "__main__":
     for test in sys.argv[1:] or ("coordinates", "many_errors", "many_alerts",
-                                 "broker_that_confirms_nothing", "unconfirmed_comes_again_with_a_mark", "names",
+                                 "broker_that_confirms_nothing", "large_record_delays_its_vehicle_alone", "unconfirmed_comes_again_with_a_mark", "names",
                                  "hostile_broker", "packet_limit", "client_ids"):
         begun = time.monotonic()
         globals()[test]()
