@@ -44,11 +44,6 @@ def wait_until(what, condition, seconds=20):
         time.sleep(0.02)
 
 
-def heed_interrupts():
-    """In a child before exec: a shell starts background jobs, and with them a test, with SIGINT ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 # Below the range from which the kernel takes the ports of outgoing connections: a free port of that
 # range may be taken by a vehicle before its server listens.
 PORTS = range(15000, 32000)
@@ -103,7 +98,7 @@ class Daemon:
 
     def write(self):
         # A sanitizer starts a program that names the functions of a report.
-        unconfined = "sandbox: false" if os.environ.get("FR_UNCONFINED") and "sandbox:" not in self.extra else ""
+        unconfined = "\nsandbox: false" if os.environ.get("FR_UNCONFINED") and "sandbox:" not in self.extra else ""
         with open(self.path("fleetroute.yaml"), "w") as f:
             f.write(f"""listen: {{address: {self.address}, port: {self.port}}}
 tls: {{certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}}
@@ -111,8 +106,7 @@ control: c.sock
 state: state
 journal: {self.journal}
 plugin_dir: {BUILD}/.libs
-{self.extra}
-{unconfined}
+{self.extra}{unconfined}
 sinks:
 {self.sinks.replace('@', self.folder)}
 """)
@@ -183,7 +177,7 @@ sinks:
     def simulate_beside(self, *arguments):
         return subprocess.Popen([*self.prefix, f"{BUILD}/fleetroute", "simulate", "--pki", self.folder, "--connect",
                                  f"127.0.0.1:{self.port}", "-q", *map(str, arguments)],
-                                stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
+                                stdout=subprocess.PIPE, text=True)
 
     def say(self, *lines, new=True):
         """Put records into the journal, as if a car had sent them now: a dict of values for each,

@@ -3,6 +3,7 @@
 what is lost is counted, and it goes on by itself."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 
 from fr import BUILD, Daemon, fleetroute, free_port, wait_until
+from faults import Faults
 from journal_checks import in_order_for_each_vehicle
 
 ALL = 'records: [{type: "*", to: archive}]'
@@ -101,23 +103,6 @@ def rewind_stays_within_the_journal():
 WELL = '  archive: {plugin: file, options: {path: "@/well/%{type}.jsonl", rotate_size: 0}}'
 
 
-class Faults:
-    """The rules of tests/fault_io for a daemon: set() lets calls fail from now on, clear() none."""
-
-    def __init__(self, d):
-        self.path = d.path("faults")
-        d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/fault_io.so",
-                         "FR_FAULT_IO": self.path}
-
-    def set(self, *rules):
-        with open(self.path + ".new", "w") as f:
-            f.write("".join(rule + "\n" for rule in rules))
-        os.rename(self.path + ".new", self.path)
-
-    def clear(self):
-        self.set()
-
-
 def health(d, path="/healthz"):
     """(status, text) of an endpoint of the admin listener."""
     try:
@@ -165,6 +150,9 @@ def failing_disk_goes_on_by_itself():
             d.wait_count("acknowledged", held + 100)
             assert d.status()["journal"]["state"] == "well"
         beside.communicate(timeout=60)
+        # Each kind of fault is in the log, though one came a second after the other.
+        for word in ("disk fails", "disk full", "read-only"):
+            assert re.search(f"error: journal .*: {word}", d.log_text()), word
         d.kill()
         d.start()
         wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 30)
