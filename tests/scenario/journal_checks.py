@@ -1,4 +1,5 @@
 """What several of the journal's tests look for."""
+import contextlib
 import signal
 
 
@@ -14,11 +15,17 @@ def in_order_for_each_vehicle(records):
         last[r["vin"]] = number
 
 
-def end_load(load):
-    """End the load of simulate_beside() before its --duration. A simulator that ends by itself on SIGINT
-    waits for what is not acknowledged first; its figures are printed."""
-    load.send_signal(signal.SIGINT)
-    out = load.communicate(timeout=180)[0].strip()
-    if out:
-        print(out)
-    assert load.returncode in (0, -signal.SIGINT), load.returncode
+@contextlib.contextmanager
+def endless_load(d, *arguments):
+    """A load that lasts as long as the `with` block, in a process that does not outlive it."""
+    load = d.simulate_beside("--duration", 7200, "--acknowledged", d.path("acknowledged"), *arguments)
+    try:
+        yield load
+        assert load.poll() is None, "the load has ended"
+        load.send_signal(signal.SIGINT)  # as if its duration was over: it waits for acknowledgements
+        print(load.communicate(timeout=180)[0].strip())
+        assert load.returncode == 0, load.returncode
+    finally:
+        if load.poll() is None:
+            load.kill()
+            load.communicate()

@@ -12,7 +12,7 @@ import urllib.request
 
 from fr import BUILD, Daemon, fleetroute, free_port, wait_until
 from faults import Faults
-from journal_checks import in_order_for_each_vehicle
+from journal_checks import endless_load, in_order_for_each_vehicle
 
 ALL = 'records: [{type: "*", to: archive}]'
 EAGER = 'retry: {least: 20 ms, most: 100 ms}'
@@ -174,17 +174,14 @@ def failed_commits_count_deletions_once():
         return d.status()["sinks"]["archive"]["deleted_undelivered"]
 
     with with_faults as d:
-        beside = d.simulate_beside("--vehicles", 20, "--rate", 0, "--window", 64, "--data", 20,
-                                   "--duration", 7200)
-        wait_until("records are deleted", lambda: deleted(d) > 0)
-        data = "state/journal/data.mdb"
-        for rules in ((f"done {data} EIO 1", f"meta {data} EIO 1"), (f"meta {data} EIO 1",),
-                      (f"sync {data} EIO 1",), (f"write {data} ENOSPC 1",)):
-            before = deleted(d)
-            faults.set(*rules)
-            wait_until(f"it goes on after {rules}", lambda: deleted(d) > before + 500)
-        beside.kill()
-        beside.communicate()
+        with endless_load(d, "--vehicles", 20, "--rate", 0, "--window", 64, "--data", 20):
+            wait_until("records are deleted", lambda: deleted(d) > 0)
+            data = "state/journal/data.mdb"
+            for rules in ((f"done {data} EIO 1", f"meta {data} EIO 1"), (f"meta {data} EIO 1",),
+                          (f"sync {data} EIO 1",), (f"write {data} ENOSPC 1",)):
+                before = deleted(d)
+                faults.set(*rules)
+                wait_until(f"it goes on after {rules}", lambda: deleted(d) > before + 500)
         faults.clear()
         for _ in range(2):
             wait_until("each is counted once", lambda: (lambda s: s["journal"]["first"] - 1 ==
