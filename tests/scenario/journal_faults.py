@@ -121,35 +121,33 @@ def failing_disk_goes_on_by_itself():
     with_faults.extra = f"admin: {{port: {with_faults.admin_port}}}"
     faults = Faults(with_faults)
     with with_faults as d:
-        beside = d.simulate_beside("--vehicles", 20, "--rate", 50, "--duration", 14, "--patience", 30,
-                                   "--acknowledged", d.path("acknowledged"))
-        d.wait_count("acknowledged", 100)
-        data = "state/journal/data.mdb"
-        # A commit that failed and is on disk all the same: its records are not appended again.
-        before = d.count("acknowledged")
-        faults.set(f"done {data} EIO 1", f"meta {data} EIO 1")
-        d.wait_count("acknowledged", before + 100)
-        for rule, word in ((f"meta {data} EIO", "disk fails"), (f"meta {data} ENOSPC", "disk full"),
-                           (f"sync {data} EIO", "disk fails"), (f"write {data} ENOSPC", "disk full"),
-                           (f"write {data} EROFS", "read-only"), (f"write {data} EDQUOT", "disk full")):
-            # Once: nobody has to see it.
+        with endless_load(d, "--vehicles", 20, "--rate", 50, "--patience", 30):
+            d.wait_count("acknowledged", 100)
+            data = "state/journal/data.mdb"
+            # A commit that failed and is on disk all the same: its records are not appended again.
             before = d.count("acknowledged")
-            faults.set(rule + " 1")
+            faults.set(f"done {data} EIO 1", f"meta {data} EIO 1")
             d.wait_count("acknowledged", before + 100)
-            # Until it is cleared: everybody sees it.
-            faults.set(rule)
-            wait_until(f"/healthz tells of {rule}", lambda: health(d)[0] == 503)
-            wait_until(f"/readyz names {rule}", lambda: word in health(d, "/readyz")[1] or
-                       "reopening" in health(d, "/readyz")[1])
-            assert d.status()["journal"]["health"] == "down"
-            held = d.count("acknowledged")
-            time.sleep(0.3)
-            assert d.count("acknowledged") == held, "acknowledged, and not on disk"
-            faults.clear()
-            wait_until(f"it goes on after {rule}", lambda: health(d)[0] == 200)
-            d.wait_count("acknowledged", held + 100)
-            assert d.status()["journal"]["state"] == "well"
-        beside.communicate(timeout=60)
+            for rule, word in ((f"meta {data} EIO", "disk fails"), (f"meta {data} ENOSPC", "disk full"),
+                               (f"sync {data} EIO", "disk fails"), (f"write {data} ENOSPC", "disk full"),
+                               (f"write {data} EROFS", "read-only"), (f"write {data} EDQUOT", "disk full")):
+                # Once: nobody has to see it.
+                before = d.count("acknowledged")
+                faults.set(rule + " 1")
+                d.wait_count("acknowledged", before + 100)
+                # Until it is cleared: everybody sees it.
+                faults.set(rule)
+                wait_until(f"/healthz tells of {rule}", lambda: health(d)[0] == 503)
+                wait_until(f"/readyz names {rule}", lambda: word in health(d, "/readyz")[1] or
+                           "reopening" in health(d, "/readyz")[1])
+                assert d.status()["journal"]["health"] == "down"
+                held = d.count("acknowledged")
+                time.sleep(0.3)
+                assert d.count("acknowledged") == held, "acknowledged, and not on disk"
+                faults.clear()
+                wait_until(f"it goes on after {rule}", lambda: health(d)[0] == 200)
+                d.wait_count("acknowledged", held + 100)
+                assert d.status()["journal"]["state"] == "well"
         # Each kind of fault is in the log, though one came a second after the other.
         for word in ("disk fails", "disk full", "read-only"):
             assert re.search(f"error: journal .*: {word}", d.log_text()), word
@@ -158,7 +156,7 @@ def failing_disk_goes_on_by_itself():
         wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 30)
         records = d.records("well/V.jsonl")
         unmarked = [r["txid"] for r in records if not r.get("repeated")]
-        assert len(told(d)) > 5000 and set(told(d)) <= {r["txid"] for r in records}
+        assert len(told(d)) > 1000 and set(told(d)) <= {r["txid"] for r in records}
         assert len(unmarked) == len(set(unmarked)), "doubled and not marked"
         in_order_for_each_vehicle(records)
 
