@@ -324,6 +324,20 @@ static void measure_health(struct fr_sink *sink, const char *failure, struct fr_
                 (long long)((now - oldest) / 1000));
 }
 
+/* Dead letters that cannot be written go before what is measured, and stand behind a plugin's own
+ * report of something worse. */
+static void report_letters(const char *letters_why, struct fr_sink_status *status)
+{
+    char own[sizeof status->why];
+
+    if (letters_why[0] == '\0')
+        return;
+    memcpy(own, status->why, sizeof own);
+    degrade(status, "%.200s%sdead letters cannot be written: %s; the deliveries wait",
+            status->health == FR_HEALTH_UP ? "" : own, status->health == FR_HEALTH_UP ? "" : "; ",
+            letters_why);
+}
+
 /* For how long something has been due: the oldest delivery, or the value of a window that should be
  * closed. It grows also when the sink's thread does nothing. */
 static int64_t overdue_ms(struct fr_sink *sink)
@@ -338,7 +352,7 @@ static int64_t overdue_ms(struct fr_sink *sink)
 
 void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
 {
-    char failure[sizeof sink->failure];
+    char failure[sizeof sink->failure], letters_why[sizeof sink->letters_why];
 
     memset(status, 0, sizeof *status);
     status->name = sink->settings.name;
@@ -347,6 +361,7 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->health = sink->health;
     memcpy(status->why, sink->why, sizeof status->why);
     memcpy(failure, sink->failure, sizeof failure);
+    memcpy(letters_why, sink->letters_why, sizeof letters_why);
     memcpy(status->last_error, sink->last_error, sizeof status->last_error);
     status->last_error_ms = sink->last_error_ms;
     status->program = sink->program_counts;
@@ -378,5 +393,6 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     for (int i = 0; i < FR_DELAY_CLASSES; i++)
         status->delays[i] = atomic_load(&sink->delays[i]);
     status->delay_sum_ms = atomic_load(&sink->delay_sum_ms);
+    report_letters(letters_why, status);
     measure_health(sink, failure, status);
 }
