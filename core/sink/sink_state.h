@@ -126,6 +126,7 @@ struct fr_sink {
     pthread_mutex_t status_lock; /* of what follows */
     enum fr_health health;
     char why[256], last_error[256], failure[256]; /* failure: of the newest failed delivery */
+    char state_why[256];   /* why the plugin's state folder cannot be made; "": it can */
     char letters_why[512]; /* why dead letters cannot be written; "": they can */
     bool failure_given;    /* the plugin has told the reason of the next one */
     int64_t last_error_ms;

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """The state folder on a disk that is full, read-only or failing: the log, /readyz and the status name it, what is
 acknowledged is kept, and it goes on by itself."""
+import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
-from fr import BUILD, Daemon, free_port, wait_until  # noqa: E402
+from fr import BUILD, SOURCE, Daemon, free_port, wait_until  # noqa: E402
+from home_assistant import FakeHome  # noqa: E402
+from mqtt_broker import FakeBroker  # noqa: E402
 
 SECOND = "5YJ3E1EA7KF000002"
 WITHIN = 10  # seconds until a fault is named
@@ -139,6 +143,164 @@ def dead_letters_that_stand_in_the_way():
         assert "the file is mended" in d.log_text()
 
 
+class Home(FakeHome):
+    """A Home Assistant that registers vehicles, and knows those of `trackers` (VIN to entity id)."""
+
+    def __init__(self):
+        self.trackers, self.registered = {}, []
+        super().__init__(answer=self._result)
+
+    def _result(self, command):
+        if command["type"] == "config/entity_registry/list":
+            return [{"platform": "mobile_app", "entity_id": entity, "unique_id": vin}
+                    for vin, entity in self.trackers.items()]
+        if command["type"] == "get_states":
+            return [{"entity_id": entity, "state": "not_home", "attributes": {}} for entity in self.trackers.values()]
+        return {"status": 200, "body": '{"success": true}'}
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.stopped:
+                client.close()
+                return
+            threading.Thread(target=self._one, args=(client,), daemon=True).start()
+
+    def _one(self, client):
+        try:
+            stream = client.makefile("rb")
+            if stream.peek(5).startswith(b"POST "):
+                self._register(client, stream)
+            else:
+                self._serve(client, stream)
+        except (OSError, EOFError, ValueError, KeyError):
+            pass
+        client.close()
+
+    def _register(self, client, stream):
+        size = 0
+        while (line := stream.readline().strip()) != b"":
+            if line.lower().startswith(b"content-length:"):
+                size = int(line.split(b":")[1])
+        vin = json.loads(stream.read(size))["device_id"]
+        self.registered.append(vin)
+        self.trackers[vin] = f"device_tracker.car_{vin[-1]}_location"
+        answer = json.dumps({"webhook_id": f"hook-{len(self.registered)}-{vin}"}).encode()
+        client.sendall(b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                       b"Content-Length: %d\r\n\r\n" % len(answer) + answer)
+
+    def hooks(self):
+        return {c["webhook_id"] for c in self.of_type("webhook/handle")}
+
+
+HOME = '  home: {{plugin: ha_websocket, delivery: log, retry: {{least: 20 ms, most: 100 ms}}, ' \
+       'options: {{url: "http://127.0.0.1:{port}", token_file: "@/token", entities: {catalogue}}}}}\n'
+CATALOGUE = os.path.join(SOURCE, "etc/entities.yaml")
+
+
+def home_daemon(home):
+    d = daemon("fields: [{field: Soc, to: home}]", HOME.format(port=home.port, catalogue=CATALOGUE), journal="{}")
+    with open(d.path("token"), "w") as f:
+        f.write("secret\n")
+    return d
+
+
+def registrations():
+    """Registrations cannot be written: the sink is degraded, values are sent all the same, and they are written
+    when that works. A torn or empty file is named, and its vehicle registered again."""
+    with Home() as home:
+        d = home_daemon(home)
+        faults = Faults(d)
+
+        def kept(vin):
+            try:
+                with open(d.path(f"state/sinks/home/{vin}.json")) as f:
+                    return json.load(f)
+            except FileNotFoundError:
+                return None
+
+        with d:
+            for i, (error, rule) in enumerate((("ENOSPC", "write"), ("EIO", "sync"), ("EROFS", "open"), ("EIO", "rename"))):
+                vin = f"5YJ3E1EA7KF00001{i}"
+                begun = len(d.log_text())
+                faults.set(f"{rule} state/sinks/home/ {error}")
+                d.say({"Soc": i, "vin": vin})
+                named(d, "home", begun, d.path(f"state/sinks/home/{vin}.json"), *CAUSES[error])
+                wait_until("values are sent", lambda: d.status()["sinks"]["home"]["delivered"] == i + 1)
+                assert kept(vin) is None and "degraded" in readyz(d)
+                faults.clear()
+                wait_until("it is up", lambda: d.status()["sinks"]["home"]["health"] == "up", WITHIN)
+                assert kept(vin)["webhook"] == f"hook-{i + 1}-{vin}" and kept(vin)["sensors"], kept(vin)
+            assert home.registered == [f"5YJ3E1EA7KF00001{i}" for i in range(4)], home.registered
+            d.kill()
+            for i, damage in enumerate((lambda text: "", lambda text: text[:len(text) // 2], lambda text: "[1]")):
+                path = d.path(f"state/sinks/home/5YJ3E1EA7KF00001{i}.json")
+                with open(path) as f:
+                    text = damage(f.read())
+                with open(path, "w") as f:
+                    f.write(text)
+            d.start()
+            d.say(*({"Soc": 50 + i, "vin": f"5YJ3E1EA7KF00001{i}"} for i in range(4)))
+            wait_until("the damaged are registered again", lambda: len(home.registered) == 7)
+            assert sorted(home.registered[4:]) == [f"5YJ3E1EA7KF00001{i}" for i in range(3)], home.registered
+            for i in range(3):
+                assert f"5YJ3E1EA7KF00001{i}.json is damaged: " in d.log_text()
+                wait_until("it is kept", lambda: (kept(f"5YJ3E1EA7KF00001{i}") or {}).get("webhook", "hook-").split("-")[1]
+                           in ("5", "6", "7"))
+            wait_until("all is sent", lambda: d.status()["sinks"]["home"]["behind"] == 0)
+            assert "hook-4-5YJ3E1EA7KF000013" in home.hooks()
+
+
+def client_ids():
+    """The MQTT client id cannot be kept: connected and degraded; it is kept when that works, the same one. A torn or
+    empty file is named, and another id is drawn; without a folder for it the daemon starts all the same."""
+    with FakeBroker() as broker:
+        d = daemon("fields: [{field: Soc, to: mqtt}]", f'  mqtt: {{plugin: mqtt, options: {{port: {broker.port}}}}}\n',
+                   journal="{}")
+        faults = Faults(d)
+        file = "state/sinks/mqtt/client-id"
+
+        def kept():
+            return d.lines(file) or (open(d.path(file)).read() if os.path.exists(d.path(file)) else None)
+
+        def restart(text, rule):
+            if d.process:
+                assert d.end() == 0
+            if text is None:
+                shutil.rmtree(d.path("state/sinks"), ignore_errors=True)
+            else:
+                with open(d.path(file), "w") as f:
+                    f.write(text)
+            faults.set(*rule)
+            connections = broker.connections
+            d.start()
+            wait_until("it is connected", lambda: broker.connections > connections)
+            return broker.client_ids[-1].rsplit("-", 1)[1]
+
+        ids, begun = [], 0
+        os.makedirs(d.path("state"))
+        for error, call in (("EIO", "mkdir"), ("ENOSPC", "write"), ("EIO", "sync"), ("EROFS", "open"), ("EIO", "rename")):
+            ids.append(restart(None, [f"{call} state/sinks{'/mqtt' if call != 'mkdir' else ''} {error}"]))
+            named(d, "mqtt", begun, d.path("state/sinks/mqtt"), *CAUSES[error])
+            d.say({"Soc": len(ids)})
+            wait_until("values are sent", lambda: d.status()["sinks"]["mqtt"]["behind"] == 0)
+            faults.clear()
+            wait_until("it is up", lambda: d.status()["sinks"]["mqtt"]["health"] == "up", WITHIN)
+            assert kept() == ids[-1], (kept(), ids)
+            begun = len(d.log_text())
+        assert restart(ids[-1], []) == ids[-1], "another id with a file that is whole"
+        for torn in ("", ids[-1][:5], "no digits"):
+            begun = len(d.log_text())
+            ids.append(restart(torn, []))
+            assert "client-id is damaged" in d.log_text()[begun:] and kept() == ids[-1], (kept(), ids)
+        assert len(set(ids)) == len(ids), ids
+        assert d.end() == 0
+        shutil.rmtree(d.folder)
+
+
 def mount(d, options):
     """A tmpfs as the state folder; False where mounts are not allowed."""
     os.makedirs(d.path("state"), exist_ok=True)
@@ -199,7 +361,8 @@ def a_real_disk():
 if __name__ == "__main__":
     if os.environ.get("ASAN_OPTIONS"):
         print("a preloaded library and a sanitizer do not go together: injected faults are left out")
-    for test in sys.argv[1:] or ("dead_letters_on_a_failing_disk", "dead_letters_that_stand_in_the_way", "a_real_disk"):
+    for test in sys.argv[1:] or ("dead_letters_on_a_failing_disk", "dead_letters_that_stand_in_the_way", "registrations",
+                                 "client_ids", "a_real_disk"):
         if os.environ.get("ASAN_OPTIONS") and test != "a_real_disk":
             continue
         at = time.monotonic()
