@@ -358,12 +358,57 @@ def a_real_disk():
             unmount(d)
 
 
+def started(d):
+    """Start a daemon that may end; its log since then, once it has ended or answers."""
+    d.write()
+    with open(d.path("log"), "ab") as log:
+        at = log.tell()
+        d.process = subprocess.Popen([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")], stderr=log)
+    wait_until("it starts or ends", lambda: d.ended() or d.status(check=False))
+    return d.log_text()[at:]
+
+
+def start_on_a_broken_disk():
+    """The state folder is full or read-only at the start: with the journal in it the daemon ends and says why, also
+    with no journal there yet; with a journal elsewhere the sink is degraded. Mended, both go on."""
+    for journal in ("{}", "{path: journal}"):
+        for error, break_it, mend_it in (("ENOSPC", lambda: fill(d), lambda: os.unlink(d.path("state/fill"))),
+                                         ("EROFS", lambda: remount(d, "ro"), lambda: remount(d, "rw"))):
+            with FakeBroker() as broker:
+                d = daemon("fields: [{field: Soc, to: mqtt}]", f'  mqtt: {{plugin: mqtt, options: {{port: {broker.port}}}}}\n',
+                           journal=journal)
+                if not mount(d, "size=4m"):
+                    shutil.rmtree(d.folder)
+                    return
+                try:
+                    for new in (True, False):
+                        break_it()
+                        log = started(d)
+                        if journal == "{}":
+                            assert d.ended() and d.process.returncode == 1, (d.process.returncode, log)
+                            assert any(all(w in line for w in (*CAUSES[error], d.path("state/journal")))
+                                       for line in log.splitlines()), log
+                        elif new:
+                            named(d, "mqtt", 0, d.path("state/sinks/mqtt"), *CAUSES[error])
+                        mend_it()
+                        if d.ended():
+                            d.start()
+                        wait_until("it is up", lambda: d.status()["sinks"]["mqtt"]["health"] == "up", WITHIN)
+                        d.say({"Soc": 1})
+                        wait_until("it is sent", lambda: d.status()["sinks"]["mqtt"]["behind"] == 0)
+                        assert d.end() == 0
+                finally:
+                    d.end()
+                    unmount(d)
+                shutil.rmtree(d.folder)
+
+
 if __name__ == "__main__":
     if os.environ.get("ASAN_OPTIONS"):
         print("a preloaded library and a sanitizer do not go together: injected faults are left out")
     for test in sys.argv[1:] or ("dead_letters_on_a_failing_disk", "dead_letters_that_stand_in_the_way", "registrations",
-                                 "client_ids", "a_real_disk"):
-        if os.environ.get("ASAN_OPTIONS") and test != "a_real_disk":
+                                 "client_ids", "a_real_disk", "start_on_a_broken_disk"):
+        if os.environ.get("ASAN_OPTIONS") and test not in ("a_real_disk", "start_on_a_broken_disk"):
             continue
         at = time.monotonic()
         globals()[test]()
