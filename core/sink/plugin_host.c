@@ -169,11 +169,11 @@ static const char *host_state_dir(struct fr_sink *sink)
         fr_log_limited(&limit, FR_LOG_ERROR, "sink %s: %s", sink->settings.name, error.text);
         free(sink->state_dir);
         sink->state_dir = NULL;
-        error.text[sizeof sink->state_why - 1] = '\0';
     } else
         error.text[0] = '\0';
     pthread_mutex_lock(&sink->status_lock);
-    snprintf(sink->state_why, sizeof sink->state_why, "%s", error.text);
+    snprintf(sink->state_why, sizeof sink->state_why, "%.*s", (int)sizeof sink->state_why - 1,
+             error.text);
     pthread_mutex_unlock(&sink->status_lock);
     return sink->state_dir;
 }

