@@ -52,11 +52,8 @@ static void stop_signal(evutil_socket_t number, short what, void *ctx)
 
 static void reload_signal(evutil_socket_t number, short what, void *ctx)
 {
-    struct fr_buffer report = {0};
-
     (void)number, (void)what;
-    fr_daemon_reload(ctx, &report);
-    fr_buffer_free(&report);
+    fr_daemon_ask_reload(ctx);
 }
 
 static void look_at_files(evutil_socket_t fd, short what, void *ctx)
@@ -100,6 +97,9 @@ static int catch_signals(struct fr_daemon *d, struct fr_error *error)
         if (d->signals[i] == NULL || event_add(d->signals[i], NULL) != 0)
             return fr_error_set(error, "cannot catch signal %d", numbers[i]);
     }
+    d->reload_timer = event_new(d->base, -1, 0, fr_daemon_reload_due, d);
+    if (d->reload_timer == NULL)
+        return fr_error_set(error, "cannot set up a timer");
     d->files_timer = event_new(d->base, -1, EV_PERSIST, look_at_files, d);
     if (d->files_timer == NULL || event_add(d->files_timer, &pause) != 0)
         return fr_error_set(error, "cannot set up a timer");
@@ -393,27 +393,44 @@ static void stop_vehicles(struct fr_daemon *d)
     report_undelivered(d);
 }
 
-static bool all_ended(const struct fr_daemon *d)
+static bool all_ended(struct fr_sink *const *sinks, size_t count)
 {
-    for (size_t i = 0; i < d->started; i++)
-        if (!fr_sink_ended(d->setup->sinks[i]))
+    for (size_t i = 0; i < count; i++)
+        if (!fr_sink_ended(sinks[i]))
             return false;
     return true;
+}
+
+/* The sinks in force, and those that a reload has not ended yet. */
+static size_t list_sinks(const struct fr_daemon *d, struct fr_sink **sinks)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < d->started; i++)
+        sinks[count++] = d->setup->sinks[i];
+    for (size_t i = 0; i < d->changes.count; i++)
+        if (d->changes.change[i].old != NULL)
+            sinks[count++] = d->changes.change[i].old;
+    return count;
 }
 
 /* Returns whether no sink was cut off with something in its hands, which it may deliver twice. */
 static bool stop_sinks(struct fr_daemon *d)
 {
     int64_t until = fr_monotonic_ms() + END_SINKS_MS;
+    struct fr_sink *sinks[2 * FR_SINKS_MAX + FR_SINKS_MAX];
+    size_t count = list_sinks(d, sinks);
     bool well = true;
 
-    for (size_t i = 0; d->journal != NULL && i < d->started; i++)
-        fr_sink_end(d->setup->sinks[i]);
-    while (d->journal != NULL && !all_ended(d) && fr_monotonic_ms() < until)
+    for (size_t i = 0; d->journal != NULL && i < count; i++)
+        fr_sink_end(sinks[i]);
+    while (d->journal != NULL && !all_ended(sinks, count) && fr_monotonic_ms() < until)
         usleep(DRAIN_STEP_MS * 1000);
-    for (size_t i = 0; i < d->started; i++) {
-        fr_sink_stop(d->setup->sinks[i]);
-        well = well && fr_sink_ended_well(d->setup->sinks[i]);
+    for (size_t i = 0; i < count; i++)
+        fr_sink_ask_stop(sinks[i]);
+    for (size_t i = 0; i < count; i++) {
+        fr_sink_stop(sinks[i]);
+        well = well && fr_sink_ended_well(sinks[i]);
     }
     return well;
 }
@@ -433,6 +450,9 @@ static void end(struct fr_daemon *d)
     if (d->bound != NULL)
         fr_ingest_free(d->bound);
     fr_routes_free(d->routes);
+    for (size_t i = 0; i < d->changes.count; i++)
+        fr_sink_free(d->changes.change[i].old);
+    fr_buffer_free(&d->reload_report);
     fr_setup_free(d->setup);
     fr_journal_free(d->journal);
     for (size_t i = 0; i < 3; i++)
@@ -440,6 +460,8 @@ static void end(struct fr_daemon *d)
             event_free(d->signals[i]);
     if (d->files_timer != NULL)
         event_free(d->files_timer);
+    if (d->reload_timer != NULL)
+        event_free(d->reload_timer);
     if (d->watchdog != NULL)
         event_free(d->watchdog);
     event_base_free(d->base);

@@ -13,6 +13,7 @@
 #include "journal/last_values.h"
 #include "route/routes.h"
 #include "setup.h"
+#include "sink_changes.h"
 
 struct fr_daemon {
     struct fr_setup *setup; /* the one in force; its sinks run */
@@ -33,6 +34,13 @@ struct fr_daemon {
     struct fr_control *control;
     struct fr_http_admin *admin; /* NULL: off */
     size_t started;              /* sinks */
+    struct event *reload_timer;
+    bool reload_wanted; /* one more, after the present one */
+    bool reloading;
+    uint64_t reload_number; /* of the present or last one */
+    int reload_status;
+    struct fr_buffer reload_report;
+    struct fr_sink_changes changes; /* of the present or last reload */
     int64_t since_ms;
 };
 
@@ -44,10 +52,13 @@ struct fr_journal_settings fr_daemon_journal_settings(const struct fr_server_con
 int fr_daemon_register_cursors(struct fr_journal *journal, const struct fr_server_config *config,
                                struct fr_error *error);
 
-/* reload.c: read the configuration again and follow it. Appends what there is to say to
- * `report`, a line each. -1: it has mistakes, and the one in force stays. 1: it is followed, but a
- * sink or a source could not be started. */
-int fr_daemon_reload(struct fr_daemon *daemon, struct fr_buffer *report);
+/* reload.c: ask for the configuration to be read again and followed. The main loop goes on while sinks
+ * end and start; one request waits for the present reload. Returns the number of the reload, whose
+ * outcome goes to the clients of the control socket that wait for it. */
+uint64_t fr_daemon_ask_reload(struct fr_daemon *daemon);
+
+/* Begin a reload, or go on with it; the callback of reload_timer. */
+void fr_daemon_reload_due(evutil_socket_t fd, short what, void *daemon);
 
 /* Look whether certificate, key or CA bundle have changed on disk, and take them in if so. */
 void fr_daemon_refresh_files(struct fr_daemon *daemon);

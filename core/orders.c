@@ -23,19 +23,9 @@ static void status(void *ctx, const char *rest, struct fr_buffer *out)
     fr_daemon_status(ctx, out);
 }
 
-/* {"reloaded":true,"said":"one line for each thing to say\n"} */
-static void reload(void *ctx, const char *rest, struct fr_buffer *out)
+static uint64_t reload(void *ctx)
 {
-    struct fr_buffer report = {0};
-    int outcome = fr_daemon_reload(ctx, &report);
-
-    (void)rest;
-    fr_buffer_printf(out,
-                     "{\"reloaded\":%s,\"complete\":%s,\"said\":", outcome >= 0 ? "true" : "false",
-                     outcome == 0 ? "true" : "false");
-    fr_json_string(out, fr_buffer_string(&report), report.len);
-    fr_buffer_byte(out, '}');
-    fr_buffer_free(&report);
+    return fr_daemon_ask_reload(ctx);
 }
 
 /* ---- values VIN ------------------------------------------------------------------ */
@@ -164,8 +154,11 @@ static struct fr_replay *replay(void *ctx, void (*stored)(void *owner), void *ow
 }
 
 static const struct fr_control_order orders[] = {
-    {"status", status},      {"reload", reload}, {"values", values},
-    {"rewind", rewind_sink}, {NULL, NULL},
+    {"status", status},
+    {"values", values},
+    {"rewind", rewind_sink},
+    {NULL, NULL},
 };
 
-const struct fr_control_orders fr_daemon_orders = {.orders = orders, .replay = replay};
+const struct fr_control_orders fr_daemon_orders = {
+    .orders = orders, .replay = replay, .reload = reload};

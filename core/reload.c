@@ -7,20 +7,18 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon_state.h"
 #include "guard/sandbox.h"
 #include "ingest/tls.h"
+#include "record/json.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/redact.h"
 
-/* How long a sink that is replaced or removed may take to deliver what it has in hand. */
-#define RETIRE_MS 3000
-#define RETIRE_STEP_US 2000
+#define STEP_MS 5 /* between two looks at sinks that end or start */
 
 static void say(struct fr_buffer *report, const char *text)
 {
@@ -87,76 +85,38 @@ static struct fr_sink **find_named(struct fr_setup *setup, size_t count, const c
     return NULL;
 }
 
-static bool all_ended(struct fr_sink *const *sinks, size_t count)
+/* Put running sinks into the new setup; the others end and start beside the main loop. With a
+ * journal a changed sink ends first, so that the one that takes its place finds the cursor where it
+ * stood. */
+static void change_sinks(struct fr_daemon *d, struct fr_setup *next)
 {
-    for (size_t i = 0; i < count; i++)
-        if (sinks[i] != NULL && !fr_sink_ended(sinks[i]))
-            return false;
-    return true;
-}
-
-/* End sinks (NULL: none) beside each other: let them finish what they have, for RETIRE_MS in all.
- * With a journal what they have not finished is behind their cursors; without one the vehicles are
- * asked to send it again. */
-static void retire_all(struct fr_sink **sinks, size_t count, bool journal)
-{
-    int64_t until = fr_monotonic_ms() + RETIRE_MS;
-
-    for (size_t i = 0; i < count; i++)
-        if (sinks[i] != NULL)
-            fr_sink_end(sinks[i]);
-    while (!all_ended(sinks, count) && fr_monotonic_ms() < until)
-        usleep(RETIRE_STEP_US);
-    for (size_t i = 0; i < count; i++) {
-        if (sinks[i] == NULL)
-            continue;
-        fr_sink_stop(sinks[i]);
-        if (!journal)
-            fr_sink_refuse_unfinished(sinks[i]);
-        fr_sink_free(sinks[i]);
-        sinks[i] = NULL;
-    }
-}
-
-static int start_sink(struct fr_daemon *d, struct fr_setup *next, size_t place,
-                      struct fr_buffer *report)
-{
-    struct fr_error error;
-
-    if (fr_sink_start(next->sinks[place], next->routing, place, &d->house, &error) == 0)
-        return 0;
-    say(report, error.text);
-    return -1;
-}
-
-/* Put running sinks into the new setup and start those that are new. Sinks that have to end
- * are left in the old one; but with a journal a changed sink ends first, so that the one that
- * takes its place finds the cursor where it stood. */
-static int change_sinks(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
-{
-    struct fr_sink *ending[FR_SINKS_MAX] = {NULL};
-    bool stays[FR_SINKS_MAX] = {false};
-    int status = 0;
-
     for (size_t i = 0; i < next->server->sink_count; i++) {
-        struct fr_sink *fresh = next->sinks[i];
+        struct fr_sink *fresh = next->sinks[i], *old = NULL;
         struct fr_sink **running = find_named(d->setup, d->started, fr_sink_name(fresh));
 
-        stays[i] = running != NULL && fr_sink_runs(*running) && fr_sink_same(*running, fresh);
-        if (stays[i]) {
+        if (running != NULL && fr_sink_runs(*running) && fr_sink_same(*running, fresh)) {
             next->sinks[i] = *running;
+            *running = NULL;
             fr_sink_free(fresh);
             fr_sink_reroute(next->sinks[i], next->routing, i);
-        } else if (running != NULL && d->journal != NULL)
-            ending[i] = *running;
-        if (stays[i] || ending[i] != NULL)
+            continue;
+        }
+        if (running != NULL && d->journal != NULL) {
+            old = *running;
             *running = NULL;
+        }
+        fr_sink_changes_add(&d->changes, old, fresh, i);
     }
-    retire_all(ending, next->server->sink_count, true);
-    for (size_t i = 0; i < next->server->sink_count; i++)
-        if (!stays[i] && start_sink(d, next, i, report) != 0)
-            status = -1;
-    return status;
+}
+
+/* End the sinks that are left in the former setup. */
+static void retire_sinks(struct fr_daemon *d, struct fr_setup *old, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (old->sinks[i] != NULL) {
+            fr_sink_changes_add(&d->changes, old->sinks[i], NULL, 0);
+            old->sinks[i] = NULL;
+        }
 }
 
 /* ---- sources --------------------------------------------------------------------- */
@@ -216,14 +176,14 @@ static void keep_valid_certificate(struct fr_setup *current, struct fr_setup *ne
     next->tls = current->tls;
 }
 
-/* -1: a sink or a source could not be started; everything else is followed. */
+/* -1: a source could not be started; everything else is followed. */
 static int follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
     struct fr_ingest_settings ingest = fr_daemon_ingest_settings(next->server);
     struct fr_routes *older = d->routes;
     struct fr_setup *old = d->setup;
     size_t old_count = d->started;
-    int status;
+    int status = 0;
 
     compare_fixed(old->server, next->server, report);
     compare_guarded(old->server, next, report);
@@ -241,13 +201,15 @@ static int follow(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *
             say(report, error.text);
     }
     keep_valid_certificate(old, next, report);
-    status = change_sinks(d, next, report);
+    d->changes = (struct fr_sink_changes){.journal = d->journal != NULL};
+    change_sinks(d, next);
+    fr_sink_changes_step(&d->changes, next->routing, &d->house, report);
     if (d->journal != NULL && change_sources(d, next, report) != 0)
         status = -1;
     d->routes = fr_routes_new(next->routing, next->sinks, next->server->sink_count, d->journal);
     fr_ingest_update(d->ingest, &ingest, next->tls, d->routes);
     fr_routes_free(older);
-    retire_all(old->sinks, old_count, d->journal != NULL);
+    retire_sinks(d, old, old_count);
     d->setup = next;
     d->started = next->server->sink_count;
     fr_setup_free(old);
@@ -269,26 +231,77 @@ static void report_mistakes(const struct fr_setup *next, struct fr_buffer *repor
     free(text);
 }
 
-int fr_daemon_reload(struct fr_daemon *d, struct fr_buffer *report)
+/* {"reloaded":true,"complete":true,"said":"one line for each thing to say\n"} */
+static void finish(struct fr_daemon *d, int outcome)
+{
+    struct fr_buffer out = {0};
+
+    fr_buffer_printf(&out,
+                     "{\"reloaded\":%s,\"complete\":%s,\"said\":", outcome >= 0 ? "true" : "false",
+                     outcome == 0 ? "true" : "false");
+    fr_json_string(&out, fr_buffer_string(&d->reload_report), d->reload_report.len);
+    fr_buffer_text(&out, "}\n");
+    fr_control_answer(d->control, d->reload_number, &out);
+    fr_buffer_free(&out);
+    fr_buffer_free(&d->reload_report);
+    d->reloading = false;
+}
+
+static void begin(struct fr_daemon *d)
 {
     struct fr_setup *next = fr_setup_load(d->setup->server->path);
-    int status;
 
-    report_mistakes(next, report);
+    d->reload_wanted = false;
+    d->reloading = true;
+    d->reload_number++;
+    report_mistakes(next, &d->reload_report);
     if (next->diagnostics.errors != 0) {
         fr_count(FR_COUNT_RELOADS_FAILED);
-        say(report, "the configuration has mistakes; the one in force stays");
+        say(&d->reload_report, "the configuration has mistakes; the one in force stays");
         fr_setup_free(next);
-        return -1;
+        finish(d, -1);
+        return;
     }
-    status = follow(d, next, report);
+    d->reload_status = follow(d, next, &d->reload_report);
     fr_daemon_refresh_files(d);
+}
+
+static void go_on(struct fr_daemon *d)
+{
+    if (!fr_sink_changes_step(&d->changes, d->setup->routing, &d->house, &d->reload_report))
+        return;
+    if (d->changes.status != 0)
+        d->reload_status = -1;
     fr_count(FR_COUNT_RELOADS);
-    if (status == 0)
+    if (d->reload_status == 0)
         fr_log(FR_LOG_NOTICE, "reload: done");
     else
         fr_log(FR_LOG_ERROR, "reload: done, but not everything could be started; see above");
-    return status == 0 ? 0 : 1;
+    finish(d, d->reload_status == 0 ? 0 : 1);
+}
+
+void fr_daemon_reload_due(evutil_socket_t fd, short what, void *ctx)
+{
+    struct fr_daemon *d = ctx;
+    struct timeval pause = fr_timeval(STEP_MS);
+
+    (void)fd, (void)what;
+    if (!d->reloading && d->reload_wanted)
+        begin(d);
+    if (d->reloading)
+        go_on(d);
+    if (d->reloading || d->reload_wanted)
+        event_add(d->reload_timer, &pause);
+}
+
+uint64_t fr_daemon_ask_reload(struct fr_daemon *d)
+{
+    struct timeval now = {0, 0};
+
+    d->reload_wanted = true;
+    if (!d->reloading)
+        event_add(d->reload_timer, &now);
+    return d->reload_number + 1;
 }
 
 /* ---- certificates ---------------------------------------------------------------- */

@@ -35,6 +35,7 @@ struct client {
     struct fr_replay *replay; /* records that come in; NULL: none do */
     char vin[FR_VIN_MAX + 1];
     uint64_t missed, told_stored;
+    uint64_t waits_for; /* the number of a reload; 0: none */
     struct client *next;
 };
 
@@ -233,6 +234,10 @@ static void obey(struct client *c, char *line)
         begin_replay(c);
         return;
     }
+    if (strcmp(line, "reload") == 0) {
+        c->waits_for = control->orders->reload(control->ctx);
+        return;
+    }
     for (size_t i = 0; control->orders->orders[i].word != NULL; i++)
         if (strcmp(control->orders->orders[i].word, line) == 0) {
             control->orders->orders[i].obey(control->ctx, rest != NULL ? rest : "", &out);
@@ -242,6 +247,13 @@ static void obey(struct client *c, char *line)
             return;
         }
     refuse(c, "unknown request");
+}
+
+void fr_control_answer(struct fr_control *control, uint64_t number, const struct fr_buffer *text)
+{
+    for (struct client *c = control->clients; c != NULL; c = c->next)
+        if (c->waits_for == number && !c->closing)
+            answer(c, (const char *)text->bytes, text->len);
 }
 
 static void replay_more(struct client *c)
@@ -280,7 +292,7 @@ static void received(struct bufferevent *io, void *ctx)
         replay_more(c);
         return;
     }
-    if (c->tailing || c->closing) {
+    if (c->tailing || c->closing || c->waits_for != 0) {
         evbuffer_drain(in, evbuffer_get_length(in));
         return;
     }

@@ -28,6 +28,9 @@ struct fr_control_order {
 struct fr_control_orders {
     const struct fr_control_order *orders; /* ends with a NULL word */
     struct fr_replay *(*replay)(void *ctx, void (*stored)(void *owner), void *owner);
+    /* "reload": ask for a reload; returns its number (not 0), which fr_control_answer names when the
+     * reload has finished. Nothing is answered from within the call. */
+    uint64_t (*reload)(void *ctx);
 };
 
 /* Listen on `path` (mode 0660; a socket left behind by a dead daemon is replaced). NULL and
@@ -35,6 +38,9 @@ struct fr_control_orders {
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
                                   const struct fr_control_orders *orders, void *ctx,
                                   struct fr_error *error);
+
+/* Answer the clients that wait for the reload of that number. */
+void fr_control_answer(struct fr_control *control, uint64_t number, const struct fr_buffer *text);
 
 /* The journal has room again. Any thread. NULL is nothing. */
 void fr_control_room(struct fr_control *control);

@@ -89,22 +89,19 @@ static int sink_begin(struct fr_sink *sink, struct fr_routing *routing, size_t p
         sink->repeated_below = fr_cursor_repeated_below(sink->cursor);
     }
     atomic_store(&sink->progress_ms, fr_monotonic_ms());
+    sink->begun_ms = fr_monotonic_ms();
+    atomic_store(&sink->phase, SINK_OPENING);
     code = pthread_create(&sink->thread, NULL, fr_sink_thread, sink);
-    if (code != 0)
+    if (code != 0) {
+        atomic_store(&sink->phase, SINK_FAILED);
         return fr_error_set(error, "sink %s: cannot start its thread: %s", sink->settings.name,
                             strerror(code));
-    while (sem_wait(&sink->opened) != 0)
-        ; /* a signal came */
-    if (sink->state == NULL) {
-        pthread_join(sink->thread, NULL);
-        return fr_error_set(error, "sink %s: plugin %s could not begin; the log says why",
-                            sink->settings.name, sink->plugin->name);
     }
-    sink->running = true;
+    sink->has_thread = true;
     return 0;
 }
 
-int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
+int fr_sink_begin(struct fr_sink *sink, struct fr_routing *routing, size_t place,
                   const struct fr_sink_house *house, struct fr_error *error)
 {
     if (sink_begin(sink, routing, place, house, error) == 0)
@@ -112,7 +109,32 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
     sink->health = FR_HEALTH_DOWN;
     snprintf(sink->why, sizeof sink->why, "it did not start: %.*s; reload when it is mended",
              (int)sizeof sink->why - 64, error->text);
+    atomic_store(&sink->phase, SINK_FAILED);
     return -1;
+}
+
+int fr_sink_begun(struct fr_sink *sink, struct fr_error *error)
+{
+    switch (atomic_load(&sink->phase)) {
+    case SINK_OPEN:
+    case SINK_ENDED:
+        return 1;
+    case SINK_FAILED:
+        return fr_error_set(error, "sink %s: plugin %s could not begin; the log says why",
+                            sink->settings.name, sink->plugin->name);
+    default:
+        return 0;
+    }
+}
+
+int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
+                  const struct fr_sink_house *house, struct fr_error *error)
+{
+    if (fr_sink_begin(sink, routing, place, house, error) != 0)
+        return -1;
+    while (sem_wait(&sink->opened) != 0)
+        ; /* a signal came */
+    return fr_sink_begun(sink, error) == 1 ? 0 : -1;
 }
 
 void fr_sink_reroute(struct fr_sink *sink, struct fr_routing *routing, size_t place)
@@ -165,7 +187,7 @@ void fr_sink_end(struct fr_sink *sink)
 
 bool fr_sink_ended(struct fr_sink *sink)
 {
-    if (!sink->running)
+    if (fr_sink_stopped(sink))
         return true;
     if (!atomic_load(&sink->windows_closed))
         return false;
@@ -182,12 +204,16 @@ bool fr_sink_ended_well(const struct fr_sink *sink)
 
 void fr_sink_drain(struct fr_sink *sink)
 {
+    if (!fr_sink_runs(sink))
+        return;
     atomic_fetch_add(&sink->drains_wanted, 1);
     fr_sink_wake(sink, true);
 }
 
 bool fr_sink_idle(struct fr_sink *sink)
 {
+    if (!fr_sink_runs(sink))
+        return true;
     return atomic_load(&sink->drains_wanted) == atomic_load(&sink->drains_done) &&
            fr_sink_queue_records(sink->queue) == 0 && atomic_load(&sink->in_flight) == 0 &&
            (sink->cursor == NULL || sink->read_next >= fr_journal_next(sink->house.journal));
@@ -195,12 +221,24 @@ bool fr_sink_idle(struct fr_sink *sink)
 
 void fr_sink_stop(struct fr_sink *sink)
 {
-    if (!sink->running)
+    if (!sink->has_thread)
         return;
+    fr_sink_ask_stop(sink);
+    pthread_join(sink->thread, NULL);
+    sink->has_thread = false;
+}
+
+void fr_sink_ask_stop(struct fr_sink *sink)
+{
     atomic_store(&sink->stop, true);
     fr_sink_wake(sink, true);
-    pthread_join(sink->thread, NULL);
-    sink->running = false;
+}
+
+bool fr_sink_stopped(const struct fr_sink *sink)
+{
+    enum sink_phase phase = atomic_load(&sink->phase);
+
+    return phase != SINK_OPENING && phase != SINK_OPEN;
 }
 
 void fr_sink_refuse_unfinished(struct fr_sink *sink)
@@ -261,7 +299,7 @@ void fr_sink_free(struct fr_sink *sink)
 
 bool fr_sink_runs(const struct fr_sink *sink)
 {
-    return sink->running;
+    return !fr_sink_stopped(sink);
 }
 
 const char *fr_health_word(enum fr_health health)

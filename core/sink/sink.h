@@ -45,15 +45,16 @@ struct fr_sink_status {
     size_t unfinished;     /* records read (or queued) and not delivered */
     size_t unfinished_bytes;
     bool from_journal;
-    uint64_t cursor;    /* the first record not finished, windows included */
-    uint64_t behind;    /* records committed and not delivered; not those of which only values wait
+    uint64_t cursor; /* the first record not finished, windows included */
+    uint64_t behind; /* records committed and not delivered; not those of which only values wait
                          * for their windows */
-    uint64_t taken;     /* records */
-    uint64_t delivered; /* deliveries */
-    uint64_t retried;   /* because the peer was away */
-    uint64_t failed;    /* answers that a delivery failed */
-    uint64_t refused;   /* answers that one never succeeds */
-    size_t retrying;    /* vehicles and record types with failed deliveries */
+    uint64_t deleted_undelivered; /* fr_cursor_dropped(); 0 without a journal */
+    uint64_t taken;               /* records */
+    uint64_t delivered;           /* deliveries */
+    uint64_t retried;             /* because the peer was away */
+    uint64_t failed;              /* answers that a delivery failed */
+    uint64_t refused;             /* answers that one never succeeds */
+    size_t retrying;              /* vehicles and record types with failed deliveries */
     uint64_t dead_letters;
     uint64_t dropped;   /* records left out because the queue was full */
     uint64_t replaced;  /* values that a newer one took the place of, in `latest` */
@@ -87,7 +88,15 @@ const char *fr_sink_path(const struct fr_sink *sink, size_t place);
 bool fr_sink_same(const struct fr_sink *sink, const struct fr_sink *other);
 
 /* Start the thread; `place` is the sink's place in the routing. The house must outlive the
- * sink. Waits until the plugin is open. -1 and why. */
+ * sink. Returns at once, while the plugin opens on the sink's thread. -1 and why; the status says it
+ * too. */
+int fr_sink_begin(struct fr_sink *sink, struct fr_routing *routing, size_t place,
+                  const struct fr_sink_house *house, struct fr_error *error);
+
+/* Of a sink that was begun: 1: its plugin is open; 0: not yet; -1 and why: it could not open. */
+int fr_sink_begun(struct fr_sink *sink, struct fr_error *error);
+
+/* fr_sink_begin, then wait until the plugin is open. -1 and why. */
 int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place,
                   const struct fr_sink_house *house, struct fr_error *error);
 
@@ -119,9 +128,14 @@ void fr_sink_drain(struct fr_sink *sink);
 /* Whether nothing is unfinished, and what fr_sink_drain asked for is done. */
 bool fr_sink_idle(struct fr_sink *sink);
 
-/* End the thread and close the plugin. What is unfinished stays unconfirmed, or behind the
- * cursor. */
+/* End the thread and close the plugin, and wait for it. What is unfinished stays unconfirmed, or
+ * behind the cursor. */
 void fr_sink_stop(struct fr_sink *sink);
+
+/* The same without waiting. fr_sink_stopped: no thread of the sink runs, so that fr_sink_stop
+ * returns at once. */
+void fr_sink_ask_stop(struct fr_sink *sink);
+bool fr_sink_stopped(const struct fr_sink *sink);
 
 /* The records of a stopped sink without a journal: those that acknowledgements wait for are
  * answered as refused, so that their vehicles send them again. */

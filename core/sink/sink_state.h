@@ -50,6 +50,15 @@ struct delivery {
     struct delivery *before, *behind;    /* among all that are unfinished */
 };
 
+/* What the sink's thread has reached. The thread sets OPEN, FAILED and ENDED. */
+enum sink_phase {
+    SINK_NOT_STARTED,
+    SINK_OPENING, /* the plugin's open() runs */
+    SINK_OPEN,
+    SINK_FAILED, /* open() returned NULL; the thread has ended */
+    SINK_ENDED   /* the plugin is closed; the thread has ended */
+};
+
 struct fr_sink {
     struct fr_server_config *config; /* counted: what `settings` points into */
     struct fr_sink_config settings;
@@ -70,7 +79,9 @@ struct fr_sink {
     bool restores;
 
     pthread_t thread;
-    bool running;
+    bool has_thread; /* it was started and is not joined; the owner's thread alone */
+    _Atomic enum sink_phase phase;
+    int64_t begun_ms; /* monotonic: when the thread was started */
     struct event_base *base;
     int wake;
     struct event *wake_event, *take_timer, *window_timer, *retry_timer, *after_event;

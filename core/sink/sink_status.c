@@ -6,6 +6,7 @@
 #include "sink/sink_state.h"
 #include "util/clock.h"
 
+#define OPENING_SHOWN_MS 1000  /* a plugin that opens for longer makes the sink degraded */
 #define FAILURE_SHOWN_MS 60000 /* a failed delivery makes the sink degraded for so long */
 
 static void degrade(struct fr_sink_status *status, const char *format, ...)
@@ -35,10 +36,16 @@ static void measure_health(struct fr_sink *sink, const char *failure, struct fr_
     int64_t now = fr_monotonic_ms(), failed = atomic_load(&sink->failure_ms);
     int64_t oldest = atomic_load(&sink->oldest_made_ms);
     int64_t still = now - atomic_load(&sink->progress_ms);
+    enum sink_phase phase = atomic_load(&sink->phase);
 
     if (status->health != FR_HEALTH_UP)
         return;
-    if (failed != 0 && (now - failed < FAILURE_SHOWN_MS || status->retrying != 0))
+    if (phase == SINK_NOT_STARTED)
+        degrade(status, "it starts when the sink of that name with the former options has ended");
+    else if (phase == SINK_OPENING && now - sink->begun_ms >= OPENING_SHOWN_MS)
+        degrade(status, "plugin %s opens for %lld s; deliveries begin when it is open",
+                sink->plugin->name, (long long)((now - sink->begun_ms) / 1000));
+    else if (failed != 0 && (now - failed < FAILURE_SHOWN_MS || status->retrying != 0))
         degrade(status,
                 "deliveries fail: %s (%zu vehicles and record types wait for another try, "
                 "%llu dead letters)",
@@ -98,8 +105,10 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->program = sink->program_counts;
     pthread_mutex_unlock(&sink->status_lock);
     status->from_journal = sink->cursor != NULL;
-    if (sink->cursor != NULL)
+    if (sink->cursor != NULL) {
         status->cursor = fr_cursor_place(sink->cursor);
+        status->deleted_undelivered = fr_cursor_dropped(sink->cursor);
+    }
     status->unfinished =
         sink->cursor != NULL ? atomic_load(&sink->in_flight) : fr_sink_queue_records(sink->queue);
     status->unfinished_bytes = sink->cursor != NULL ? atomic_load(&sink->in_flight_bytes)

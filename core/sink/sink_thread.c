@@ -1,5 +1,6 @@
 /* A sink's thread: what wakes it, and what it does then. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -216,6 +217,8 @@ void fr_sink_wake(struct fr_sink *sink, bool always)
 {
     uint64_t one = 1;
 
+    if (sink->wake < 0)
+        return; /* not started */
     if ((!atomic_exchange(&sink->woken, true) || always) && write(sink->wake, &one, sizeof one) < 0)
         fr_log(FR_LOG_ERROR, "sink %s cannot be woken: %s", sink->settings.name, strerror(errno));
 }
@@ -247,11 +250,27 @@ int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
     return 0;
 }
 
+static void report_failed_open(struct fr_sink *sink)
+{
+    pthread_mutex_lock(&sink->status_lock);
+    sink->health = FR_HEALTH_DOWN;
+    snprintf(sink->why, sizeof sink->why,
+             "it did not start: sink %s: plugin %s could not begin; the log says why; reload when "
+             "it is mended",
+             sink->settings.name, sink->plugin->name);
+    pthread_mutex_unlock(&sink->status_lock);
+    atomic_store(&sink->phase, SINK_FAILED);
+}
+
 void *fr_sink_thread(void *ctx)
 {
     struct fr_sink *sink = ctx;
 
     sink->state = sink->plugin->open(sink, &fr_plugin_host);
+    if (sink->state == NULL)
+        report_failed_open(sink);
+    else
+        atomic_store(&sink->phase, SINK_OPEN);
     sem_post(&sink->opened);
     if (sink->state == NULL)
         return NULL;
@@ -261,5 +280,6 @@ void *fr_sink_thread(void *ctx)
     sink->plugin->close(sink->state);
     fr_ack_batch_flush(&sink->acks);
     fr_sink_move_cursor(sink);
+    atomic_store(&sink->phase, SINK_ENDED);
     return NULL;
 }

@@ -196,8 +196,8 @@ static void produced_not(struct instance *i, struct fr_delivery *d, const char *
         shrink_batches(i);
         outcome = FR_RETRY;
     }
-    if (fr_kafka_topic_is_missing(err) && !i->restarting)
-        fr_topics_missing(i->topics, topic);
+    if (fr_kafka_topic_is_missing(err) && !i->restarting && fr_topics_missing(i->topics, topic, d))
+        return;
     if (outcome == FR_RETRY) {
         i->host->log(i->sink, FR_LOG_DEBUG, "Kafka did not take a record: %s",
                      rd_kafka_err2str(err));

@@ -4,17 +4,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define TOPICS_MAX 1024 /* a pattern with %{vin} in it must not grow without end */
-#define BUCKETS 2048    /* a power of two */
-#define AGAIN_S 2       /* between tries to create a topic while no broker answers */
+#define TOPICS_MAX 1024      /* a pattern with %{vin} in it must not grow without end */
+#define BUCKETS 2048         /* a power of two */
+#define AGAIN_S 2            /* between tries to create a topic while no broker answers */
+#define LOOK_MS 300          /* before a topic that was created again is tried once more */
+#define MISSING_MAX_MS 60000 /* deliveries wait so long for a topic that is created again */
+#define WELL_MS 10000        /* a topic that is not reported missing for so long is there */
 
 struct topic {
     struct topic *next_in_bucket;
     char *name;
     rd_kafka_topic_t *handle;
     bool there;
-    bool asked;                       /* a creation is on its way */
+    bool asked;         /* a creation is on its way */
+    bool not_created;   /* the broker refuses to create it */
+    int64_t missing_ms; /* monotonic: since when it is missing, and the last report */
+    int64_t last_missing_ms;
     struct fr_delivery *first, *last; /* waiting, by plugin_data */
 };
 
@@ -31,6 +38,26 @@ struct fr_topics {
     struct topic *buckets[BUCKETS];
 };
 
+static int64_t topics_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The delivery waits until its topic is there. */
+static void topics_park(struct topic *topic, struct fr_delivery *d)
+{
+    d->plugin_data = NULL;
+    if (topic->first == NULL)
+        topic->first = d;
+    else
+        topic->last->plugin_data = d;
+    topic->last = d;
+}
+
+/* Produce what waits for a topic, or give it back. A topic may turn out to be missing meanwhile. */
 static void let_go(struct fr_topics *t, struct topic *topic, bool produce)
 {
     struct fr_delivery *d = topic->first;
@@ -40,10 +67,12 @@ static void let_go(struct fr_topics *t, struct topic *topic, bool produce)
         struct fr_delivery *next = d->plugin_data;
 
         d->plugin_data = NULL;
-        if (produce)
+        if (!produce)
+            t->host->done(t->sink, d, FR_RETRY);
+        else if (topic->there)
             t->produce(t->ctx, topic->handle, d);
         else
-            t->host->done(t->sink, d, FR_RETRY);
+            topics_park(topic, d);
         d = next;
     }
 }
@@ -98,6 +127,7 @@ static void answered(struct fr_topics *t, struct topic *topic, rd_kafka_resp_err
                      const char *why)
 {
     topic->asked = false;
+    topic->not_created = false;
     switch (err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         t->host->log(t->sink, FR_LOG_NOTICE, "created topic %s", topic->name);
@@ -147,15 +177,25 @@ void fr_topics_created(struct fr_topics *t, rd_kafka_event_t *event)
             answered(t, &t->topics[i], rd_kafka_event_error(event), NULL);
 }
 
-void fr_topics_missing(struct fr_topics *t, const char *name)
+bool fr_topics_missing(struct fr_topics *t, const char *name, struct fr_delivery *d)
 {
     struct topic *topic = find(t, name);
+    int64_t now = topics_now_ms();
+    bool again;
 
-    if (topic == NULL || !topic->there || t->host->number(t->sink, "create_topics") == 0)
-        return;
+    if (topic == NULL || topic->not_created || t->host->number(t->sink, "create_topics") == 0)
+        return false;
+    again = topic->last_missing_ms != 0 && now - topic->last_missing_ms < WELL_MS;
+    if (!again)
+        topic->missing_ms = now;
+    topic->last_missing_ms = now;
     topic->there = false;
     if (!event_pending(t->again, EV_TIMEOUT, NULL))
-        event_add(t->again, &(struct timeval){0, 0});
+        event_add(t->again, &(struct timeval){0, again ? LOOK_MS * 1000 : 0});
+    if (now - topic->missing_ms >= MISSING_MAX_MS)
+        return false;
+    topics_park(topic, d);
+    return true;
 }
 
 static void try_again(evutil_socket_t fd, short what, void *ctx)
@@ -208,12 +248,7 @@ void fr_topics_deliver(struct fr_topics *t, const char *name, struct fr_delivery
         t->produce(t->ctx, topic->handle, delivery);
         return;
     }
-    delivery->plugin_data = NULL;
-    if (topic->first == NULL)
-        topic->first = delivery;
-    else
-        topic->last->plugin_data = delivery;
-    topic->last = delivery;
+    topics_park(topic, delivery);
 }
 
 struct fr_topics *fr_topics_new(struct fr_sink *sink, const struct fr_host *host,

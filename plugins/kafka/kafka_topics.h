@@ -26,8 +26,10 @@ void fr_topics_free(struct fr_topics *topics);
 /* Call produce() for the delivery, now or when its topic is there. */
 void fr_topics_deliver(struct fr_topics *topics, const char *name, struct fr_delivery *delivery);
 
-/* A topic that was there is not there any more: it is created again, if the options allow it. */
-void fr_topics_missing(struct fr_topics *topics, const char *name);
+/* librdkafka or the broker does not know the topic of a delivery. True: the delivery waits until the
+ * topic is created again and librdkafka knows that, a minute at most. False: the options or the
+ * broker do not allow creating it, or the minute is over; the caller answers the delivery. */
+bool fr_topics_missing(struct fr_topics *topics, const char *name, struct fr_delivery *delivery);
 
 /* An RD_KAFKA_EVENT_CREATETOPICS_RESULT. */
 void fr_topics_created(struct fr_topics *topics, rd_kafka_event_t *event);

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
+from faults import Faults  # noqa: E402
 from fr import BUILD, SOURCE, Daemon, free_port, wait_until  # noqa: E402
 from home_assistant import FakeHome  # noqa: E402
 from mqtt_broker import FakeBroker  # noqa: E402
@@ -23,22 +24,6 @@ CAUSES = {"EIO": ("Input/output error", "look at the kernel's log and the disk")
           "ENOSPC": ("No space left on device", "free space on its disk"),
           "EDQUOT": ("Disk quota exceeded", "free space on its disk"),
           "EROFS": ("Read-only file system", "mount its file system read-write")}
-
-
-class Faults:
-    """The rules of tests/fault_io for a daemon: set() lets calls fail from now on, clear() none."""
-
-    def __init__(self, d):
-        self.path = d.path("faults")
-        d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/fault_io.so", "FR_FAULT_IO": self.path}
-
-    def set(self, *rules):
-        with open(self.path + ".new", "w") as f:
-            f.write("".join(rule + "\n" for rule in rules))
-        os.rename(self.path + ".new", self.path)
-
-    def clear(self):
-        self.set()
 
 
 def daemon(routing, sinks, **more):
