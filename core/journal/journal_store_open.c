@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "journal/journal_store_state.h"
+#include "journal/lock_file.h"
 #include "util/files.h"
 #include "util/memory.h"
 
@@ -72,13 +73,18 @@ static int no_journal(struct fr_store *store, const char *path, struct fr_error 
 static int open_env(struct fr_store *store, const char *path, struct fr_error *error)
 {
     int code = mdb_env_create(&store->env);
+    char *lock;
 
     if (code != 0)
         return fr_store_write_failed(store, error, "begin", code);
     mdb_env_set_maxdbs(store->env, DATABASES);
     if (store->map_limit != 0)
         mdb_env_set_mapsize(store->env, store->map_limit);
-    code = mdb_env_open(store->env, path, MDB_NOTLS | store->flags, 0640);
+    lock = fr_asprintf(store->flags & MDB_NOSUBDIR ? "%s-lock" : "%s/lock.mdb", path);
+    code = fr_lock_file_reserve(lock);
+    free(lock);
+    if (code == 0 || (code == EROFS && store->flags & MDB_RDONLY)) /* LMDB does without one then */
+        code = mdb_env_open(store->env, path, MDB_NOTLS | store->flags, 0640);
     if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH)
         return no_journal(store, path, error);
     return code == 0 ? 0 : fr_store_write_failed(store, error, "open it", code);

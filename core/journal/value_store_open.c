@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "journal/lock_file.h"
 #include "journal/value_store_state.h"
 #include "util/counters.h"
 #include "util/files.h"
@@ -110,9 +111,13 @@ static int env_check_length(struct fr_value_store *store)
 
 static int env_open(struct fr_value_store *store, struct fr_error *error)
 {
+    char *lock = file_of(store, "lock.mdb");
     MDB_txn *txn = NULL;
     int dead, code = mdb_env_create(&store->env);
 
+    if (code == 0)
+        code = fr_lock_file_reserve(lock);
+    free(lock);
     if (code == 0)
         code = mdb_env_set_maxdbs(store->env, 1);
     if (code == 0)

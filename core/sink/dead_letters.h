@@ -25,8 +25,9 @@ void fr_dead_letters_free(struct fr_dead_letters *letters);
 int fr_dead_letters_add(struct fr_dead_letters *letters, struct fr_record *record,
                         unsigned attempts, const char *reason, struct fr_error *error);
 
-/* Write what is gathered, all or nothing, and to the disk. -1 and why: nothing was written. What is
- * gathered is forgotten in any case. */
+/* Write what is gathered, all or nothing, and to the disk. -1 with the path, the cause and the
+ * remedy: nothing was written, or what was is cut off by the next call. After a crash in between
+ * a line may stand there twice, with the same seq. What is gathered is forgotten in any case. */
 int fr_dead_letters_write(struct fr_dead_letters *letters, struct fr_error *error);
 
 #endif

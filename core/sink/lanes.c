@@ -9,6 +9,7 @@
 #include "util/memory.h"
 
 #define INITIAL_BUCKETS 64
+#define PUT_BACK_MS 1000 /* the first pause of a lane whose dead letter could not be written */
 #define LEVELS                                                                                     \
     24 /* the pause of each is twice that of the one below; the longest exceeds any `most` */
 
@@ -299,8 +300,11 @@ void fr_lanes_put_back(struct fr_sink *sink, struct delivery *d)
     struct lane *lane = d->lane != NULL ? d->lane : lanes_find(sink->lanes, d);
     bool was_trying = d->lane != NULL, is_new = lane == NULL;
 
-    if (is_new)
+    if (is_new) {
         lane = lanes_add(sink->lanes, d);
+        while (lane->level < LEVELS - 1 && lane_pause(sink, lane->level) < PUT_BACK_MS)
+            lane->level++;
+    }
     d->lane = NULL;
     lane_insert(sink->lanes, lane, d);
     if (was_trying || is_new)

@@ -1,6 +1,7 @@
 /* The plugin's answers: what happens to a delivery that is done, failed or refused. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sink/dead_letters.h"
 #include "sink/sink_state.h"
@@ -63,10 +64,57 @@ static void outcome_aside_written(struct fr_sink *sink, struct delivery *d)
     fr_delivery_skip(sink, d);
 }
 
+#define LETTERS_LOG_MS 60000      /* the same failure is logged so often */
+#define LETTERS_LOG_LEAST_MS 1000 /* and another one */
+
+/* Name the failure in the health and in the log. */
+static void outcome_letters_failed(struct fr_sink *sink, const struct fr_error *error)
+{
+    int64_t now = fr_monotonic_ms(), since = now - sink->letters_logged_ms;
+    bool news;
+
+    pthread_mutex_lock(&sink->status_lock);
+    news = !sink->letters_told ||
+           strncmp(sink->letters_why, error->text, sizeof sink->letters_why - 1) != 0;
+    snprintf(sink->letters_why, sizeof sink->letters_why, "%.*s", (int)sizeof sink->letters_why - 1,
+             error->text);
+    snprintf(sink->last_error, sizeof sink->last_error, "dead letters cannot be written: %.*s",
+             (int)sizeof sink->last_error - 64, error->text);
+    sink->last_error_ms = fr_wall_ms();
+    pthread_mutex_unlock(&sink->status_lock);
+    sink->letters_fail = true;
+    sink->letters_news = news;
+    if (sink->letters_logged_ms != 0 && since < (news ? LETTERS_LOG_LEAST_MS : LETTERS_LOG_MS))
+        return;
+    sink->letters_news = false;
+    sink->letters_logged_ms = now;
+    sink->letters_told = true;
+    fr_log(FR_LOG_ERROR,
+           "sink %s: dead letters cannot be written: %s; the deliveries are kept and tried again",
+           sink->settings.name, error->text);
+}
+
+static void outcome_letters_work(struct fr_sink *sink, const char *how)
+{
+    if (!sink->letters_fail)
+        return;
+    pthread_mutex_lock(&sink->status_lock);
+    sink->letters_why[0] = '\0';
+    pthread_mutex_unlock(&sink->status_lock);
+    if (sink->letters_told)
+        fr_log(FR_LOG_NOTICE, "sink %s: %s", sink->settings.name, how);
+    sink->letters_fail = sink->letters_told = sink->letters_news = false;
+}
+
+void fr_dead_letters_forget_failure(struct fr_sink *sink)
+{
+    if (fr_lanes_count(sink->lanes) == 0 && sink->aside_first == NULL)
+        outcome_letters_work(sink, "no delivery waits for dead letters that cannot be written");
+}
+
 /* One write and one fsync for all that were set aside since the last time. */
 void fr_deliveries_write_aside(struct fr_sink *sink)
 {
-    static struct fr_log_limit limit;
     struct delivery *d = sink->aside_first, *next;
     struct fr_error error;
     int status = 0;
@@ -80,10 +128,9 @@ void fr_deliveries_write_aside(struct fr_sink *sink)
     if (status == 0)
         status = fr_dead_letters_write(sink->dead_letter_file, &error);
     if (status != 0)
-        fr_log_limited(&limit, FR_LOG_ERROR,
-                       "sink %s: dead letters cannot be written: %s; the deliveries are kept and "
-                       "tried again",
-                       sink->settings.name, error.text);
+        outcome_letters_failed(sink, &error);
+    else
+        outcome_letters_work(sink, "dead letters are written again");
     for (; d != NULL; d = next) {
         next = d->next;
         if (status == 0)

@@ -57,7 +57,8 @@ static void host_health(struct fr_sink *sink, enum fr_health health, const char 
         sink->last_error_ms = fr_wall_ms();
     }
     pthread_mutex_unlock(&sink->status_lock);
-    if (before != FR_HEALTH_UP && health == FR_HEALTH_UP) {
+    if ((before != FR_HEALTH_UP && health == FR_HEALTH_UP) ||
+        (before == FR_HEALTH_DOWN && health == FR_HEALTH_DEGRADED)) {
         /* What waits for another try need not wait for the pause that grew meanwhile. */
         sink->retry_pause_ms = 0;
         if (event_pending(sink->retry_timer, EV_TIMEOUT, NULL))
@@ -155,19 +156,26 @@ static void host_wrong(struct fr_sink *sink, const char *option, const char *key
     va_end(ap);
 }
 
+/* A plugin may ask again and again until it succeeds. */
 static const char *host_state_dir(struct fr_sink *sink)
 {
+    static struct fr_log_limit limit;
     struct fr_error error;
 
     if (sink->state_dir != NULL)
         return sink->state_dir;
     sink->state_dir = fr_asprintf("%s/sinks/%s", sink->config->state, sink->settings.name);
-    if (fr_make_folders(sink->state_dir, &error) == 0)
-        return sink->state_dir;
-    fr_log(FR_LOG_ERROR, "sink %s: %s", sink->settings.name, error.text);
-    free(sink->state_dir);
-    sink->state_dir = NULL;
-    return NULL;
+    if (fr_make_folders(sink->state_dir, &error) != 0) {
+        fr_log_limited(&limit, FR_LOG_ERROR, "sink %s: %s", sink->settings.name, error.text);
+        free(sink->state_dir);
+        sink->state_dir = NULL;
+    } else
+        error.text[0] = '\0';
+    pthread_mutex_lock(&sink->status_lock);
+    snprintf(sink->state_why, sizeof sink->state_why, "%.*s", (int)sizeof sink->state_why - 1,
+             error.text);
+    pthread_mutex_unlock(&sink->status_lock);
+    return sink->state_dir;
 }
 
 const struct fr_host fr_plugin_host = {

@@ -115,7 +115,11 @@ struct fr_sink {
     struct delivery *ready_first, *ready_last; /* to join the batch after the present event */
     struct delivery *aside_first, *aside_last; /* to be dead letters after the present event */
     struct fr_dead_letters *dead_letter_file;
-    bool retry_ready; /* the pause is over; once the plugin has nothing in its hands */
+    bool letters_fail; /* the last write of dead letters failed, and deliveries wait for it */
+    bool letters_told; /* in the log, since they fail */
+    bool letters_news; /* the present cause is not in the log yet */
+    int64_t letters_logged_ms; /* monotonic: when it was told last; 0: never */
+    bool retry_ready;          /* the pause is over; once the plugin has nothing in its hands */
     int64_t retry_pause_ms;
     struct fr_latest *latest; /* NULL: every delivery counts */
     struct fr_latest_slot *queued_first, *queued_last;
@@ -133,7 +137,9 @@ struct fr_sink {
     pthread_mutex_t status_lock; /* of what follows */
     enum fr_health health;
     char why[256], last_error[256], failure[256]; /* failure: of the newest failed delivery */
-    bool failure_given; /* the plugin has told the reason of the next one */
+    char state_why[256];   /* why the plugin's state folder cannot be made; "": it can */
+    char letters_why[512]; /* why dead letters cannot be written; "": they can */
+    bool failure_given;    /* the plugin has told the reason of the next one */
     int64_t last_error_ms;
     struct fr_program_counts program_counts;
     struct fr_routing *new_routing; /* to be followed; NULL: none */
@@ -243,6 +249,9 @@ void fr_delivery_skip(struct fr_sink *sink, struct delivery *d);
 /* Have a delivery written to the dead letters after the present event. */
 void fr_delivery_set_aside(struct fr_sink *sink, struct delivery *d);
 void fr_deliveries_write_aside(struct fr_sink *sink);
+
+/* Forget that dead letters could not be written once no delivery waits for that. */
+void fr_dead_letters_forget_failure(struct fr_sink *sink);
 
 /* Finish all deliveries that the plugin does not have; the sink rewinds. */
 void fr_deliveries_abandon(struct fr_sink *sink);

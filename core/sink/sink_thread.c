@@ -59,6 +59,7 @@ static void follow_timers(struct fr_sink *sink)
     atomic_store_explicit(&sink->next_close_ms, next, memory_order_relaxed);
     atomic_store_explicit(&sink->lane_count, fr_lanes_count(sink->lanes), memory_order_relaxed);
     copy_program_counts(sink);
+    fr_dead_letters_forget_failure(sink);
     follow_timer(sink->window_timer, &sink->window_timer_ms,
                  fr_sink_may_close_windows(sink) ? next : -1);
     follow_timer(sink->lane_timer, &sink->lane_timer_ms, fr_lanes_next(sink->lanes));

@@ -12,18 +12,21 @@
 int fr_make_folders(const char *path, struct fr_error *error)
 {
     char *copy = fr_strdup(path);
-    int status = 0;
+    int status, code = 0;
 
     for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(copy, 0750) != 0 && errno != EEXIST)
-            status = -1;
+        if (mkdir(copy, 0750) != 0 && errno != EEXIST && code == 0)
+            code = errno;
         *slash = '/';
     }
-    if (mkdir(copy, 0750) != 0 && errno != EEXIST)
-        status = -1;
-    if (status != 0)
-        fr_error_set(error, "cannot make the folder %s: %s", path, strerror(errno));
+    status = mkdir(copy, 0750) == 0 || errno == EEXIST ? 0 : -1;
+    if (status != 0) {
+        if (code == 0)
+            code = errno;
+        fr_error_set(error, "cannot make the folder %s: %s; %s", path, strerror(code),
+                     fr_file_remedy(code));
+    }
     free(copy);
     return status;
 }
@@ -36,4 +39,32 @@ int fr_sync_folder(const char *path)
     if (fd >= 0)
         close(fd);
     return status;
+}
+
+const char *fr_file_remedy(int code)
+{
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+        return "free space on its disk";
+    case EROFS:
+        return "mount its file system read-write";
+    case EIO:
+        return "look at the kernel's log and the disk";
+    case EACCES:
+    case EPERM:
+        return "let the daemon's user write there";
+    case EMFILE:
+    case ENFILE:
+        return "raise LimitNOFILE= of the systemd unit or `ulimit -n`";
+    case EEXIST:
+    case EISDIR:
+    case ENOTDIR:
+    case ENOTEMPTY:
+    case ENXIO:
+    case ELOOP:
+        return "move away what stands in its place";
+    default:
+        return "look at its folder and the disk";
+    }
 }

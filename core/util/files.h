@@ -4,10 +4,13 @@
 
 #include "util/error.h"
 
-/* Make a folder, mode 0750, and those above it that are not there. -1 and why. */
+/* Make a folder, mode 0750, and those above it that are not there. -1 and why: the first failure. */
 int fr_make_folders(const char *path, struct fr_error *error);
 
 /* Put the names in a folder on disk, so that they survive a power cut. -1, errno is set. */
 int fr_sync_folder(const char *path);
+
+/* What an administrator can do about a failed call on a file, by its errno. */
+const char *fr_file_remedy(int code);
 
 #endif

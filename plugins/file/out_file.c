@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tail_repair.h"
+#include "util/tail_repair.h"
 
 #define KEEP_ROOM 65536 /* bytes of memory that a file keeps between batches */
 

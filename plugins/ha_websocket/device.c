@@ -1,5 +1,4 @@
 /* A vehicle's registration: asked for, looked up, lost and found. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #define REGISTER_AGAIN_MS 5000 /* after a registration that failed, or is not seen */
 #define DEAD_FLIGHTS_MOST 5
 #define REPLACE_AGAIN_MS 60000
+#define WRITE_AGAIN_MS 500 /* after a registration that could not be written */
 
 int64_t device_now_ms(void)
 {
@@ -33,17 +33,38 @@ void device_id(const struct device *device, struct fr_text_buffer *id)
 
 /* ---- remembering ----------------------------------------------------------------- */
 
-void device_remember(struct device *device)
+static void device_not_written(struct device *device, const struct fr_text_buffer *why)
 {
+    const struct device_house *house = device->house;
+
+    if (house->not_written->len == 0)
+        house->host->log(house->sink, FR_LOG_ERROR,
+                         "%s; it is tried again; until then a restart registers %s with Home "
+                         "Assistant again",
+                         fr_text_buffer_string(why), device_name(device));
+    fr_text_buffer_clear(house->not_written);
+    fr_text_buffer_add(house->not_written, fr_text_buffer_string(why));
+    *house->write_again_ms = device_now_ms() + WRITE_AGAIN_MS;
+    house->connected(house->ctx);
+}
+
+bool device_remember(struct device *device)
+{
+    const struct device_house *house = device->house;
+    struct fr_text_buffer why = {0};
+
     if (!device->keep_it)
-        return;
-    device->keep_it = false;
-    if (remembered_save(&device->remembered, device->house->folder, device->vehicle->vin) != 0)
-        device->house->host->log(device->house->sink, FR_LOG_ERROR,
-                                 "%s/%s.json cannot be written: %s; after a restart %s is "
-                                 "registered with Home Assistant again",
-                                 device->house->folder, device->vehicle->vin, strerror(errno),
-                                 device_name(device));
+        return true;
+    if (house->not_written->len != 0 && device_now_ms() < *house->write_again_ms)
+        return false;
+    if (house->folder == NULL)
+        fr_text_buffer_add(&why, "the folder for registrations cannot be made");
+    else if (remembered_save(&device->remembered, house->folder, device->vehicle->vin, &why))
+        device->keep_it = false;
+    if (device->keep_it)
+        device_not_written(device, &why);
+    fr_text_buffer_free(&why);
+    return !device->keep_it;
 }
 
 static void forget_registration(struct device *device)
@@ -87,8 +108,7 @@ static void is_registered(void *ctx, const char *webhook, int status, const char
     }
     house->host->log(house->sink, FR_LOG_NOTICE, "%s is registered with Home Assistant",
                      device_name(device));
-    house->host->health(house->sink, FR_HEALTH_UP, "connected to Home Assistant %s",
-                        session_version(house->session));
+    house->connected(house->ctx);
     forget_registration(device);
     free(device->remembered.device_name);
     device->remembered.device_name = strdup(device_name(device));
@@ -295,12 +315,20 @@ bool device_queue(struct device *device, bool queued)
 struct device *device_new(const struct device_house *house, struct fr_ha_vehicle *vehicle)
 {
     struct device *device = calloc(1, sizeof *device);
+    struct fr_text_buffer why = {0};
+    bool loaded;
 
     if (device == NULL)
         return NULL;
     device->house = house;
     device->vehicle = vehicle;
-    if (remembered_load(&device->remembered, house->folder, vehicle->vin) == 0)
+    loaded = remembered_load(&device->remembered, house->folder, vehicle->vin, &why) == 0;
+    if (why.len != 0)
+        house->host->log(house->sink, FR_LOG_WARNING,
+                         "%s; %s is registered with Home Assistant again",
+                         fr_text_buffer_string(&why), device_name(device));
+    fr_text_buffer_free(&why);
+    if (loaded)
         return device;
     free(device);
     return NULL;

@@ -15,11 +15,15 @@ struct device_house {
     struct fr_sink *sink;
     const struct fr_host *host;
     const struct peer *peer;
-    const char *folder; /* the sink's state */
+    const char *folder; /* the sink's state; NULL: it cannot be made */
+    struct fr_text_buffer
+        *not_written;        /* why a registration could not be written; empty: all were */
+    int64_t *write_again_ms; /* monotonic: when it is tried again after that */
     struct session *session;
     size_t *registering; /* how many are */
     int64_t gap_ms;
     void (*look_again)(void *ctx, int64_t ms); /* something in Home Assistant must be looked up */
+    void (*connected)(void *ctx);              /* report that all is well, or what is not written */
     void (*landed)(void *ctx, void *device);   /* a flight is over, or a device became ready */
     void *ctx;
 };
@@ -66,6 +70,10 @@ void device_join(struct device *device, struct fr_delivery *delivery);
 /* Send what there is to send, if it is ready and nothing is under way. False: the session has no
  * room, try again. */
 bool device_fly(struct device *device);
+
+/* Write down what must be remembered, if it has changed. After a failure only when it is time to try
+ * again. False: it is still not written. */
+bool device_remember(struct device *device);
 
 /* Note whether it stands in the hub's queue; returns whether it did. */
 bool device_queue(struct device *device, bool queued);

@@ -32,9 +32,6 @@ int64_t device_now_ms(void);
 /* The vehicle's name. */
 const char *device_name(const struct device *device);
 
-/* Write down what must be remembered, if it has changed. */
-void device_remember(struct device *device);
-
 /* Everything is to be told again. */
 void device_tell_all(struct device *device);
 

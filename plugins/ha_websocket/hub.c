@@ -24,6 +24,8 @@ struct hub {
     int64_t looked_ms;
     json_t *trackers; /* VIN to its tracker's registry entry */
     bool going;
+    struct fr_text_buffer not_written; /* see device_house */
+    int64_t write_again_ms;
 };
 
 static int64_t clock_ms(clockid_t clock)
@@ -232,11 +234,45 @@ static void look(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- the session's events -------------------------------------------------------- */
 
+static void hub_report_connected(void *ctx)
+{
+    struct hub *hub = ctx;
+    const struct device_house *house = &hub->house;
+    bool well = hub->not_written.len == 0;
+
+    if (house->session == NULL || !session_ready(house->session))
+        return; /* the session has reported why */
+    house->host->health(house->sink, well ? FR_HEALTH_UP : FR_HEALTH_DEGRADED,
+                        "connected to Home Assistant %s%s%s%s", session_version(house->session),
+                        well ? "" : "; ", fr_text_buffer_string(&hub->not_written),
+                        well ? "" : "; until then a restart registers vehicles again");
+}
+
+/* Write registrations that could not be written. */
+static void hub_write_again(struct hub *hub)
+{
+    bool written = true;
+
+    if (hub->house.folder == NULL)
+        hub->house.folder = hub->house.host->state_dir(hub->house.sink);
+    if (hub->not_written.len == 0)
+        return;
+    for (struct fr_ha_vehicle *v = fr_vehicles_first(hub->vehicles); v != NULL; v = v->next)
+        if (v->own != NULL && !device_remember(v->own))
+            written = false;
+    if (!written)
+        return;
+    fr_text_buffer_clear(&hub->not_written);
+    hub->house.host->log(hub->house.sink, FR_LOG_NOTICE, "registrations are written again");
+    hub_report_connected(hub);
+}
+
 static void ready(void *ctx)
 {
     struct hub *hub = ctx;
 
     hub->looking = hub->look_wanted = false;
+    hub_report_connected(hub);
     look_again(hub, 0);
 }
 
@@ -257,6 +293,7 @@ static void tick(evutil_socket_t fd, short what, void *ctx)
     struct hub *hub = ctx;
 
     (void)fd, (void)what;
+    hub_write_again(hub);
     if (!session_ready(hub->house.session))
         return;
     for (struct fr_ha_vehicle *v = fr_vehicles_first(hub->vehicles); v != NULL; v = v->next)
@@ -311,6 +348,8 @@ void hub_free(struct hub *hub)
     if (hub == NULL)
         return;
     session_free(hub->house.session);
+    hub->house.session = NULL;
+    hub->write_again_ms = 0; /* the last try */
     fr_vehicles_free(hub->vehicles, device_free);
     notes_free(hub->notes);
     if (hub->look != NULL)
@@ -318,6 +357,7 @@ void hub_free(struct hub *hub)
     if (hub->tick != NULL)
         event_free(hub->tick);
     json_decref(hub->trackers);
+    fr_text_buffer_free(&hub->not_written);
     free(hub->queue);
     free(hub);
 }
@@ -336,9 +376,12 @@ struct hub *hub_new(struct fr_sink *sink, const struct fr_host *host, const stru
         .host = host,
         .peer = peer,
         .folder = host->state_dir(sink),
+        .not_written = &hub->not_written,
+        .write_again_ms = &hub->write_again_ms,
         .registering = &hub->registering,
         .gap_ms = host->number(sink, "position_gap"),
         .look_again = look_again,
+        .connected = hub_report_connected,
         .landed = landed,
         .ctx = hub,
     };
@@ -347,9 +390,8 @@ struct hub *hub_new(struct fr_sink *sink, const struct fr_host *host, const stru
     hub->trackers = json_object();
     hub->look = event_new(host->event_base(sink), -1, 0, look, hub);
     hub->tick = event_new(host->event_base(sink), -1, EV_PERSIST, tick, hub);
-    if (hub->house.folder != NULL && hub->vehicles != NULL && hub->notes != NULL &&
-        hub->trackers != NULL && hub->look != NULL && hub->tick != NULL &&
-        event_add(hub->tick, &second) == 0)
+    if (hub->vehicles != NULL && hub->notes != NULL && hub->trackers != NULL && hub->look != NULL &&
+        hub->tick != NULL && event_add(hub->tick, &second) == 0)
         hub->house.session = session_new(sink, host, peer, &events, hub);
     if (hub->house.session != NULL)
         return hub;

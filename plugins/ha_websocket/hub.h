@@ -13,7 +13,7 @@
 
 struct hub;
 
-/* NULL: no memory, or no state folder. All arguments outlive it. */
+/* NULL: no memory. All arguments outlive it. */
 struct hub *hub_new(struct fr_sink *sink, const struct fr_host *host, const struct peer *peer,
                     const struct fr_entities *entities);
 void hub_free(struct hub *hub);

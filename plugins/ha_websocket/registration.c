@@ -1,35 +1,27 @@
 #include "ha_websocket/registration.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "safe_name.h"
+#include "state_file.h"
 
 #define ANSWER_SECONDS 15
 #define ANSWER_MOST 65536
+#define REMEMBERED_MOST (4u << 20) /* bytes of a file */
 
 /* ---- remembering ----------------------------------------------------------------- */
 
-/* The caller frees it. NULL: no memory. */
-static char *file_of(const char *folder, const char *vin, const char *end)
+static void file_of(struct fr_text_buffer *path, const char *folder, const char *vin)
 {
-    struct fr_text_buffer path = {0};
-
-    fr_text_buffer_add(&path, folder);
-    fr_text_buffer_byte(&path, '/');
-    fr_safe_name(&path, vin);
-    fr_text_buffer_printf(&path, ".json%s", end);
-    if (!path.failed)
-        return path.bytes;
-    fr_text_buffer_free(&path);
-    return NULL;
+    fr_text_buffer_add(path, folder);
+    fr_text_buffer_byte(path, '/');
+    fr_safe_name(path, vin);
+    fr_text_buffer_add(path, ".json");
 }
 
 static char *copy_of(const json_t *object, const char *key)
@@ -39,50 +31,67 @@ static char *copy_of(const json_t *object, const char *key)
     return text != NULL ? strdup(text) : NULL;
 }
 
-int remembered_load(struct remembered *r, const char *folder, const char *vin)
+/* NULL: there is none; or it is of no use, and `why` says so. */
+static json_t *remembered_read(const char *path, struct fr_text_buffer *why)
 {
-    char *path = file_of(folder, vin, "");
-    json_t *root = path != NULL ? json_load_file(path, 0, NULL) : NULL;
-    json_t *sensors = json_object_get(root, "sensors");
+    struct fr_text_buffer content = {0};
+    json_t *root = NULL;
+    json_error_t error;
 
+    if (fr_state_file_read(path, REMEMBERED_MOST, &content, why)) {
+        root = json_loadb(fr_text_buffer_string(&content), content.len, 0, &error);
+        if (root == NULL)
+            fr_text_buffer_printf(why, "%s is damaged: %s", path,
+                                  content.len != 0 ? error.text : "it is empty");
+        else if (!json_is_object(root) || !json_is_object(json_object_get(root, "sensors")))
+            fr_text_buffer_printf(why, "%s is damaged: it is no registration", path);
+    }
+    fr_text_buffer_free(&content);
+    return root;
+}
+
+int remembered_load(struct remembered *r, const char *folder, const char *vin,
+                    struct fr_text_buffer *why)
+{
+    struct fr_text_buffer path = {0};
+    json_t *root = NULL, *sensors;
+
+    fr_text_buffer_clear(why);
+    if (folder != NULL) {
+        file_of(&path, folder, vin);
+        root = remembered_read(fr_text_buffer_string(&path), why);
+    }
+    sensors = json_object_get(root, "sensors");
     *r = (struct remembered){
         .webhook = copy_of(root, "webhook"),
         .device_name = copy_of(root, "device_name"),
         .sensors = json_is_object(sensors) ? json_incref(sensors) : json_object(),
     };
     json_decref(root);
-    free(path);
+    fr_text_buffer_free(&path);
     return r->sensors != NULL ? 0 : -1;
 }
 
-static int write_all(const char *path, const char *text)
+bool remembered_save(const struct remembered *r, const char *folder, const char *vin,
+                     struct fr_text_buffer *why)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    size_t len = strlen(text);
-    int status = fd >= 0 && write(fd, text, len) == (ssize_t)len && fdatasync(fd) == 0 ? 0 : -1;
-
-    if (fd >= 0 && close(fd) != 0)
-        status = -1;
-    return status;
-}
-
-int remembered_save(const struct remembered *r, const char *folder, const char *vin)
-{
-    char *path = file_of(folder, vin, ""), *beside = file_of(folder, vin, ".new"), *text = NULL;
+    struct fr_text_buffer path = {0};
     json_t *root = json_pack("{s:s*, s:s*, s:O}", "webhook", r->webhook, "device_name",
                              r->device_name, "sensors", r->sensors);
-    int status = -1;
+    char *text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    bool saved = false;
 
-    errno = ENOMEM;
-    if (root != NULL)
-        text = json_dumps(root, JSON_INDENT(1));
-    if (path != NULL && beside != NULL && text != NULL && write_all(beside, text) == 0)
-        status = rename(beside, path);
+    file_of(&path, folder, vin);
+    if (text != NULL && !path.failed)
+        saved = fr_state_file_write(path.bytes, text, strlen(text), why);
+    else {
+        fr_text_buffer_clear(why);
+        fr_text_buffer_printf(why, "%s/%s.json cannot be written: no memory", folder, vin);
+    }
     json_decref(root);
     free(text);
-    free(path);
-    free(beside);
-    return status;
+    fr_text_buffer_free(&path);
+    return saved;
 }
 
 void remembered_clear(struct remembered *r)

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "ha_websocket/peer.h"
+#include "text_buffer.h"
 
 /* What is remembered of a vehicle, in FOLDER/VIN.json (mode 0600: the webhook is a secret). */
 struct remembered {
@@ -16,11 +17,14 @@ struct remembered {
     json_t *sensors;   /* id to a digest of what was registered; never NULL */
 };
 
-/* Read it; nothing is there: an empty one. -1: no memory. */
-int remembered_load(struct remembered *r, const char *folder, const char *vin);
+/* Read it; nothing is there, or no folder (NULL): an empty one. The same with a file that is damaged
+ * or cannot be read: then `why` has its path and the cause, else it is empty. -1: no memory. */
+int remembered_load(struct remembered *r, const char *folder, const char *vin,
+                    struct fr_text_buffer *why);
 
-/* Write it, all or nothing. -1, errno is set. */
-int remembered_save(const struct remembered *r, const char *folder, const char *vin);
+/* Write it, all or nothing. False: `why` has the path, the cause and the remedy. */
+bool remembered_save(const struct remembered *r, const char *folder, const char *vin,
+                     struct fr_text_buffer *why);
 void remembered_clear(struct remembered *r);
 
 /* A registration: the webhook, or NULL and why. `status` is HTTP's, 0 where there was none. */

@@ -183,7 +183,6 @@ static void understood(struct session *s, const json_t *message)
     else if (strcmp(type, "auth_ok") == 0 && !s->ready) {
         s->ready = true;
         s->pause_ms = 0;
-        s->host->health(s->sink, FR_HEALTH_UP, "connected to Home Assistant %s", s->version);
         s->events->ready(s->ctx);
     } else if (strcmp(type, "result") == 0 || strcmp(type, "pong") == 0)
         answered(s, message);

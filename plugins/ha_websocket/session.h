@@ -15,7 +15,7 @@
 #define SESSION_COMMANDS_MAX 256
 
 struct session_events {
-    void (*ready)(void *ctx); /* signed in */
+    void (*ready)(void *ctx); /* signed in; the hub reports the health */
     void (*lost)(void *ctx);  /* it was ready and is not any more; commands are not answered */
     void (*room)(void *ctx);  /* a command was answered: there may be room for another */
 };

@@ -35,6 +35,7 @@ struct broker {
     int version;
     struct event *readable, *writable, *misc, *again;
     int64_t retry_ms;
+    struct client_id own_id; /* without the option `client_id` */
     struct fr_text_buffer client_id;
     int reason;           /* of the broker's DISCONNECT (MQTT 5); 0: none came */
     int64_t connected_ms; /* monotonic */
@@ -118,6 +119,17 @@ static const char *broker_client_id(const struct broker *b)
     const char *id = b->host->text(b->sink, "client_id");
 
     return id != NULL ? id : fr_text_buffer_string(&b->client_id);
+}
+
+/* Report that it is connected, and what is wrong all the same. */
+static void broker_report_up(struct broker *b)
+{
+    if (b->own_id.sink == NULL || b->own_id.kept)
+        b->host->health(b->sink, FR_HEALTH_UP, "connected");
+    else
+        b->host->health(b->sink, FR_HEALTH_DEGRADED,
+                        "connected; %s; until then a restart takes another client id",
+                        fr_text_buffer_string(&b->own_id.why));
 }
 
 /* Report why the connection was lost, with the remedy as far as it is known. */
@@ -209,6 +221,8 @@ static void look_after(evutil_socket_t fd, short what, void *ctx)
     struct broker *b = ctx;
 
     (void)fd, (void)what;
+    if (client_id_tend(&b->own_id) && b->up)
+        broker_report_up(b);
     if (b->client != NULL && b->in_flight.count != 0 && now_ms() - b->progress_ms > CONFIRM_MS)
         lost(b, "it confirms no message any more", false);
     else if (b->client != NULL)
@@ -235,7 +249,7 @@ static void connected(struct mosquitto *client, void *ctx, int code, int flags,
     b->up = b->was_up = true;
     b->retry_ms = 0;
     b->connected_ms = now_ms();
-    b->host->health(b->sink, FR_HEALTH_UP, "connected");
+    broker_report_up(b);
     b->events->up(b->ctx);
 }
 
@@ -480,18 +494,12 @@ void broker_subscribe(struct broker *b, const char *pattern)
 /* The default of `client_id:`. False: no memory. */
 static bool broker_make_client_id(struct broker *b)
 {
-    const char *folder = b->host->state_dir(b->sink);
-    char digits[CLIENT_ID_DIGITS + 1] = "";
-
     if (b->host->text(b->sink, "client_id") != NULL)
         return true;
-    if (folder != NULL && !client_id_digits(folder, digits))
-        b->host->log(b->sink, FR_LOG_WARNING,
-                     "%s/client-id cannot be written: %s; the next start uses another MQTT client "
-                     "id",
-                     folder, strerror(errno));
-    fr_text_buffer_printf(&b->client_id, "fleetroute-%s-%s", b->host->name(b->sink), digits);
-    return folder != NULL && !b->client_id.failed;
+    client_id_open(&b->own_id, b->sink, b->host);
+    fr_text_buffer_printf(&b->client_id, "fleetroute-%s-%s", b->host->name(b->sink),
+                          b->own_id.digits);
+    return !b->client_id.failed;
 }
 
 void broker_free(struct broker *b)
@@ -509,6 +517,7 @@ void broker_free(struct broker *b)
     free_event(&b->misc);
     free_event(&b->again);
     fr_text_buffer_free(&b->client_id);
+    client_id_free(&b->own_id);
     mosquitto_lib_cleanup();
     free(b);
 }

@@ -6,10 +6,11 @@
  *
  *     CALL PART ERROR [TIMES]
  *
- * CALL: write (write, writev, pwrite, pwritev, ftruncate), sync (fsync, fdatasync), or meta (a
+ * CALL: write (write, writev, pwrite, pwritev, ftruncate), truncate (ftruncate), sync (fsync, fdatasync), or meta (a
  *       pwrite into the first two pages, where LMDB has its meta pages), or done (the same, and
- *       the bytes are written before it fails)
- * PART: a part of the path of the file
+ *       the bytes are written before it fails), or open (open, openat; not those of the C library's
+ *       own), rename (by the new name), mkdir
+ * PART: a part of the path of the file, or for sync of a folder
  * ERROR: EIO, ENOSPC, EROFS or EDQUOT
  * TIMES: so often only; without it, as long as the line is there
  *
@@ -20,6 +21,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,8 @@ static struct timespec rules_time;
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at);
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at);
 int ftruncate64(int fd, off_t size);
+int open64(const char *path, int flags, ...);
+int openat64(int folder, const char *path, int flags, ...);
 
 static void *real(const char *name)
 {
@@ -104,34 +108,43 @@ static int applies(struct rule *r, const char *call, const char *path)
 }
 
 /* 0: the call may go on; 1: it is to fail; 2: it is to fail when it is done. errno is set. */
-static int fails(int fd, const char *call, int meta)
+static int path_fails(const char *path, const char *call, int meta)
 {
-    char link[64], path[PATH_MAX], report[PATH_MAX + 64];
-    struct stat st;
-    ssize_t n;
+    char report[PATH_MAX + 64];
     int error = 0, done = 0;
 
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    pthread_mutex_lock(&lock);
+    read_rules();
+    for (size_t i = 0; i < rule_count && error == 0; i++)
+        if (applies(&rules[i], call, path) ||
+            (meta && (applies(&rules[i], "meta", path) || applies(&rules[i], "done", path)))) {
+            int n = snprintf(report, sizeof report, "fault_io: %s %s %s\n", rules[i].call, path,
+                             rules[i].error);
+
+            done = strcmp(rules[i].call, "done") == 0;
+            error = error_number(rules[i].error);
+            real_write(STDERR_FILENO, report, (size_t)n);
+        }
+    pthread_mutex_unlock(&lock);
+    errno = error;
+    return error == 0 ? 0 : 1 + done;
+}
+
+static int fails(int fd, const char *call, int meta)
+{
+    char link[64], path[PATH_MAX];
+    struct stat st;
+    ssize_t n;
+
+    if (fstat(fd, &st) != 0 ||
+        !(S_ISREG(st.st_mode) || (S_ISDIR(st.st_mode) && strcmp(call, "sync") == 0)))
         return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     n = readlink(link, path, sizeof path - 1);
     if (n <= 0)
         return 0;
     path[n] = '\0';
-    pthread_mutex_lock(&lock);
-    read_rules();
-    for (size_t i = 0; i < rule_count && error == 0; i++)
-        if (applies(&rules[i], call, path) ||
-            (meta && (applies(&rules[i], "meta", path) || applies(&rules[i], "done", path)))) {
-            done = strcmp(rules[i].call, "done") == 0;
-            error = error_number(rules[i].error);
-            n = snprintf(report, sizeof report, "fault_io: %s %s %s\n", rules[i].call, path,
-                         rules[i].error);
-            real_write(STDERR_FILENO, report, (size_t)n);
-        }
-    pthread_mutex_unlock(&lock);
-    errno = error;
-    return error == 0 ? 0 : 1 + done;
+    return path_fails(path, call, meta);
 }
 
 /* ---- what is wrapped ------------------------------------------------------------- */
@@ -183,7 +196,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 
 int ftruncate(int fd, off_t size)
 {
-    if (fails(fd, "write", 0))
+    if (fails(fd, "write", 0) || fails(fd, "truncate", 0))
         return -1;
     return ((int (*)(int, off_t))real("ftruncate"))(fd, size);
 }
@@ -205,4 +218,68 @@ int fsync(int fd)
     if (fails(fd, "sync", 0))
         return -1;
     return ((int (*)(int))real("fsync"))(fd);
+}
+
+/* ---- names ----------------------------------------------------------------------- */
+
+int openat(int folder, const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list ap;
+
+    if (flags & (O_CREAT | O_TMPFILE)) {
+        va_start(ap, flags);
+        mode = va_arg(ap, mode_t);
+        va_end(ap);
+    }
+    if (path_fails(path, "open", 0))
+        return -1;
+    return ((int (*)(int, const char *, int, ...))real("openat"))(folder, path, flags, mode);
+}
+
+int openat64(int folder, const char *path, int flags, ...)
+{
+    mode_t mode;
+    va_list ap;
+
+    va_start(ap, flags);
+    mode = va_arg(ap, mode_t);
+    va_end(ap);
+    return openat(folder, path, flags, mode);
+}
+
+int open(const char *path, int flags, ...)
+{
+    mode_t mode;
+    va_list ap;
+
+    va_start(ap, flags);
+    mode = va_arg(ap, mode_t);
+    va_end(ap);
+    return openat(AT_FDCWD, path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    mode_t mode;
+    va_list ap;
+
+    va_start(ap, flags);
+    mode = va_arg(ap, mode_t);
+    va_end(ap);
+    return openat(AT_FDCWD, path, flags, mode);
+}
+
+int rename(const char *from, const char *to)
+{
+    if (path_fails(to, "rename", 0))
+        return -1;
+    return ((int (*)(const char *, const char *))real("rename"))(from, to);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    if (path_fails(path, "mkdir", 0))
+        return -1;
+    return ((int (*)(const char *, mode_t))real("mkdir"))(path, mode);
 }

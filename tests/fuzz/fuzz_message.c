@@ -90,17 +90,19 @@ bool session_send(struct session *s, json_t *command, session_answer *answer, vo
 
 /* ---- registration ------------------------------------------------------------------ */
 
-int remembered_load(struct remembered *r, const char *folder, const char *vin)
+int remembered_load(struct remembered *r, const char *folder, const char *vin,
+                    struct fr_text_buffer *why)
 {
-    (void)folder, (void)vin;
+    (void)folder, (void)vin, (void)why;
     *r = (struct remembered){.webhook = strdup("hook"), .sensors = json_object()};
     return 0;
 }
 
-int remembered_save(const struct remembered *r, const char *folder, const char *vin)
+bool remembered_save(const struct remembered *r, const char *folder, const char *vin,
+                     struct fr_text_buffer *why)
 {
-    (void)r, (void)folder, (void)vin;
-    return 0;
+    (void)r, (void)folder, (void)vin, (void)why;
+    return true;
 }
 
 void remembered_clear(struct remembered *r)

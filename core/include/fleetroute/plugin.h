@@ -202,7 +202,8 @@ struct fr_host {
     const char *(*name)(struct fr_sink *sink);
 
     /* A folder for what this sink must remember, made if it is not there (mode 0750). NULL, with a
-     * log line: it cannot be made. Holds as long as the sink. */
+     * log line: it cannot be made; the sink is degraded until a later call can. Holds as long as the
+     * sink. */
     const char *(*state_dir)(struct fr_sink *sink);
 
     /* Text of an option, or its default (which may be NULL). Holds as long as the sink. */

@@ -1,6 +1,6 @@
 /* tail_repair.h - the end of a file that a crash left in the middle of a record. */
-#ifndef TAIL_REPAIR_H
-#define TAIL_REPAIR_H
+#ifndef FR_TAIL_REPAIR_H
+#define FR_TAIL_REPAIR_H
 
 #include <stdbool.h>
 

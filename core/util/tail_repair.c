@@ -1,4 +1,4 @@
-#include "tail_repair.h"
+#include "util/tail_repair.h"
 
 #include <stdint.h>
 #include <sys/stat.h>

@@ -1,0 +1,119 @@
+#include "state_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *state_file_remedy(int code)
+{
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+        return "free space on its disk";
+    case EROFS:
+        return "mount its file system read-write";
+    case EIO:
+        return "look at the kernel's log and the disk";
+    case EACCES:
+    case EPERM:
+        return "let the daemon's user write there";
+    case EEXIST:
+    case EISDIR:
+    case ENOTDIR:
+    case ENOTEMPTY:
+        return "move away what stands in its place";
+    default:
+        return "look at its folder and the disk";
+    }
+}
+
+/* -1, errno is set. A descriptor is closed in any case. */
+static int state_file_put(const char *path, const char *bytes, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), code = 0;
+
+    if (fd < 0)
+        return -1;
+    while (len != 0 && code == 0) {
+        ssize_t n = write(fd, bytes, len);
+
+        if (n > 0) {
+            bytes += n;
+            len -= (size_t)n;
+        } else if (n < 0 && errno != EINTR)
+            code = errno;
+    }
+    if (code == 0 && fdatasync(fd) != 0)
+        code = errno;
+    if (close(fd) != 0 && code == 0)
+        code = errno;
+    errno = code;
+    return code == 0 ? 0 : -1;
+}
+
+/* Some file systems and permissions do not let a folder be synced; files can be all the same. */
+static int state_file_sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct fr_text_buffer folder = {0};
+    int fd, code = 0;
+
+    fr_text_buffer_append(&folder, path, slash != NULL ? (size_t)(slash - path) : 0);
+    fr_text_buffer_add(&folder, slash != NULL ? "/" : "."); /* "/x" is in "/" */
+    fd = open(fr_text_buffer_string(&folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        code = errno;
+    if (fd >= 0)
+        close(fd); /* nothing was written through it */
+    fr_text_buffer_free(&folder);
+    errno = code;
+    return code == 0 || code == EINVAL || code == EACCES || code == EPERM ? 0 : -1;
+}
+
+bool fr_state_file_write(const char *path, const void *bytes, size_t len,
+                         struct fr_text_buffer *why)
+{
+    struct fr_text_buffer beside = {0};
+    int code = ENOMEM;
+
+    fr_text_buffer_clear(why);
+    fr_text_buffer_printf(&beside, "%s.new", path);
+    if (!beside.failed)
+        code = state_file_put(beside.bytes, bytes, len) == 0 && rename(beside.bytes, path) == 0 &&
+                       state_file_sync_folder(path) == 0
+                   ? 0
+                   : errno;
+    fr_text_buffer_free(&beside);
+    if (code != 0)
+        fr_text_buffer_printf(why, "%s cannot be written: %s; %s", path, strerror(code),
+                              state_file_remedy(code));
+    return code == 0;
+}
+
+bool fr_state_file_read(const char *path, size_t most, struct fr_text_buffer *content,
+                        struct fr_text_buffer *why)
+{
+    FILE *file = fopen(path, "re");
+    char bytes[4096];
+    size_t n;
+    int code = file == NULL ? errno : 0;
+
+    fr_text_buffer_clear(why);
+    fr_text_buffer_clear(content);
+    while (file != NULL && content->len <= most && (n = fread(bytes, 1, sizeof bytes, file)) != 0)
+        fr_text_buffer_append(content, bytes, n);
+    if (file != NULL) {
+        if (ferror(file))
+            code = errno;
+        else if (content->failed)
+            code = ENOMEM;
+        else if (content->len > most)
+            code = EFBIG;
+        fclose(file);
+    }
+    if (code != 0 && code != ENOENT)
+        fr_text_buffer_printf(why, "%s cannot be read: %s", path, strerror(code));
+    return code == 0;
+}
