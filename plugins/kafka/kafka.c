@@ -39,7 +39,7 @@ struct instance {
     struct event *wake_event;
     struct fr_topics *topics;
     const char *pattern, *field_topic;
-    bool created_in_header;
+    bool created_in_header, repeated_header;
     bool up;
     bool down;           /* reported as FR_HEALTH_DOWN */
     bool asking;         /* whether the brokers are back */
@@ -132,7 +132,7 @@ static void add_header(rd_kafka_headers_t *headers, const char *name, const char
 
 static rd_kafka_headers_t *make_headers(const struct instance *i, const struct fr_delivery *d)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(7);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
     char received[24], created[24] = "0";
     int n = snprintf(received, sizeof received, "%lld", (long long)d->received_ms);
 
@@ -147,6 +147,8 @@ static rd_kafka_headers_t *make_headers(const struct instance *i, const struct f
     add_header(headers, "txtype", d->record_type, strlen(d->record_type));
     add_header(headers, "version", "0", 1);
     add_header(headers, "device_client_version", d->client_version, strlen(d->client_version));
+    if (i->repeated_header && (d->marks & FR_MARK_REPEATED))
+        add_header(headers, "repeated", "1", 1);
     return headers;
 }
 
@@ -291,8 +293,12 @@ static void reports(struct instance *i, rd_kafka_event_t *event)
             brokers_are_up(i);
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
             i->host->done(i->sink, d, FR_DONE);
-        else
+        else {
+            /* It was sent, and nobody knows whether the broker has it. */
+            if (rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
+                d->marks |= FR_MARK_REPEATED;
             produced_not(i, d, rd_kafka_topic_name(message->rkt), message->err);
+        }
     }
 }
 
@@ -512,6 +518,7 @@ static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
     i->pattern = host->text(sink, "topic");
     i->field_topic = host->text(sink, "field_topic");
     i->created_in_header = host->number(sink, "timestamp_header") == 1;
+    i->repeated_header = host->number(sink, "repeated_header") != 0;
     i->batch_size = BATCH_MAX;
     i->timer = event_new(host->event_base(sink), -1, 0, timer_due, i);
     i->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -536,6 +543,8 @@ static const struct fr_option options[] = {
     {"retention", FR_OPTION_DURATION, "7 d", false, NULL, "of a created topic"},
     {"timestamp_header", FR_OPTION_CHOICE, "zero", false, "zero|created",
      "zero as Tesla's server sends it, or the vehicle's created_at in ms"},
+    {"repeated_header", FR_OPTION_BOOLEAN, "false", false, NULL,
+     "add a header to records that may have been delivered before"},
     {"properties", FR_OPTION_MAP, NULL, false, NULL, "any of librdkafka's properties"},
     {0},
 };
