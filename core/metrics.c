@@ -176,6 +176,7 @@ READ(retrying, s->retrying)
 READ(refused, s->refused)
 READ(dead_letters, s->dead_letters)
 READ(dropped, s->dropped)
+READ(deleted_undelivered, s->deleted_undelivered)
 READ(replaced, s->replaced)
 READ(too_old, s->program.too_old)
 READ(not_edges, s->program.not_edges)
@@ -204,6 +205,9 @@ static const struct sink_metric sink_metrics[] = {
     {"fleetroute_sink_dead_letters_total", "counter", "Deliveries set aside for good.",
      read_dead_letters},
     {"fleetroute_sink_dropped_total", "counter", "Records dropped at a full queue.", read_dropped},
+    {"fleetroute_sink_deleted_undelivered_total", "counter",
+     "Records that the journal deleted before they were delivered; restarts keep the number.",
+     read_deleted_undelivered},
     {"fleetroute_sink_replaced_total", "counter", "Values that a newer one took the place of.",
      read_replaced},
     {"fleetroute_sink_too_old_total", "counter", "Values over a route's max_age.", read_too_old},

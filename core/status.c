@@ -40,6 +40,7 @@ static void put_sink(struct fr_buffer *out, const struct fr_sink_status *s)
     if (s->from_journal) {
         put_number(out, "cursor", s->cursor);
         put_number(out, "behind", s->behind);
+        put_number(out, "deleted_undelivered", s->deleted_undelivered);
     }
     put_number(out, "unfinished", s->unfinished);
     put_number(out, "unfinished_bytes", s->unfinished_bytes);

@@ -89,7 +89,7 @@ function showFacts(s, seconds) {
 function showSink(name, sink, s, seconds) {
     const old = before ? before.status.sinks[name] : undefined;
     const behind = sink.behind === undefined ? sink.unfinished : sink.behind;
-    const lost = [['dropped', sink.dropped], ['refused', sink.refused], ['set aside', sink.dead_letters]]
+    const lost = [['deleted undelivered', sink.deleted_undelivered], ['dropped', sink.dropped], ['refused', sink.refused], ['set aside', sink.dead_letters]]
         .filter(([, n]) => n).map(([what, n]) => `${count(n)} ${what}`);
     const delay = delayAt(sink.delay_ms, 0.99);
     const className = sink.health === 'up' ? 'good' : sink.health === 'down' ? 'bad' : 'warn';

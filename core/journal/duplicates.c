@@ -56,26 +56,27 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 
 static uint64_t add(uint64_t hash, const void *bytes, size_t len)
 {
-    const uint8_t *at = bytes;
+    const uint8_t *at = bytes, *end = at + len;
+    uint64_t word = 0;
 
     hash = mix(hash, len + 1);
-    while (len > 0) {
-        uint64_t word = 0;
-        size_t n = len < sizeof word ? len : sizeof word;
-
-        memcpy(&word, at, n);
+    for (; (size_t)(end - at) > sizeof word; at += sizeof word) {
+        memcpy(&word, at, sizeof word);
         hash = mix(hash, word + UINT64_C(0x632be59bd9b4e019));
-        at += n;
-        len -= n;
     }
-    return hash;
+    if (len >= sizeof word) /* the last word overlaps the one before: no copy of variable length */
+        memcpy(&word, end - sizeof word, sizeof word);
+    else
+        for (; at < end; at++)
+            word = word << 8 | *at;
+    return mix(hash, word + UINT64_C(0x632be59bd9b4e019));
 }
 
-static void add_datum(void *ctx, uint32_t field, const uint8_t *value, size_t len)
+static void add_datum(void *ctx, const uint8_t *datum, size_t len)
 {
     uint64_t *hash = ctx;
 
-    *hash = add(mix(*hash, field), value, len);
+    *hash = add(*hash, datum, len);
 }
 
 /* Of what the message says. Of vehicle data only the data: the mark that it is sent again stands in
@@ -85,7 +86,7 @@ static uint64_t hash_payload(const struct fr_duplicates *d, const struct fr_reco
     uint64_t hash = d->secret[0] ^ d->secret[1];
 
     if (record->type == FR_RECORD_V)
-        fr_payload_each(record->payload, record->payload_len, add_datum, &hash);
+        fr_payload_each_datum(record->payload, record->payload_len, add_datum, &hash);
     else
         hash = add(hash, record->payload, record->payload_len);
     return hash;

@@ -106,6 +106,11 @@ void fr_cursor_move(struct fr_cursor *cursor, uint64_t seq);
  * where the cursor itself was damaged. */
 uint64_t fr_cursor_repeated_below(const struct fr_cursor *cursor);
 
+/* Records deleted since the journal was made before this cursor had passed them, those that its
+ * sink does not want and those that it had in its hands included. The journal keeps the number: it
+ * is added to in the transaction that deletes. Any thread. */
+uint64_t fr_cursor_dropped(const struct fr_cursor *cursor);
+
 /* Give up (or take back) the claim on records that are not finished: they are deleted like
  * delivered ones when the journal needs the space. */
 void fr_cursor_yield(struct fr_cursor *cursor, bool yields);

@@ -122,7 +122,7 @@ static int check_writing(struct check *c, struct fr_error *error)
                                       .client_version = "",
                                       .payload = (const uint8_t *)""};
     struct fr_record *record = fr_record_known(&source, 1, false);
-    size_t pruned;
+    struct fr_store_pruned pruned;
     int status;
 
     if (record == NULL)

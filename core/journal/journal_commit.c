@@ -89,7 +89,7 @@ static int write_state(struct fr_journal *j, bool ended, struct fr_error *error)
 static int write_group(struct fr_journal *j, const struct fr_journal_settings *s, size_t count,
                        bool ended, struct fr_error *error)
 {
-    struct fr_pruned pruned;
+    size_t pruned;
     int status;
 
     j->full = false;
@@ -105,7 +105,7 @@ static int write_group(struct fr_journal *j, const struct fr_journal_settings *s
     else
         fr_store_abort(j->store);
     if (status == 0)
-        fr_journal_count_pruned(&pruned);
+        fr_journal_publish_dropped(j);
     else
         forget_cursors(j);
     return status;
@@ -144,7 +144,7 @@ static void wake_sinks(struct fr_journal *j)
 bool fr_journal_squeeze(struct fr_journal *j)
 {
     struct fr_journal_settings s = fr_journal_settings_now(j);
-    struct fr_pruned pruned = {.count = 0};
+    size_t pruned = 0;
     struct fr_error error;
     int status = fr_store_begin(j->store, &error);
 
@@ -153,14 +153,14 @@ bool fr_journal_squeeze(struct fr_journal *j)
     j->squeeze = true;
     status = fr_journal_prune(j, &s, 0, &pruned, &error);
     j->squeeze = false;
-    if (status == 0 && pruned.count != 0)
+    if (status == 0 && pruned != 0)
         status = fr_store_commit(j->store, &error);
     else {
         fr_store_abort(j->store);
         return false;
     }
     if (status == 0)
-        fr_journal_count_pruned(&pruned);
+        fr_journal_publish_dropped(j);
     return status == 0;
 }
 

@@ -29,7 +29,7 @@ static struct fr_cursor *cursor_new(struct fr_journal *j, const struct fr_cursor
                                     struct fr_error *error)
 {
     struct fr_cursor *c = fr_calloc(1, sizeof *c);
-    uint64_t position = 0;
+    uint64_t position = 0, dropped;
     int64_t moved;
     int found;
 
@@ -37,10 +37,12 @@ static struct fr_cursor *cursor_new(struct fr_journal *j, const struct fr_cursor
     c->name = fr_strdup(name->name);
     c->reader = fr_store_reader_new(j->store, error);
     found = c->reader != NULL ? fr_store_cursor(c->reader, c->name, &position, &moved, error) : -1;
-    if (found < 0) {
+    if (found < 0 || fr_store_dropped(c->reader, c->name, &dropped, error) != 0) {
         fr_cursor_free(c);
         return NULL;
     }
+    atomic_init(&c->dropped, dropped);
+    c->dropping = dropped;
     c->kept = found ? position : UINT64_MAX; /* a new one is written with the next commit */
     if (!found)
         position = name->from_oldest ? 1 : fr_journal_next(j);
@@ -145,6 +147,11 @@ uint64_t fr_cursor_repeated_below(const struct fr_cursor *c)
     uint64_t journal = fr_journal_repeated_below(c->journal);
 
     return c->repeated_below > journal ? c->repeated_below : journal;
+}
+
+uint64_t fr_cursor_dropped(const struct fr_cursor *c)
+{
+    return atomic_load(&c->dropped);
 }
 
 void fr_cursor_yield(struct fr_cursor *c, bool yields)

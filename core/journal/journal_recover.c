@@ -103,7 +103,9 @@ static const char *report_state(const struct fr_journal *j)
 
 void fr_journal_report(struct fr_journal *j, const struct fr_error *error)
 {
-    static struct fr_log_limit trouble, relief;
+    /* A limit for each fault: the log names a new one at once. */
+    static struct fr_log_limit trouble[FR_STORE_OTHER + 1], full, relief;
+    enum fr_store_fault fault = fr_store_fault(j->store);
     int64_t now = fr_monotonic_ms();
 
     if (error == NULL && !atomic_load(&j->stuck))
@@ -122,7 +124,7 @@ void fr_journal_report(struct fr_journal *j, const struct fr_error *error)
     }
     if (!atomic_exchange(&j->stuck, true))
         j->stuck_ms = now;
-    fr_log_limited(&trouble, FR_LOG_ERROR,
+    fr_log_limited(j->full ? &full : &trouble[fault], FR_LOG_ERROR,
                    "%s; nothing is acknowledged: vehicles are held back and keep their records",
                    error->text);
 }

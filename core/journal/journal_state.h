@@ -7,6 +7,7 @@
 
 #include "journal/duplicates.h"
 #include "journal/journal.h"
+#include "util/log.h"
 
 #define FR_JOURNAL_ENDED_WELL "ended_well" /* a number in the store: all cursors were kept */
 
@@ -17,10 +18,13 @@ struct fr_cursor {
     void (*wake)(void *ctx); /* NULL: closed; its place is kept until the name is opened again */
     void *ctx;
     _Atomic uint64_t place;
-    uint64_t kept;           /* the place on disk; the writer's */
-    uint64_t repeated_below; /* records below may have been delivered before; 0: none */
-    bool configured;         /* its records are kept, whether somebody reads or not */
-    _Atomic bool yields;     /* records are deleted although it has not finished them */
+    uint64_t kept;            /* the place on disk; the writer's */
+    uint64_t repeated_below;  /* records below may have been delivered before; 0: none */
+    _Atomic uint64_t dropped; /* fr_cursor_dropped() */
+    uint64_t dropping;        /* the same once the present transaction is committed; the writer's */
+    struct fr_log_limit dropped_log;
+    bool configured;     /* its records are kept, whether somebody reads or not */
+    _Atomic bool yields; /* records are deleted although it has not finished them */
     struct fr_cursor *next;
 };
 
@@ -93,22 +97,15 @@ int fr_journal_clear_readers(struct fr_journal *journal);
 /* Whether some cursor has moved since it was kept. */
 bool fr_journal_cursors_moved(struct fr_journal *journal);
 
-/* What one transaction has deleted. */
-struct fr_pruned {
-    uint64_t first;                      /* the oldest record before */
-    size_t count;                        /* records deleted */
-    uint64_t needed;                     /* the first record that `slowest` has not finished */
-    char slowest[FR_STORE_NAME_MAX + 1]; /* a cursor's name; "": there is none */
-};
-
 /* journal_prune.c: make room in the present transaction for a group of so many records. What a
- * sink has not delivered goes only where dropping is allowed; nothing goes before the cursors
- * are registered. -1 and why: it is full and must not drop. */
+ * sink has not delivered goes only where dropping is allowed, and the same transaction adds it to
+ * the number of each cursor concerned; nothing goes before the cursors are registered. *count is
+ * how many records are deleted. -1 and why: it is full and must not drop. */
 int fr_journal_prune(struct fr_journal *journal, const struct fr_journal_settings *settings,
-                     size_t group, struct fr_pruned *pruned, struct fr_error *error);
+                     size_t group, size_t *count, struct fr_error *error);
 
-/* Count and log the undelivered records among those deleted. After the commit. */
-void fr_journal_count_pruned(const struct fr_pruned *pruned);
+/* Publish and log what the last transaction added to the numbers of cursors. After its commit. */
+void fr_journal_publish_dropped(struct fr_journal *journal);
 
 /* journal_recover.c: close the environment and open it with the present `size`. False, and why:
  * fr_journal_mend tries it again. */

@@ -3,7 +3,8 @@
  *
  *   records  sequence number -> stored record (stored_record.h)
  *   cursors  sink's name -> the first sequence number it has not finished, and when that moved
- *   about    "format" -> the number of this layout
+ *   about    "format" -> the number of this layout; "dropped/NAME" -> how many records
+ *            were deleted before cursor NAME had passed them
  *
  * LMDB never overwrites a page that the last commit refers to, so what kill -9 or a power cut
  * leaves behind is the last commit, and opening it needs no repair. One thread at a time
@@ -116,9 +117,14 @@ struct fr_store_old {
     uint64_t below, needed;
 };
 
-/* Delete up to `most` of them. *pruned is how many. */
+struct fr_store_pruned {
+    size_t count;        /* records deleted */
+    uint64_t first, end; /* the seq of the first of them, and one above the last; 0: none */
+};
+
+/* Delete up to `most` of them. */
 int fr_store_prune(struct fr_store *store, const struct fr_store_old *old, size_t most,
-                   size_t *pruned, struct fr_error *error);
+                   struct fr_store_pruned *pruned, struct fr_error *error);
 
 /* Pages of records within the present transaction, in bytes, and its first record's seq. */
 uint64_t fr_store_record_bytes(struct fr_store *store);
@@ -127,6 +133,11 @@ uint64_t fr_store_first(struct fr_store *store);
 /* A number that is kept by name. */
 int fr_store_put_number(struct fr_store *store, const char *name, uint64_t number,
                         struct fr_error *error);
+
+/* Count records that the present transaction deletes before a cursor has passed them. *total is
+ * the cursor's number then, from the first record on. Nothing is written when `add` is 0. */
+int fr_store_add_dropped(struct fr_store *store, const char *cursor, uint64_t add, uint64_t *total,
+                         struct fr_error *error);
 
 /* ---- reading --------------------------------------------------------------------- */
 
@@ -160,6 +171,10 @@ int fr_store_cursor(struct fr_store_reader *reader, const char *name, uint64_t *
 int fr_store_cursors(struct fr_store_reader *reader,
                      void (*each)(void *ctx, const char *name, uint64_t seq, int64_t moved_ms),
                      void *ctx, struct fr_error *error);
+
+/* The cursor's number of fr_store_add_dropped. */
+int fr_store_dropped(struct fr_store_reader *reader, const char *cursor, uint64_t *number,
+                     struct fr_error *error);
 
 /* A number kept by name; 0 when there is none. */
 int fr_store_number(struct fr_store_reader *reader, const char *name, uint64_t *number,

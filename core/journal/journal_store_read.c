@@ -385,3 +385,12 @@ int fr_store_number(struct fr_store_reader *reader, const char *name, uint64_t *
     return code == 0 || code == MDB_NOTFOUND ? 0
                                              : fr_store_failed(reader->store, error, "read", code);
 }
+
+int fr_store_dropped(struct fr_store_reader *reader, const char *cursor, uint64_t *number,
+                     struct fr_error *error)
+{
+    char name[FR_DROPPED_KEY_SIZE];
+
+    fr_store_dropped_key(cursor, name);
+    return fr_store_number(reader, name, number, error);
+}

@@ -55,6 +55,11 @@ uint64_t fr_store_pages(const struct fr_store *store, MDB_txn *txn);
 /* The number of the first or last record, 0 for none, and when it was appended. */
 uint64_t fr_store_edge(const struct fr_store *store, MDB_txn *txn, MDB_cursor_op op, int64_t *ms);
 
+/* The name of the number that fr_store_add_dropped keeps for a cursor. */
+#define FR_DROPPED_PREFIX "dropped/"
+#define FR_DROPPED_KEY_SIZE (sizeof FR_DROPPED_PREFIX + FR_STORE_NAME_MAX)
+void fr_store_dropped_key(const char *cursor, char key[FR_DROPPED_KEY_SIZE]);
+
 /* The number of the next record, from the open environment. */
 uint64_t fr_store_find_next(struct fr_store *store);
 

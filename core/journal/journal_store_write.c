@@ -1,4 +1,5 @@
 /* The writer's side: one transaction at a time. */
+#include <stdio.h>
 #include <string.h>
 
 #include "journal/journal_store_state.h"
@@ -87,22 +88,24 @@ static bool may_go(const struct fr_store *store, const struct fr_store_old *old,
 }
 
 int fr_store_prune(struct fr_store *store, const struct fr_store_old *old, size_t most,
-                   size_t *pruned, struct fr_error *error)
+                   struct fr_store_pruned *pruned, struct fr_error *error)
 {
     MDB_cursor *cursor;
     MDB_val key, data;
     int code = mdb_cursor_open(store->txn, store->records, &cursor);
 
-    *pruned = 0;
+    *pruned = (struct fr_store_pruned){.count = 0};
     if (code != 0)
         return fr_store_write_failed(store, error, "prune", code);
-    while (*pruned < most && (code = mdb_cursor_get(cursor, &key, &data, MDB_FIRST)) == 0) {
+    while (pruned->count < most && (code = mdb_cursor_get(cursor, &key, &data, MDB_FIRST)) == 0) {
         uint64_t seq;
 
         memcpy(&seq, key.mv_data, sizeof seq);
         if (!may_go(store, old, seq, &data) || (code = mdb_cursor_del(cursor, 0)) != 0)
             break;
-        ++*pruned;
+        if (pruned->count++ == 0)
+            pruned->first = seq;
+        pruned->end = seq + 1;
     }
     mdb_cursor_close(cursor);
     return code == 0 || code == MDB_NOTFOUND ? 0
@@ -126,4 +129,28 @@ int fr_store_put_number(struct fr_store *store, const char *name, uint64_t numbe
     int code = mdb_put(store->txn, store->about, &key, &data, 0);
 
     return code == 0 ? 0 : fr_store_write_failed(store, error, "keep a number", code);
+}
+
+void fr_store_dropped_key(const char *cursor, char key[FR_DROPPED_KEY_SIZE])
+{
+    snprintf(key, FR_DROPPED_KEY_SIZE, FR_DROPPED_PREFIX "%.*s", FR_STORE_NAME_MAX, cursor);
+}
+
+int fr_store_add_dropped(struct fr_store *store, const char *cursor, uint64_t add, uint64_t *total,
+                         struct fr_error *error)
+{
+    char name[FR_DROPPED_KEY_SIZE];
+    MDB_val key = {0, name}, data;
+    int code;
+
+    fr_store_dropped_key(cursor, name);
+    key.mv_size = strlen(name);
+    code = mdb_get(store->txn, store->about, &key, &data);
+    *total = 0;
+    if (code != 0 && code != MDB_NOTFOUND)
+        return fr_store_write_failed(store, error, "read a number", code);
+    if (code == 0 && data.mv_size == sizeof *total)
+        memcpy(total, data.mv_data, sizeof *total);
+    *total += add;
+    return add == 0 ? 0 : fr_store_put_number(store, name, *total, error);
 }

@@ -264,6 +264,17 @@ void fr_payload_each(const uint8_t *bytes, size_t len,
     }
 }
 
+void fr_payload_each_datum(const uint8_t *bytes, size_t len,
+                           void (*each)(void *ctx, const uint8_t *datum, size_t len), void *ctx)
+{
+    struct fr_wire wire = fr_wire_over(bytes, len);
+    struct fr_wire_field f;
+
+    while (fr_wire_next(&wire, &f) > 0)
+        if (f.number == PAYLOAD_DATA && f.type == FR_WIRE_BYTES)
+            each(ctx, f.bytes, f.len);
+}
+
 void fr_payload_of_one(struct fr_buffer *out, const char *vin, int64_t created_ns, uint32_t field,
                        const uint8_t *value, size_t len)
 {

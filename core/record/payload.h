@@ -54,6 +54,10 @@ void fr_payload_each(const uint8_t *bytes, size_t len,
                      void (*each)(void *ctx, uint32_t field, const uint8_t *value, size_t len),
                      void *ctx);
 
+/* Every datum as it is encoded, not looked into. */
+void fr_payload_each_datum(const uint8_t *bytes, size_t len,
+                           void (*each)(void *ctx, const uint8_t *datum, size_t len), void *ctx);
+
 /* Append a message of one datum. created_ns 0: it does not say. */
 void fr_payload_of_one(struct fr_buffer *out, const char *vin, int64_t created_ns, uint32_t field,
                        const uint8_t *value, size_t len);

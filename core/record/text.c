@@ -11,7 +11,12 @@
 bool fr_text_is_utf8(const uint8_t *s, size_t len)
 {
     size_t at = 0, size = 1;
+    uint64_t word;
 
+    /* Most texts are ASCII, of which eight bytes are looked at together. */
+    while (len - at >= sizeof word &&
+           (memcpy(&word, s + at, sizeof word), word & UINT64_C(0x8080808080808080)) == 0)
+        at += sizeof word;
     for (; at < len && size != 0; at += size)
         size = fr_utf8_length(s + at, len - at);
     return size != 0;

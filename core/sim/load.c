@@ -1,6 +1,7 @@
 #include "sim/load.h"
 
 #include <netdb.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,8 @@
 #include "util/memory.h"
 
 #define TICK_MS 10
+#define DATA_MAX 64
+#define BACK_MOST_MS 1000 /* how long a lost connection stays away, at most */
 #define CONNECTING_AT_ONCE 50
 #define CONNECT_PATIENCE_MS 60000
 
@@ -20,7 +23,8 @@
 struct vehicle {
     struct load *load;
     struct fr_car *car;
-    double due; /* messages that should have been made by now, less those that were */
+    uint64_t made; /* messages */
+    double due;    /* messages that should have been made by now, less those that were */
     bool open;
 };
 
@@ -29,11 +33,11 @@ struct load {
     struct fr_garage *garage;
     struct vehicle *vehicles;
     size_t open, started;
-    bool running, failed;
+    bool running, failed, interrupted;
     int64_t begun_ms, last_tick_ms, next_second_ms, deadline_ms;
     struct fr_load_result *result;
     uint64_t histogram[POWERS][STEPS];
-    struct event *tick;
+    struct event *tick, *interrupt;
     char problem[160];
 };
 
@@ -91,6 +95,21 @@ static double percentile(const struct load *load, double share)
 
 /* ---- messages -------------------------------------------------------------------- */
 
+/* Give the field of the sequence its value; it is appended where the data do not have it. */
+static size_t number_message(struct vehicle *v, struct fr_sim_datum *data, size_t count)
+{
+    struct fr_sim_datum sequence = {v->load->settings->sequence_field, 5, 0, 0, 0, NULL};
+    size_t i = 0;
+
+    sequence.real = (double)++v->made;
+    if (sequence.field == 0)
+        return count;
+    while (i < count && data[i].field != sequence.field)
+        i++;
+    data[i] = sequence;
+    return i == count ? count + 1 : count;
+}
+
 /* Data as a car in motion has them, in the order of the numbers. */
 static void send_one(struct vehicle *v)
 {
@@ -105,18 +124,19 @@ static void send_one(struct vehicle *v)
         {85, 5, 21.5, 0, 0, NULL},
     };
     const size_t count = sizeof pattern / sizeof *pattern;
-    struct fr_sim_datum data[64];
+    struct fr_sim_datum data[DATA_MAX + 1];
     struct fr_buffer payload = {0};
     size_t n = v->load->settings->data;
     char vin[18];
 
-    if (n > 64)
-        n = 64;
+    if (n > DATA_MAX)
+        n = DATA_MAX;
     for (size_t i = 0; i < n; i++) {
         data[i] = pattern[i % count];
         data[i].field += (uint32_t)(i / count) * 100;
     }
-    fr_load_vin((size_t)(v - v->load->vehicles), vin);
+    n = number_message(v, data, n);
+    fr_load_vin(v->load->settings->first + (size_t)(v - v->load->vehicles), vin);
     fr_sim_payload(&payload, data, n, vin, fr_wall_ns(), false);
     fr_car_send(v->car, "V", payload.bytes, payload.len);
     fr_buffer_free(&payload);
@@ -220,6 +240,19 @@ static void make_due(struct load *load, int64_t now)
     }
 }
 
+/* Connections are lost at random, independently of each other. */
+static void lose_connections(struct load *load, int64_t now)
+{
+    const struct fr_load_settings *s = load->settings;
+    double share = (double)(now - load->last_tick_ms) / (double)s->reconnect_ms;
+
+    for (size_t i = 0; i < s->vehicles; i++)
+        if ((double)random() < share * (double)RAND_MAX && fr_car_is_open(load->vehicles[i].car)) {
+            fr_car_lose_connection(load->vehicles[i].car, random() % BACK_MOST_MS);
+            load->result->disconnects++;
+        }
+}
+
 static void each_second(struct load *load, int64_t now)
 {
     const struct fr_load_settings *s = load->settings;
@@ -253,16 +286,27 @@ static void ticked(evutil_socket_t fd, short what, void *ctx)
     }
     if (load->running && s->rate > 0)
         make_due(load, now);
+    if (load->running && s->reconnect_ms > 0)
+        lose_connections(load, now);
     load->last_tick_ms = now;
     if (now >= load->next_second_ms)
         each_second(load, now);
-    if (load->running && now - load->begun_ms >= s->duration_ms) {
+    if (load->running && (load->interrupted || now - load->begun_ms >= s->duration_ms)) {
         load->running = false;
         load->deadline_ms = now + s->patience_ms;
         load->result->seconds = (double)(now - load->begun_ms) / 1000;
     }
     if (!load->running && (now >= load->deadline_ms || unanswered(load) == 0))
         event_base_loopbreak(fr_garage_base(load->garage));
+}
+
+/* SIGINT ends the run as its duration does: what is unacknowledged is still waited for. */
+static void interrupted(evutil_socket_t fd, short what, void *ctx)
+{
+    struct load *load = ctx;
+
+    (void)fd, (void)what;
+    load->interrupted = true;
 }
 
 static int make_cars(struct load *load, struct fr_pki *pki, struct fr_error *error)
@@ -283,7 +327,7 @@ static int make_cars(struct load *load, struct fr_pki *pki, struct fr_error *err
     for (size_t i = 0; i < s->vehicles; i++) {
         char vin[18];
 
-        fr_load_vin(i, vin);
+        fr_load_vin(s->first + i, vin);
         car.vin = vin;
         car.context = fr_pki_vehicle(pki, vin, FR_PKI_GOOD, error);
         if (car.context == NULL)
@@ -309,10 +353,12 @@ int fr_load_run(const struct fr_load_settings *settings, struct fr_pki *pki,
     load->garage = fr_garage_new();
     load->vehicles = fr_calloc(settings->vehicles, sizeof *load->vehicles);
     load->deadline_ms = fr_monotonic_ms() + CONNECT_PATIENCE_MS;
+    load->interrupt = evsignal_new(fr_garage_base(load->garage), SIGINT, interrupted, load);
     load->tick = event_new(fr_garage_base(load->garage), -1, EV_PERSIST, ticked, load);
     status = make_cars(load, pki, error);
     if (status == 0) {
         event_add(load->tick, &interval);
+        event_add(load->interrupt, NULL);
         for (int i = 0; i < CONNECTING_AT_ONCE; i++)
             start_next(load);
         event_base_dispatch(fr_garage_base(load->garage));
@@ -332,90 +378,9 @@ int fr_load_run(const struct fr_load_settings *settings, struct fr_pki *pki,
         fr_car_free(load->vehicles[i].car);
     }
     event_free(load->tick);
+    event_free(load->interrupt);
     fr_garage_free(load->garage);
     free(load->vehicles);
     free(load);
     return status;
-}
-
-/* ---- handshakes ------------------------------------------------------------------ */
-
-struct handshakes {
-    int64_t count, until_ms;
-    struct event_base *base;
-    char problem[160];
-};
-
-static void shaken(void *ctx, struct fr_car *car)
-{
-    struct handshakes *h = ctx;
-
-    h->count++;
-    if (fr_monotonic_ms() >= h->until_ms)
-        event_base_loopbreak(h->base);
-    else
-        fr_car_lose_connection(car, 0);
-}
-
-static void shaken_off(void *ctx, struct fr_car *car, const char *why)
-{
-    struct handshakes *h = ctx;
-
-    (void)car;
-    snprintf(h->problem, sizeof h->problem, "%s", why);
-    if (fr_monotonic_ms() >= h->until_ms)
-        event_base_loopbreak(h->base);
-}
-
-/* Each car has its own VIN, because the server bounds the connections of one VIN. */
-static struct fr_car *handshake_car(struct fr_garage *garage, struct fr_pki *pki,
-                                    struct fr_car_settings *settings, size_t i,
-                                    struct fr_error *error)
-{
-    struct fr_car *car;
-    char vin[18];
-
-    fr_load_vin(i, vin);
-    settings->vin = vin;
-    settings->context = fr_pki_vehicle(pki, vin, FR_PKI_GOOD, error);
-    if (settings->context == NULL)
-        return NULL;
-    car = fr_car_new(garage, settings);
-    SSL_CTX_free(settings->context);
-    return car;
-}
-
-int64_t fr_load_handshakes(const char *host, uint16_t port, struct fr_pki *pki, size_t at_once,
-                           int64_t duration_ms, struct fr_error *error)
-{
-    struct fr_garage *garage = fr_garage_new();
-    struct handshakes h = {.until_ms = fr_monotonic_ms() + duration_ms,
-                           .base = fr_garage_base(garage)};
-    struct fr_car_settings settings = {.server_name = "localhost",
-                                       .network_interface = "cellular",
-                                       .window = 1,
-                                       .retry_ms = 1,
-                                       .opened = shaken,
-                                       .closed = shaken_off,
-                                       .ctx = &h};
-    struct fr_car **cars = fr_calloc(at_once, sizeof(struct fr_car *));
-
-    if (fr_load_resolve(host, port, &settings.address, &settings.address_len, error) != 0)
-        h.count = -1;
-    for (size_t i = 0; h.count == 0 && i < at_once; i++)
-        if ((cars[i] = handshake_car(garage, pki, &settings, i, error)) == NULL)
-            h.count = -1;
-    for (size_t i = 0; i < at_once && cars[i] != NULL; i++)
-        fr_car_connect(cars[i]);
-    if (h.count == 0)
-        event_base_dispatch(h.base);
-    if (h.count == 0) {
-        fr_error_set(error, "no handshake succeeded: %s", h.problem);
-        h.count = -1;
-    }
-    for (size_t i = 0; i < at_once && cars[i] != NULL; i++)
-        fr_car_free(cars[i]);
-    free(cars);
-    fr_garage_free(garage);
-    return h.count;
 }

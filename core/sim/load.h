@@ -19,6 +19,9 @@ struct fr_load_settings {
     double rate;   /* messages a second of each vehicle; 0: as fast as the window lets it */
     size_t window; /* unacknowledged messages of a vehicle, at most */
     size_t data;   /* data in a message */
+    size_t first;  /* number of the first vehicle: see fr_load_vin() */
+    uint32_t sequence_field; /* the field that counts a vehicle's messages from 1; 0: none */
+    int64_t reconnect_ms;    /* mean time between two lost connections of a vehicle; 0: none */
     int64_t duration_ms;
     int64_t patience_ms;          /* how long to wait afterwards for what is not acknowledged yet */
     int64_t linger_ms;            /* with rate 0 and window 0: stay connected idle so long */

@@ -397,8 +397,10 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->program = sink->program_counts;
     pthread_mutex_unlock(&sink->status_lock);
     status->from_journal = sink->cursor != NULL;
-    if (sink->cursor != NULL)
+    if (sink->cursor != NULL) {
         status->cursor = fr_cursor_place(sink->cursor);
+        status->deleted_undelivered = fr_cursor_dropped(sink->cursor);
+    }
     status->unfinished =
         sink->cursor != NULL ? atomic_load(&sink->in_flight) : fr_sink_queue_records(sink->queue);
     status->unfinished_bytes = sink->cursor != NULL ? atomic_load(&sink->in_flight_bytes)

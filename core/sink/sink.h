@@ -45,15 +45,16 @@ struct fr_sink_status {
     size_t unfinished;     /* records read (or queued) and not delivered */
     size_t unfinished_bytes;
     bool from_journal;
-    uint64_t cursor;    /* the first record not finished, windows included */
-    uint64_t behind;    /* records committed and not delivered; not those of which only values wait
+    uint64_t cursor; /* the first record not finished, windows included */
+    uint64_t behind; /* records committed and not delivered; not those of which only values wait
                          * for their windows */
-    uint64_t taken;     /* records */
-    uint64_t delivered; /* deliveries */
-    uint64_t retried;   /* because the peer was away */
-    uint64_t failed;    /* answers that a delivery failed */
-    uint64_t refused;   /* answers that one never succeeds */
-    size_t retrying;    /* vehicles and record types with failed deliveries */
+    uint64_t deleted_undelivered; /* fr_cursor_dropped(); 0 without a journal */
+    uint64_t taken;               /* records */
+    uint64_t delivered;           /* deliveries */
+    uint64_t retried;             /* because the peer was away */
+    uint64_t failed;              /* answers that a delivery failed */
+    uint64_t refused;             /* answers that one never succeeds */
+    size_t retrying;              /* vehicles and record types with failed deliveries */
     uint64_t dead_letters;
     uint64_t dropped;   /* records left out because the queue was full */
     uint64_t replaced;  /* values that a newer one took the place of, in `latest` */

@@ -122,6 +122,7 @@ struct cursor_line {
     char *name;
     uint64_t seq;
     int64_t moved_ms;
+    uint64_t dropped;
 };
 
 struct cursor_lines {
@@ -137,7 +138,7 @@ static void journal_copy_cursor(void *ctx, const char *name, uint64_t seq, int64
     if (name[0] == ':')
         return;
     lines->line = fr_realloc(lines->line, lines->count + 1, sizeof *lines->line);
-    lines->line[lines->count++] = (struct cursor_line){fr_strdup(name), seq, moved_ms};
+    lines->line[lines->count++] = (struct cursor_line){fr_strdup(name), seq, moved_ms, 0};
 }
 
 static void journal_print_cursor(const struct job *job, const struct fr_store_usage *usage,
@@ -151,6 +152,8 @@ static void journal_print_cursor(const struct job *job, const struct fr_store_us
            usage->next > line->seq ? usage->next - line->seq : 0);
     if (line->seq < usage->first)
         printf(", %" PRIu64 " of them are deleted", usage->first - line->seq);
+    if (line->dropped != 0)
+        printf(", %" PRIu64 " deleted undelivered so far", line->dropped);
     print_time(", moved ", line->moved_ms);
     puts(known ? "" : " (not configured; its place is kept)");
 }
@@ -172,6 +175,12 @@ static int show_status(struct job *job)
     printf("\n%.1f MB of records (at most %.1f), %.1f MB on disk\n",
            (double)usage.record_bytes / 1e6, (double)job->config->journal_size / 1e6,
            (double)usage.file_bytes / 1e6);
+    for (size_t i = 0; i < lines.count && status == EXIT_SUCCESS; i++) {
+        struct cursor_line *line = &lines.line[i];
+
+        if (fr_store_dropped(job->reader, line->name, &line->dropped, &error) != 0)
+            status = complain(&error);
+    }
     for (size_t i = 0; i < lines.count; i++) {
         journal_print_cursor(job, &usage, &lines.line[i]);
         free(lines.line[i].name);

@@ -39,6 +39,9 @@ static const char help[] =
     "      --rate R             messages a second of each (1); 0: as fast as the window allows\n"
     "      --window W           unacknowledged messages of each, at most (5000)\n"
     "      --data N             data in a message (8)\n"
+    "      --first N            number of the first vehicle; its VIN ends in it (0)\n"
+    "      --sequence FIELD     the field with this number counts a vehicle's messages\n"
+    "      --reconnect S        each loses its connection about every S seconds (0: never)\n"
     "      --duration S         how long, in seconds (10)\n"
     "      --patience S         how long to wait for acknowledgements afterwards (30)\n"
     "      --acknowledged FILE  write each acknowledged txid to FILE\n"
@@ -50,8 +53,9 @@ struct arguments {
     const char *pki, *host, *export, *flaw, *connect, *vin, *acknowledged;
     bool pki_only, quiet, overlap;
     double home[2], speed, rate, tunnel[2];
-    size_t vehicles, window, data;
-    double duration, patience;
+    size_t vehicles, window, data, first;
+    uint32_t sequence_field;
+    double duration, patience, reconnect;
 };
 
 /* ---- a trip ---------------------------------------------------------------------- */
@@ -246,6 +250,9 @@ static int run_load(const struct arguments *a, struct fr_pki *pki, const char *h
         .rate = a->rate,
         .window = a->window,
         .data = a->data,
+        .first = a->first,
+        .sequence_field = a->sequence_field,
+        .reconnect_ms = (int64_t)(a->reconnect * 1000),
         .duration_ms = (int64_t)(a->duration * 1000),
         .patience_ms = (int64_t)(a->patience * 1000),
         .progress = a->quiet ? NULL : stderr,
@@ -335,17 +342,31 @@ static bool pair(const char *text, double two[2])
 }
 
 static const struct option longs[] = {
-    {"pki", required_argument, NULL, 'p'},      {"pki-only", no_argument, NULL, 'P'},
-    {"host", required_argument, NULL, 'H'},     {"export", required_argument, NULL, 'e'},
-    {"flaw", required_argument, NULL, 'F'},     {"connect", required_argument, NULL, 'c'},
-    {"vin", required_argument, NULL, 'v'},      {"home", required_argument, NULL, 'o'},
-    {"speed", required_argument, NULL, 's'},    {"tunnel", required_argument, NULL, 't'},
-    {"overlap", no_argument, NULL, 'O'},        {"vehicles", required_argument, NULL, 'n'},
-    {"rate", required_argument, NULL, 'r'},     {"window", required_argument, NULL, 'w'},
-    {"data", required_argument, NULL, 'd'},     {"duration", required_argument, NULL, 'D'},
-    {"patience", required_argument, NULL, 'Q'}, {"acknowledged", required_argument, NULL, 'a'},
-    {"quiet", no_argument, NULL, 'q'},          {"redact", no_argument, NULL, 'R'},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"pki", required_argument, NULL, 'p'},
+    {"pki-only", no_argument, NULL, 'P'},
+    {"host", required_argument, NULL, 'H'},
+    {"export", required_argument, NULL, 'e'},
+    {"flaw", required_argument, NULL, 'F'},
+    {"connect", required_argument, NULL, 'c'},
+    {"vin", required_argument, NULL, 'v'},
+    {"home", required_argument, NULL, 'o'},
+    {"speed", required_argument, NULL, 's'},
+    {"tunnel", required_argument, NULL, 't'},
+    {"overlap", no_argument, NULL, 'O'},
+    {"vehicles", required_argument, NULL, 'n'},
+    {"rate", required_argument, NULL, 'r'},
+    {"window", required_argument, NULL, 'w'},
+    {"data", required_argument, NULL, 'd'},
+    {"duration", required_argument, NULL, 'D'},
+    {"patience", required_argument, NULL, 'Q'},
+    {"acknowledged", required_argument, NULL, 'a'},
+    {"first", required_argument, NULL, 'f'},
+    {"sequence", required_argument, NULL, 'S'},
+    {"reconnect", required_argument, NULL, 'C'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"redact", no_argument, NULL, 'R'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 /* 0: go on; 1: done, -1: wrong. */
@@ -387,6 +408,15 @@ static int take_option(struct arguments *a, int option, struct fr_error *error)
         return 0;
     case 'd':
         a->data = strtoul(optarg, NULL, 10);
+        return 0;
+    case 'f':
+        a->first = strtoul(optarg, NULL, 10);
+        return 0;
+    case 'S':
+        a->sequence_field = (uint32_t)strtoul(optarg, NULL, 10);
+        return 0;
+    case 'C':
+        a->reconnect = strtod(optarg, NULL);
         return 0;
     case 'D':
         a->duration = strtod(optarg, NULL);

@@ -33,6 +33,21 @@ static void show_journal(const json_t *journal)
            why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : "");
 }
 
+static void show_sink(const char *name, const json_t *sink)
+{
+    const json_t *deleted = json_object_get(sink, "deleted_undelivered");
+
+    printf("sink %-16s %-8s %lld delivered, %lld behind, ", name,
+           json_string_value(json_object_get(sink, "health")), number(sink, "delivered"),
+           json_object_get(sink, "behind") != NULL ? number(sink, "behind")
+                                                   : number(sink, "unfinished"));
+    if (deleted != NULL)
+        printf("%lld deleted undelivered, ", (long long)json_integer_value(deleted));
+    printf("%lld dropped, %lld refused, %lld set aside: %s\n", number(sink, "dropped"),
+           number(sink, "refused"), number(sink, "dead_letters"),
+           json_string_value(json_object_get(sink, "why")));
+}
+
 static void show(const json_t *status)
 {
     const json_t *counters = json_object_get(status, "counters"), *sink;
@@ -45,14 +60,7 @@ static void show(const json_t *status)
     printf("%lld messages, %lld acknowledged, %lld refused\n", number(counters, "messages"),
            number(counters, "acknowledged"), number(counters, "error_replies"));
     show_journal(json_object_get(status, "journal"));
-    json_object_foreach(json_object_get(status, "sinks"), name, sink)
-        printf("sink %-16s %-8s %lld delivered, %lld behind, %lld dropped, %lld refused, %lld set "
-               "aside: %s\n",
-               name, json_string_value(json_object_get(sink, "health")), number(sink, "delivered"),
-               json_object_get(sink, "behind") != NULL ? number(sink, "behind")
-                                                       : number(sink, "unfinished"),
-               number(sink, "dropped"), number(sink, "refused"), number(sink, "dead_letters"),
-               json_string_value(json_object_get(sink, "why")));
+    json_object_foreach(json_object_get(status, "sinks"), name, sink) show_sink(name, sink);
     json_object_foreach(json_object_get(status, "sources"), name, sink)
         printf("source %-14s %-8s %lld submitted, %lld stored, %lld left out: %s\n", name,
                json_string_value(json_object_get(sink, "health")), number(sink, "submitted"),

@@ -79,9 +79,11 @@ static int look_at_file(struct fr_out *out, bool *mended)
         return -1;
     }
     /* As it was left, its end is whole: there is no need to read it. */
-    if (out->inode == st.st_ino && out->device == st.st_dev && out->size == st.st_size)
+    if (!out->end_unknown && out->inode == st.st_ino && out->device == st.st_dev &&
+        out->size == st.st_size)
         return 0;
     *mended = fr_tail_repair(out->fd, out->binary) > 0;
+    out->end_unknown = false;
     if (*mended && fstat(out->fd, &st) != 0)
         return -1;
     if (out->inode != st.st_ino || out->device != st.st_dev)
@@ -185,7 +187,7 @@ static int mend(struct fr_out *out)
 {
     if (ftruncate(out->fd, out->size) != 0) {
         out->torn = true;
-        out->inode = 0; /* the next open mends the file's end */
+        out->end_unknown = true; /* the next open mends it */
         return -1;
     }
     out->torn = false;
@@ -243,7 +245,7 @@ int fr_out_sync(struct fr_out *out, bool durable, struct fr_out_list *done,
     if (ftruncate(out->fd, out->synced) == 0)
         out->size = out->synced;
     else
-        out->inode = 0;
+        out->end_unknown = true;
     list_move(failed, &out->written);
     fr_out_close(out);
     errno = saved;

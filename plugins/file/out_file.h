@@ -25,6 +25,8 @@ struct fr_out {
     off_t synced;      /* up to here a sync succeeded, or the file was opened */
     int64_t opened_ms; /* when the file was begun */
     dev_t device;
+    bool
+        end_unknown; /* a failed write or sync may have left half a record: the next open reads the end */
     ino_t inode; /* of the file when it was last open; 0: it was never */
     bool unsynced;
     bool torn; /* a write failed and its part could not be taken out again */

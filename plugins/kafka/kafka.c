@@ -22,9 +22,6 @@
 #include "path_pattern.h"
 
 #define EVENTS_A_PASS 64
-#define BATCH_MAX 1000000   /* bytes of a batch until a topic turns out to take less */
-#define BATCH_MIN 512       /* bytes */
-#define BATCH_OVERHEAD 512  /* bytes of a batch with one record, beside its value */
 #define RESTART_MS 5000     /* for messages in flight, before a producer is replaced */
 #define START_AGAIN_MS 5000 /* after a producer could not be made */
 #define ASK_MS 2000         /* between questions whether the brokers are back */
@@ -45,7 +42,6 @@ struct instance {
     bool asking;         /* whether the brokers are back */
     struct event *timer; /* asks, ends the wait for what is in flight, makes a producer again */
     int64_t restart_ms;  /* monotonic: when the wait for what is in flight ends */
-    size_t batch_size;   /* bytes, at most */
     bool restarting;     /* waiting for the last delivery reports, to replace the producer */
     size_t unreported;
 };
@@ -82,6 +78,9 @@ static rd_kafka_conf_t *make_conf(struct fr_sink *sink, const struct fr_host *ho
         {"queue.buffering.max.messages", "1000000"},   /* fleetroute's own queue is the bound */
         {"linger.ms", "5"},
         {"log.queue", "true"},
+        /* With sparse connections a request that waits for a broker makes librdkafka 2.0 connect
+         * thousands of times a second. */
+        {"enable.sparse.connections", "false"},
     };
     struct setter s = {rd_kafka_conf_new(), sink, host, 0};
     const char *brokers = host->text(sink, "brokers");
@@ -172,34 +171,18 @@ static void restart(struct instance *i)
         return;
     i->restarting = true;
     i->restart_ms = now_ms() + RESTART_MS;
+    fr_topics_stop(i->topics);
     rd_kafka_purge(i->producer, RD_KAFKA_PURGE_F_QUEUE);
     set_timer(i, RESTART_MS);
 }
 
-/* The topic takes less than librdkafka puts into a batch: no single record is to blame yet. Smaller
- * batches are made from now on. */
-static void shrink_batches(struct instance *i)
-{
-    if (i->restarting)
-        return;
-    i->batch_size = i->batch_size / 4 > BATCH_MIN ? i->batch_size / 4 : BATCH_MIN;
-    i->host->log(i->sink, FR_LOG_NOTICE,
-                 "a topic takes smaller batches than were sent; batches have at most %zu bytes now",
-                 i->batch_size);
-    restart(i);
-}
-
-static void produced_not(struct instance *i, struct fr_delivery *d, const char *topic,
+/* A delivery failed, and its topic cannot help. */
+static void produced_not(void *ctx, const char *topic, struct fr_delivery *d,
                          rd_kafka_resp_err_t err)
 {
+    struct instance *i = ctx;
     enum fr_outcome outcome = fr_kafka_outcome(err);
 
-    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && d->len + BATCH_OVERHEAD < i->batch_size) {
-        shrink_batches(i);
-        outcome = FR_RETRY;
-    }
-    if (fr_kafka_topic_is_missing(err) && !i->restarting)
-        fr_topics_missing(i->topics, topic);
     if (outcome == FR_RETRY) {
         i->host->log(i->sink, FR_LOG_DEBUG, "Kafka did not take a record: %s",
                      rd_kafka_err2str(err));
@@ -210,7 +193,7 @@ static void produced_not(struct instance *i, struct fr_delivery *d, const char *
 }
 
 /* Hand a delivery to librdkafka; its topic is there. */
-static void produce(void *ctx, rd_kafka_topic_t *topic, struct fr_delivery *d)
+static rd_kafka_resp_err_t produce(void *ctx, rd_kafka_topic_t *topic, struct fr_delivery *d)
 {
     struct instance *i = ctx;
     rd_kafka_headers_t *headers = make_headers(i, d);
@@ -218,6 +201,7 @@ static void produce(void *ctx, rd_kafka_topic_t *topic, struct fr_delivery *d)
     size_t len = d->len;
     int flags = 0;
     rd_kafka_vu_t parts[6];
+    rd_kafka_resp_err_t code;
     rd_kafka_error_t *error;
 
     if (d->kind == FR_DELIVERY_FIELD) {
@@ -235,12 +219,13 @@ static void produce(void *ctx, rd_kafka_topic_t *topic, struct fr_delivery *d)
     error = rd_kafka_produceva(i->producer, parts, sizeof parts / sizeof *parts);
     if (error == NULL) {
         i->unreported++;
-        return;
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     if (headers != NULL)
         rd_kafka_headers_destroy(headers);
-    produced_not(i, d, rd_kafka_topic_name(topic), rd_kafka_error_code(error));
+    code = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
+    return code;
 }
 
 static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
@@ -291,14 +276,12 @@ static void reports(struct instance *i, rd_kafka_event_t *event)
         i->unreported--;
         if (fr_kafka_broker_answered(message->err))
             brokers_are_up(i);
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        /* It was sent, and nobody knows whether the broker has it. */
+        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+            rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
+            d->marks |= FR_MARK_REPEATED;
+        if (fr_topics_reported(i->topics, message))
             i->host->done(i->sink, d, FR_DONE);
-        else {
-            /* It was sent, and nobody knows whether the broker has it. */
-            if (rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
-                d->marks |= FR_MARK_REPEATED;
-            produced_not(i, d, rd_kafka_topic_name(message->rkt), message->err);
-        }
     }
 }
 
@@ -341,6 +324,7 @@ static void asked(struct instance *i, rd_kafka_event_t *event)
     i->asking = false;
     if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
         brokers_are_up(i);
+    fr_topics_described(i->topics, event);
 }
 
 static void error_event(struct instance *i, rd_kafka_event_t *event)
@@ -470,12 +454,6 @@ static int start_producer(struct instance *i)
     int mistakes;
 
     conf = make_conf(i->sink, i->host, &mistakes);
-    if (i->batch_size < BATCH_MAX) {
-        char size[24];
-
-        snprintf(size, sizeof size, "%zu", i->batch_size);
-        rd_kafka_conf_set(conf, "batch.size", size, NULL, 0);
-    }
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
     i->producer = mistakes == 0 ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why) : NULL;
     if (i->producer == NULL) {
@@ -487,7 +465,7 @@ static int start_producer(struct instance *i)
     i->events = rd_kafka_queue_get_main(i->producer);
     rd_kafka_set_log_queue(i->producer, i->events);
     rd_kafka_queue_io_event_enable(i->events, i->wake, &one, sizeof one);
-    i->topics = fr_topics_new(i->sink, i->host, i->producer, i->events, produce, i);
+    i->topics = fr_topics_new(i->sink, i->host, i->producer, i->events, produce, produced_not, i);
     return i->topics != NULL ? 0 : -1;
 }
 
@@ -519,7 +497,6 @@ static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
     i->field_topic = host->text(sink, "field_topic");
     i->created_in_header = host->number(sink, "timestamp_header") == 1;
     i->repeated_header = host->number(sink, "repeated_header") != 0;
-    i->batch_size = BATCH_MAX;
     i->timer = event_new(host->event_base(sink), -1, 0, timer_due, i);
     i->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     i->wake_event = event_new(host->event_base(sink), i->wake, EV_READ | EV_PERSIST, woken, i);

@@ -75,7 +75,7 @@ static void broker_lose_messages(struct broker *b)
                                               : " its topic with this size");
     while (in_flight_take_any(&b->in_flight, &message))
         if (message.job != NULL) {
-            message.job->retry = true;
+            message.job->retry = message.job->lost = true;
             job_confirmed(b->jobs, message.job);
         }
 }

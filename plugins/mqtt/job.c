@@ -4,17 +4,31 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mqtt/record_messages.h"
+
+#define FLOW_BUCKETS 1024 /* a power of two */
+
+/* The jobs of one vehicle, in their order. A flow exists while it has jobs. */
+struct flow {
+    struct flow *next_in_bucket;
+    struct flow *next; /* in the ring */
+    struct job *first, *last;
+};
 
 struct job_queue {
     struct fr_sink *sink;
     const struct fr_host *host;
     const struct job_events *events;
     void *ctx;
-    struct job *first, *last;
+    struct flow *last; /* the ring: last->next has the next step; NULL: no jobs */
+    struct flow *buckets[FLOW_BUCKETS];
     struct event *turn;
 };
+
+/* The plugin_data of a delivery that the broker may have, while fleetroute keeps it for another try. */
+static char job_published_before;
 
 /* ---- one job --------------------------------------------------------------------- */
 
@@ -30,7 +44,8 @@ static void job_complete(struct job_queue *queue, struct job *job)
 
     if (!job->produced || job->unconfirmed != 0)
         return;
-    delivery->plugin_data = NULL;
+    delivery->plugin_data =
+        job->retry && (job->lost || job->repeated) ? &job_published_before : NULL;
     if (job->retry || job->outcome == FR_DONE)
         queue->host->done(queue->sink, delivery, job->retry ? FR_RETRY : FR_DONE);
     else
@@ -68,36 +83,98 @@ void job_abandon(struct job *job)
         job_free(job);
 }
 
-/* ---- the queue ------------------------------------------------------------------- */
+/* ---- flows ----------------------------------------------------------------------- */
 
+static const char *flow_vin(const struct flow *flow)
+{
+    return flow->first->delivery->vin;
+}
+
+static struct flow **flow_bucket(struct job_queue *queue, const char *vin)
+{
+    uint32_t hash = 2166136261u;
+
+    for (; *vin != '\0'; vin++)
+        hash = (hash ^ (unsigned char)*vin) * 16777619u;
+    return &queue->buckets[(hash ^ hash >> 16) & (FLOW_BUCKETS - 1)];
+}
+
+/* Append a job to the flow of its vehicle. False: no memory. */
+static bool flow_append(struct job_queue *queue, struct job *job)
+{
+    struct flow **bucket = flow_bucket(queue, job->delivery->vin), *flow = *bucket;
+
+    while (flow != NULL && strcmp(flow_vin(flow), job->delivery->vin) != 0)
+        flow = flow->next_in_bucket;
+    if (flow != NULL) {
+        flow->last->next = job;
+        flow->last = job;
+        return true;
+    }
+    flow = malloc(sizeof *flow);
+    if (flow == NULL)
+        return false;
+    *flow = (struct flow){.next_in_bucket = *bucket, .first = job, .last = job};
+    *bucket = flow;
+    flow->next = queue->last != NULL ? queue->last->next : flow;
+    if (queue->last != NULL)
+        queue->last->next = flow;
+    queue->last = flow;
+    return true;
+}
+
+static void flow_free(struct job_queue *queue, struct flow *flow, const char *vin)
+{
+    struct flow **at = flow_bucket(queue, vin);
+
+    while (*at != flow)
+        at = &(*at)->next_in_bucket;
+    *at = flow->next_in_bucket;
+    if (flow->next == flow)
+        queue->last = NULL;
+    else
+        queue->last->next = flow->next;
+    free(flow);
+}
+
+/* Take the first job out of the flow that has the next step. */
 static struct job *job_dequeue(struct job_queue *queue)
 {
-    struct job *job = queue->first;
+    struct flow *flow = queue->last->next;
+    struct job *job = flow->first;
 
-    queue->first = job->next;
-    if (queue->first == NULL)
-        queue->last = NULL;
+    flow->first = job->next;
     job->next = NULL;
+    if (flow->first == NULL)
+        flow_free(queue, flow, job->delivery->vin);
+    else
+        queue->last = flow; /* the next vehicle has its turn */
     return job;
 }
 
-/* One step; false: there is nothing to do, or no capacity. */
+/* ---- the queue ------------------------------------------------------------------- */
+
+/* One step; false: there is nothing to do, or no capacity. Each vehicle has a step in turn, so that a
+ * delivery of many messages delays those of its own vehicle alone. */
 static bool job_queue_step(struct job_queue *queue)
 {
     const struct job_events *events = queue->events;
+    struct flow *flow;
 
     if (!events->has_capacity(queue->ctx))
         return false;
     if (events->background(queue->ctx))
         return true;
-    if (queue->first == NULL || !events->ready(queue->ctx))
+    if (queue->last == NULL || !events->ready(queue->ctx))
         return false;
-    if (events->produce(queue->ctx, queue->first)) {
+    flow = queue->last->next;
+    if (events->produce(queue->ctx, flow->first)) {
         struct job *job = job_dequeue(queue);
 
         job->produced = true;
         job_complete(queue, job);
-    }
+    } else
+        queue->last = flow;
     return true;
 }
 
@@ -133,17 +210,18 @@ void job_enqueue(struct job_queue *queue, struct fr_delivery *delivery)
         return;
     }
     job->delivery = delivery;
+    job->repeated = delivery->plugin_data == &job_published_before;
     delivery->plugin_data = job;
-    if (queue->last != NULL)
-        queue->last->next = job;
-    else
-        queue->first = job;
-    queue->last = job;
+    if (flow_append(queue, job))
+        return;
+    delivery->plugin_data = job->repeated ? &job_published_before : NULL;
+    free(job);
+    queue->host->done(queue->sink, delivery, FR_RETRY);
 }
 
 void job_queue_lost(struct job_queue *queue)
 {
-    while (queue->first != NULL) {
+    while (queue->last != NULL) {
         struct job *job = job_dequeue(queue);
 
         job->retry = job->produced = true;
@@ -153,12 +231,28 @@ void job_queue_lost(struct job_queue *queue)
 
 /* ---- life ------------------------------------------------------------------------ */
 
+static void flows_free(struct flow *flow)
+{
+    struct flow *next;
+
+    for (; flow != NULL; flow = next) {
+        struct job *job = flow->first, *after;
+
+        for (; job != NULL; job = after) {
+            after = job->next;
+            job_free(job);
+        }
+        next = flow->next_in_bucket;
+        free(flow);
+    }
+}
+
 void job_queue_free(struct job_queue *queue)
 {
     if (queue == NULL)
         return;
-    while (queue->first != NULL)
-        job_free(job_dequeue(queue));
+    for (size_t i = 0; i < FLOW_BUCKETS; i++)
+        flows_free(queue->buckets[i]);
     if (queue->turn != NULL)
         event_free(queue->turn);
     free(queue);

@@ -2,9 +2,10 @@
  * job.h - a delivery on its way to the broker: what is still to be published for it, and how many
  * of its messages the broker has not confirmed.
  *
- * Jobs are published in the order in which they came, in turns of the event loop: at most
- * JOB_TURN_STEPS steps a turn, and only while the broker has capacity. A delivery that makes a
- * hundred thousand messages neither blocks the sink's thread nor fills memory with them.
+ * The jobs of a vehicle are published in the order in which they came; vehicles take turns, a step
+ * each. A turn of the event loop has at most JOB_TURN_STEPS steps, and only while the broker has
+ * capacity. A delivery of a hundred thousand messages neither blocks the sink's thread, nor fills memory
+ * with them, nor delays other vehicles.
  */
 #ifndef FR_MQTT_JOB_H
 #define FR_MQTT_JOB_H
@@ -17,11 +18,13 @@ struct record_messages;
 struct fr_ha_vehicle;
 
 struct job {
-    struct job *next; /* in the queue */
+    struct job *next; /* of the same vehicle */
     struct fr_delivery *delivery;
     size_t unconfirmed;      /* messages that were published for it and are not confirmed */
     bool produced;           /* nothing more will be published for it */
     bool retry;              /* a message was lost: the delivery is answered FR_RETRY */
+    bool lost;               /* one that the broker may have, as the connection was lost */
+    bool repeated;           /* the same for the try before: the record gets its mark */
     enum fr_outcome outcome; /* unless `retry`: FR_DONE; FR_FAILED or FR_REFUSED with `why` */
     char why[160];
 

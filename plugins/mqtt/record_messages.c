@@ -113,17 +113,32 @@ static void publish_connectivity(const struct topics *t, struct job *job, const 
                            moment(root, "created_at")));
 }
 
+/* fleetroute's JSON of a record that the broker may have already: with the mark at its end. */
+static void add_repeated_mark(struct fr_text_buffer *text, const struct fr_delivery *d)
+{
+    static const char mark[] = ",\"repeated\":true}";
+
+    fr_text_buffer_append(text, d->bytes, d->len - 1);
+    fr_text_buffer_add(text, mark);
+}
+
 static void publish_whole(const struct topics *t, struct job *job)
 {
     const struct fr_delivery *d = job->delivery;
-    struct fr_text_buffer topic = {0};
+    struct fr_text_buffer topic = {0}, marked = {0};
+    bool mark = job->repeated && d->format == FR_FORMAT_JSON && !(d->marks & FR_MARK_REPEATED) &&
+                d->len > 2 && d->bytes[d->len - 1] == '}';
 
     tesla_topic(&topic, t, d, d->record_type);
-    if (topic.failed)
+    if (mark)
+        add_repeated_mark(&marked, d);
+    if (topic.failed || marked.failed)
         job->retry = true;
     else
-        broker_publish(t->broker, topic.bytes, (const char *)d->bytes, d->len, t->retain, job);
+        broker_publish(t->broker, topic.bytes, mark ? marked.bytes : (const char *)d->bytes,
+                       mark ? marked.len : d->len, t->retain, job);
     fr_text_buffer_free(&topic);
+    fr_text_buffer_free(&marked);
 }
 
 bool record_messages_step(struct record_messages *m, const struct topics *t, struct job *job)

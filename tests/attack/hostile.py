@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
 from fr import *  # noqa: E402,F401,F403 (the scenarios use its names)
 from fr import BUILD, VIN, Car  # noqa: E402
+from messages import Table, Vector, field, stream_envelope, table, varint  # noqa: E402,F401
 
 
 def sanitized():
@@ -25,69 +26,12 @@ def sanitized():
 SLOWER = 10 if sanitized() else 1  # by how much bounds of time and memory are wider
 
 
-# ---- FlatBuffers envelopes ---------------------------------------------------------------
-
-class Vector(bytes):
-    """A field that is a vector of bytes."""
-
-
-class Table(dict):
-    """A field that is a table of its own."""
-
-
-def table(fields):
-    """A FlatBuffers table of {slot: value} as (bytes, position of the table in them). A value is a
-    Vector, a Table, or bytes that stand in the table itself."""
-    slots = max(fields, default=-1) + 1
-    inline, positions = b"", {}
-    for slot, value in fields.items():
-        positions[slot] = 4 + len(inline)
-        inline += bytes(4) if isinstance(value, (Vector, Table)) else bytes(value)
-        inline += bytes(-len(inline) % 4)
-    head = struct.pack("<HH", 4 + 2 * slots, 4 + len(inline))
-    head += b"".join(struct.pack("<H", positions.get(s, 0)) for s in range(slots))
-    at = len(head)
-    out = bytearray(head + struct.pack("<i", at) + inline)
-    for slot, value in fields.items():
-        where = at + positions[slot]
-        if isinstance(value, Vector):
-            struct.pack_into("<I", out, where, len(out) - where)
-            out += struct.pack("<I", len(value)) + value + b"\0"
-        elif isinstance(value, Table):
-            child, start = table(value)
-            struct.pack_into("<I", out, where, len(out) + start - where)
-            out += child
-    return bytes(out), at
-
+# ---- envelopes and payloads --------------------------------------------------------------
 
 def envelope(topic=b"V", payload=b"", txid=b"attack-000000001", sender=f"vehicle_device.{VIN}",
              kind=4, **fields):
     """An envelope of Tesla's; `fields` replaces whole slots: root={0: …}, stream={2: …}."""
-    stream = {1: Vector(sender.encode()), 2: Vector(payload), **fields.get("stream", {})}
-    root = {0: Vector(txid), 1: Vector(topic), 2: bytes([kind]), 3: Table(stream),
-            **fields.get("root", {})}
-    body, at = table(root)
-    return struct.pack("<I", at + 4) + body
-
-
-# ---- protobuf payloads -------------------------------------------------------------------
-
-def varint(number):
-    number &= (1 << 64) - 1
-    out = b""
-    while number >= 0x80:
-        out += bytes([number & 0x7f | 0x80])
-        number >>= 7
-    return out + bytes([number])
-
-
-def field(number, value):
-    """A protobuf field: an int is a varint, a float a double, bytes are length-delimited."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    if isinstance(value, float):
-        return varint(number << 3 | 1) + struct.pack("<d", value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
+    return stream_envelope(topic, payload, txid, sender.encode(), kind, **fields)
 
 
 def text_value(text):

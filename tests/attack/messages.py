@@ -1,5 +1,5 @@
 """What a hostile vehicle can send: any envelope and any protobuf payload, written by hand so that
-no encoder corrects it. Used by scenarios; sent with fr.Car.send()."""
+no encoder corrects it. Used by scenarios and by hostile.py; sent with fr.Car.send()."""
 import itertools
 import struct
 import time
@@ -65,41 +65,53 @@ def bare_errors(*names):
 
 # ---- the envelope ---------------------------------------------------------------------
 
-def _table(out, count):
-    """Append a vtable and a table of `count` slots of four bytes; the table and its slots."""
-    out.extend(bytes(-len(out) % 4))
-    vtable = len(out)
-    out.extend(struct.pack(f"<HH{count}H", 4 + 2 * count, 4 + 4 * count,
-                           *(4 + 4 * i for i in range(count))))
-    out.extend(bytes(-len(out) % 4))
-    table = len(out)
-    out.extend(struct.pack("<i", table - vtable) + bytes(4 * count))
-    return table, [table + 4 + 4 * i for i in range(count)]
+class Vector(bytes):
+    """A field that is a vector of bytes."""
 
 
-def _vector(out, slot, data):
-    """Append bytes and let a slot point to them."""
-    out.extend(bytes(-len(out) % 4))
-    struct.pack_into("<I", out, slot, len(out) - slot)
-    out.extend(struct.pack("<I", len(data)) + data + b"\0")
+class Table(dict):
+    """A field that is a table of its own."""
+
+
+def table(fields):
+    """A FlatBuffers table of {slot: value} as (bytes, position of the table in them). A value is a
+    Vector, a Table, or bytes that stand in the table itself."""
+    slots = max(fields, default=-1) + 1
+    inline, positions = b"", {}
+    for slot, value in fields.items():
+        positions[slot] = 4 + len(inline)
+        inline += bytes(4) if isinstance(value, (Vector, Table)) else bytes(value)
+        inline += bytes(-len(inline) % 4)
+    head = struct.pack("<HH", 4 + 2 * slots, 4 + len(inline))
+    head += b"".join(struct.pack("<H", positions.get(s, 0)) for s in range(slots))
+    at = len(head)
+    out = bytearray(head + struct.pack("<i", at) + inline)
+    for slot, value in fields.items():
+        where = at + positions[slot]
+        if isinstance(value, Vector):
+            struct.pack_into("<I", out, where, len(out) - where)
+            out += struct.pack("<I", len(value)) + value + b"\0"
+        elif isinstance(value, Table):
+            child, start = table(value)
+            struct.pack_into("<I", out, where, len(out) + start - where)
+            out += child
+    return bytes(out), at
+
+
+def stream_envelope(topic, payload, txid, sender, kind=4, root=(), stream=()):
+    """A FlatbuffersEnvelope around a FlatbuffersStream; `root` and `stream` replace whole slots."""
+    inner = {1: Vector(sender), 2: Vector(payload), **dict(stream)}
+    outer = {0: Vector(txid), 1: Vector(topic), 2: bytes([kind]), 3: Table(inner), **dict(root)}
+    body, at = table(outer)
+    return struct.pack("<I", at + 4) + body
 
 
 def envelope(topic, payload, vin, txid=None):
-    """A FlatbuffersEnvelope around a FlatbuffersStream, as vehicles send it."""
+    """The same with every field that vehicles send; text or bytes."""
     def raw(text):
         return text if isinstance(text, bytes) else text.encode()
 
-    out = bytearray(4)
-    root, outer = _table(out, 5)
-    struct.pack_into("<I", out, 0, root)
-    stream, inner = _table(out, 5)
-    out[outer[2]] = 4  # the kind of the message: FlatbuffersStream
-    struct.pack_into("<I", out, outer[3], stream - outer[3])
-    struct.pack_into("<I", out, inner[0], int(time.time()))
-    _vector(out, outer[0], raw(txid or f"attack-{next(_txid):09d}"))
-    _vector(out, outer[1], raw(topic))
-    _vector(out, inner[1], raw(f"vehicle_device.{vin}"))
-    _vector(out, inner[2], payload)
-    _vector(out, inner[3], b"vehicle_device")
-    _vector(out, inner[4], raw(vin))
-    return bytes(out)
+    return stream_envelope(raw(topic), payload, raw(txid or f"attack-{next(_txid):09d}"),
+                           raw(f"vehicle_device.{vin}"),
+                           stream={0: struct.pack("<I", int(time.time())),
+                                   3: Vector(b"vehicle_device"), 4: Vector(raw(vin))})

@@ -8,7 +8,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
-from fr import BUILD, VIN, Daemon, wait_until  # noqa: E402
+from faults import Faults  # noqa: E402
+from fr import VIN, Daemon, wait_until  # noqa: E402
 from messages import alerts, envelope  # noqa: E402
 
 ALL = 'records: [{type: "*", to: archive, ack: archive}]'
@@ -165,26 +166,35 @@ def failing_disk():
     if os.environ.get("ASAN_OPTIONS"):
         print("a preloaded library and a sanitizer do not go together: the failing disk is left out")
         return
-    d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/fail_sync.so", "FR_FAIL_SYNC_OF": d.path("out/alerts"),
-                     "FR_FAIL_SYNC_WHILE": d.path("fail")}
+    faults = Faults(d)
     with d:
         car = d.car()
         for i in range(10):
             car.send(envelope("alerts", alerts([f"a{i}"]), VIN))
             assert car.receive_reply()[0] == "ack"
-        open(d.path("fail"), "w").close()
+        faults.set("sync out/alerts EIO")
         for i in range(10, 30):
             car.send(envelope("alerts", alerts([f"a{i}"]), VIN))
         wait_until("it is down", lambda: d.status()["sinks"]["archive"]["health"] == "down")
         assert "the disk may be failing" in d.status()["sinks"]["archive"]["last_error"]
         assert d.count("acknowledged") <= 12, d.count("acknowledged")
         time.sleep(0.5)  # some retries
-        os.unlink(d.path("fail"))
+        faults.clear()
         for i in range(10, 30):
             assert car.receive_reply()[0] == "ack"
         names = [r["alerts"][0]["name"] for r in d.records("out/alerts")]
         assert names == [f"a{i}" for i in range(30)], names
         wait_until("it is up", lambda: d.status()["sinks"]["archive"]["health"] == "up")
+        # A write that fails, and the cut of what it may have left: nobody has moved the file.
+        faults.set("write out/alerts ENOSPC")
+        car.send(envelope("alerts", alerts(["a30"]), VIN))
+        wait_until("it is down", lambda: d.status()["sinks"]["archive"]["health"] == "down")
+        time.sleep(1.5)  # its files are looked after once a second
+        faults.clear()
+        assert car.receive_reply()[0] == "ack"
+        names = [r["alerts"][0]["name"] for r in d.records("out/alerts")]
+        assert names == [f"a{i}" for i in range(31)], names
+        assert "while it was open" not in d.log_text(), d.log_text()
         car.close()
 
 

@@ -98,7 +98,7 @@ class Daemon:
 
     def write(self):
         # A sanitizer starts a program that names the functions of a report.
-        unconfined = "sandbox: false" if os.environ.get("FR_UNCONFINED") and "sandbox:" not in self.extra else ""
+        unconfined = "\nsandbox: false" if os.environ.get("FR_UNCONFINED") and "sandbox:" not in self.extra else ""
         with open(self.path("fleetroute.yaml"), "w") as f:
             f.write(f"""listen: {{address: {self.address}, port: {self.port}}}
 tls: {{certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}}
@@ -106,8 +106,7 @@ control: c.sock
 state: state
 journal: {self.journal}
 plugin_dir: {BUILD}/.libs
-{self.extra}
-{unconfined}
+{self.extra}{unconfined}
 sinks:
 {self.sinks.replace('@', self.folder)}
 """)

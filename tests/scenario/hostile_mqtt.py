@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What hostile vehicles and brokers do to the MQTT sink: it stays right, bounded and alive."""
+import json
 import os
 import re
 import sys
@@ -138,6 +139,51 @@ def broker_that_confirms_nothing():
         car.close()
 
 
+def unconfirmed_comes_again_with_a_mark():
+    """The connection is lost before the broker has confirmed: it may have the record, so the next try says
+    so; a record that is published for the first time does not."""
+    with FakeBroker(ack=lambda publish: False) as broker, daemon(broker, "records: [{type: V, to: mqtt}]",
+                                                                 more="delivery: log,") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        car = d.car()
+        car.send(envelope("V", vehicle_data(datum(SPEED, field(5, 1.0))), VIN))
+        wait_until("it is published", lambda: len(broker.published) == 1)
+        broker.ack = lambda publish: True
+        broker.hang_up()
+        wait_until("it is delivered", lambda: delivered(d) == 1)
+        car.send(envelope("V", vehicle_data(datum(SPEED, field(5, 2.0))), VIN))
+        wait_until("the next, too", lambda: delivered(d) == 2)
+        records = [json.loads(p.payload) for p in broker.published]
+        assert [r.get("repeated", False) for r in records] == [False, True, False], records
+        assert [r["data"]["VehicleSpeed"] for r in records] == [1, 1, 2], records
+        car.close()
+
+
+def large_record_delays_its_vehicle_alone():
+    """A record of 4,000 messages is half published; the record of another vehicle does not wait for the rest."""
+    routing = "records: [{type: errors, to: mqtt, ack: mqtt}]"
+    other = "5YJ3E1EA7KF000002"
+    with FakeBroker(ack=lambda publish: False) as broker, daemon(broker, routing, more="delivery: log,") as d:
+        wait_until("it is connected", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        car, honest = d.car(), d.car(vin=other)
+        car.send(envelope("errors", bare_errors(*["e"] * 4_000), VIN))
+        car.send(envelope("errors", bare_errors("later"), VIN))
+        wait_until("the bound is reached", lambda: len(broker.published) == 500)
+        honest.send(envelope("errors", bare_errors("mine"), other))
+        wait_until("it is in the sink", lambda: d.status()["sinks"]["mqtt"]["unfinished"] == 3)
+        for publish in list(broker.published)[:20]:
+            broker.confirm(publish)
+        wait_until("there was space for some", lambda: len(broker.published) == 520)
+        assert f"tesla/{other}/errors/mine" in broker.topics(), broker.topics()
+        broker.ack = lambda publish: True
+        for publish in list(broker.published)[20:]:
+            broker.confirm(publish)
+        wait_until("the rest arrives", lambda: delivered(d) == 3)
+        assert broker.published[-1].topic.endswith("/errors/later"), "out of order within the vehicle"
+        car.close()
+        honest.close()
+
+
 def names():
     """Names that divide topics, that no topic can hold, or that are not UTF-8."""
     with FakeBroker() as broker, daemon(broker, "records: [{type: alerts, to: mqtt, ack: mqtt}]",
@@ -229,7 +275,8 @@ def client_ids():
 
 if __name__ == "__main__":
     for test in sys.argv[1:] or ("coordinates", "many_errors", "many_alerts",
-                                 "broker_that_confirms_nothing", "names", "hostile_broker", "packet_limit", "client_ids"):
+                                 "broker_that_confirms_nothing", "large_record_delays_its_vehicle_alone", "unconfirmed_comes_again_with_a_mark", "names",
+                                 "hostile_broker", "packet_limit", "client_ids"):
         begun = time.monotonic()
         globals()[test]()
         print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)

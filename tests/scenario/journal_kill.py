@@ -10,7 +10,7 @@ import shutil
 import time
 
 from fr import BUILD, Daemon, wait_until
-from journal_checks import in_order_for_each_vehicle
+from journal_checks import endless_load, in_order_for_each_vehicle
 
 KILLS = int(os.environ.get("FR_KILLS", "20"))
 VEHICLES = int(os.environ.get("FR_KILL_VEHICLES", "500"))
@@ -43,27 +43,23 @@ def main():
         plain = dict(os.environ)
         power = dict(os.environ, LD_PRELOAD=f"{BUILD}/.libs/power_cut.so",
                      FR_POWER_ROOT=d.path("state"), FR_POWER_SHADOW=d.path("shadow"))
-        load = d.simulate_beside("--vehicles", VEHICLES, "--rate", 10, "--window", 64, "--duration",
-                                 KILLS * 1.5, "--patience", 60, "--acknowledged",
-                                 d.path("acknowledged"))
-        d.wait_count("acknowledged", VEHICLES, 60)
-        for kill in range(KILLS):
-            with_power = kill % 2 == 1
-            time.sleep(random.uniform(0.05, 1.2))  # the moment of death is what is tested
-            d.kill()
-            if d.environment is power:
-                assert os.path.getmtime(d.path("shadow/journal/data.mdb")) > began, \
-                    "the preloaded library does not work"
-                cut_power(d)
-            d.environment = plain if with_power else power
-            if d.environment is power:
-                forget_shadows(d)
-            began = time.time()
-            d.start()
-            wait_until("vehicles are back",
-                       lambda: d.status()["counters"]["acknowledged"] > VEHICLES / 10, 60)
-        print(load.communicate(timeout=180)[0].strip())
-        assert load.returncode == 0
+        with endless_load(d, "--vehicles", VEHICLES, "--rate", 10, "--window", 64, "--patience", 60):
+            d.wait_count("acknowledged", VEHICLES, 60)
+            for kill in range(KILLS):
+                with_power = kill % 2 == 1
+                time.sleep(random.uniform(0.05, 1.2))  # the moment of death is what is tested
+                d.kill()
+                if d.environment is power:
+                    assert os.path.getmtime(d.path("shadow/journal/data.mdb")) > began, \
+                        "the preloaded library does not work"
+                    cut_power(d)
+                d.environment = plain if with_power else power
+                if d.environment is power:
+                    forget_shadows(d)
+                began = time.time()
+                d.start()
+                wait_until("vehicles are back",
+                           lambda: d.status()["counters"]["acknowledged"] > VEHICLES / 10, 60)
         for sink in ("archive", "copy"):
             wait_until(f"{sink} has all", lambda: d.status()["sinks"][sink]["behind"] == 0, 60)
             told = d.lines("acknowledged")

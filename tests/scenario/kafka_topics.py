@@ -97,7 +97,7 @@ def small_topic(kafka):
                 "--add-config", "max.message.bytes=3000")
     with Daemon(ROUTING, sinks(kafka), journal="{}") as d:
         before = delivered(kafka, "tesla_V")
-        d.simulate("--vehicles", 5, "--rate", 0, "--window", 50, "--duration", 1, "--acknowledged",
+        d.simulate("--vehicles", VEHICLES, "--rate", 0, "--window", 20, "--duration", 0.1, "--acknowledged",
                    d.path("acknowledged"))
         d.say({"VehicleName": "x" * 20000})
         sent = len(d.lines("acknowledged"))

@@ -231,10 +231,11 @@ END_TEST
 static size_t prune(int64_t before_ms, uint64_t below, uint64_t needed, size_t most)
 {
     struct fr_store_old old = {before_ms, below, needed};
-    size_t pruned;
+    struct fr_store_pruned pruned;
 
     ck_assert_int_eq(fr_store_prune(store, &old, most, &pruned, &error), 0);
-    return pruned;
+    ck_assert_uint_eq(pruned.end - pruned.first, pruned.count); /* no holes */
+    return pruned.count;
 }
 
 START_TEST(pruned_by_age_and_by_number)

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +233,90 @@ START_TEST(deleted_undelivered_records_are_counted)
 }
 END_TEST
 
+static const struct {
+    struct fr_cursor_name cursor;
+    uint64_t place;
+} three[] = {{{"slow", true}, 101}, {{"slower", true}, 51}, {{"ahead", true}, 601}};
+
+static void register_three(void)
+{
+    struct fr_cursor_name names[3];
+
+    for (int i = 0; i < 3; i++)
+        names[i] = three[i].cursor;
+    ck_assert_int_eq(fr_journal_register(journal, names, 3, &error), 0);
+}
+
+/* A process that deletes and appends until it is killed. Returns once it has deleted more. */
+static pid_t start_deleting(uint64_t first)
+{
+    struct fr_store_usage usage = {.first = first};
+    struct fr_store *visit;
+    pid_t child = fork();
+
+    if (child == 0) {
+        start();
+        register_three();
+        for (;;)
+            offer(10, 20);
+    }
+    visit = fr_store_visit(path, true, &error);
+    ck_assert_msg(visit != NULL, "%s", error.text);
+    for (int i = 0; usage.first == first; i++) {
+        ck_assert_int_lt(i, 10000);
+        usleep(1000);
+        ck_assert_int_eq(fr_store_usage(visit, &usage, &error), 0);
+    }
+    fr_store_close(visit);
+    return child;
+}
+
+static void expect_dropped(uint64_t first)
+{
+    for (int i = 0; i < 3; i++) {
+        struct fr_cursor *c =
+            fr_cursor_open(journal, three[i].cursor.name, true, wake_nobody, NULL, &error);
+
+        ck_assert_msg(c != NULL, "%s", error.text);
+        ck_assert_uint_eq(fr_cursor_place(c), three[i].place);
+        ck_assert_uint_eq(fr_cursor_dropped(c),
+                          first > three[i].place ? first - three[i].place : 0);
+    }
+}
+
+/* The transaction that deletes counts for each cursor. */
+START_TEST(deleted_undelivered_counts_survive_kills)
+{
+    uint64_t first = 1;
+
+    offer(600, 20);
+    for (int i = 0; i < 3; i++)
+        fr_cursor_move(
+            fr_cursor_open(journal, three[i].cursor.name, true, wake_nobody, NULL, &error),
+            three[i].place);
+    register_three();
+    stop();
+    settings.retention_ms = 0;
+    settings.when_full = FR_JOURNAL_DROP_OLDEST;
+    srand(5);
+    for (int i = 0; i < 8; i++) {
+        pid_t child = start_deleting(first);
+        int status;
+
+        usleep((useconds_t)(rand() % 20000));
+        kill(child, SIGKILL);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFSIGNALED(status));
+        start();
+        first = status_now().usage.first;
+        expect_dropped(first);
+        if (i < 7)
+            stop();
+    }
+    ck_assert_uint_gt(first, 601);
+}
+END_TEST
+
 static bool die(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
 {
     (void)ctx, (void)seq, (void)bytes, (void)len;
@@ -335,6 +420,7 @@ Suite *suite_journal_run(void)
     tcase_add_test(tests, order_is_kept_without_memory);
     tcase_add_test(tests, nothing_is_deleted_before_all_cursors_are_known);
     tcase_add_test(tests, deleted_undelivered_records_are_counted);
+    tcase_add_test(tests, deleted_undelivered_counts_survive_kills);
     tcase_add_test(tests, mixed_sizes_fit);
     tcase_add_test(tests, a_killed_reader_does_not_pin_pages);
     tcase_add_test(tests, a_cursor_beyond_the_end_begins_again);
