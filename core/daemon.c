@@ -14,6 +14,7 @@
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/descriptors.h"
+#include "util/heap.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/systemd.h"
@@ -62,6 +63,21 @@ static void look_at_files(evutil_socket_t fd, short what, void *ctx)
     fr_daemon_refresh_files(ctx);
 }
 
+static void trim_heap(evutil_socket_t fd, short what, void *ctx)
+{
+    const struct fr_daemon *d = ctx;
+    uint64_t work = fr_count_read(FR_COUNT_RECORDS);
+
+    (void)fd, (void)what;
+    for (size_t i = 0; i < d->started; i++) {
+        struct fr_sink_status s;
+
+        fr_sink_status(d->setup->sinks[i], &s);
+        work += s.delivered;
+    }
+    fr_heap_trim(work);
+}
+
 /* Not while only a restart helps: its check of the journal says what to do. */
 static void feed_watchdog(evutil_socket_t fd, short what, void *ctx)
 {
@@ -88,7 +104,7 @@ static int set_watchdog(struct fr_daemon *d, struct fr_error *error)
 static int catch_signals(struct fr_daemon *d, struct fr_error *error)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    struct timeval pause = fr_timeval(FILES_EVERY_MS);
+    const struct timeval files = fr_timeval(FILES_EVERY_MS), heap = fr_timeval(FR_HEAP_EVERY_MS);
 
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < 3; i++) {
@@ -101,7 +117,9 @@ static int catch_signals(struct fr_daemon *d, struct fr_error *error)
     if (d->reload_timer == NULL)
         return fr_error_set(error, "cannot set up a timer");
     d->files_timer = event_new(d->base, -1, EV_PERSIST, look_at_files, d);
-    if (d->files_timer == NULL || event_add(d->files_timer, &pause) != 0)
+    d->heap_timer = event_new(d->base, -1, EV_PERSIST, trim_heap, d);
+    if (d->files_timer == NULL || event_add(d->files_timer, &files) != 0 || d->heap_timer == NULL ||
+        event_add(d->heap_timer, &heap) != 0)
         return fr_error_set(error, "cannot set up a timer");
     return set_watchdog(d, error);
 }
@@ -460,6 +478,8 @@ static void end(struct fr_daemon *d)
             event_free(d->signals[i]);
     if (d->files_timer != NULL)
         event_free(d->files_timer);
+    if (d->heap_timer != NULL)
+        event_free(d->heap_timer);
     if (d->reload_timer != NULL)
         event_free(d->reload_timer);
     if (d->watchdog != NULL)

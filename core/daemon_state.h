@@ -19,7 +19,7 @@ struct fr_daemon {
     struct fr_setup *setup; /* the one in force; its sinks run */
     struct event_base *base;
     struct event *signals[3];
-    struct event *files_timer;
+    struct event *files_timer, *heap_timer;
     struct event *watchdog; /* systemd's; NULL: there is none */
     int64_t files_mark;     /* of certificate, key and CA bundle as they were read; -1: read them */
     char *dead_letters;

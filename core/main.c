@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "util/heap.h"
 #include "util/log.h"
 #include "util/redact.h"
 
@@ -185,6 +186,7 @@ int main(int argc, char **argv)
     full = realpath(arguments.config, NULL);
     if (full != NULL)
         arguments.config = full;
+    fr_heap_set_up();
     status = run(&arguments);
     free(full);
     return status;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define FIRST_SIZE 128
+#define KEEP_MAX 262144 /* bytes of memory kept by fr_text_buffer_clear() */
 
 void fr_text_buffer_free(struct fr_text_buffer *text)
 {
@@ -16,6 +17,8 @@ void fr_text_buffer_free(struct fr_text_buffer *text)
 
 void fr_text_buffer_clear(struct fr_text_buffer *text)
 {
+    if (text->size > KEEP_MAX)
+        fr_text_buffer_free(text);
     text->len = 0;
     text->failed = false;
     if (text->bytes != NULL)

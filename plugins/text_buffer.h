@@ -22,7 +22,7 @@ struct fr_text_buffer {
 /* Free the memory; the buffer is empty and usable again. */
 void fr_text_buffer_free(struct fr_text_buffer *text);
 
-/* Drop the content and `failed`, keep the memory. */
+/* Drop the content and `failed`. Memory up to 256 kB is kept, more is freed. */
 void fr_text_buffer_clear(struct fr_text_buffer *text);
 
 /* Append bytes, a NUL-terminated text, one byte, or printf(3)'s result. */

@@ -130,7 +130,7 @@ static void woken(evutil_socket_t fd, short what, void *ctx)
     if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
         fr_log(FR_LOG_ERROR, "the control socket's eventfd: %s", strerror(errno));
     atomic_store(&control->woken, false);
-    while ((n = fr_sink_queue_take(control->queue, entries, TAKE_MOST)) != 0)
+    while ((n = fr_sink_queue_take(control->queue, entries, TAKE_MOST, SIZE_MAX)) != 0)
         for (size_t i = 0; i < n; i++) {
             for (struct client *c = control->clients; c != NULL; c = c->next)
                 show(c, entries[i].record);

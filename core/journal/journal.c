@@ -74,7 +74,7 @@ static void *run(void *ctx)
         if (atomic_exchange(&j->resized, false) && !fr_journal_reopen(j, &error))
             fr_journal_report(j, &error);
         atomic_store(&j->woken, false);
-        count = fr_sink_queue_take(j->queue, j->group, s.commit_records);
+        count = fr_sink_queue_take(j->queue, j->group, s.commit_records, SIZE_MAX);
         if (count != 0) {
             j->last_commit_ms = fr_monotonic_ms();
             fr_journal_commit_group(j, count);

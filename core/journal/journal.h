@@ -116,8 +116,8 @@ uint64_t fr_cursor_dropped(const struct fr_cursor *cursor);
 void fr_cursor_yield(struct fr_cursor *cursor, bool yields);
 
 /* Read up to `most` records from *next on that wanted(ctx, type, topic) says yes to; *next is
- * moved behind what was looked at. Each record comes with one reference. Records that are
- * damaged or missing are counted, logged and left out. Returns how many, or -1 and why. */
+ * moved behind what was looked at. Each record comes with one reference. Large records are fewer
+ * at a time: reading ends with the record that makes 2 MB full. Records that are damaged or missing are counted, logged and left out. Returns how many, or -1 and why. */
 int fr_cursor_read(struct fr_cursor *cursor, uint64_t *next, struct fr_record **records,
                    size_t most,
                    bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic),

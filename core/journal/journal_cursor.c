@@ -159,9 +159,11 @@ void fr_cursor_yield(struct fr_cursor *c, bool yields)
     atomic_store(&c->yields, yields);
 }
 
+#define READ_BYTES 2000000 /* of records at a time; see journal.h */
+
 struct reading {
     struct fr_record **records;
-    size_t count, most;
+    size_t count, most, bytes;
     bool (*wanted)(void *ctx, enum fr_record_type type, const char *topic);
     void *ctx;
     bool no_memory;
@@ -175,7 +177,7 @@ static bool take(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
     struct fr_record *record;
     char topic[FR_TOPIC_MAX + 1];
 
-    if (r->count == r->most)
+    if (r->count == r->most || r->bytes >= READ_BYTES)
         return false;
     if (fr_stored_read(bytes, len, &stored) != 0) {
         fr_count(FR_COUNT_JOURNAL_DAMAGED);
@@ -195,6 +197,7 @@ static bool take(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
         return false;
     }
     record->seq = seq;
+    r->bytes += record->size;
     r->records[r->count++] = record;
     return true;
 }

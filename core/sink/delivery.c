@@ -76,9 +76,11 @@ void fr_delivery_emit(void *ctx, const struct fr_emission *emission)
         item = fr_item_new(sink, fr_record_ref(emission->record), false, false);
     d = fr_delivery_new(sink, item, emission);
     describe(d, emission);
-    if (emission->kind == FR_DELIVERY_RECORD)
+    if (emission->kind == FR_DELIVERY_RECORD) {
         fill_bytes(d, emission);
-    else {
+        d->size += d->text.len;
+        sink->in_flight_bytes += d->text.len;
+    } else {
         snprintf(d->name, sizeof d->name, "%s", emission->name);
         d->public.name = d->name;
         d->public.field_name = fr_field_name(emission->field, d->field_name);
@@ -145,4 +147,6 @@ void fr_deliveries_hand_over(struct fr_sink *sink)
     sink->in_plugin += count;
     if (count != 0)
         sink->plugin->deliver(sink->state, sink->batch, count);
+    if (sink->json.room > FR_BUFFER_KEEP_MAX)
+        fr_buffer_free(&sink->json);
 }

@@ -5,7 +5,8 @@
 #include "util/clock.h"
 #include "util/memory.h"
 
-#define TEXT_KEPT 16384 /* JSON text of this size is kept for the next delivery */
+#define TEXT_KEPT 16384 /* bytes of JSON text that a spare delivery keeps */
+#define SPARE_MAX 1024  /* deliveries kept for later use: 16 MB with their texts */
 
 /* ---- items ----------------------------------------------------------------------- */
 
@@ -98,10 +99,22 @@ static void in_flight_note_oldest(struct fr_sink *sink)
                           memory_order_relaxed);
 }
 
-static void in_flight_remove(struct fr_sink *sink, struct delivery *d)
+static void in_flight_recycle(struct fr_sink *sink, struct delivery *d)
 {
+    if (sink->spare_count == SPARE_MAX) {
+        fr_buffer_free(&d->text);
+        free(d);
+        return;
+    }
     if (d->text.room > TEXT_KEPT)
         fr_buffer_free(&d->text);
+    d->next = sink->spare_deliveries;
+    sink->spare_deliveries = d;
+    sink->spare_count++;
+}
+
+static void in_flight_remove(struct fr_sink *sink, struct delivery *d)
+{
     if (d->before != NULL)
         d->before->behind = d->behind;
     else
@@ -117,10 +130,9 @@ static void in_flight_remove(struct fr_sink *sink, struct delivery *d)
     fr_record_unref(d->record);
     free(d->reason);
     d->reason = NULL;
-    d->next = sink->spare_deliveries;
-    sink->spare_deliveries = d;
     sink->in_flight--;
     sink->in_flight_bytes -= d->size;
+    in_flight_recycle(sink, d);
 }
 
 void fr_delivery_finish(struct fr_sink *sink, struct delivery *d)
@@ -158,9 +170,10 @@ struct delivery *fr_delivery_new(struct fr_sink *sink, struct item *item,
 {
     struct delivery *d = sink->spare_deliveries;
 
-    if (d != NULL)
+    if (d != NULL) {
         sink->spare_deliveries = d->next;
-    else
+        sink->spare_count--;
+    } else
         d = fr_calloc(1, sizeof *d);
     d->before = sink->last_unfinished;
     d->behind = NULL;

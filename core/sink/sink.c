@@ -251,7 +251,7 @@ void fr_sink_refuse_unfinished(struct fr_sink *sink)
             fr_record_confirm(d->item->record, false, &acks);
         d->item->ack = false;
     }
-    while (fr_sink_queue_take(sink->queue, &entry, 1) != 0) {
+    while (fr_sink_queue_take(sink->queue, &entry, 1, SIZE_MAX) != 0) {
         if (entry.ack)
             fr_record_confirm(entry.record, false, &acks);
         fr_record_unref(entry.record);

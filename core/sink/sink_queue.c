@@ -117,13 +117,16 @@ size_t fr_sink_queue_put(struct fr_sink_queue *queue, const struct fr_sink_entry
     return dropped;
 }
 
-size_t fr_sink_queue_take(struct fr_sink_queue *queue, struct fr_sink_entry *entries, size_t most)
+size_t fr_sink_queue_take(struct fr_sink_queue *queue, struct fr_sink_entry *entries, size_t most,
+                          size_t most_bytes)
 {
-    size_t n = 0;
+    size_t n = 0, bytes = 0;
 
     pthread_mutex_lock(&queue->lock);
-    while (n < most && queue->count != 0)
-        entries[n++] = pop(queue);
+    while (n < most && bytes < most_bytes && queue->count != 0) {
+        entries[n] = pop(queue);
+        bytes += entries[n++].record->size;
+    }
     pthread_mutex_unlock(&queue->lock);
     return n;
 }

@@ -30,8 +30,10 @@ void fr_sink_queue_free(struct fr_sink_queue *queue);
 size_t fr_sink_queue_put(struct fr_sink_queue *queue, const struct fr_sink_entry *entries,
                          size_t count);
 
-/* Take up to `most` entries; the sink's thread. They count until fr_sink_queue_finish. */
-size_t fr_sink_queue_take(struct fr_sink_queue *queue, struct fr_sink_entry *entries, size_t most);
+/* Take up to `most` entries, but none after the one whose record makes `most_bytes` full; the sink's
+ * thread. They count until fr_sink_queue_finish. */
+size_t fr_sink_queue_take(struct fr_sink_queue *queue, struct fr_sink_entry *entries, size_t most,
+                          size_t most_bytes);
 
 /* Entries of so many records and bytes are finished. Returns true when the queue, which was
  * found full, has room again: then those who wait must be told. */

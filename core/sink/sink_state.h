@@ -125,6 +125,7 @@ struct fr_sink {
     struct fr_latest_slot *queued_first, *queued_last;
     struct item *spare_items;
     struct delivery *spare_deliveries;
+    size_t spare_count;                            /* of these */
     struct delivery *unfinished, *last_unfinished; /* in the order in which they were made */
     struct fr_buffer json;                         /* what host->json() returned */
     struct fr_ack_batch acks;

@@ -4,6 +4,7 @@
 #include "util/log.h"
 
 #define TAKE_MOST 256      /* records run through the program at a time */
+#define TAKE_BYTES 2000000 /* of these: a record of 1 MB becomes up to 6 MB of JSON */
 #define ROUNDS 16          /* of these before other events have their turn */
 #define READ_AGAIN_MS 1000 /* after the journal could not be read */
 #define CLOSE_MAX 1024     /* windows closed at a time */
@@ -59,17 +60,17 @@ static bool may_take(const struct fr_sink *sink)
     size_t held = sink->in_flight - sink->waiting;
 
     if (sink->retry_first != NULL || held >= sink->in_flight_most ||
+        sink->in_flight_bytes >= sink->settings.queue_bytes ||
         atomic_load(&sink->rewind_to) != UINT64_MAX)
         return false;
     return sink->cursor == NULL ||
-           (!atomic_load(&sink->ending) && held < sink->settings.queue_records &&
-            sink->in_flight_bytes < sink->settings.queue_bytes);
+           (!atomic_load(&sink->ending) && held < sink->settings.queue_records);
 }
 
 static size_t supply(struct fr_sink *sink, struct fr_sink_entry *entries)
 {
     return sink->cursor != NULL ? read_journal(sink, entries)
-                                : fr_sink_queue_take(sink->queue, entries, TAKE_MOST);
+                                : fr_sink_queue_take(sink->queue, entries, TAKE_MOST, TAKE_BYTES);
 }
 
 /* ---- taking ---------------------------------------------------------------------- */

@@ -11,9 +11,19 @@ void fr_buffer_free(struct fr_buffer *buffer)
     memset(buffer, 0, sizeof *buffer);
 }
 
-void fr_buffer_clear(struct fr_buffer *buffer)
+static void buffer_empty(struct fr_buffer *buffer)
 {
     buffer->len = 0;
+    if (buffer->room > FR_BUFFER_KEEP_MAX) {
+        free(buffer->bytes);
+        buffer->bytes = NULL;
+        buffer->room = 0;
+    }
+}
+
+void fr_buffer_clear(struct fr_buffer *buffer)
+{
+    buffer_empty(buffer);
     buffer->failed = false;
 }
 
@@ -91,7 +101,7 @@ void fr_buffer_printf(struct fr_buffer *buffer, const char *format, ...)
 void fr_buffer_drop(struct fr_buffer *buffer, size_t len)
 {
     if (len >= buffer->len) {
-        buffer->len = 0;
+        buffer_empty(buffer);
         return;
     }
     memmove(buffer->bytes, buffer->bytes + len, buffer->len - len);

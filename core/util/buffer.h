@@ -20,7 +20,8 @@ struct fr_buffer {
 /* Give the memory back; the buffer is empty and usable again. */
 void fr_buffer_free(struct fr_buffer *buffer);
 
-/* Forget the content, keep the memory. */
+/* Forget the content. Memory up to FR_BUFFER_KEEP_MAX bytes is kept, more is freed. */
+#define FR_BUFFER_KEEP_MAX 262144
 void fr_buffer_clear(struct fr_buffer *buffer);
 
 /* Make room for len more bytes and return where they go, or NULL when memory is gone.
@@ -34,7 +35,7 @@ void fr_buffer_byte(struct fr_buffer *buffer, uint8_t byte);
 void fr_buffer_printf(struct fr_buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Drop len bytes from the front. */
+/* Drop len bytes from the front. A buffer that becomes empty keeps memory as fr_buffer_clear(). */
 void fr_buffer_drop(struct fr_buffer *buffer, size_t len);
 
 /* The content as a C string: a NUL is kept behind it. Never NULL. */

@@ -4,17 +4,36 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* The sizes of statm(5): resident, and what of it belongs to files. */
+static void read_statm(long *resident_kb, long *shared_kb)
+{
+    long page_kb = sysconf(_SC_PAGESIZE) / 1024;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    *resident_kb = *shared_kb = 0;
+    if (file == NULL)
+        return;
+    if (fscanf(file, "%*d %ld %ld", resident_kb, shared_kb) != 2)
+        *resident_kb = *shared_kb = 0;
+    *resident_kb *= page_kb;
+    *shared_kb *= page_kb;
+    fclose(file);
+}
+
 long fr_resident_kb(void)
 {
-    FILE *file = fopen("/proc/self/statm", "re");
-    long pages = 0;
+    long resident, shared;
 
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%*d %ld", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+    read_statm(&resident, &shared);
+    return resident;
+}
+
+long fr_anonymous_kb(void)
+{
+    long resident, shared;
+
+    read_statm(&resident, &shared);
+    return resident - shared;
 }
 
 unsigned fr_open_files(void)

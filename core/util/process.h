@@ -5,6 +5,9 @@
 /* Resident memory in kB; 0 when /proc cannot be read. */
 long fr_resident_kb(void);
 
+/* Resident memory in kB that belongs to no file; 0 when /proc cannot be read. */
+long fr_anonymous_kb(void);
+
 /* Open file descriptors; 0 when /proc cannot be read. */
 unsigned fr_open_files(void);
 

@@ -8,6 +8,9 @@
 #define UPDATES_MOST 100 /* states in one command */
 #define TRIES_MOST 3     /* of a flight whose entities Home Assistant does not know */
 
+/* In fr_entity_state.note: Home Assistant said not_registered to the newest state. */
+#define NOTE_UNREGISTERED 1u
+
 /* ---- deliveries ------------------------------------------------------------------ */
 
 static bool add(struct fr_delivery ***list, size_t *count, size_t *room, struct fr_delivery *d)
@@ -25,8 +28,53 @@ static bool add(struct fr_delivery ***list, size_t *count, size_t *room, struct 
     return true;
 }
 
+/* Whether a delivery has a part in an entity. */
+static bool flight_concerns(const struct fr_delivery *d, const struct fr_entity_state *s)
+{
+    const char *field = d->kind == FR_DELIVERY_FIELD ? d->field_name : "presence";
+
+    return fr_words_find(&s->entity->from, field) >= 0;
+}
+
+static const struct fr_entity_state *flight_unregistered(const struct device *device,
+                                                         const struct fr_delivery *d)
+{
+    const struct fr_entity_state *s = device->vehicle->states;
+
+    while (s != NULL && !((s->note & NOTE_UNREGISTERED) && flight_concerns(d, s)))
+        s = s->next;
+    return s;
+}
+
+/* Home Assistant does not know some entities although they were registered again and again. Their
+ * deliveries fail: the sink tries them later, up to its limit. All others are done. */
+static void flight_answer_unregistered(struct device *device)
+{
+    const struct fr_host *host = device->house->host;
+    size_t n = device->riding_count;
+
+    for (struct fr_entity_state *s = device->vehicle->states; s != NULL; s = s->next)
+        if (s->note & NOTE_UNREGISTERED)
+            s->todo = 0; /* until a delivery comes that concerns it */
+    device->riding_count = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct fr_entity_state *s = flight_unregistered(device, device->riding[i]);
+
+        if (s == NULL)
+            host->done(device->house->sink, device->riding[i], FR_DONE);
+        else
+            host->fail(device->house->sink, device->riding[i], FR_FAILED,
+                       "Home Assistant does not know %s of %s after %d registrations; look for "
+                       "mobile_app in its log, and restart it or delete the device there",
+                       s->id, device_name(device), TRIES_MOST);
+    }
+}
+
 void device_join(struct device *device, struct fr_delivery *d)
 {
+    for (struct fr_entity_state *s = device->vehicle->states; s != NULL; s = s->next)
+        if ((s->note & NOTE_UNREGISTERED) && flight_concerns(d, s))
+            s->todo |= FR_TODO_ANNOUNCE | FR_TODO_TELL;
     if (!add(&device->pending, &device->pending_count, &device->pending_room, d))
         device->house->host->done(device->house->sink, d, FR_RETRY);
 }
@@ -70,9 +118,12 @@ static void land(struct device *device)
         return;
     }
     device->tries = 0;
-    device->unknown_entities = false;
     device_remember(device);
-    device_answer(device, device->riding, &device->riding_count, FR_DONE);
+    if (device->unknown_entities)
+        flight_answer_unregistered(device);
+    else
+        device_answer(device, device->riding, &device->riding_count, FR_DONE);
+    device->unknown_entities = false;
     device->house->landed(device->house->ctx, device);
 }
 
@@ -142,6 +193,7 @@ static void states_are_told(void *ctx, const json_t *result, const char *error)
         if (strcmp(code, "not_registered") == 0) { /* the user has deleted it */
             json_object_del(device->remembered.sensors, id);
             s->todo |= FR_TODO_ANNOUNCE | FR_TODO_TELL;
+            s->note |= NOTE_UNREGISTERED;
             device->unknown_entities = true;
             device->keep_it = true;
         } else
@@ -299,6 +351,7 @@ static void send_states(struct device *device)
             break;
         }
         s->todo = 0;
+        s->note &= ~(uint64_t)NOTE_UNREGISTERED;
         if (todo & FR_TODO_ANNOUNCE)
             announce(device, s);
         json_array_append_new(updates, update_of(s));
@@ -397,7 +450,7 @@ bool device_tick(struct device *device)
         device->state == DEVICE_READY) {
         device->settle_ms = 0;
         for (struct fr_entity_state *s = device->vehicle->states; s != NULL; s = s->next)
-            if (!s->is_tracker)
+            if (!s->is_tracker && !(s->note & NOTE_UNREGISTERED))
                 s->todo |= FR_TODO_TELL;
     }
     return device_has_work(device);

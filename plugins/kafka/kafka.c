@@ -36,7 +36,7 @@ struct instance {
     struct event *wake_event;
     struct fr_topics *topics;
     const char *pattern, *field_topic;
-    bool created_in_header;
+    bool created_in_header, repeated_header;
     bool up;
     bool down;           /* reported as FR_HEALTH_DOWN */
     bool asking;         /* whether the brokers are back */
@@ -131,7 +131,7 @@ static void add_header(rd_kafka_headers_t *headers, const char *name, const char
 
 static rd_kafka_headers_t *make_headers(const struct instance *i, const struct fr_delivery *d)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(7);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
     char received[24], created[24] = "0";
     int n = snprintf(received, sizeof received, "%lld", (long long)d->received_ms);
 
@@ -146,6 +146,8 @@ static rd_kafka_headers_t *make_headers(const struct instance *i, const struct f
     add_header(headers, "txtype", d->record_type, strlen(d->record_type));
     add_header(headers, "version", "0", 1);
     add_header(headers, "device_client_version", d->client_version, strlen(d->client_version));
+    if (i->repeated_header && (d->marks & FR_MARK_REPEATED))
+        add_header(headers, "repeated", "1", 1);
     return headers;
 }
 
@@ -269,11 +271,17 @@ static void reports(struct instance *i, rd_kafka_event_t *event)
     const rd_kafka_message_t *message;
 
     while ((message = rd_kafka_event_message_next(event)) != NULL) {
+        struct fr_delivery *d = message->_private;
+
         i->unreported--;
         if (fr_kafka_broker_answered(message->err))
             brokers_are_up(i);
+        /* It was sent, and nobody knows whether the broker has it. */
+        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+            rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
+            d->marks |= FR_MARK_REPEATED;
         if (fr_topics_reported(i->topics, message))
-            i->host->done(i->sink, message->_private, FR_DONE);
+            i->host->done(i->sink, d, FR_DONE);
     }
 }
 
@@ -488,6 +496,7 @@ static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
     i->pattern = host->text(sink, "topic");
     i->field_topic = host->text(sink, "field_topic");
     i->created_in_header = host->number(sink, "timestamp_header") == 1;
+    i->repeated_header = host->number(sink, "repeated_header") != 0;
     i->timer = event_new(host->event_base(sink), -1, 0, timer_due, i);
     i->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     i->wake_event = event_new(host->event_base(sink), i->wake, EV_READ | EV_PERSIST, woken, i);
@@ -511,6 +520,8 @@ static const struct fr_option options[] = {
     {"retention", FR_OPTION_DURATION, "7 d", false, NULL, "of a created topic"},
     {"timestamp_header", FR_OPTION_CHOICE, "zero", false, "zero|created",
      "zero as Tesla's server sends it, or the vehicle's created_at in ms"},
+    {"repeated_header", FR_OPTION_BOOLEAN, "false", false, NULL,
+     "add a header to records that may have been delivered before"},
     {"properties", FR_OPTION_MAP, NULL, false, NULL, "any of librdkafka's properties"},
     {0},
 };

@@ -151,6 +151,48 @@ def command_without_answer():
             car.close()
 
 
+def unknown_entity():
+    """Home Assistant does not know one entity, however often it is registered: its values fail with the
+    reason and go to the dead letters, are not delivered, and others are. It is not asked without a pause."""
+    with FakeHome() as home:
+        d = daemon(home, "fields: [{field: Odometer, to: home}, {field: Soc, to: home}]", journal="{}")
+        devices = Devices(d, VIN)
+        forgets = True
+
+        def answer(command):
+            body = json.loads(command.get("body", "{}"))
+            if command["type"] == "webhook/handle" and body["type"] == "update_sensor_states" and forgets:
+                return {"status": 200, "body": json.dumps(
+                    {u["unique_id"]: {"success": False, "error": {"code": "not_registered"}}
+                     if u["unique_id"] == "odometer" else {"success": True} for u in body["data"]})}
+            return devices(command)
+
+        def told(unique_id):
+            return [u["state"] for c in home.of_type("webhook/handle") for b in [json.loads(c["body"])]
+                    if b["type"] == "update_sensor_states" for u in b["data"] if u["unique_id"] == unique_id]
+
+        home.answer = answer
+        with d:
+            wait_until("it is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
+            d.say({"Odometer": 7}, {"Soc": 50})
+            sink = wait_until("the value is dead-lettered", lambda: (
+                lambda s: s["dead_letters"] == 1 and s)(d.status()["sinks"]["home"]))
+            assert sink["health"] == "degraded" and "does not know odometer" in sink["why"], sink
+            assert "delete the device" in sink["why"], sink
+            wait_until("the other value is delivered", lambda: d.status()["sinks"]["home"]["delivered"] == 1)
+            with open(d.path("state/dead-letters/home.jsonl")) as f:
+                letters = [json.loads(line) for line in f]
+            assert [letter["record"]["data"] for letter in letters] == [{"Odometer": 7}], letters
+            asked = len(told("odometer"))
+            assert 10 < asked < 60, asked
+            time.sleep(1.5)  # longer than the state of a new entity is told again
+            assert len(told("odometer")) <= asked + 3, "it asks without end"
+            forgets = False
+            d.say({"Odometer": 8})
+            wait_until("the next value is delivered", lambda: d.status()["sinks"]["home"]["delivered"] == 2)
+            assert told("odometer")[-1] == 8 and told("battery")[-1] == 50
+
+
 def new_token():
     """A token that is written while Home Assistant looks at the old one is used at once."""
     with FakeHome() as home, daemon(home, "records: [{type: errors, to: home}]") as d:
@@ -191,7 +233,7 @@ def floods():
 
 if __name__ == "__main__":
     for test in sys.argv[1:] or ("many_alerts", "silent_home", "one_late_answer", "command_without_answer",
-                                 "new_token", "floods"):
+                                 "unknown_entity", "new_token", "floods"):
         begun = time.monotonic()
         globals()[test]()
         print(f"{test}: {time.monotonic() - begun:.1f} s", flush=True)

@@ -136,12 +136,13 @@ def misfits_are_refused():
                                                               "is no fleetroute plugin")):
         d = Daemon("records: [{type: V, to: x}]", f"  x: {{plugin: {plugin}}}")
         d.write()
+        line = next(n for n, text in enumerate(d.lines("fleetroute.yaml"), 1) if "plugin:" in text)
         for program in ([f"{BUILD}/fleetroute", "check", "-c"], [f"{BUILD}/fleetrouted", "-c"]):
             answer = subprocess.run([*program, d.path("fleetroute.yaml")], capture_output=True,
                                     text=True)
             assert answer.returncode == 1, answer
             assert words in answer.stdout + answer.stderr, answer.stdout + answer.stderr
-            assert "fleetroute.yaml:9:" in answer.stdout + answer.stderr, answer
+            assert f"fleetroute.yaml:{line}:" in answer.stdout + answer.stderr, answer
 
 
 def options_are_checked():

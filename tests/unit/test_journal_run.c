@@ -1,10 +1,12 @@
 /* The journal as it runs: its thread, cursors, deletion and faults. */
 #include "unit.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +15,18 @@
 #include "util/counters.h"
 
 #define VIN "5YJ3E1EA7KF000001"
+
+/* A sanitizer needs address space of its own, so its programs cannot be limited. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 static char folder[64], path[96];
 static struct fr_journal_settings settings;
@@ -112,6 +126,66 @@ static void wake_nobody(void *ctx)
 {
     (void)ctx;
 }
+
+static bool want_all(void *ctx, enum fr_record_type type, const char *topic)
+{
+    (void)ctx, (void)type, (void)topic;
+    return true;
+}
+
+static void limit_memory(size_t more)
+{
+    struct rlimit limit;
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%ld", &pages), 1);
+    fclose(file);
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur = more == 0 ? limit.rlim_max : (rlim_t)pages * 4096 + more;
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+/* Memory is gone for the third of four records: the first two are handed over, nothing is left out,
+ * and the order is kept. */
+START_TEST(order_is_kept_without_memory)
+{
+    struct fr_record *records[8];
+    struct fr_cursor *c;
+    uint64_t next = 1;
+
+    if (SANITIZED)
+        return;
+    mallopt(M_MMAP_THRESHOLD, 131072); /* a large record has a mapping, which can fail */
+    register_one("fast", true);
+    c = fr_cursor_open(journal, "fast", true, wake_nobody, NULL, &error);
+    ck_assert_ptr_nonnull(c);
+    offer(2, 20);
+    offer(1, 3000000);
+    offer(1, 20);
+    ck_assert_int_eq(fr_cursor_read(c, &next, records, 1, want_all, NULL, &error), 1);
+    fr_record_unref(records[0]);
+    next = 1;
+    limit_memory(1000000);
+    ck_assert_int_eq(fr_cursor_read(c, &next, records, 8, want_all, NULL, &error), 2);
+    ck_assert_uint_eq(records[0]->seq, 1);
+    ck_assert_uint_eq(records[1]->seq, 2);
+    ck_assert_uint_eq(next, 3);
+    fr_record_unref(records[0]);
+    fr_record_unref(records[1]);
+    ck_assert_int_eq(fr_cursor_read(c, &next, records, 8, want_all, NULL, &error), -1);
+    ck_assert_uint_eq(next, 3);
+    limit_memory(0);
+    for (uint64_t seq = 3; seq <= 4; seq++) {
+        ck_assert_int_eq(fr_cursor_read(c, &next, records, 1, want_all, NULL, &error), 1);
+        ck_assert_uint_eq(records[0]->seq, seq);
+        fr_record_unref(records[0]);
+    }
+    ck_assert_uint_eq(next, 5);
+    fr_cursor_close(c);
+}
+END_TEST
 
 START_TEST(nothing_is_deleted_before_all_cursors_are_known)
 {
@@ -343,6 +417,7 @@ Suite *suite_journal_run(void)
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 30);
+    tcase_add_test(tests, order_is_kept_without_memory);
     tcase_add_test(tests, nothing_is_deleted_before_all_cursors_are_known);
     tcase_add_test(tests, deleted_undelivered_records_are_counted);
     tcase_add_test(tests, deleted_undelivered_counts_survive_kills);

@@ -34,7 +34,7 @@ START_TEST(the_oldest_gives_way)
     put(queue, 'c', false, 0);
     put(queue, 'd', false, 1);
     ck_assert_uint_eq(fr_sink_queue_records(queue), 3);
-    ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 8), 3);
+    ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 8, SIZE_MAX), 3);
     ck_assert_int_eq(entries[0].record->txid[0], 'b');
     ck_assert_int_eq(entries[2].record->txid[0], 'd');
     /* Taken is not finished: there is no room yet. */
@@ -85,13 +85,13 @@ START_TEST(the_ring_grows_around_its_end)
 
     for (int i = 0; i < 200; i++)
         put(queue, (char)i, false, 0);
-    ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 150), 150);
+    ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 150, SIZE_MAX), 150);
     for (int i = 0; i < 150; i++)
         fr_record_unref(entries[i].record);
     for (int i = 200; i < 600; i++)
         put(queue, (char)i, false, 0);
     for (int i = 150; i < 600; i++) {
-        ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 1), 1);
+        ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 1, SIZE_MAX), 1);
         ck_assert_int_eq(entries[0].record->txid[0], (char)i);
         fr_record_unref(entries[0].record);
     }

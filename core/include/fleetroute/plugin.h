@@ -220,7 +220,7 @@ struct fr_host {
 
     /* A delivery as one JSON object, NUL-terminated, without a newline: a JSON record's bytes as
      * they are, a field's value with its vehicle, name, unit and times. Holds until the next
-     * call. *len may be NULL. */
+     * call, or until deliver() or the event's callback returns. *len may be NULL. */
     const char *(*json)(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len);
 
     /* A value alone as JSON: a number, text, true or false, an object, or null. As json(). */

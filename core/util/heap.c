@@ -1,0 +1,52 @@
+#include "util/heap.h"
+
+#ifdef HAVE_MALLOC_TRIM
+#include <malloc.h>
+#include <stdbool.h>
+
+#include "util/clock.h"
+#include "util/process.h"
+
+#define LARGE_BLOCK (256 * 1024)
+#define TOP_KEPT (1024 * 1024) /* bytes at the end of an arena */
+#define GROWN_KB 8192
+#define BUSY_EVERY_MS 60000
+
+void fr_heap_set_up(void)
+{
+    /* Without a fixed threshold glibc raises it to 32 MB as large blocks are freed. */
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+    mallopt(M_TRIM_THRESHOLD, TOP_KEPT);
+}
+
+void fr_heap_trim(uint64_t work)
+{
+    static uint64_t last_work;
+    static int64_t last_trim_ms;
+    static long trimmed_kb; /* anonymous memory after the last trim */
+    bool idle = work == last_work;
+    long now_kb = fr_anonymous_kb();
+
+    last_work = work;
+    if (trimmed_kb == 0 || now_kb < trimmed_kb)
+        trimmed_kb = now_kb;
+    if (now_kb < trimmed_kb + GROWN_KB ||
+        (!idle && fr_monotonic_ms() < last_trim_ms + BUSY_EVERY_MS))
+        return;
+    malloc_trim(0);
+    trimmed_kb = fr_anonymous_kb();
+    last_trim_ms = fr_monotonic_ms();
+}
+
+#else
+
+void fr_heap_set_up(void)
+{
+}
+
+void fr_heap_trim(uint64_t work)
+{
+    (void)work;
+}
+
+#endif
