@@ -17,6 +17,44 @@ static void put_text(struct fr_buffer *out, const char *text)
     fr_json_string(out, text, strlen(text));
 }
 
+#define DECIMALS_MAX 9 /* that are looked for without printf */
+
+/* Write digits / 10^decimals in front of `end`; returns the first character. */
+static char *json_digits(char *end, uint64_t digits, int decimals)
+{
+    for (int i = 0; i <= decimals || digits != 0; i++) {
+        if (i == decimals && decimals != 0)
+            *--end = '.';
+        *--end = (char)('0' + digits % 10);
+        digits /= 10;
+    }
+    return end;
+}
+
+/* A number of at most 15 digits and few decimals, as nearly all of them are. No other number of 15
+ * digits is the same double, so these are the digits that printf would find. */
+static bool json_short_number(struct fr_buffer *out, double number)
+{
+    double size = fabs(number), scale = 1;
+    char text[40], *end = text + sizeof text, *at;
+
+    if (size != 0 && (size < 1e-4 || size >= 1e15))
+        return false;
+    for (int decimals = 0; decimals <= DECIMALS_MAX && size * scale < 1e15; decimals++) {
+        double digits = rint(size * scale);
+
+        if (digits / scale == size) {
+            at = json_digits(end, (uint64_t)digits, decimals);
+            if (number < 0)
+                *--at = '-';
+            fr_buffer_append(out, at, (size_t)(end - at));
+            return true;
+        }
+        scale *= 10;
+    }
+    return false;
+}
+
 void fr_json_number(struct fr_buffer *out, double number)
 {
     char text[40];
@@ -25,10 +63,8 @@ void fr_json_number(struct fr_buffer *out, double number)
         fr_buffer_text(out, "null");
         return;
     }
-    if (fabs(number) < 1e15 && number == floor(number)) {
-        fr_buffer_printf(out, "%.0f", number == 0 ? 0.0 : number);
+    if (json_short_number(out, number))
         return;
-    }
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, number);
         if (strtod(text, NULL) == number)

@@ -24,6 +24,12 @@ static bool is_c1(const uint8_t *at, size_t size)
     return size == 2 && at[0] == 0xc2 && at[1] < 0xa0;
 }
 
+/* Whether a byte stands in JSON as it is: printable ASCII. */
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 void fr_json_string(struct fr_buffer *out, const char *text, size_t len)
 {
     const uint8_t *bytes = (const uint8_t *)text;
@@ -31,10 +37,11 @@ void fr_json_string(struct fr_buffer *out, const char *text, size_t len)
 
     fr_buffer_byte(out, '"');
     for (size_t i = 0; i < len; i += size != 0 ? size : 1) {
-        uint8_t c = bytes[i];
-
+        size = 1;
+        if (is_plain(bytes[i]))
+            continue;
         size = fr_utf8_length(bytes + i, len - i);
-        if (size != 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && !is_c1(bytes + i, size))
+        if (size > 1 && !is_c1(bytes + i, size))
             continue;
         fr_buffer_append(out, text + plain, i - plain);
         plain = i + (size != 0 ? size : 1);

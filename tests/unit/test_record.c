@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,41 @@ static const char *date_text(int64_t seconds, int32_t nanos)
     fr_json_rfc3339(&out, seconds, nanos);
     return fr_buffer_string(&out);
 }
+
+static void number_is_as_printf_has_it(double number)
+{
+    struct fr_buffer out = {0};
+    char text[40];
+
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, number == 0 ? 0.0 : number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    fr_json_number(&out, number);
+    ck_assert_str_eq(fr_buffer_string(&out), text);
+    fr_buffer_free(&out);
+}
+
+START_TEST(numbers_are_as_printf_has_them)
+{
+    static const double odd[] = {0,      -0.0,     0.1,           1e-4,     9.9999e-5, 0.3,
+                                 1e14,   -1e14,    1e15,          1e15 - 1, 0.1 + 0.2, 5e-324,
+                                 1e300,  123456.5, 999999.999999, -0.05,    1.0 / 3,   37.4219999,
+                                 2.5e14, 0.7,      1e22,          4.35,     2.675,     1e-9};
+
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        number_is_as_printf_has_it(odd[i]);
+    for (int i = 0; i < 100000; i++) {
+        double digits = (double)((int64_t)random() << 31 | random()), scale = 1;
+
+        for (long n = random() % 20; n > 0; n--)
+            scale *= 10;
+        number_is_as_printf_has_it(digits / scale);
+        number_is_as_printf_has_it(-rint(digits / 1e10) / scale);
+    }
+}
+END_TEST
 
 START_TEST(dates_stay_in_their_range)
 {
@@ -260,6 +296,7 @@ Suite *suite_record(void)
     tcase_add_test(tests, the_certificates_vin_counts);
     tcase_add_test(tests, json_says_it_all);
     tcase_add_test(tests, json_is_valid_for_any_bytes);
+    tcase_add_test(tests, numbers_are_as_printf_has_them);
     tcase_add_test(tests, dates_stay_in_their_range);
     tcase_add_test(tests, the_last_value_counts);
     tcase_add_test(tests, redaction_hides);
