@@ -4,7 +4,7 @@ does not start, reload after reload."""
 import os
 import subprocess
 
-from hostile import BUILD, Daemon, Hostile, fleetroute, skip
+from hostile import BUILD, Daemon, Hostile, fleetroute, skip, wait_until
 
 ROUTING = 'records: [{type: "*", to: archive}]'
 SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
@@ -31,10 +31,29 @@ def out_of_threads():
         assert "Resource temporarily unavailable" in last and "Success" not in run.stderr, run.stderr
         named.append(last)
     if not named:
-        return  # a sanitizer's own pthread_create comes before the preloaded one
+        return None  # a sanitizer's own pthread_create comes before the preloaded one
     assert len(named) >= 4, named
     for what in ("journal", "last values", "sink archive", "ingest thread 1 of"):
         assert any(what in line for line in named), (what, named)
+    return len(named)
+
+
+def sink_without_a_thread(threads):
+    """A reload adds a sink, and no thread is left for it: the reload fails and says why, the status does not
+    call the sink up, and the other sink goes on."""
+    d = Daemon(ROUTING, SINKS, journal="{}")
+    d.environment = dict(os.environ, LD_PRELOAD=f"{BUILD}/.libs/no_threads.so", FR_THREADS=str(threads))
+    with d:
+        d.sinks += "\n" + SINKS.replace("archive", "second").replace("@", "@/second")
+        d.routing = ROUTING.replace("to: archive", "to: [archive, second]")
+        out = d.reload(check=False)
+        assert out.returncode == 1 and "not everything could be started" in out.stdout, out
+        assert "sink second" in out.stderr and "Resource temporarily unavailable" in out.stderr, out
+        second = d.status()["sinks"]["second"]
+        assert second["health"] != "up" and "thread" in second["why"], second
+        d.say({"Soc": 1})
+        wait_until("the other sink goes on", lambda: d.status()["sinks"]["archive"]["behind"] == 0)
+        assert len(d.lines("V.jsonl")) == 1
 
 
 def source_that_does_not_start():
@@ -58,5 +77,7 @@ def source_that_does_not_start():
         assert "source broken" not in d.reload().stdout
 
 
-out_of_threads()
+needed = out_of_threads()
+if needed:
+    sink_without_a_thread(needed)
 source_that_does_not_start()
