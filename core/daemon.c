@@ -438,11 +438,12 @@ static bool stop_sinks(struct fr_daemon *d)
     int64_t until = fr_monotonic_ms() + END_SINKS_MS;
     struct fr_sink *sinks[2 * FR_SINKS_MAX + FR_SINKS_MAX];
     size_t count = list_sinks(d, sinks);
+    size_t first = d->journal != NULL ? 0 : d->started; /* the others were drained */
     bool well = true;
 
-    for (size_t i = 0; d->journal != NULL && i < count; i++)
+    for (size_t i = first; i < count; i++)
         fr_sink_end(sinks[i]);
-    while (d->journal != NULL && !all_ended(sinks, count) && fr_monotonic_ms() < until)
+    while (!all_ended(sinks + first, count - first) && fr_monotonic_ms() < until)
         usleep(DRAIN_STEP_MS * 1000);
     for (size_t i = 0; i < count; i++)
         fr_sink_ask_stop(sinks[i]);

@@ -9,7 +9,7 @@
 void fr_sink_changes_add(struct fr_sink_changes *changes, struct fr_sink *old,
                          struct fr_sink *fresh, size_t index)
 {
-    if (changes->count == 0)
+    if (changes->count == 0 || old != NULL)
         changes->end_by_ms = fr_monotonic_ms() + END_MS;
     changes->change[changes->count++] = (struct fr_sink_change){old, fresh, index, false};
     if (old != NULL)

@@ -106,6 +106,10 @@ void fr_cursor_move(struct fr_cursor *cursor, uint64_t seq);
  * where the cursor itself was damaged. */
 uint64_t fr_cursor_repeated_below(const struct fr_cursor *cursor);
 
+/* Records below `seq` may have been delivered, though the cursor is before them: the next sink of this
+ * name marks them. Not while a sink runs. */
+void fr_cursor_mark_repeated(struct fr_cursor *cursor, uint64_t seq);
+
 /* Records deleted since the journal was made before this cursor had passed them, those that its
  * sink does not want and those that it had in its hands included. The journal keeps the number: it
  * is added to in the transaction that deletes. Any thread. */

@@ -142,6 +142,12 @@ void fr_cursor_move(struct fr_cursor *c, uint64_t seq)
     atomic_store_explicit(&c->place, seq, memory_order_relaxed);
 }
 
+void fr_cursor_mark_repeated(struct fr_cursor *c, uint64_t seq)
+{
+    if (seq > fr_cursor_place(c) && seq > c->repeated_below)
+        c->repeated_below = seq;
+}
+
 uint64_t fr_cursor_repeated_below(const struct fr_cursor *c)
 {
     uint64_t journal = fr_journal_repeated_below(c->journal);

@@ -147,10 +147,12 @@ void fr_journal_publish_dropped(struct fr_journal *j)
     pthread_mutex_unlock(&j->lock);
     /* Cursors are only added, at the head: from there on the list needs no lock. */
     for (struct fr_cursor *c = first; c != NULL; c = c->next) {
-        uint64_t added = c->dropping - atomic_load(&c->dropped);
+        uint64_t before = atomic_load(&c->dropped), added = c->dropping - before;
 
-        if (added == 0)
+        if (c->dropping <= before) { /* less: the file is an older one */
+            atomic_store(&c->dropped, c->dropping);
             continue;
+        }
         if (added > most)
             most = added;
         atomic_store(&c->dropped, c->dropping);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -37,6 +38,8 @@ struct fr_values {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool stop, woken, wanted; /* wanted: somebody waits for a write */
+    _Atomic bool open;        /* `cursor` is set */
+    _Atomic bool failing;     /* the last write failed; the next one is at its time */
     uint64_t written;         /* everything below can be read */
 
     struct gathered **buckets;
@@ -209,6 +212,7 @@ static void values_failed(struct fr_values *v, const struct fr_error *why)
     bool fresh;
 
     fr_cursor_yield(v->cursor, true);
+    atomic_store(&v->failing, true);
     fr_log_limited(&limit, FR_LOG_WARNING,
                    "%s; tried again every second. Vehicles are acknowledged and sinks served "
                    "meanwhile",
@@ -277,6 +281,7 @@ static void *run(void *ctx)
             pause = RETRY_MS;
         } else {
             fr_cursor_yield(v->cursor, false);
+            atomic_store(&v->failing, false);
             if (v->next < fr_journal_next(v->journal))
                 continue;
         }
@@ -299,9 +304,8 @@ static uint64_t values_bound(const struct fr_values *v)
 static void woken(void *ctx)
 {
     struct fr_values *v = ctx;
-    uint64_t behind = fr_journal_next(v->journal) - fr_cursor_place(v->cursor);
-
-    if (behind < values_bound(v))
+    if (!atomic_load(&v->open) || atomic_load(&v->failing) ||
+        fr_journal_next(v->journal) - fr_cursor_place(v->cursor) < values_bound(v))
         return;
     pthread_mutex_lock(&v->lock);
     v->wanted = true;
@@ -339,6 +343,7 @@ static int values_open(struct fr_values *v, struct fr_error *error)
     if (fresh)
         values_begin_anew(v);
     v->written = v->next;
+    atomic_store(&v->open, true);
     return 0;
 }
 

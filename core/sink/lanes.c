@@ -246,13 +246,14 @@ bool fr_lanes_hold(struct fr_sink *sink, struct delivery *d)
 
 /* ---- answers --------------------------------------------------------------------- */
 
-/* The lane has nothing in the plugin's hands: pause, or go on, or be gone. */
+/* The lane has nothing in the plugin's hands: pause, or go on, or be gone. While dead letters cannot be
+ * written it always pauses: what fails comes back to it. */
 static void lane_continue(struct fr_sink *sink, struct lane *lane, bool pause)
 {
     lane->trying = NULL;
     if (lane->first == NULL)
         lanes_remove(sink->lanes, lane);
-    else if (pause)
+    else if (pause || sink->letters_fail)
         lane_schedule(sink, lane);
     else
         lane_try(sink, lane);
@@ -300,11 +301,12 @@ void fr_lanes_put_back(struct fr_sink *sink, struct delivery *d)
     struct lane *lane = d->lane != NULL ? d->lane : lanes_find(sink->lanes, d);
     bool was_trying = d->lane != NULL, is_new = lane == NULL;
 
-    if (is_new) {
+    if (is_new)
         lane = lanes_add(sink->lanes, d);
-        while (lane->level < LEVELS - 1 && lane_pause(sink, lane->level) < PUT_BACK_MS)
-            lane->level++;
-    }
+    /* The level says in which queue a lane that pauses is, so it changes only while it does not. */
+    while ((is_new || lane->trying != NULL) && lane->level < LEVELS - 1 &&
+           lane_pause(sink, lane->level) < PUT_BACK_MS)
+        lane->level++;
     d->lane = NULL;
     lane_insert(sink->lanes, lane, d);
     if (was_trying || is_new)

@@ -74,7 +74,7 @@ static void outcome_letters_failed(struct fr_sink *sink, const struct fr_error *
     bool news;
 
     pthread_mutex_lock(&sink->status_lock);
-    news = !sink->letters_told ||
+    news = sink->letters_news || !sink->letters_told ||
            strncmp(sink->letters_why, error->text, sizeof sink->letters_why - 1) != 0;
     snprintf(sink->letters_why, sizeof sink->letters_why, "%.*s", (int)sizeof sink->letters_why - 1,
              error->text);

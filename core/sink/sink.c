@@ -134,7 +134,10 @@ int fr_sink_start(struct fr_sink *sink, struct fr_routing *routing, size_t place
         return -1;
     while (sem_wait(&sink->opened) != 0)
         ; /* a signal came */
-    return fr_sink_begun(sink, error) == 1 ? 0 : -1;
+    if (fr_sink_begun(sink, error) == 1)
+        return 0;
+    fr_sink_stop(sink); /* the caller frees it */
+    return -1;
 }
 
 void fr_sink_reroute(struct fr_sink *sink, struct fr_routing *routing, size_t place)
@@ -226,6 +229,10 @@ void fr_sink_stop(struct fr_sink *sink)
     fr_sink_ask_stop(sink);
     pthread_join(sink->thread, NULL);
     sink->has_thread = false;
+    if (sink->cursor != NULL) {
+        fr_cursor_mark_repeated(sink->cursor, sink->repeated_below);
+        fr_cursor_mark_repeated(sink->cursor, sink->done_seq + 1);
+    }
 }
 
 void fr_sink_ask_stop(struct fr_sink *sink)

@@ -108,21 +108,15 @@ static void land(struct device *device)
         device_tell_all(device);
         return;
     }
-    if (device->cut_short) { /* the rest goes in the next flight, before an answer */
-        device->house->landed(device->house->ctx, device);
-        return;
-    }
-    if (device->unknown_entities && ++device->tries < TRIES_MOST) {
-        device->unknown_entities = false;
+    device->tries += device->unknown_entities;
+    if ((device->cut_short || device->unknown_entities) && device->tries < TRIES_MOST) {
+        device->unknown_entities = false; /* the next flight has the rest, before an answer */
         device->house->landed(device->house->ctx, device);
         return;
     }
     device->tries = 0;
     device_remember(device);
-    if (device->unknown_entities)
-        flight_answer_unregistered(device);
-    else
-        device_answer(device, device->riding, &device->riding_count, FR_DONE);
+    flight_answer_unregistered(device);
     device->unknown_entities = false;
     device->house->landed(device->house->ctx, device);
 }

@@ -380,6 +380,7 @@ static void replace_producer(struct instance *i)
     }
     stop_producer(i);
     i->restarting = true; /* deliveries are answered FR_RETRY */
+    i->up = false;
     i->host->health(
         i->sink, FR_HEALTH_DOWN,
         "librdkafka's producer cannot be made again; the log says why; tried every %d s",

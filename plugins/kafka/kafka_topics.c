@@ -26,8 +26,9 @@ struct topic {
     char *name;
     rd_kafka_topic_t *handle; /* its opaque is this struct */
     bool there;
-    bool asked;       /* a creation is on its way */
-    bool not_created; /* the broker refuses to create it */
+    bool asked;         /* a creation is on its way */
+    bool not_created;   /* the broker refuses to create it */
+    int64_t refused_ms; /* monotonic: when it did */
     bool limit_logged;
     int64_t missing_ms; /* monotonic: since when it is missing, and the last report */
     int64_t last_missing_ms;
@@ -72,6 +73,14 @@ static void list_append(struct list *list, struct fr_delivery *d)
     list->last = d;
 }
 
+static void list_prepend(struct list *list, struct fr_delivery *d)
+{
+    d->plugin_data = list->first;
+    if (list->first == NULL)
+        list->last = d;
+    list->first = d;
+}
+
 static struct fr_delivery *list_take(struct list *list)
 {
     struct fr_delivery *d = list->first;
@@ -88,25 +97,37 @@ static struct fr_delivery *list_take(struct list *list)
 static bool topic_missing(struct fr_topics *t, struct topic *topic);
 static void topic_too_large(struct fr_topics *t, struct topic *topic);
 
+/* The topic is missing for good: what waits for it fails. */
+static void topic_fail_waiting(struct fr_topics *t, struct topic *topic, rd_kafka_resp_err_t err)
+{
+    struct fr_delivery *d;
+
+    while ((d = list_take(&topic->returned)) != NULL || (d = list_take(&topic->waiting)) != NULL)
+        t->failed(t->ctx, topic->name, d, err);
+}
+
 /* A delivery failed: its report says so, or (not `sent`) librdkafka did not take it. */
 static void topic_failed(struct fr_topics *t, struct topic *topic, struct fr_delivery *d,
                          rd_kafka_resp_err_t err, bool sent)
 {
-    bool again = false;
+    bool missing = fr_kafka_topic_is_missing(err) && !t->stopped;
+    bool large = err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && sent;
 
-    if (t->stopped)
-        again = false;
-    else if (fr_kafka_topic_is_missing(err))
-        again = topic_missing(t, topic);
-    else if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && sent &&
-             topic_window_shrink(&topic->window, topic_window_cost(d))) {
+    if (large && t->stopped) /* its batch may have been too large; the next producer finds out */
+        t->host->done(t->sink, d, FR_RETRY);
+    else if (large && topic_window_shrink(&topic->window, topic_window_cost(d))) {
         topic_too_large(t, topic);
-        again = true;
-    }
-    if (again)
         list_append(&topic->returned, d);
-    else
+    } else if (missing && topic_missing(t, topic)) {
+        if (sent)
+            list_append(&topic->returned, d);
+        else
+            list_prepend(&topic->returned, d); /* it was the first of those that wait */
+    } else {
         t->failed(t->ctx, topic->name, d, err);
+        if (missing && !topic->there)
+            topic_fail_waiting(t, topic, err);
+    }
 }
 
 static void topic_send(struct fr_topics *t, struct topic *topic, struct fr_delivery *d)
@@ -230,12 +251,16 @@ static void answered(struct fr_topics *t, struct topic *topic, rd_kafka_resp_err
         t->host->log(t->sink, FR_LOG_WARNING,
                      "topic %s was not created (%s: %s); writing to it as if it were there",
                      topic->name, rd_kafka_err2name(err), why != NULL ? why : "");
+        topic->not_created = true;
+        topic->refused_ms = topics_now_ms();
         break;
     default:
         t->host->log(t->sink, FR_LOG_INFO, "topic %s: %s; trying again", topic->name,
                      rd_kafka_err2str(err));
         if (!event_pending(t->again, EV_TIMEOUT, NULL))
             event_add(t->again, &(struct timeval){AGAIN_S, 0});
+        if (err > 0 && topics_now_ms() - topic->missing_ms >= MISSING_MAX_MS)
+            topic_fail_waiting(t, topic, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
         return;
     }
     topic->there = true;
@@ -271,8 +296,13 @@ static bool topic_missing(struct fr_topics *t, struct topic *topic)
     int64_t now = topics_now_ms();
     bool again;
 
-    if (topic->not_created || t->host->number(t->sink, "create_topics") == 0)
+    if (t->host->number(t->sink, "create_topics") == 0)
         return false;
+    if (topic->not_created) {
+        if (!topic->asked && now - topic->refused_ms >= MISSING_MAX_MS)
+            create(t, topic); /* the right to create it may have been given */
+        return false;
+    }
     again = topic->last_missing_ms != 0 && now - topic->last_missing_ms < WELL_MS;
     if (!again)
         topic->missing_ms = now;
@@ -289,8 +319,10 @@ static void try_again(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd, (void)what;
     for (size_t i = 0; i < t->count; i++)
-        if (!t->topics[i].there && !t->topics[i].asked)
+        if (!t->topics[i].there && !t->topics[i].asked) {
             create(t, &t->topics[i]);
+            topic_continue(t, &t->topics[i]);
+        }
 }
 
 /* ---- limits ---------------------------------------------------------------------- */
@@ -405,7 +437,7 @@ static struct topic *add(struct fr_topics *t, const char *name)
 
     if (t->count == TOPICS_MAX)
         return NULL;
-    *topic = (struct topic){.name = strdup(name)};
+    *topic = (struct topic){.name = strdup(name), .missing_ms = topics_now_ms()};
     topic->handle = topic_handle(t, topic, name);
     if (topic->name == NULL || topic->handle == NULL) {
         free(topic->name);

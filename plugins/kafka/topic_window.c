@@ -5,12 +5,15 @@
 #define BATCH_MAX 1000000   /* librdkafka's batch.size, in bytes */
 #define LIMIT_MIN 1024      /* a smaller window is one record at a time */
 #define RECORD_OVERHEAD 160 /* bytes: key, names of headers, lengths */
+#define FIELD_MAX 1024      /* bytes: the JSON of a field's value */
 #define BATCH_OVERHEAD 100  /* bytes */
 
 size_t topic_window_cost(const struct fr_delivery *d)
 {
-    return d->len + d->txid_len + strlen(d->record_type) + strlen(d->client_version) +
-           RECORD_OVERHEAD;
+    size_t value = d->kind == FR_DELIVERY_FIELD ? FIELD_MAX : d->len;
+
+    return value + d->txid_len + strlen(d->record_type) + strlen(d->client_version) +
+           2 * strlen(d->vin) + RECORD_OVERHEAD;
 }
 
 bool topic_window_allows(const struct topic_window *w, size_t cost)
@@ -52,9 +55,16 @@ bool topic_window_shrink(struct topic_window *w, size_t cost)
 
 void topic_window_learn(struct topic_window *w, size_t max_message_bytes)
 {
-    w->limit = max_message_bytes > BATCH_MAX + BATCH_OVERHEAD ? 0
-               : max_message_bytes > BATCH_OVERHEAD           ? max_message_bytes - BATCH_OVERHEAD
-                                                              : 1;
+    size_t limit = max_message_bytes > BATCH_OVERHEAD ? max_message_bytes - BATCH_OVERHEAD : 1;
+
+    if (limit < LIMIT_MIN)
+        limit = 1;
+    else if (limit >= BATCH_MAX)
+        limit = 0;
+    /* What is on its way was sent under a larger limit: its failures say nothing about one record. */
+    if (limit != 0 && (w->limit == 0 || limit < w->limit) && w->count > 1)
+        w->draining = true;
+    w->limit = limit;
 }
 
 void topic_window_widen(struct topic_window *w)

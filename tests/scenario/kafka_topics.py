@@ -3,6 +3,7 @@
 dead letters, health names the topic and the remedy, and nothing is lost."""
 import json
 import os
+import re
 import time
 
 from fr import VIN, Daemon, Kafka, fleetroute, wait_until
@@ -91,6 +92,26 @@ def forbidden_topic(kafka):
         wait_until("the alert is a dead letter", lambda: [r["txid"] for r in letters(d)] == ["forbidden-1"])
 
 
+def topic_that_may_not_be_created(kafka):
+    """The broker refuses to create tesla_errors: its records fail at once, with topic and remedy, and the
+    broker is not asked again and again."""
+    kafka.admin("AclCommand", "--add", "--deny-principal", "User:ANONYMOUS", "--operation", "Create",
+                "--topic", "tesla_errors")
+    with Daemon(ROUTING, sinks(kafka), journal="{}") as d:
+        before = delivered(kafka, "tesla_V")
+        for n in range(3):
+            d.say(json.dumps({"type": "errors", "vin": VIN, "txid": f"refused-{n}", "errors": [],
+                              "created_at": "2026-11-24T00:00:00.000Z",
+                              "received_at": "2026-11-24T00:00:00.000Z"}))
+        wait_until("it is degraded", lambda: "tesla_errors" in sink(d)["why"] and
+                   sink(d)["health"] == "degraded", 20)
+        sent = drive(d, 1)
+        wait_until("vehicle data goes on", lambda: delivered(kafka, "tesla_V") == before + sent)
+        wait_until("the errors are dead letters in their order", lambda: [r["txid"] for r in letters(d)] ==
+                   [f"refused-{n}" for n in range(3)], 40)
+        assert d.log_text().count("tesla_errors was not created") <= 2, d.log_text()
+
+
 def small_topic(kafka):
     """A topic takes less than a batch of the producer: no ordinary record is blamed for it."""
     kafka.admin("ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", "tesla_V",
@@ -116,10 +137,15 @@ def deleted_topic(kafka):
         drive(d, 1)
         wait_until("it is written", lambda: sink(d)["behind"] == 0)
         kafka.admin("TopicCommand", "--delete", "--topic", "tesla_V")
-        d.say(*({"Soc": n} for n in range(10)))
+        for n in range(10):
+            d.say(json.dumps({"type": "V", "vin": VIN, "txid": f"again-{n}", "data": {"Soc": n},
+                              "created_at": "2026-11-24T00:00:00.000Z",
+                              "received_at": "2026-11-24T00:00:00.000Z"}))
         wait_until("it is there again", lambda: "created topic tesla_V" in d.log_text() and
                    sink(d)["behind"] == 0, 60)
         assert delivered(kafka, "tesla_V") + len(letters(d)) == 10
+        order = re.findall(r"txid=again-(\d+)", kafka.read("tesla_V", "%h\n").decode())
+        assert order == sorted(order), order
         d.say({"Soc": 11})
         wait_until("and is written", lambda: sink(d)["behind"] == 0)
         assert delivered(kafka, "tesla_V") + len(letters(d)) == 11
@@ -141,7 +167,7 @@ def empty_broker(kafka):
 
 
 with Kafka(properties=ACLS) as kafka:
-    for test in (missing_topic, forbidden_topic, small_topic, deleted_topic, empty_broker):
+    for test in (missing_topic, forbidden_topic, topic_that_may_not_be_created, small_topic, deleted_topic, empty_broker):
         begun = time.monotonic()
         test(kafka)
         print(f"{test.__name__}: {time.monotonic() - begun:.1f} s", flush=True)

@@ -96,6 +96,24 @@ def dead_letters_on_a_failing_disk():
         assert d.log_text().count("fault_io: truncate") >= 2, "the line was not there to be cut off"
 
 
+def many_refused_records_of_a_vehicle():
+    """They all wait while no dead letter can be written, and are tried with pauses, not one after the other."""
+    d = odd_daemon()
+    faults = Faults(d)
+    with d:
+        faults.set(f"write {LETTERS} EIO")
+        for n in range(4):
+            d.say({"Soc": n, "vin": SECOND})
+        wait_until("it is named", lambda: "dead letters cannot be written" in odd(d)["last_error"])
+        before = odd(d)["refused"] + odd(d)["failed"]
+        time.sleep(2)  # the time in which tries are counted
+        tries = odd(d)["refused"] + odd(d)["failed"] - before
+        assert tries < 50, f"{tries} tries in 2 s"
+        faults.clear()
+        wait_until("it goes on", lambda: odd(d)["dead_letters"] == 4 and odd(d)["behind"] == 0)
+        assert sorted(letters(d)) == list(range(4)), letters(d)
+
+
 def dead_letters_that_stand_in_the_way():
     """A full file that cannot be renamed holds back the letters and is named; half a line of a crash is cut."""
     d = odd_daemon()
@@ -399,7 +417,8 @@ def start_on_a_broken_disk():
 if __name__ == "__main__":
     if os.environ.get("ASAN_OPTIONS"):
         print("a preloaded library and a sanitizer do not go together: injected faults are left out")
-    for test in sys.argv[1:] or ("dead_letters_on_a_failing_disk", "dead_letters_that_stand_in_the_way", "registrations",
+    for test in sys.argv[1:] or ("dead_letters_on_a_failing_disk", "many_refused_records_of_a_vehicle",
+                                 "dead_letters_that_stand_in_the_way", "registrations",
                                  "client_ids", "a_real_disk", "start_on_a_broken_disk"):
         if os.environ.get("ASAN_OPTIONS") and test not in ("a_real_disk", "start_on_a_broken_disk"):
             continue
