@@ -436,7 +436,7 @@ static size_t list_sinks(const struct fr_daemon *d, struct fr_sink **sinks)
 static bool stop_sinks(struct fr_daemon *d)
 {
     int64_t until = fr_monotonic_ms() + END_SINKS_MS;
-    struct fr_sink *sinks[2 * FR_SINKS_MAX + FR_SINKS_MAX];
+    struct fr_sink *sinks[3 * FR_SINKS_MAX];
     size_t count = list_sinks(d, sinks);
     size_t first = d->journal != NULL ? 0 : d->started; /* the others were drained */
     bool well = true;

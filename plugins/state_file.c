@@ -6,28 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *state_file_remedy(int code)
-{
-    switch (code) {
-    case ENOSPC:
-    case EDQUOT:
-        return "free space on its disk";
-    case EROFS:
-        return "mount its file system read-write";
-    case EIO:
-        return "look at the kernel's log and the disk";
-    case EACCES:
-    case EPERM:
-        return "let the daemon's user write there";
-    case EEXIST:
-    case EISDIR:
-    case ENOTDIR:
-    case ENOTEMPTY:
-        return "move away what stands in its place";
-    default:
-        return "look at its folder and the disk";
-    }
-}
+#include "util/file_remedy.h"
 
 /* -1, errno is set. A descriptor is closed in any case. */
 static int state_file_put(const char *path, const char *bytes, size_t len)
@@ -88,7 +67,7 @@ bool fr_state_file_write(const char *path, const void *bytes, size_t len,
     fr_text_buffer_free(&beside);
     if (code != 0)
         fr_text_buffer_printf(why, "%s cannot be written: %s; %s", path, strerror(code),
-                              state_file_remedy(code));
+                              fr_file_remedy(code));
     return code == 0;
 }
 

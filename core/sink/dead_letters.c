@@ -12,6 +12,7 @@
 #include "record/json.h"
 #include "util/clock.h"
 #include "util/counters.h"
+#include "util/file_remedy.h"
 #include "util/files.h"
 #include "util/log.h"
 #include "util/memory.h"

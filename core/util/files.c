@@ -1,3 +1,4 @@
+#include "util/file_remedy.h"
 #include "util/files.h"
 
 #include <errno.h>
@@ -39,32 +40,4 @@ int fr_sync_folder(const char *path)
     if (fd >= 0)
         close(fd);
     return status;
-}
-
-const char *fr_file_remedy(int code)
-{
-    switch (code) {
-    case ENOSPC:
-    case EDQUOT:
-        return "free space on its disk";
-    case EROFS:
-        return "mount its file system read-write";
-    case EIO:
-        return "look at the kernel's log and the disk";
-    case EACCES:
-    case EPERM:
-        return "let the daemon's user write there";
-    case EMFILE:
-    case ENFILE:
-        return "raise LimitNOFILE= of the systemd unit or `ulimit -n`";
-    case EEXIST:
-    case EISDIR:
-    case ENOTDIR:
-    case ENOTEMPTY:
-    case ENXIO:
-    case ELOOP:
-        return "move away what stands in its place";
-    default:
-        return "look at its folder and the disk";
-    }
 }

@@ -10,7 +10,4 @@ int fr_make_folders(const char *path, struct fr_error *error);
 /* Put the names in a folder on disk, so that they survive a power cut. -1, errno is set. */
 int fr_sync_folder(const char *path);
 
-/* What an administrator can do about a failed call on a file, by its errno. */
-const char *fr_file_remedy(int code);
-
 #endif

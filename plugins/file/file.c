@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "files.h"
+#include "clock_ms.h"
 #include "fleetroute/plugin.h"
 #include "path_pattern.h"
 #include "type_limit.h"
@@ -35,11 +36,8 @@ struct instance {
 
 static void tell_of_others(struct instance *i, const struct fr_delivery *d)
 {
-    struct timespec now;
-    int64_t ms;
+    int64_t ms = fr_clock_monotonic_ms();
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     i->others++;
     if (i->other_told != 0 && ms - i->other_told < OTHER_LOG_MS)
         return;

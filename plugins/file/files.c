@@ -8,16 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock_ms.h"
+
 #define SYNC_TOGETHER_MIN 8    /* unsynced files that are synced with the whole file system */
 #define GATHERED_MAX (1 << 20) /* bytes that are gathered before they are written */
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- answers --------------------------------------------------------------------- */
 
@@ -312,7 +306,7 @@ static void write_gathered(struct fr_files *f)
 static void rotate_if_due(struct fr_files *f, struct fr_out *out)
 {
     bool large = f->rotate_size > 0 && out->size >= f->rotate_size;
-    bool old = f->rotate_every_ms > 0 && wall_ms() - out->opened_ms >= f->rotate_every_ms;
+    bool old = f->rotate_every_ms > 0 && fr_clock_wall_ms() - out->opened_ms >= f->rotate_every_ms;
 
     if (out->fd < 0 || out->size <= 0 || (!large && !old))
         return;

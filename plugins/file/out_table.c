@@ -2,13 +2,11 @@
 
 #include <string.h>
 
+#include "text_hash.h"
+
 static struct fr_out **bucket_of(struct fr_out_table *table, const char *path)
 {
-    uint32_t h = 2166136261; /* FNV-1a */
-
-    for (; *path != '\0'; path++)
-        h = (h ^ (unsigned char)*path) * 16777619;
-    return &table->bucket[h % FR_OUT_BUCKETS];
+    return &table->bucket[fr_text_hash(path) % FR_OUT_BUCKETS];
 }
 
 static void unlink_use(struct fr_out_table *table, struct fr_out *out)

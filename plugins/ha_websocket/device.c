@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "ha_websocket/device_state.h"
+#include "clock_ms.h"
 #include "safe_name.h"
 
 #define REGISTER_AT_A_TIME 8
@@ -12,14 +13,6 @@
 #define DEAD_FLIGHTS_MOST 5
 #define REPLACE_AGAIN_MS 60000
 #define WRITE_AGAIN_MS 500 /* after a registration that could not be written */
-
-int64_t device_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 const char *device_name(const struct device *device)
 {
@@ -44,7 +37,7 @@ static void device_not_written(struct device *device, const struct fr_text_buffe
                          fr_text_buffer_string(why), device_name(device));
     fr_text_buffer_clear(house->not_written);
     fr_text_buffer_add(house->not_written, fr_text_buffer_string(why));
-    *house->write_again_ms = device_now_ms() + WRITE_AGAIN_MS;
+    *house->write_again_ms = fr_clock_monotonic_ms() + WRITE_AGAIN_MS;
     house->connected(house->ctx);
 }
 
@@ -55,7 +48,7 @@ bool device_remember(struct device *device)
 
     if (!device->keep_it)
         return true;
-    if (house->not_written->len != 0 && device_now_ms() < *house->write_again_ms)
+    if (house->not_written->len != 0 && fr_clock_monotonic_ms() < *house->write_again_ms)
         return false;
     if (house->folder == NULL)
         fr_text_buffer_add(&why, "the folder for registrations cannot be made");
@@ -96,7 +89,7 @@ static void is_registered(void *ctx, const char *webhook, int status, const char
 
     device->asking = NULL;
     --*house->registering;
-    device->registered_ms = device_now_ms();
+    device->registered_ms = fr_clock_monotonic_ms();
     if (webhook == NULL) {
         house->host->health(
             house->sink, FR_HEALTH_DEGRADED, "%s cannot be registered with Home Assistant: %s%s",
@@ -142,7 +135,7 @@ static void register_device(struct device *device)
         device_be_unknown(device, 200);
         return;
     }
-    device->registered_ms = device_now_ms();
+    device->registered_ms = fr_clock_monotonic_ms();
     device->asking = registration_ask(house->peer, house->host->event_base(house->sink),
                                       session_address(house->session),
                                       session_token(house->session), body, is_registered, device);
@@ -199,7 +192,8 @@ static void is_missing(struct device *device)
         return;
     }
     /* One that was just registered may take its time to appear. */
-    if (device->registered_ms != 0 && device_now_ms() - device->registered_ms < REGISTER_AGAIN_MS) {
+    if (device->registered_ms != 0 &&
+        fr_clock_monotonic_ms() - device->registered_ms < REGISTER_AGAIN_MS) {
         device_be_unknown(device, 500);
         return;
     }
@@ -214,7 +208,8 @@ static void is_missing(struct device *device)
  * of it is old. Two that take it from each other do so once a minute. */
 static void replace_registration(struct device *device)
 {
-    if (device->registered_ms != 0 && device_now_ms() - device->registered_ms < REPLACE_AGAIN_MS) {
+    if (device->registered_ms != 0 &&
+        fr_clock_monotonic_ms() - device->registered_ms < REPLACE_AGAIN_MS) {
         device_be_unknown(device, REPLACE_AGAIN_MS / 6);
         return;
     }
@@ -248,7 +243,7 @@ void device_find(struct device *device, const struct device_findings *f)
     snprintf(device->tracker, sizeof device->tracker, "%s", f->entity_id);
     if (device->remembered.webhook == NULL) { /* it knows the vehicle, we do not know the way */
         if (device->registered_ms == 0 ||
-            device_now_ms() - device->registered_ms > REGISTER_AGAIN_MS)
+            fr_clock_monotonic_ms() - device->registered_ms > REGISTER_AGAIN_MS)
             register_device(device);
         else
             device_be_unknown(device, 1000);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock_ms.h"
+
 #include "ha_websocket/device_state.h"
 
 #define UPDATES_MOST 100 /* states in one command */
@@ -316,7 +318,7 @@ static void announce(struct device *device, const struct fr_entity_state *s)
     json_object_set_new(device->remembered.sensors, s->id, json_string(digest));
     device->keep_it = true;
     /* Home Assistant may restore an older state behind the registration, so all is told again. */
-    device->settle_ms = device_now_ms() + 1000;
+    device->settle_ms = fr_clock_monotonic_ms() + 1000;
     if (!command(device, "register_sensor", d, entity_is_registered))
         json_object_del(device->remembered.sensors, s->id);
 }
@@ -440,7 +442,7 @@ bool device_fly(struct device *device)
 
 bool device_tick(struct device *device)
 {
-    if (device->settle_ms != 0 && device_now_ms() >= device->settle_ms &&
+    if (device->settle_ms != 0 && fr_clock_monotonic_ms() >= device->settle_ms &&
         device->state == DEVICE_READY) {
         device->settle_ms = 0;
         for (struct fr_entity_state *s = device->vehicle->states; s != NULL; s = s->next)

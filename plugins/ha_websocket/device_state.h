@@ -27,8 +27,6 @@ struct device {
     int64_t settle_ms; /* 0, or when all is told once more */
 };
 
-int64_t device_now_ms(void);
-
 /* The vehicle's name. */
 const char *device_name(const struct device *device);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock_ms.h"
 #include "ha_websocket/device.h"
 #include "ha_websocket/notes.h"
 
@@ -27,14 +28,6 @@ struct hub {
     struct fr_text_buffer not_written; /* see device_house */
     int64_t write_again_ms;
 };
-
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- the queue ------------------------------------------------------------------- */
 
@@ -99,7 +92,7 @@ static void room(void *ctx)
 static void look_again(void *ctx, int64_t ms)
 {
     struct hub *hub = ctx;
-    int64_t since = clock_ms(CLOCK_MONOTONIC) - hub->looked_ms;
+    int64_t since = fr_clock_monotonic_ms() - hub->looked_ms;
     struct timeval pause, left;
 
     if (hub->looking) {
@@ -169,7 +162,7 @@ static void find(const struct hub *hub, struct device *device, const json_t *sta
 static void end_looking(struct hub *hub)
 {
     hub->looking = false;
-    hub->looked_ms = clock_ms(CLOCK_MONOTONIC);
+    hub->looked_ms = fr_clock_monotonic_ms();
     if (hub->look_wanted) {
         hub->look_wanted = false;
         look_again(hub, 0);
@@ -324,7 +317,7 @@ void hub_take(struct hub *hub, struct fr_delivery *d)
         notes_send(hub->notes, house->session, d);
         return;
     }
-    vehicle = fr_vehicles_take(hub->vehicles, d, clock_ms(CLOCK_REALTIME), &moved);
+    vehicle = fr_vehicles_take(hub->vehicles, d, fr_clock_wall_ms(), &moved);
     if (vehicle != NULL && vehicle->own == NULL) {
         vehicle->own = device_new(house, vehicle);
         look_again(hub, 0);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "clock_ms.h"
 #include "ha_websocket/link.h"
 
 #define TOKEN_MOST 1024
@@ -42,14 +43,6 @@ struct session {
     size_t under_way;
     struct waiting waiting[SESSION_COMMANDS_MAX];
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void connect_now(struct session *s);
 
@@ -101,7 +94,7 @@ static const char *token_path(const struct session *s)
 static void refused(struct session *s)
 {
     s->refused = true;
-    s->refused_ms = now_ms();
+    s->refused_ms = fr_clock_monotonic_ms();
     s->host->log(s->sink, FR_LOG_ERROR,
                  "Home Assistant refuses the token in %s: make a new one (your profile, Security, "
                  "Long-lived access tokens) and put it there; nothing is sent until then",
@@ -117,7 +110,7 @@ static void look_for_new_token(struct session *s)
 
     if (stat(token_path(s), &now) == 0 && now.st_mtim.tv_sec == s->token_file.st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == s->token_file.st_mtim.tv_nsec &&
-        now.st_ino == s->token_file.st_ino && now_ms() - s->refused_ms < REFUSED_MS)
+        now.st_ino == s->token_file.st_ino && fr_clock_monotonic_ms() - s->refused_ms < REFUSED_MS)
         return;
     s->refused = false;
     connect_now(s);
@@ -194,7 +187,7 @@ static void came(void *ctx, const char *text, size_t len)
     json_t *root = json_loadb(text, len, 0, NULL), *each;
     size_t i;
 
-    s->heard_ms = now_ms();
+    s->heard_ms = fr_clock_monotonic_ms();
     if (json_is_array(root)) { /* several at once, which we did not ask for */
         json_array_foreach(root, i, each) if (s->link != NULL) understood(s, each);
     } else if (root != NULL)
@@ -235,7 +228,7 @@ static void connect_now(struct session *s)
         come_back(s);
         return;
     }
-    s->heard_ms = now_ms();
+    s->heard_ms = fr_clock_monotonic_ms();
     s->link = link_new(s->peer, s->host->event_base(s->sink), &link_events, s, why, sizeof why);
     if (s->link != NULL)
         return;
@@ -254,7 +247,7 @@ static void connect_again(evutil_socket_t fd, short what, void *ctx)
  * answer, so only a new connection helps. */
 static bool command_expired(const struct session *s)
 {
-    int64_t now = now_ms();
+    int64_t now = fr_clock_monotonic_ms();
 
     for (size_t i = 0; i < SESSION_COMMANDS_MAX; i++)
         if (s->waiting[i].id != 0 && now - s->waiting[i].sent_ms > SILENT_MS)
@@ -265,7 +258,7 @@ static bool command_expired(const struct session *s)
 static void look_around(evutil_socket_t fd, short what, void *ctx)
 {
     struct session *s = ctx;
-    int64_t silent = now_ms() - s->heard_ms;
+    int64_t silent = fr_clock_monotonic_ms() - s->heard_ms;
 
     (void)fd, (void)what;
     if (s->refused)
@@ -316,11 +309,11 @@ bool session_send(struct session *s, json_t *command, session_answer *answer, vo
         json_decref(command);
         return false;
     }
-    *w = (struct waiting){s->next_id, now_ms(), answer, ctx};
+    *w = (struct waiting){s->next_id, fr_clock_monotonic_ms(), answer, ctx};
     json_object_set_new(command, "id", json_integer((json_int_t)w->id));
     text = json_dumps(command, JSON_COMPACT);
     if (s->under_way == 0)
-        s->heard_ms = now_ms(); /* from now on an answer is waited for */
+        s->heard_ms = fr_clock_monotonic_ms(); /* from now on an answer is waited for */
     ok = text != NULL && link_send(s->link, text, strlen(text));
     free(text);
     json_decref(command);

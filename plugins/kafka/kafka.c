@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "fleetroute/plugin.h"
+#include "clock_ms.h"
 #include "kafka_errors.h"
 #include "kafka_topics.h"
 #include "path_pattern.h"
@@ -151,14 +152,6 @@ static rd_kafka_headers_t *make_headers(const struct instance *i, const struct f
     return headers;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void set_timer(struct instance *i, int ms)
 {
     event_add(i->timer, &(struct timeval){ms / 1000, ms % 1000 * 1000});
@@ -170,7 +163,7 @@ static void restart(struct instance *i)
     if (i->restarting)
         return;
     i->restarting = true;
-    i->restart_ms = now_ms() + RESTART_MS;
+    i->restart_ms = fr_clock_monotonic_ms() + RESTART_MS;
     fr_topics_stop(i->topics);
     rd_kafka_purge(i->producer, RD_KAFKA_PURGE_F_QUEUE);
     set_timer(i, RESTART_MS);
@@ -437,7 +430,7 @@ static void timer_due(evutil_socket_t fd, short what, void *ctx)
         replace_producer(i);
         return;
     }
-    if (i->restarting && now_ms() >= i->restart_ms)
+    if (i->restarting && fr_clock_monotonic_ms() >= i->restart_ms)
         rd_kafka_purge(i->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     if (i->down)
         ask_brokers(i);

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock_ms.h"
 #include "kafka_errors.h"
+#include "text_hash.h"
 #include "topic_window.h"
 
 #define TOPICS_MAX 1024      /* a pattern with %{vin} in it must not grow without end */
@@ -53,14 +55,6 @@ struct fr_topics {
     bool stopped;
 };
 
-static int64_t topics_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- lists ----------------------------------------------------------------------- */
 
 static void list_append(struct list *list, struct fr_delivery *d)
@@ -92,6 +86,17 @@ static struct fr_delivery *list_take(struct list *list)
     return d;
 }
 
+/* The delivery that is to be sent next; NULL: none waits. */
+static struct fr_delivery *topic_take(struct topic *topic)
+{
+    return list_take(topic->returned.first != NULL ? &topic->returned : &topic->waiting);
+}
+
+static const struct fr_delivery *topic_next(const struct topic *topic)
+{
+    return topic->returned.first != NULL ? topic->returned.first : topic->waiting.first;
+}
+
 /* ---- sending --------------------------------------------------------------------- */
 
 static bool topic_missing(struct fr_topics *t, struct topic *topic);
@@ -102,7 +107,7 @@ static void topic_fail_waiting(struct fr_topics *t, struct topic *topic, rd_kafk
 {
     struct fr_delivery *d;
 
-    while ((d = list_take(&topic->returned)) != NULL || (d = list_take(&topic->waiting)) != NULL)
+    while ((d = topic_take(topic)) != NULL)
         t->failed(t->ctx, topic->name, d, err);
 }
 
@@ -143,22 +148,18 @@ static void topic_send(struct fr_topics *t, struct topic *topic, struct fr_deliv
 /* Send what waits, as far as the topic takes it. */
 static void topic_continue(struct fr_topics *t, struct topic *topic)
 {
-    struct list *list;
+    const struct fr_delivery *next;
 
-    while (topic->there && !t->stopped) {
-        list = topic->returned.first != NULL ? &topic->returned : &topic->waiting;
-        if (list->first == NULL ||
-            !topic_window_allows(&topic->window, topic_window_cost(list->first)))
-            return;
-        topic_send(t, topic, list_take(list));
-    }
+    while (topic->there && !t->stopped && (next = topic_next(topic)) != NULL &&
+           topic_window_allows(&topic->window, topic_window_cost(next)))
+        topic_send(t, topic, topic_take(topic));
 }
 
 static void topic_give_back(struct fr_topics *t, struct topic *topic)
 {
     struct fr_delivery *d;
 
-    while ((d = list_take(&topic->returned)) != NULL || (d = list_take(&topic->waiting)) != NULL)
+    while ((d = topic_take(topic)) != NULL)
         t->host->done(t->sink, d, FR_RETRY);
 }
 
@@ -178,8 +179,7 @@ bool fr_topics_reported(struct fr_topics *t, const rd_kafka_message_t *message)
     topic_window_answered(&topic->window, topic_window_cost(d));
     if (!sent)
         topic_failed(t, topic, d, message->err, true);
-    if (topic_window_drained(&topic->window) &&
-        (topic->returned.first != NULL || topic->waiting.first != NULL))
+    if (topic_window_drained(&topic->window))
         topic_continue(t, topic);
     return sent;
 }
@@ -214,11 +214,7 @@ static void create(struct fr_topics *t, struct topic *topic)
 
 static size_t topics_bucket(const char *name)
 {
-    uint32_t hash = 2166136261u;
-
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
-    return (hash ^ hash >> 16) & (BUCKETS - 1);
+    return fr_text_hash(name) & (BUCKETS - 1);
 }
 
 static struct topic *find(struct fr_topics *t, const char *name)
@@ -252,14 +248,14 @@ static void answered(struct fr_topics *t, struct topic *topic, rd_kafka_resp_err
                      "topic %s was not created (%s: %s); writing to it as if it were there",
                      topic->name, rd_kafka_err2name(err), why != NULL ? why : "");
         topic->not_created = true;
-        topic->refused_ms = topics_now_ms();
+        topic->refused_ms = fr_clock_monotonic_ms();
         break;
     default:
         t->host->log(t->sink, FR_LOG_INFO, "topic %s: %s; trying again", topic->name,
                      rd_kafka_err2str(err));
         if (!event_pending(t->again, EV_TIMEOUT, NULL))
             event_add(t->again, &(struct timeval){AGAIN_S, 0});
-        if (err > 0 && topics_now_ms() - topic->missing_ms >= MISSING_MAX_MS)
+        if (err > 0 && fr_clock_monotonic_ms() - topic->missing_ms >= MISSING_MAX_MS)
             topic_fail_waiting(t, topic, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
         return;
     }
@@ -293,7 +289,7 @@ void fr_topics_created(struct fr_topics *t, rd_kafka_event_t *event)
  * it, or the minute is over. */
 static bool topic_missing(struct fr_topics *t, struct topic *topic)
 {
-    int64_t now = topics_now_ms();
+    int64_t now = fr_clock_monotonic_ms();
     bool again;
 
     if (t->host->number(t->sink, "create_topics") == 0)
@@ -437,7 +433,7 @@ static struct topic *add(struct fr_topics *t, const char *name)
 
     if (t->count == TOPICS_MAX)
         return NULL;
-    *topic = (struct topic){.name = strdup(name), .missing_ms = topics_now_ms()};
+    *topic = (struct topic){.name = strdup(name), .missing_ms = fr_clock_monotonic_ms()};
     topic->handle = topic_handle(t, topic, name);
     if (topic->name == NULL || topic->handle == NULL) {
         free(topic->name);
@@ -465,7 +461,7 @@ void fr_topics_deliver(struct fr_topics *t, const char *name, struct fr_delivery
                       name, TOPICS_MAX);
         return;
     }
-    if (topic->there && topic->returned.first == NULL && topic->waiting.first == NULL &&
+    if (topic->there && topic_next(topic) == NULL &&
         topic_window_allows(&topic->window, topic_window_cost(delivery)))
         topic_send(t, topic, delivery);
     else

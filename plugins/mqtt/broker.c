@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock_ms.h"
 #include "mqtt/client_id.h"
 #include "mqtt/in_flight.h"
 #include "mqtt/suspect.h"
@@ -48,14 +49,6 @@ struct broker {
         progress_ms; /* monotonic: the last message confirmed, or sent while none was in flight */
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- messages in flight ---------------------------------------------------------- */
 
 /* What was in flight is lost: its deliveries come again. */
@@ -66,7 +59,7 @@ static void broker_lose_messages(struct broker *b)
     struct in_flight_message message;
 
     if (suspect_lost(&b->suspect, b->in_flight.count, only != NULL ? only->hash : 0, size,
-                     now_ms()))
+                     fr_clock_monotonic_ms()))
         b->host->log(b->sink, FR_LOG_WARNING,
                      "the broker hung up %d times on one message of %zu bytes: it is refused, and "
                      "for 10 minutes%s; look into the broker's log: its packet limit (mosquitto: "
@@ -163,7 +156,8 @@ static void lost(struct broker *b, const char *why, bool spoke)
         choose_version(b);
     b->was_up = false;
     if (was_up)
-        b->short_count = now_ms() - b->connected_ms < SHORT_MS ? b->short_count + 1 : 0;
+        b->short_count =
+            fr_clock_monotonic_ms() - b->connected_ms < SHORT_MS ? b->short_count + 1 : 0;
     if (!b->refused)
         broker_report_loss(b, why);
     b->refused = false;
@@ -223,7 +217,8 @@ static void look_after(evutil_socket_t fd, short what, void *ctx)
     (void)fd, (void)what;
     if (client_id_tend(&b->own_id) && b->up)
         broker_report_up(b);
-    if (b->client != NULL && b->in_flight.count != 0 && now_ms() - b->progress_ms > CONFIRM_MS)
+    if (b->client != NULL && b->in_flight.count != 0 &&
+        fr_clock_monotonic_ms() - b->progress_ms > CONFIRM_MS)
         lost(b, "it confirms no message any more", false);
     else if (b->client != NULL)
         after_call(b, mosquitto_loop_misc(b->client));
@@ -248,7 +243,7 @@ static void connected(struct mosquitto *client, void *ctx, int code, int flags,
     }
     b->up = b->was_up = true;
     b->retry_ms = 0;
-    b->connected_ms = now_ms();
+    b->connected_ms = fr_clock_monotonic_ms();
     broker_report_up(b);
     b->events->up(b->ctx);
 }
@@ -279,7 +274,7 @@ static void published(struct mosquitto *client, void *ctx, int mid, int reason,
     (void)client, (void)properties;
     if (!in_flight_take(&b->in_flight, mid, &message))
         return;
-    b->progress_ms = now_ms();
+    b->progress_ms = fr_clock_monotonic_ms();
     suspect_confirmed(&b->suspect, message.hash);
     if (message.job != NULL) {
         if (reason >= 0x80)
@@ -428,7 +423,7 @@ static int broker_send(struct broker *b, const char *topic, const char *payload,
     int id = 0, code;
 
     if (b->in_flight.count == 0)
-        b->progress_ms = now_ms();
+        b->progress_ms = fr_clock_monotonic_ms();
     in_flight_add(&b->in_flight, message);
     code = mosquitto_publish(b->client, &id, topic, (int)len, payload, b->qos, retain);
     if (id != 0)
@@ -455,7 +450,7 @@ void broker_publish(struct broker *b, const char *topic, const char *payload, si
             job->retry = true;
         return;
     }
-    if (len > PAYLOAD_MAX || suspect_refuses(&b->suspect, hash, size, now_ms())) {
+    if (len > PAYLOAD_MAX || suspect_refuses(&b->suspect, hash, size, fr_clock_monotonic_ms())) {
         broker_refuse(b, job, topic, len,
                       len > PAYLOAD_MAX ? "it is too large for MQTT"
                                         : "the broker hung up on one like it; see the log before");

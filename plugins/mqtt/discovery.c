@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock_ms.h"
 #include "home_assistant/shown.h"
 #include "mqtt/discovery_config.h"
 #include "mqtt/record_messages.h"
@@ -41,14 +42,6 @@ struct discovery {
     bool greet;      /* say "online" at the end of the pass */
     struct fr_text_buffer status, birth;
 };
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Publish under BASE/VIN/END/END2 (END2 may be ""). */
 static void publish(struct discovery *h, struct fr_ha_vehicle *vehicle, const char *end,
@@ -390,7 +383,7 @@ static bool begin_job(struct discovery *h, struct job *job)
     bool moved;
 
     job->begun = true;
-    job->vehicle = fr_vehicles_take(h->vehicles, d, wall_ms(), &moved);
+    job->vehicle = fr_vehicles_take(h->vehicles, d, fr_clock_wall_ms(), &moved);
     if (job->vehicle == NULL) {
         job_fail(
             job, FR_REFUSED,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mqtt/record_messages.h"
+#include "text_hash.h"
 
 #define FLOW_BUCKETS 1024 /* a power of two */
 
@@ -92,11 +93,7 @@ static const char *flow_vin(const struct flow *flow)
 
 static struct flow **flow_bucket(struct job_queue *queue, const char *vin)
 {
-    uint32_t hash = 2166136261u;
-
-    for (; *vin != '\0'; vin++)
-        hash = (hash ^ (unsigned char)*vin) * 16777619u;
-    return &queue->buckets[(hash ^ hash >> 16) & (FLOW_BUCKETS - 1)];
+    return &queue->buckets[fr_text_hash(vin) & (FLOW_BUCKETS - 1)];
 }
 
 /* Append a job to the flow of its vehicle. False: no memory. */
