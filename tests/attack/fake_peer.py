@@ -4,8 +4,11 @@ import threading
 
 
 class FakePeer:
-    """Serves one connection at a time. A subclass has _accept(), which ends when `stopped` is set after
-    an accept(); it calls listen() when all that _accept() needs is there."""
+    """Serves one connection at a time, with _one(client, stream) of the subclass, which calls listen() when
+    all that _one() needs is there."""
+
+    BUFFER = 1 << 18
+    ENDS = (OSError, EOFError, ValueError)  # what may end a connection
 
     def listen(self):
         self.client, self.stopped = None, False
@@ -13,6 +16,25 @@ class FakePeer:
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.stopped:
+                client.close()
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._serve_client(client)
+
+    def _serve_client(self, client):
+        try:
+            self._one(client, client.makefile("rb", buffering=self.BUFFER))
+        except self.ENDS:
+            pass
+        client.close()
 
     def __enter__(self):
         return self

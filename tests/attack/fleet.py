@@ -2,18 +2,17 @@
 in both layouts, files by VIN and, where it is given, Home Assistant; vehicles that number their messages;
 samples of the daemon's memory, descriptors and health; and the proof for each sink."""
 import collections
-import getpass
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
 import time
 
-from hostile import SOURCE, Daemon, free_port, wait_until
+import mosquitto
+from hostile import SOURCE, Daemon, wait_until
 from verifier import Histogram, Ledger, Sink, lines
 
 EAGER = "retry: {least: 50 ms, most: 1 s}"
@@ -24,40 +23,19 @@ TOPIC_OF_VALUE = re.compile(r"fleetroute/(\w+)/(odometer|lifetime_energy_used_dr
 HOME_ENTITY = re.compile(r"sensor\.tesla_model_3_(\d{6})_lifetime_energy_used_driving$")
 
 
-class Mosquitto:
-    """A real broker that forgets nothing, and a subscriber whose session outlives the broker. A line of
-    `received` is the time of arrival, the message id, the topic and the payload."""
+class Mosquitto(mosquitto.Mosquitto):
+    """A line of `received` is the time of arrival, the message id, the topic and the payload."""
 
     TOPICS = ("tesla/+/V", "fleetroute/+/odometer", "fleetroute/+/lifetime_energy_used_driving")
 
     def __init__(self):
-        self.folder, self.port = tempfile.mkdtemp(prefix="fr-broker."), free_port()
-        self.received = f"{self.folder}/received"
-        self.broker, self.subscriber, self.stops = None, None, []
-        with open(f"{self.folder}/conf", "w") as f:
-            f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-                    f"persistence_location {self.folder}/\nmax_queued_messages 0\n"
-                    f"max_inflight_messages 0\nuser {getpass.getuser()}\n")
-
-    def start(self):
-        self.broker = subprocess.Popen(["mosquitto", "-c", f"{self.folder}/conf"],
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until("mosquitto listens", self.listens)
-        if self.subscriber is None:
-            topics = [word for topic in self.TOPICS for word in ("-t", topic)]
-            with open(self.received, "wb") as out:
-                self.subscriber = subprocess.Popen(
-                    ["mosquitto_sub", "-p", str(self.port), "-i", "verifier", "-c", "-q", "1", *topics,
-                     "-F", "%U\t%m\t%t\t%p"], stdout=out, stderr=subprocess.DEVNULL)
-
-    def listens(self):
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port)) == 0
+        topics = [word for topic in self.TOPICS for word in ("-t", topic)]
+        super().__init__(tempfile.mkdtemp(prefix="fr-broker."), "verifier", *topics, "-F", "%U\t%m\t%t\t%p")
+        self.stops = []
 
     def stop(self):
         self.stops.append(time.time() * 1000)
-        self.broker.send_signal(signal.SIGTERM)
-        self.broker.wait(30)
+        super().stop()
 
     def __enter__(self):
         self.start()

@@ -2,7 +2,6 @@
 import base64
 import hashlib
 import json
-import socket
 import struct
 import threading
 
@@ -28,21 +27,11 @@ class FakeHome(FakePeer):
     def of_type(self, kind):
         return [c for c in list(self.commands) if c.get("type") == kind]
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            if self.stopped:
-                client.close()
-                return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            try:
-                self._serve(client, client.makefile("rb", buffering=1 << 16))
-            except (OSError, EOFError, ValueError, KeyError):
-                pass
-            client.close()
+    BUFFER = 1 << 16
+    ENDS = (*FakePeer.ENDS, KeyError)
+
+    def _one(self, client, stream):
+        self._serve(client, stream)
 
     def _serve(self, client, stream):
         head = b""

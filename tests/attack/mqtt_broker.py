@@ -1,5 +1,4 @@
 """An MQTT broker (3.1.1 and 5) for one test at a time, that can misbehave."""
-import socket
 import struct
 import threading
 
@@ -56,23 +55,10 @@ class FakeBroker(FakePeer):
             if not size:
                 return out
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            if self.stopped:
-                client.close()
-                return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.client = client
-            self.connections += 1
-            try:
-                self._serve(client.makefile("rb", buffering=1 << 18))
-            except (OSError, EOFError, ValueError):
-                pass
-            client.close()
+    def _one(self, client, stream):
+        self.client = client
+        self.connections += 1
+        self._serve(stream)
 
     @staticmethod
     def _read(stream, size):

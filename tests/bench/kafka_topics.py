@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "scenario"), os.path.join(HERE, "..", "attack")]
 from fr import Daemon, Kafka, wait_until  # noqa: E402
 from messages import alerts, envelope, errors, field  # noqa: E402
+from verifier import Histogram  # noqa: E402
 
 ROUNDS, SECONDS = [*map(int, sys.argv[1:]), *(3, 10)[len(sys.argv) - 1:]]
 ACLS = """authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
@@ -53,16 +54,6 @@ def beside(d, stop):
         car.close()
 
 
-def percentile(before, after, share):
-    classes = [(int(k) if k != "more" else 999999, after[k] - before[k]) for k in after]
-    total, seen = sum(n for _, n in classes), 0
-    for bound, n in classes:
-        seen += n
-        if total and seen >= share * total:
-            return bound
-    return None
-
-
 def measure(kafka, prefix, load):
     sinks = f'  kafka: {{plugin: kafka, retry: {{least: 100 ms, most: 1 s}}, options: {{brokers: ' \
             f'"{kafka.address}", topic: "{prefix}_%{{type}}", create_topics: false}}}}'
@@ -82,9 +73,9 @@ def measure(kafka, prefix, load):
         after = d.status()
         stop.set()
         thread.join()
-        old, new = before["sinks"]["kafka"]["delay_ms"], after["sinks"]["kafka"]["delay_ms"]
-        print(f"  {prefix}: {sent / seconds:8.0f} delivered a second, p50 {percentile(old, new, 0.5)} ms, "
-              f"p99 {percentile(old, new, 0.99)} ms, {after['cpu_us'] - before['cpu_us']:9} us of CPU, "
+        delays = Histogram(before["sinks"]["kafka"]["delay_ms"], after["sinks"]["kafka"]["delay_ms"])
+        print(f"  {prefix}: {sent / seconds:8.0f} delivered a second, p50 {delays.percentile(0.5):.0f} ms, "
+              f"p99 {delays.percentile(0.99):.0f} ms, {after['cpu_us'] - before['cpu_us']:9} us of CPU, "
               f"{after['sinks']['kafka']['dead_letters']} dead letters, {after['sinks']['kafka']['health']}",
               flush=True)
 

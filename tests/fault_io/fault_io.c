@@ -237,17 +237,6 @@ int openat(int folder, const char *path, int flags, ...)
     return ((int (*)(int, const char *, int, ...))real("openat"))(folder, path, flags, mode);
 }
 
-int openat64(int folder, const char *path, int flags, ...)
-{
-    mode_t mode;
-    va_list ap;
-
-    va_start(ap, flags);
-    mode = va_arg(ap, mode_t);
-    va_end(ap);
-    return openat(folder, path, flags, mode);
-}
-
 int open(const char *path, int flags, ...)
 {
     mode_t mode;
@@ -259,16 +248,9 @@ int open(const char *path, int flags, ...)
     return openat(AT_FDCWD, path, flags, mode);
 }
 
-int open64(const char *path, int flags, ...)
-{
-    mode_t mode;
-    va_list ap;
-
-    va_start(ap, flags);
-    mode = va_arg(ap, mode_t);
-    va_end(ap);
-    return openat(AT_FDCWD, path, flags, mode);
-}
+/* The same for programs that are built for large files. */
+int openat64(int folder, const char *path, int flags, ...) __attribute__((alias("openat")));
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 
 int rename(const char *from, const char *to)
 {

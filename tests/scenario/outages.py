@@ -5,17 +5,15 @@ one that is away notice nothing.
 
 FR_OUTAGE (60) is for how many seconds each is away, FR_OUTAGE_VEHICLES (200) how many drive,
 FR_MOST_KB the bound on memory (a build with sanitizers needs another)."""
-import getpass
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import time
 
-from fr import Daemon, Kafka, free_port, skip, wait_until
+from fr import Daemon, Kafka, skip, wait_until
 from journal_checks import in_order_for_each_vehicle
+from mosquitto import Mosquitto
 
 OUTAGE = int(os.environ.get("FR_OUTAGE", "60"))
 VEHICLES = int(os.environ.get("FR_OUTAGE_VEHICLES", "200"))
@@ -24,34 +22,10 @@ RATE = 5
 EAGER = "retry: {least: 50 ms, most: 1 s}"
 
 
-class Mosquitto:
-    """A real broker, and a subscriber whose session outlives both."""
-
+class Broker(Mosquitto):
     def __init__(self, folder):
-        self.port, self.folder, self.broker, self.subscriber = free_port(), folder, None, None
         os.makedirs(folder)
-        with open(f"{folder}/conf", "w") as f:
-            f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-                    f"persistence_location {folder}/\nmax_queued_messages 0\nmax_inflight_messages 0\n"
-                    f"user {getpass.getuser()}\n")
-
-    def start(self):
-        self.broker = subprocess.Popen(["mosquitto", "-c", f"{self.folder}/conf"],
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until("mosquitto listens", self.listens)
-        if self.subscriber is None:
-            self.out = open(f"{self.folder}/received", "wb")
-            self.subscriber = subprocess.Popen(
-                ["mosquitto_sub", "-p", str(self.port), "-i", "archive", "-c", "-q", "1", "-t",
-                 "tesla/#"], stdout=self.out, stderr=subprocess.DEVNULL)
-
-    def listens(self):
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self):
-        self.broker.send_signal(signal.SIGTERM)
-        self.broker.wait(30)
+        super().__init__(folder, "archive", "-t", "tesla/#")
 
     def end(self):
         assert self.subscriber.poll() is None, "the subscriber ended by itself"
@@ -121,7 +95,7 @@ def main(kafka):
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "none", d.path("disk")],
                           capture_output=True).returncode:
             skip("a small disk needs root")
-        mosquitto = Mosquitto(d.path("mosquitto"))
+        mosquitto = Broker(d.path("mosquitto"))
         try:
             mosquitto.start()
             d.sinks = sinks + f'  mqtt: {{plugin: mqtt, delivery: log, {EAGER}, ' \

@@ -161,27 +161,14 @@ class Home(FakeHome):
             return [{"entity_id": entity, "state": "not_home", "attributes": {}} for entity in self.trackers.values()]
         return {"status": 200, "body": '{"success": true}'}
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            if self.stopped:
-                client.close()
-                return
-            threading.Thread(target=self._one, args=(client,), daemon=True).start()
+    def _serve_client(self, client):  # registrations come while the WebSocket is open
+        threading.Thread(target=super()._serve_client, args=(client,), daemon=True).start()
 
-    def _one(self, client):
-        try:
-            stream = client.makefile("rb")
-            if stream.peek(5).startswith(b"POST "):
-                self._register(client, stream)
-            else:
-                self._serve(client, stream)
-        except (OSError, EOFError, ValueError, KeyError):
-            pass
-        client.close()
+    def _one(self, client, stream):
+        if stream.peek(5).startswith(b"POST "):
+            self._register(client, stream)
+        else:
+            self._serve(client, stream)
 
     def _register(self, client, stream):
         size = 0
