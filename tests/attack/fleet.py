@@ -11,9 +11,9 @@ import tempfile
 import threading
 import time
 
-import mosquitto
-from hostile import SOURCE, Daemon, wait_until
+from hostile import SOURCE, Daemon, wait_until  # first: it adds the folder of `mosquitto` to the path
 from verifier import Histogram, Ledger, Sink, lines
+import mosquitto
 
 EAGER = "retry: {least: 50 ms, most: 1 s}"
 RESENT_MOST = 50  # messages of a topic that the broker may send its subscriber again
