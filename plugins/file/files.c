@@ -117,22 +117,49 @@ static void close_out(struct fr_files *f, struct fr_out *out)
     fr_out_close(out);
 }
 
-/* A file that is gone: what was written to a deleted one is written again, if it still waits. */
+/* Index of a file's fate in gone_now: moved away or deleted. */
+static size_t gone_index(enum fr_out_identity how)
+{
+    return how == FR_OUT_DELETED;
+}
+
+static const char *gone_word(size_t index)
+{
+    return index != 0 ? "deleted" : "moved away";
+}
+
+/* A file is gone. Deliveries that were written to a deleted one and are not durable are retried. Only
+ * the first file of a second is logged by name: the log has a limit of lines for each sink. */
 static void is_gone(struct fr_files *f, struct fr_out *out, enum fr_out_identity how,
                     struct fr_out_list *unsafe)
 {
+    size_t index = gone_index(how);
+
     f->gone++;
-    f->host->log(
-        f->sink, FR_LOG_WARNING,
-        "%s was %s while it was open; a new one is begun (files gone so far: %llu)%s", out->path,
-        how == FR_OUT_DELETED ? "deleted" : "moved away", (unsigned long long)f->gone,
-        how == FR_OUT_DELETED
-            ? "; what was written to it before is lost: use rotate_size and keep, or move it"
-            : "");
+    if (f->gone_now[index]++ == 0)
+        f->host->log(
+            f->sink, FR_LOG_WARNING,
+            "%s was %s while it was open; a new one is begun (files gone so far: %llu)%s",
+            out->path, gone_word(index), (unsigned long long)f->gone,
+            how == FR_OUT_DELETED
+                ? "; what was written to it before is lost: use rotate_size and keep, or move it"
+                : "");
     close_out(f, out);
     out->inode = 0;
     if (how == FR_OUT_DELETED)
         answer(f, unsafe, FR_RETRY);
+}
+
+/* Log how many files are gone besides those that is_gone() logged. */
+static void log_gone(struct fr_files *f)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (f->gone_now[i] > 1)
+            f->host->log(
+                f->sink, FR_LOG_WARNING, "%llu more files were %s (files gone so far: %llu)",
+                (unsigned long long)f->gone_now[i] - 1, gone_word(i), (unsigned long long)f->gone);
+        f->gone_now[i] = 0;
+    }
 }
 
 /* Sync a file (unless it is known to be durable) and answer what waited. It may be closed then. */
@@ -385,6 +412,7 @@ void fr_files_look_after(struct fr_files *f)
         look_after(f, out);
         out = out->older;
     }
+    log_gone(f);
 }
 
 void fr_files_end(struct fr_files *f)

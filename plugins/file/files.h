@@ -24,6 +24,7 @@ struct fr_files {
     size_t gathered;      /* bytes */
     bool down, degraded;  /* something failed since fr_files_begin() */
     uint64_t gone;        /* files that were moved or deleted while they were open */
+    uint64_t gone_now[2]; /* since the last fr_files_look_after(): moved, deleted */
 };
 
 /* Before a batch: forget what failed in the one before. */
