@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds the Debian packages of this tree into packages/.
-#   packaging/deb.sh             for the Debian that it runs on; installs what the build needs
-#   packaging/deb.sh trixie      for another release, in a chroot that the first run makes (as root)
+# Build the Debian packages of this tree into packages/.
+#   packaging/deb.sh             for the Debian release that it runs on; installs the build dependencies
+#   packaging/deb.sh trixie      for another release, in a chroot that the first run creates (as root)
 # The chroots are kept in ~/.cache/fleetroute-chroots.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ version=$(sed -n 's/^AC_INIT(\[fleetroute\], \[\([^]]*\)\].*/\1/p' configure.ac)
 chroots=${FR_CHROOTS:-$HOME/.cache/fleetroute-chroots}
 mirror=${FR_MIRROR:-http://deb.debian.org/debian}
 
-# What is in the tree: what git has, or, in a source package, everything.
+# The files of the tree: tracked, or untracked and not ignored; in a source package, all files.
 list_files() {
     if [ -e .git ]; then
         git ls-files -co --exclude-standard
@@ -44,7 +44,7 @@ build_in() {
         packaging/need.sh debootstrap
         rm -rf "$root"
         mkdir -p "$root"
-        # tests/packages.sh keeps clean systems there, too.
+        # tests/packages.sh stores clean systems in the same folder.
         if [ -e "$root.tar" ]; then
             tar -x -C "$root" -f "$root.tar"
         else

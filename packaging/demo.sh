@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the build needs, builds, and shows fleetroute at work: the daemon with a file
-# sink, a simulated car that drives home, and its fields as they come in.
-#   packaging/demo.sh          FR_SPEED=10 plays the trip ten times as fast (default 4)
+# Install the build dependencies, build, and demonstrate fleetroute: the daemon with a file sink, a
+# simulated car that drives home, and its fields as they arrive.
+#   packaging/demo.sh          FR_SPEED=10 simulates the trip ten times as fast (default 4)
 set -eu
 cd "$(dirname "$0")/.."
 demo=$PWD/build-demo
@@ -44,7 +44,7 @@ until "$demo/fleetroute" status -s control.sock >/dev/null 2>&1; do
 done
 port=$("$demo/fleetroute" status -s control.sock --json | sed -n 's/.*"port": \([0-9]*\).*/\1/p')
 
-echo "== a car drives home (port $port); its fields as they come in:"
+echo "== a car drives home (port $port); its fields as they arrive:"
 "$demo/fleetroute" tail -s control.sock &
 tail=$!
 "$demo/fleetroute" simulate --pki . --connect "127.0.0.1:$port" --speed "${FR_SPEED:-4}" -q >trip.txt
@@ -53,5 +53,5 @@ wait $daemon || { cat daemon.log; exit 1; }
 wait $tail || true
 trap - EXIT
 echo "== $(cat trip.txt)"
-echo "== $(wc -l <V.jsonl) records in $run/V.jsonl, the last of them:"
+echo "== $(wc -l <V.jsonl) records in $run/V.jsonl, the last one:"
 tail -n 1 V.jsonl

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs those of Debian's packages that the build needs, and those named, that are missing.
+# Install the missing ones of the Debian packages that the build needs, and of those named.
 #   packaging/need.sh [PACKAGE]...
 set -eu
 sudo=
@@ -7,7 +7,7 @@ sudo=
 
 build="autoconf automake libtool make gcc pkg-config protobuf-c-compiler libprotobuf-c-dev
     libevent-dev libssl-dev librdkafka-dev libyaml-dev libwslay-dev libjansson-dev zlib1g-dev
-    libzstd-dev liblmdb-dev libmosquitto-dev libseccomp-dev"
+    libzstd-dev liblmdb-dev libmosquitto-dev libseccomp-dev libqrencode-dev"
 missing=
 for p in $build "$@"; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
-/* The word in %{word}, and how long the whole is; 0: not one of ours. */
-static size_t word_at(const char *at, const char *word)
+/* The length of "%{WORD}" if `at` begins with it, else 0. */
+static size_t pattern_match_word(const char *at, const char *word)
 {
     size_t len = strlen(word);
 
@@ -14,7 +14,7 @@ static size_t word_at(const char *at, const char *word)
                : 0;
 }
 
-static bool put_safely(char *to, size_t size, size_t *used, const char *text)
+static bool pattern_append_escaped(char *to, size_t size, size_t *used, const char *text)
 {
     for (size_t i = 0; text[i] != '\0'; i++) {
         char c = text[i];
@@ -40,19 +40,19 @@ bool fr_pattern_expand(const char *pattern, const struct fr_delivery *delivery, 
 
     gmtime_r(&seconds, &tm);
     while (*pattern != '\0' && fits) {
-        if ((len = word_at(pattern, "vin")) != 0)
-            fits = put_safely(to, size, &used, delivery->vin);
-        else if ((len = word_at(pattern, "type")) != 0)
-            fits = put_safely(to, size, &used, type);
-        else if ((len = word_at(pattern, "name")) != 0)
-            fits = put_safely(to, size, &used, name);
+        if ((len = pattern_match_word(pattern, "vin")) != 0)
+            fits = pattern_append_escaped(to, size, &used, delivery->vin);
+        else if ((len = pattern_match_word(pattern, "type")) != 0)
+            fits = pattern_append_escaped(to, size, &used, type);
+        else if ((len = pattern_match_word(pattern, "name")) != 0)
+            fits = pattern_append_escaped(to, size, &used, name);
         else if (*pattern == '%' && pattern[1] != '\0') {
             char conversion[3] = {'%', pattern[1], '\0'}, text[64];
 
             len = 2;
             if (strftime(text, sizeof text, conversion, &tm) == 0)
                 text[0] = '\0';
-            fits = put_safely(to, size, &used, text);
+            fits = pattern_append_escaped(to, size, &used, text);
         } else {
             len = 1;
             fits = used + 1 < size;
@@ -68,11 +68,12 @@ bool fr_pattern_expand(const char *pattern, const struct fr_delivery *delivery, 
 const char *fr_pattern_mistake(const char *pattern)
 {
     for (const char *at = pattern; (at = strchr(at, '%')) != NULL; at += 2) {
-        if (at[1] == '{' && !word_at(at, "vin") && !word_at(at, "type") && !word_at(at, "name"))
-            return "only %{vin}, %{name} and %{type} can stand in braces";
+        if (at[1] == '{' && !pattern_match_word(at, "vin") && !pattern_match_word(at, "type") &&
+            !pattern_match_word(at, "name"))
+            return "the word in braces is not valid; use %{vin}, %{name} or %{type}";
         if (at[1] != '{' && (at[1] == '\0' || strchr("YmdHMSjyFTGVuwab%", at[1]) == NULL))
             return "% must be followed by one of Y m d H M S j F G V, or by {vin}, {name} or "
                    "{type}";
     }
-    return *pattern == '\0' ? "it is empty" : NULL;
+    return *pattern == '\0' ? "the pattern is empty" : NULL;
 }

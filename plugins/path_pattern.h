@@ -1,9 +1,10 @@
 /*
- * path_pattern.h - names made of a pattern: strftime(3)'s conversions (in UTC) and
- * %{vin}, %{name}, %{type}. Shared by the plugins.
+ * File and topic names that are made from a pattern: the conversions of strftime(3) in UTC, and
+ * %{vin}, %{name} and %{type}. Used by the file and kafka plugins. The functions have no state; any
+ * thread may call them.
  */
-#ifndef PATH_PATTERN_H
-#define PATH_PATTERN_H
+#ifndef FR_PATH_PATTERN_H
+#define FR_PATH_PATTERN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,12 +12,16 @@
 
 #include "fleetroute/plugin.h"
 
-/* Write the name for a delivery to `to`. What a vehicle sent cannot bring in a slash, a leading dot
- * or a tilde, which the names of rotated files have. False: it does not fit. */
+/*
+ * Write the name for a delivery to `to`, NUL-terminated. `ms` is the time for the conversions of
+ * strftime(3), in milliseconds since 1970. In values from outside, slashes, tildes (which separate
+ * the parts of the names of rotated files), control characters and a leading dot become `_`.
+ * Returns false if the name does not fit in `size` bytes; `to` then holds its beginning.
+ */
 bool fr_pattern_expand(const char *pattern, const struct fr_delivery *delivery, int64_t ms,
                        char *to, size_t size);
 
-/* What is wrong with a pattern, in words, or NULL. */
+/* Check a pattern of the configuration. Returns NULL if it is valid, else a static message. */
 const char *fr_pattern_mistake(const char *pattern);
 
 #endif

@@ -8,8 +8,8 @@
 
 #include "util/file_remedy.h"
 
-/* -1, errno is set. A descriptor is closed in any case. */
-static int state_file_put(const char *path, const char *bytes, size_t len)
+/* Create the file and sync its data. Returns -1 with errno set on failure. */
+static int state_file_create(const char *path, const char *bytes, size_t len)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), code = 0;
 
@@ -32,7 +32,8 @@ static int state_file_put(const char *path, const char *bytes, size_t len)
     return code == 0 ? 0 : -1;
 }
 
-/* Some file systems and permissions do not let a folder be synced; files can be all the same. */
+/* Sync the folder of `path`. Folders that cannot be opened or synced (file systems without support,
+ * missing permissions) are not an error. Returns -1 with errno set on failure. */
 static int state_file_sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -40,12 +41,12 @@ static int state_file_sync_folder(const char *path)
     int fd, code = 0;
 
     fr_text_buffer_append(&folder, path, slash != NULL ? (size_t)(slash - path) : 0);
-    fr_text_buffer_add(&folder, slash != NULL ? "/" : "."); /* "/x" is in "/" */
+    fr_text_buffer_add(&folder, slash != NULL ? "/" : "."); /* the folder of "/x" is "/" */
     fd = open(fr_text_buffer_string(&folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0)
         code = errno;
     if (fd >= 0)
-        close(fd); /* nothing was written through it */
+        close(fd); /* opened for reading: no error to check */
     fr_text_buffer_free(&folder);
     errno = code;
     return code == 0 || code == EINVAL || code == EACCES || code == EPERM ? 0 : -1;
@@ -54,24 +55,24 @@ static int state_file_sync_folder(const char *path)
 bool fr_state_file_write(const char *path, const void *bytes, size_t len,
                          struct fr_text_buffer *why)
 {
-    struct fr_text_buffer beside = {0};
+    struct fr_text_buffer temporary = {0};
     int code = ENOMEM;
 
     fr_text_buffer_clear(why);
-    fr_text_buffer_printf(&beside, "%s.new", path);
-    if (!beside.failed)
-        code = state_file_put(beside.bytes, bytes, len) == 0 && rename(beside.bytes, path) == 0 &&
-                       state_file_sync_folder(path) == 0
+    fr_text_buffer_printf(&temporary, "%s.new", path);
+    if (!temporary.failed)
+        code = state_file_create(temporary.bytes, bytes, len) == 0 &&
+                       rename(temporary.bytes, path) == 0 && state_file_sync_folder(path) == 0
                    ? 0
                    : errno;
-    fr_text_buffer_free(&beside);
+    fr_text_buffer_free(&temporary);
     if (code != 0)
         fr_text_buffer_printf(why, "%s cannot be written: %s; %s", path, strerror(code),
                               fr_file_remedy(code));
     return code == 0;
 }
 
-bool fr_state_file_read(const char *path, size_t most, struct fr_text_buffer *content,
+bool fr_state_file_read(const char *path, size_t max, struct fr_text_buffer *content,
                         struct fr_text_buffer *why)
 {
     FILE *file = fopen(path, "re");
@@ -81,14 +82,14 @@ bool fr_state_file_read(const char *path, size_t most, struct fr_text_buffer *co
 
     fr_text_buffer_clear(why);
     fr_text_buffer_clear(content);
-    while (file != NULL && content->len <= most && (n = fread(bytes, 1, sizeof bytes, file)) != 0)
+    while (file != NULL && content->len <= max && (n = fread(bytes, 1, sizeof bytes, file)) != 0)
         fr_text_buffer_append(content, bytes, n);
     if (file != NULL) {
         if (ferror(file))
             code = errno;
         else if (content->failed)
             code = ENOMEM;
-        else if (content->len > most)
+        else if (content->len > max)
             code = EFBIG;
         fclose(file);
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_SIZE 128
+#define FIRST_SIZE 128  /* bytes of the first allocation */
 #define KEEP_MAX 262144 /* bytes of memory kept by fr_text_buffer_clear() */
 
 void fr_text_buffer_free(struct fr_text_buffer *text)
@@ -25,7 +25,8 @@ void fr_text_buffer_clear(struct fr_text_buffer *text)
         text->bytes[0] = '\0';
 }
 
-/* Make room for `len` bytes more and a NUL. */
+/* Ensure capacity for `len` more bytes and a NUL. Returns false, with `failed` set, without memory.
+ */
 static bool text_buffer_reserve(struct fr_text_buffer *text, size_t len)
 {
     size_t size = text->size != 0 ? text->size : FIRST_SIZE;

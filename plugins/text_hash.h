@@ -1,9 +1,13 @@
-/* text_hash.h - a hash of a text for tables inside a plugin (FNV-1a, folded). */
+/*
+ * FNV-1a hash of a text, folded, for hash tables inside a plugin. It does not resist chosen
+ * collisions.
+ */
 #ifndef FR_TEXT_HASH_H
 #define FR_TEXT_HASH_H
 
 #include <stdint.h>
 
+/* The hash of a NUL-terminated text. Any thread. */
 static inline uint32_t fr_text_hash(const char *text)
 {
     uint32_t hash = 2166136261u;

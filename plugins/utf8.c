@@ -2,7 +2,8 @@
 
 size_t fr_utf8_next(const char *text, size_t len, uint32_t *code)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    /* The smallest code point for each length; a smaller one is an overlong encoding. */
+    static const uint32_t min_code[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *at = (const unsigned char *)text;
     size_t size;
 
@@ -27,8 +28,9 @@ size_t fr_utf8_next(const char *text, size_t len, uint32_t *code)
             return 0;
         *code = *code << 6 | (at[i] & 0x3fu);
     }
-    return *code < least[size] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff) ? 0
-                                                                                           : size;
+    return *code < min_code[size] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff)
+               ? 0
+               : size;
 }
 
 size_t fr_utf8_cut(const char *text, size_t len, size_t max)

@@ -1,4 +1,5 @@
-# Makes core/record/catalogue_data.c from fields.tsv and enums.tsv:
+# Makes proto/catalogue_data.c, the tables of core/record/field_catalogue_data.h, from enums.tsv and
+# fields.tsv. The order of the arguments matters:
 #   awk -f catalogue.awk enums.tsv fields.tsv
 BEGIN {
     FS = "\t"
@@ -16,7 +17,7 @@ FILENAME ~ /enums/ {
         enum = $1
         enums[++enum_count] = enum
         tags[enum] = $2 == "-" ? 0 : $2
-        place[enum] = enum_count - 1
+        enum_index[enum] = enum_count - 1
         print "static const struct fr_choice choices_" enum "[] = {"
     }
     size[enum]++
@@ -33,11 +34,12 @@ FILENAME ~ /fields/ {
         print "};\nconst size_t fr_catalogue_enum_count = " enum_count ";\n"
         print "const struct fr_field fr_catalogue_fields[] = {"
     }
-    if (NF != 10) { print "fields.tsv: line " FNR ": " NF " columns, not 10" > "/dev/stderr"; bad = 1; exit 1 }
+    if (NF != 12) { print "fields.tsv: line " FNR ": " NF " columns, not 12" > "/dev/stderr"; bad = 1; exit 1 }
     if ($1 != field_count + 0) { print "fields.tsv: line " FNR ": numbers must be without gaps" > "/dev/stderr"; bad = 1; exit 1 }
-    choices = ($3 == "enum" && ($4 in place)) ? "&fr_catalogue_enums[" place[$4] "]" : "NULL"
-    printf "    {%s, \"%s\", FR_FIELD_%s, %s, %s, %s, %s, %s, %s, %s},\n", $1, $2, toupper($3), choices,
-        quoted($5), quoted($6), quoted($7), $8 == "text" ? "true" : "false", quoted($9), quoted($10)
+    choices = ($3 == "enum" && ($4 in enum_index)) ? "&fr_catalogue_enums[" enum_index[$4] "]" : "NULL"
+    printf "    {%s, \"%s\", FR_FIELD_%s, %s, %s, %s, %s, %s, %s, %s, %s, %s},\n", $1, $2, toupper($3), choices,
+        quoted($5), quoted($6), quoted($7), $8 == "text" ? "true" : "false", quoted($9), quoted($10),
+        quoted($11), quoted($12)
     field_count++
 }
 

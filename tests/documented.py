@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Every option, command, counter and metric in the code is in a man page; every metric that the alert
-rules and the dashboard ask for exists."""
+"""Every option, command, counter and metric of the code is in a man page; every metric in the alert rules and
+the dashboard exists."""
 import os
 import re
 import subprocess
@@ -16,7 +16,7 @@ def read(*path):
 
 
 def page(name):
-    """The words of a page that are marked up as names, and all of it as text."""
+    """The text of a man page without formatting."""
     text = subprocess.run(["mandoc", "-Tutf8", "-O", "width=200", os.path.join(SOURCE, "man", name)],
                           check=True, capture_output=True, text=True).stdout
     return re.sub(".\b", "", text)
@@ -29,43 +29,64 @@ def has(text, word):
 missing = []
 
 
-def want(name, words):
+def require(name, words):
     text = page(name)
     missing.extend(f"{name}: {w}" for w in words if not has(text, w))
 
 
 def keys(source):
-    """The keys that a reader of YAML allows: its lists of words that end in NULL."""
+    """The keys in the NULL-terminated lists `keys` of a source file of core/config."""
     return set(re.findall(r'"(\w+)"', " ".join(
         re.findall(r"keys\[\] = \{(.*?)NULL\}", read("core", "config", source), re.S))))
 
 
-want("fleetroute.yaml.5", keys("server_config.c"))
-want("fleetroute-routing.5", keys("routing_config.c"))
-for plugin, name in (("file", "file"), ("kafka", "kafka"), ("mqtt", "mqtt"),
-                     ("ha_websocket", "ha-websocket")):
+require("fleetroute.yaml.5", keys("server_config.c"))
+require("fleetroute-routing.5", keys("routing_config.c"))
+for source in ("field_route.c", "record_route.c"):
+    rows = re.findall(r'^    \{(?:\.name = )?"(\w+)",', read("core", "config", source), re.M)
+    assert len(rows) > 4, (source, rows)
+    require("fleetroute-routing.5", rows)
+# A plugin is a folder whose Makefile.inc adds to plugin_LTLIBRARIES.
+for plugin in sorted(os.listdir(os.path.join(SOURCE, "plugins"))):
+    makefile = os.path.join(SOURCE, "plugins", plugin, "Makefile.inc")
+    if not os.path.exists(makefile) or "plugin_LTLIBRARIES" not in read("plugins", plugin, "Makefile.inc"):
+        continue
+    name = plugin.replace("_", "-")
     options = subprocess.run([f"{BUILD}/fleetroute", "check", "--options", plugin], check=True,
                              env={**os.environ, "FLEETROUTE_PLUGIN_DIR": f"{BUILD}/.libs"},
                              capture_output=True, text=True).stdout
     names = re.findall(r"^  (\w+)", options, re.M)
-    assert names, options
-    want(f"fleetroute-{name}.7", names)
+    require(f"fleetroute-{name}.7", names)
 
-# Metrics: what the code can write, without the counters that are shown by type.
+# All metrics, without the counters that have the record type as a label.
 counters = re.findall(r'X\((\w+), "(\w+)"\)', read("core", "util", "counters.h"))
 typed = r"(RECORDS|BYTES)_(V|ALERTS|ERRORS|CONNECTIVITY|PRESENCE|OTHER)"
 metrics = {f"fleetroute_{name}_total" for i, name in counters if not re.fullmatch(typed, i)}
-metrics |= set(re.findall(r'"((?:fleetroute|process|num|record|unknown|unexpected|uptime)_\w+)"',
-                          read("core", "metrics.c")))
+metrics |= set(re.findall(r'"((?:fleetroute|process|num|record|dispatch|socket|unknown|unexpected|uptime)_\w+)"',
+                          read("core", "daemon", "prometheus.c")))
 assert len(metrics) > 60, metrics
-want("fleetroute-metrics.7", metrics)
-for asked in ("prometheus/fleetroute.rules.yaml", "grafana/fleetroute.json"):
+require("fleetroute-metrics.7", metrics)
+for user in ("prometheus/fleetroute.rules.yaml", "grafana/fleetroute.json"):
     for name in re.findall(r"\b(?:fleetroute|process|num|record)_\w+(?=[{\[ ]|$)",
-                           read("etc", *asked.split("/")), re.M):
+                           read("etc", *user.split("/")), re.M):
         if re.sub("_(bucket|sum|count)$", "", name) not in metrics:
-            missing.append(f"{asked}: {name}")
+            missing.append(f"{user}: {name}")
 
-# The tool's and the daemon's own options.
+# fleetroute-compat(7): the keys of Tesla's config.json are in the page, and each key of fleetroute.yaml that
+# the page names exists.
+require("fleetroute-compat.7", """host port status_port server_cert server_key ca_file use_default_eng_ca namespace
+    records reliable_ack_sources transmit_decoded_records rate_limit vins_signal_tracking_enabled log_level
+    json_log_enable bootstrap.servers broker client_id username password topic_base qos retained
+    keep_alive_seconds connect_retry_interval_ms prometheus_metrics_port prometheus_metrics_host statsd
+    airbrake kinesis pubsub zmq redis""".split())
+known = keys("server_config.c")
+for section, key in re.findall(r"(?<![\w.])(listen|tls|status|admin|log|limits|journal)\.(\w+)",
+                               read("man", "fleetroute-compat.7")):
+    if section not in known or (key not in known and f"tls.{key}" not in (
+            "tls.server_cert", "tls.server_key", "tls.ca_file")):
+        missing.append(f"fleetroute-compat.7: {section}.{key} is no key")
+
+# Options of the tool and of the daemon.
 for program, name in (("fleetroute", "fleetroute.1"), ("fleetrouted", "fleetrouted.8")):
     text = page(name)
     helps = [subprocess.run([f"{BUILD}/{program}", "--help"], capture_output=True, text=True).stdout]

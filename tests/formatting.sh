@@ -1,11 +1,11 @@
 #!/bin/sh
-# Text must not be formatted into what is left of an array: an offset beyond its end makes the size
-# wrap around and the call write past the array. fr_buffer and fr_text_buffer grow instead.
+# Text must not be formatted into the remaining bytes of an array: with an offset beyond its end the size
+# wraps around, and the call writes past the array. Use fr_buffer or fr_text_buffer, which grow.
 set -eu
 cd "${top_srcdir:-.}"
 
-# A destination with an offset, or a size with a subtraction, also where the call is wrapped.
-# util/buffer.c is the growing buffer itself: it reserves the length that it measured before.
+# Find a destination with an offset, or a size with a subtraction, also in calls of several lines.
+# util/buffer.c is excluded: it implements the growing buffer and reserves the measured length.
 found=$(find core plugins -name '*.[ch]' ! -path core/util/buffer.c -exec awk '
     FNR == 1 { call = "" }
     call == "" && match($0, /(v?snprintf|strftime)\(/) {
@@ -13,7 +13,7 @@ found=$(find core plugins -name '*.[ch]' ! -path core/util/buffer.c -exec awk '
     }
     call != "" && FNR > begun { call = call " " $0 }
     call != "" && (/;/ || FNR > begun + 4) {
-        sub(/"([^"\\]|\\.)*".*/, "", call)           # up to the format
+        sub(/"([^"\\]|\\.)*".*/, "", call)           # keep the arguments before the format
         sub(/^[a-z]*\(/, "", call)
         split(call, argument, ",")
         if (argument[1] ~ /\+/ || argument[2] ~ /[^>]-[^>]/ || argument[1] ~ /&[^,]*\[[^0]/)
@@ -22,6 +22,7 @@ found=$(find core plugins -name '*.[ch]' ! -path core/util/buffer.c -exec awk '
     }' {} + ; grep -rnE '\b(sprintf|vsprintf|strcat|strncat)\(' core plugins --include='*.[ch]' || true)
 if [ -n "$found" ]; then
     echo "$found"
-    echo "formats into the rest of an array: use fr_buffer_printf() or fr_text_buffer_printf()"
+    echo "text is formatted into the remaining bytes of an array: use fr_buffer_printf() or" \
+        "fr_text_buffer_printf()"
     exit 1
 fi

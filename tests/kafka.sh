@@ -1,8 +1,9 @@
 #!/bin/sh
-# A real single-node Apache Kafka (KRaft) from Maven Central's jars, for the tests.
-#   tests/kafka.sh start DIR [PORT [ADDRESS]]   prints "ready" when it answers; DIR keeps jars and data
-#   tests/kafka.sh stop DIR           asks it to end and waits for that
-# Jars are kept in ${FR_KAFKA_CACHE:-$HOME/.cache/fleetroute-kafka}, downloaded once.
+# Runs a single-node Apache Kafka (KRaft) for the tests, from the jars of Maven Central.
+#   tests/kafka.sh start DIR [PORT [ADDRESS]]   prints "ready" when the broker responds; DIR has logs and data
+#   tests/kafka.sh fetch_jars_once    only downloads the jars
+#   tests/kafka.sh stop DIR           stops the broker and waits until it has ended
+# Jars are downloaded once, to ${FR_KAFKA_CACHE:-$HOME/.cache/fleetroute-kafka}.
 set -eu
 
 version=${KAFKA_VERSION:-3.9.1}
@@ -28,6 +29,12 @@ POM
     (cd "$cache/$version" &&
         mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime >&2)
     touch "$cache/$version/complete-2"
+}
+
+# Several tests may start at the same time; the first one fetches.
+fetch_jars_once() {
+    mkdir -p "$cache"
+    (flock 9 && fetch_jars) 9>"$cache/lock"
 }
 
 configure() {
@@ -57,7 +64,7 @@ PROPS
 }
 
 start() {
-    fetch_jars
+    fetch_jars_once
     jars="$cache/$version/lib/*"
     export JAVA_TOOL_OPTIONS="-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     configure
@@ -81,6 +88,7 @@ stop() {
     while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
 }
 
+[ "$1" != fetch_jars_once ] || { fetch_jars_once; exit; }
 action=$1 dir=$2 port=${3:-19092} address=${4:-127.0.0.1}
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)

@@ -1,40 +1,43 @@
 #!/bin/sh
-# The Debian packages, as an administrator meets them: built twice to the same bytes, lintian, then
-# installed in a clean Debian 12 and a clean Debian 13, started by the init script, used, upgraded
-# under load without losing an acknowledged record, purged without a trace; piuparts; autopkgtest;
-# the container set-up. As root.
-#   tests/packages.sh [STEP]...
+# Tests the Debian packages: two builds are identical; lintian; in a clean Debian 12 and 13 the packages are
+# installed, started by the init script, used, upgraded under load without loss of an acknowledged record,
+# and purged without remaining files; piuparts; autopkgtest; the container set-up. Needs root.
+#   tests/packages.sh [STEP]...     without arguments: all steps; those that do not depend on each other in parallel
+#   tests/packages.sh systems       only creates the archives of the clean systems
 set -eu
 cd "$(dirname "$0")/.."
 top=$PWD
 chroots=${FR_CHROOTS:-$HOME/.cache/fleetroute-chroots}
 mirror=${FR_MIRROR:-http://deb.debian.org/debian}
-steps=${*:-build lint unit bookworm systemd lxc trixie piuparts autopkgtest}
 
 [ "$(id -u)" = 0 ] || { echo "root is needed, for chroots"; exit 77; }
 
-say() { echo "   packages: $*"; }
+report() { echo "   packages: $*"; }
 
-# A clean system, made once.
+# Create the archive of a clean system, once. Several processes may need it at the same time.
 make_system() {
+    mkdir -p "$chroots"
+    (flock 9 && make_system_if_missing "$1") 9>"$chroots/$1.lock"
+}
+
+make_system_if_missing() {
     [ ! -e "$chroots/$1.tar" ] || return 0
-    mkdir -p "$chroots" &&
-        rm -rf "$chroots/$1.new" &&
+    rm -rf "$chroots/$1.new" &&
         debootstrap --variant=minbase --include=ca-certificates "$1" "$chroots/$1.new" "$mirror" \
-            >"$chroots/$1.log" 2>&1 &&
+            >"$chroots/$1.log" 2>&1 9>&- &&
         rm -rf "$chroots/$1.new/var/cache/apt/archives"/*.deb &&
         tar -c -C "$chroots/$1.new" -f "$chroots/$1.tar.new" . &&
         rm -rf "$chroots/$1.new" &&
         mv "$chroots/$1.tar.new" "$chroots/$1.tar"
 }
 
-# Whether this machine lets us make such systems and live in them.
+# Whether clean systems can be created and used on this machine.
 can_have_roots() {
     try=$(mktemp -d) && mount -t proc proc "$try" && umount "$try" && rmdir "$try" &&
         make_system bookworm && make_system trixie
 }
 
-# And a copy of it for each use.
+# Create a copy of a clean system for one use: $root.
 clean_root() {
     make_system "$1"
     root=$(mktemp -d)
@@ -42,7 +45,7 @@ clean_root() {
     tar -x -C "$root" -f "$chroots/$1.tar"
     cp /etc/resolv.conf "$root/etc/"
     cp -r /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
-    # Services are started by the test, as on a machine without an init that runs.
+    # The test starts services, as on a machine without a running init.
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod 755 "$root/usr/sbin/policy-rc.d"
     mount -t proc proc "$root/proc"
@@ -50,7 +53,17 @@ clean_root() {
     echo "$root" >>"$list"
 }
 
+# The daemons in several clean systems use the same ports: each system gets a network of its own when
+# its packages are installed.
+net=
+own_network() {
+    net=fr-packages-$$
+    ip netns add "$net"
+    ip -n "$net" link set lo up
+}
+
 drop_roots() {
+    [ -z "$net" ] || ip netns del "$net" || true
     while read -r root; do
         chroot "$root" /etc/init.d/fleetroute stop >/dev/null 2>&1 || true
         for at in dev proc; do
@@ -63,7 +76,7 @@ drop_roots() {
 list=$(mktemp)
 trap drop_roots EXIT
 
-in_root() { chroot "$root" /usr/bin/env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
+in_root() { ${net:+nsenter --net="/run/netns/$net"} chroot "$root" /usr/bin/env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
 
 install_debs() {
     in_root apt-get update -qq
@@ -85,15 +98,16 @@ build() {
     packaging/deb.sh >deb.log 2>&1 || { tail -n 40 deb.log; return 1; }
     (cd packages && sha256sum --quiet -c "$top/first.sums")
     rm -f deb.log first.sums
-    say "built twice, to the same bytes"
+    report "two builds are identical"
 }
 
 lint() {
-    (cd packages && lintian --allow-root --fail-on error,warning --suppress-tags bad-distribution-in-changes-file *.changes)
-    say "lintian is content"
+    (cd packages && lintian --allow-root --fail-on error,warning \
+        --suppress-tags bad-distribution-in-changes-file *.changes)
+    report "lintian reports no error or warning"
 }
 
-# How tight the unit is, as systemd sees it; and whether it can be loaded at all.
+# The unit has a low exposure level by systemd-analyze, and can be loaded.
 unit() {
     work=$(mktemp -d)
     dpkg-deb -x packages/fleetroute_[0-9]*.deb "$work"
@@ -101,28 +115,30 @@ unit() {
         tee "$work/report" | sed -n 's/.*Overall exposure level for [^:]*: \([0-9.]*\) .*/\1/p')
     grep '✗' "$work/report" || true
     awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 2.0) }'
-    # Its programs are not installed here; anything else that it says of the unit is a mistake.
+    # The programs of the unit are not installed here; every other message is an error.
     complaints=$(systemd-analyze verify --man=no "$work"/lib/systemd/system/fleetroute.service 2>&1 |
         grep 'fleetroute.service:' | grep -v 'is not executable: No such file' || true)
     [ -z "$complaints" ] || { echo "$complaints"; return 1; }
     rm -rf "$work"
-    say "systemd-analyze security: $exposure"
+    report "systemd-analyze security: $exposure"
 }
 
-# Put into a root: install, use, upgrade under load, purge.
+# In $root: install, use, upgrade under load, purge.
 use() {
     before=$(cd "$root" && find etc usr var -xdev ! -path 'var/lib/dpkg/*' ! -path 'var/cache/*' \
         ! -path 'var/log/*' ! -path 'var/lib/apt/*' | sort)
     install_debs
+    own_network
     in_root /etc/init.d/fleetroute start | grep -q 'not set up yet'
     cp packaging/debian/tests/smoke "$root/smoke"
     in_root sh -eu /smoke >"$root/smoke.log" 2>&1 || { tail -n 40 "$root/smoke.log"; return 1; }
-    [ "$(stat -c %a:%G "$root/etc/fleetroute/fleetroute.yaml")" = "640:$(stat -c %G "$root/etc/fleetroute/tls")" ]
+    [ "$(stat -c %a:%G "$root/etc/fleetroute/fleetroute.yaml")" = \
+        "640:$(stat -c %G "$root/etc/fleetroute/tls")" ]
     upgrade
     purge
 }
 
-# While vehicles send, the next version takes the place of this one. What was acknowledged is there.
+# Install the next version while vehicles send. Every acknowledged record is in the file.
 upgrade() {
     new=$(mktemp -d)
     dpkg-deb -R "$root"/packages/fleetroute_[0-9]*.deb "$new"
@@ -134,38 +150,43 @@ upgrade() {
     in_root sh -c 'fleetroute simulate --pki /pki --pki-only
         install -m 600 /pki/server.key /etc/fleetroute/tls/
         install -m 644 /pki/server.pem /pki/vehicle-ca.pem /etc/fleetroute/tls/'
-    printf '#!/bin/sh\nexit 0\n' >"$root/usr/sbin/policy-rc.d" # from here on dpkg may restart it
+    printf '#!/bin/sh\nexit 0\n' >"$root/usr/sbin/policy-rc.d" # dpkg may restart the daemon from here on
     in_root /etc/init.d/fleetroute start >/dev/null
     old=$(cat "$root/run/fleetroute.pid")
     in_root fleetroute simulate --pki /pki --connect 127.0.0.1:4430 --vehicles 50 --rate 20 \
         --duration 25 --patience 60 --acknowledged /acknowledged >"$root/load.log" 2>&1 &
     load=$!
     until [ -s "$root/acknowledged" ]; do kill -0 "$load" && sleep 0.2; done
-    in_root sh -c 'dpkg --force-depends -i /next.deb' >"$root/upgrade.log" 2>&1 || { cat "$root/upgrade.log"; return 1; }
+    in_root sh -c 'dpkg --force-depends -i /next.deb' >"$root/upgrade.log" 2>&1 ||
+        { cat "$root/upgrade.log"; return 1; }
     wait "$load" || { cat "$root/load.log"; return 1; }
     [ "$(cat "$root/run/fleetroute.pid")" != "$old" ]
-    in_root sh -c 'until fleetroute status | grep "^sink archive" | grep -q " 0 behind"; do sleep 0.2; done'
+    in_root sh -c 'until fleetroute status | grep "^sink archive" | grep -q " lag 0,"; do sleep 0.2; done'
     in_root /etc/init.d/fleetroute stop >/dev/null
     tail -n 1 "$root/etc/fleetroute/routing.yaml" | grep -q "administrator's own"
-    sort "$root/acknowledged" >"$root/told"
-    cat "$root"/var/lib/fleetroute/archive/*/V.jsonl | sed 's/.*"txid":"\([^"]*\)".*/\1/' | sort -u >"$root/arrived"
-    lost=$(comm -23 "$root/told" "$root/arrived" | wc -l)
-    [ -s "$root/told" ] && [ "$lost" = 0 ] || { echo "$lost of $(wc -l <"$root/told") acknowledged are missing"; return 1; }
-    say "upgraded under load: $(wc -l <"$root/told") acknowledged, each in the file"
+    sort "$root/acknowledged" >"$root/expected"
+    cat "$root"/var/lib/fleetroute/archive/*/V.jsonl |
+        sed 's/.*"txid":"\([^"]*\)".*/\1/' | sort -u >"$root/arrived"
+    lost=$(comm -23 "$root/expected" "$root/arrived" | wc -l)
+    [ -s "$root/expected" ] && [ "$lost" = 0 ] ||
+        { echo "$lost of $(wc -l <"$root/expected") acknowledged are missing"; return 1; }
+    report "upgraded under load: $(wc -l <"$root/expected") acknowledged records, all in the file"
 }
 
 purge() {
-    in_root sh -c 'apt-get purge -y -qq "fleetroute*" && apt-get autoremove --purge -y -qq' >"$root/purge.log" 2>&1 ||
+    in_root sh -c 'apt-get purge -y -qq "fleetroute*" && apt-get autoremove --purge -y -qq' \
+        >"$root/purge.log" 2>&1 ||
         { cat "$root/purge.log"; return 1; }
-    left=$(cd "$root" && find etc usr var run -xdev -iname '*fleetroute*' ! -path 'var/lib/apt/*' ! -path 'var/cache/*' ! -path 'var/log/apt/*' 2>/dev/null)
-    [ -z "$left" ] || { echo "left behind: $left"; return 1; }
+    left=$(cd "$root" && find etc usr var run -xdev -iname '*fleetroute*' ! -path 'var/lib/apt/*' \
+        ! -path 'var/cache/*' ! -path 'var/log/apt/*' 2>/dev/null)
+    [ -z "$left" ] || { echo "remaining after purge: $left"; return 1; }
 }
 
 bookworm() {
     clean_root bookworm
     put_debs packages
     use
-    say "Debian 12: installed, used, upgraded under load, purged"
+    report "Debian 12: installed, used, upgraded under load, purged"
 }
 
 trixie() {
@@ -174,24 +195,25 @@ trixie() {
     clean_root trixie
     put_debs packages/trixie
     use
-    say "Debian 13: built, installed, used, upgraded under load, purged"
+    report "Debian 13: built, installed, used, upgraded under load, purged"
 }
 
-# Installed, upgraded, removed, purged by the tool that Debian itself asks.
+# Install, upgrade, remove and purge by the tool that Debian uses.
 piuparts() {
     clean_root bookworm
     umount "$root/dev" "$root/proc"
     sed -i '$d' "$list"
     tar -c -z -C "$root" -f "$chroots/piuparts.tgz" .
     rm -rf --one-file-system "$root"
-    # What systemd, which comes with our user's definition, leaves behind of its own.
+    # Files of systemd itself, which the definition of our user installs.
     ignored='/root/.ssh/|/var/(cache|lib|log)/private/|/var/lib/systemd/(coredump|pstore)/'
-    # shellcheck disable=SC2046 # words
-    /usr/sbin/piuparts --ignore-regex="$ignored" --basetgz="$chroots/piuparts.tgz" --distribution=bookworm --mirror="$mirror main" \
+    # shellcheck disable=SC2046 # several arguments
+    /usr/sbin/piuparts --ignore-regex="$ignored" --basetgz="$chroots/piuparts.tgz" \
+        --distribution=bookworm --mirror="$mirror main" \
         --no-upgrade-test --skip-logrotatefiles-test --warn-on-debsums-errors --log-level=info \
         $(ls packages/*.deb | grep -v dbgsym) >piuparts.log 2>&1 || { tail -n 40 piuparts.log; return 1; }
     rm -f piuparts.log
-    say "piuparts passes"
+    report "piuparts passes"
 }
 
 autopkgtest() {
@@ -202,10 +224,10 @@ autopkgtest() {
         -- chroot "$root" >autopkgtest.log 2>&1 || { tail -n 60 autopkgtest.log; return 1; }
     grep -aE '^[a-z]+ +(PASS|SKIP)' autopkgtest.log
     rm -f autopkgtest.log
-    say "autopkgtest passes"
+    report "autopkgtest passes"
 }
 
-# The unit, under a systemd that has booted, where a container can be booted at all.
+# Test the unit in a container that systemd boots, if containers can be booted here.
 systemd() {
     clean_root bookworm
     put_debs packages
@@ -227,16 +249,16 @@ EOF
         >"$root/nspawn.log" 2>&1 </dev/null || true
     if [ ! -e "$root/log" ]; then
         tail -n 3 "$root/nspawn.log"
-        say "systemd cannot be booted here: the unit was not started"
+        report "systemd cannot be booted here: the unit was not tested"
     elif [ "$(cat "$root/outcome" 2>/dev/null)" != 0 ]; then
         tail -n 30 "$root/log" "$root/journal.log"
         return 1
     else
-        say "systemd starts, reloads, watches and stops it"
+        report "systemd starts, reloads, watches and stops it"
     fi
 }
 
-# A fresh container becomes a server by one script, twice.
+# The set-up script configures a new container, and can be run again.
 lxc() {
     clean_root bookworm
     put_debs packages
@@ -247,18 +269,47 @@ lxc() {
             --vin "5YJ3E1EA7KF000001=Melan Y" --home http://127.0.0.1:9 --token-file /root/token \
             >"$root/setup.log" 2>&1 || { echo "$round round:"; tail -n 40 "$root/setup.log"; return 1; }
     done
-    grep -q 'What is left to do' "$root/setup.log"
+    grep -q 'Remaining steps' "$root/setup.log"
     grep -q '"vin":"5YJ3E1EA7KF000001"' "$root"/var/lib/fleetroute/archive/*/V.jsonl
     [ "$(stat -c %a "$root/etc/fleetroute/tls/server.key")" = 600 ]
     in_root /etc/init.d/fleetroute stop
-    say "a fresh container is set up by packaging/lxc/setup.sh"
+    report "packaging/lxc/setup.sh sets up a new container"
 }
 
-if [ $# = 0 ] && ! can_have_roots; then
-    tail -n 3 "$chroots"/*.log 2>/dev/null || true
-    say "no clean systems can be made here: the packages are built and looked at, not installed"
-    steps="build lint unit"
+systems() {
+    make_system bookworm
+    make_system trixie
+}
+
+# Run steps, one after the other, in a process of their own.
+beside() {
+    tests/packages.sh "$@" &
+    started="$started $!"
+}
+
+all_steps() {
+    build
+    if ! can_have_roots; then
+        tail -n 3 "$chroots"/*.log 2>/dev/null || true
+        report "no clean systems can be created here: the packages are built and checked, not installed"
+        lint
+        unit
+        return
+    fi
+    started=
+    beside trixie
+    beside bookworm lint unit
+    beside systemd piuparts
+    beside autopkgtest lxc
+    status=0
+    for pid in $started; do wait "$pid" || status=1; done
+    return $status
+}
+
+if [ $# = 0 ]; then
+    all_steps
+else
+    for step in "$@"; do
+        "$step"
+    done
 fi
-for step in $steps; do
-    "$step"
-done

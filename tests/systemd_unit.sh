@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs inside a container that systemd has booted (tests/packages.sh): the unit as it is installed,
-# port 443, a key that only root can read, reload, watchdog, crash, stop. The outcome is in /outcome.
+# Runs in a container that systemd has booted (tests/packages.sh). Tests the installed unit: port 443, a key
+# that only root can read, reload, watchdog, crash, stop. The exit status is written to /outcome.
 exec >/log 2>&1
 set -eux
-trap 'status=$?; journalctl -u fleetroute --no-pager >/journal.log; echo $status >/outcome; systemctl poweroff' EXIT
+trap 'status=$?; journalctl -u fleetroute --no-pager >/journal.log; echo $status >/outcome
+    systemctl poweroff' EXIT
 
 until_true() {
     n=0
@@ -14,7 +15,7 @@ until_true() {
     done
 }
 
-# Not set up: skipped, and not failed.
+# Without a configuration the unit is skipped and has not failed.
 systemctl start fleetroute || true
 [ "$(systemctl show -p ActiveState --value fleetroute)" = inactive ]
 
@@ -32,9 +33,10 @@ pid=$(systemctl show -p MainPID --value fleetroute)
 [ "$(stat -c %U "/proc/$pid")" = fleetroute ]
 grep -E '^(CapEff|CapPrm|CapAmb):	0000000000000000$' "/proc/$pid/status" | wc -l | grep -qx 3
 [ "$(stat -c %U:%a /var/lib/fleetroute)" = fleetroute:750 ]
-journalctl -q -o json SYSLOG_IDENTIFIER=fleetrouted --no-pager | grep "listens on" | grep -q "\"PRIORITY\":\"5\""
+journalctl -q -o json SYSLOG_IDENTIFIER=fleetrouted --no-pager |
+    grep "listens on" | grep -q "\"PRIORITY\":\"5\""
 
-# A reload that is told, with the renewed key that only root can read.
+# `systemctl reload` loads a renewed key that only root can read, and reports a wrong configuration.
 systemctl reload fleetroute
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=renewed -days 9 \
     -keyout /etc/fleetroute/tls/server.key -out /etc/fleetroute/tls/server.pem
@@ -46,7 +48,7 @@ echo 'nonsense: true' >>/etc/fleetroute/routing.yaml
 sed -i '$d' /etc/fleetroute/routing.yaml
 [ "$(systemctl show -p MainPID --value fleetroute)" = "$pid" ]
 
-# It hangs: the watchdog sees it. It crashes: it is started again.
+# The watchdog restarts a daemon that hangs; systemd restarts a daemon that crashes.
 kill -STOP "$pid"
 until_true sh -c "[ \$(systemctl show -p NRestarts --value fleetroute) -ge 1 ]"
 until_true fleetroute status

@@ -12,30 +12,31 @@
 #include <unistd.h>
 
 #include "record/json.h"
-#include "route/routes.h"
-#include "sink/sink_queue.h"
+#include "route/tap.h"
+#include "record/record_queue.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "util/redact.h"
 #include "util/unix_socket.h"
 
-#define CLIENTS_MOST 32
-#define LINE_MOST 512
-#define UNREAD_MOST (4u << 20) /* bytes a client may leave unread before it misses records */
+#define CLIENTS_MAX 32
+#define LINE_MAX_BYTES 512
+#define UNREAD_MAX (4u << 20) /* bytes queued for a tail client; beyond them it loses records */
 #define QUEUE_RECORDS 8192
 #define QUEUE_BYTES (32u << 20)
-#define TAKE_MOST 256
-#define REPLAY_UNREAD (1u << 20) /* bytes of a replay that are read ahead */
+#define TAKE_MAX 256
+#define REPLAY_UNREAD (1u << 20) /* bytes of a replay to read ahead */
 
 struct client {
     struct fr_control *control;
     struct bufferevent *io;
     bool tailing, redact, closing;
-    struct fr_replay *replay; /* records that come in; NULL: none do */
+    struct fr_replay *replay; /* owned; NULL: the client sends no records */
     char vin[FR_VIN_MAX + 1];
-    uint64_t missed, told_stored;
-    uint64_t waits_for; /* the number of a reload; 0: none */
+    uint64_t skipped;        /* records since the last report of skipped records */
+    uint64_t reported;       /* replayed records of the last report, stored and skipped */
+    uint64_t awaited_reload; /* the number of a reload; 0: none */
     struct client *next;
 };
 
@@ -43,51 +44,53 @@ struct fr_control {
     struct event_base *base;
     struct evconnlistener *listener;
     char *path;
-    const struct fr_control_orders *orders;
+    const struct fr_control_commands *commands;
     void *ctx;
     struct client *clients;
     size_t client_count;
-    struct fr_sink_queue *queue;
-    int wake;
+    struct fr_record_queue *queue;
+    int wake_fd; /* eventfd: the queue has records, or a replay can continue */
     struct event *wake_event, *resume;
-    _Atomic bool woken;
-    struct fr_buffer line;
+    _Atomic bool wake_pending; /* wake_fd was written and not yet read */
+    struct fr_buffer line;     /* of control_write_record(), kept for its memory */
 };
 
-static void replay_more(struct client *c);
+static void control_continue_replay(struct client *c);
 
-/* ---- records, from the workers --------------------------------------------------- */
+/* ---- records, from all threads that produce them --------------------------------- */
 
-static void wake_up(struct fr_control *control)
+static void control_wake_up(struct fr_control *control)
 {
     uint64_t one = 1;
 
-    if (!atomic_exchange(&control->woken, true) && write(control->wake, &one, sizeof one) < 0)
-        fr_log(FR_LOG_ERROR, "the control socket cannot be woken: %s", strerror(errno));
+    if (!atomic_exchange(&control->wake_pending, true) &&
+        write(control->wake_fd, &one, sizeof one) < 0)
+        fr_log(FR_LOG_ERROR, "control: cannot write to the eventfd: %s", strerror(errno));
 }
 
-void fr_control_room(struct fr_control *control)
+void fr_control_on_writable(struct fr_control *control)
 {
     if (control != NULL)
-        wake_up(control);
+        control_wake_up(control);
 }
 
-/* Records of a replay are on disk; on the journal's thread. */
-static void stored(void *ctx)
+/* Records of a replay are on disk. Runs on the journal's thread. */
+static void control_on_stored(void *ctx)
 {
-    wake_up(ctx);
+    control_wake_up(ctx);
 }
 
-static void tap(void *ctx, struct fr_record *record)
+/* A record was received. Runs on the producer's thread; a full queue drops the record. */
+static void control_on_record(void *ctx, struct fr_record *record)
 {
     struct fr_control *control = ctx;
-    struct fr_sink_entry entry = {fr_record_ref(record), false};
+    struct fr_queue_entry entry = {fr_record_ref(record), false};
 
-    fr_count_add(FR_COUNT_TAIL_DROPPED, fr_sink_queue_put(control->queue, &entry, 1));
-    wake_up(control);
+    fr_count_add(FR_COUNT_TAIL_DROPPED, fr_record_queue_put(control->queue, &entry, 1));
+    control_wake_up(control);
 }
 
-static void update_tap(struct fr_control *control)
+static void control_update_tap(struct fr_control *control)
 {
     bool on = false;
 
@@ -96,55 +99,55 @@ static void update_tap(struct fr_control *control)
     fr_tap_on(on);
 }
 
-static void show(struct client *c, struct fr_record *record)
+static void control_write_record(struct client *c, struct fr_record *record)
 {
     struct fr_buffer *line = &c->control->line;
     struct evbuffer *out = bufferevent_get_output(c->io);
 
     if (!c->tailing || (c->vin[0] != '\0' && strcmp(c->vin, record->vin) != 0))
         return;
-    if (evbuffer_get_length(out) > UNREAD_MOST) {
-        c->missed++;
+    if (evbuffer_get_length(out) > UNREAD_MAX) {
+        c->skipped++;
         fr_count(FR_COUNT_TAIL_DROPPED);
         return;
     }
     fr_buffer_clear(line);
-    if (c->missed != 0)
-        fr_buffer_printf(line, "{\"missed\":%llu}\n", (unsigned long long)c->missed);
-    c->missed = 0;
-    fr_json_record(line, record, NULL, record->resend ? FR_MARK_RESEND : 0,
+    if (c->skipped != 0)
+        fr_buffer_printf(line, "{\"skipped\":%llu}\n", (unsigned long long)c->skipped);
+    c->skipped = 0;
+    fr_json_record(line, record, NULL, record->resend ? FR_FLAG_RESEND : 0,
                    c->redact || fr_redacting());
     fr_buffer_byte(line, '\n');
     if (!line->failed)
         evbuffer_add(out, line->bytes, line->len);
 }
 
-static void woken(evutil_socket_t fd, short what, void *ctx)
+static void control_on_wakeup(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_control *control = ctx;
-    struct fr_sink_entry entries[TAKE_MOST];
+    struct fr_queue_entry entries[TAKE_MAX];
     uint64_t count;
     size_t n;
 
     (void)what;
     if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
-        fr_log(FR_LOG_ERROR, "the control socket's eventfd: %s", strerror(errno));
-    atomic_store(&control->woken, false);
-    while ((n = fr_sink_queue_take(control->queue, entries, TAKE_MOST, SIZE_MAX)) != 0)
+        fr_log(FR_LOG_ERROR, "control: cannot read the eventfd: %s", strerror(errno));
+    atomic_store(&control->wake_pending, false);
+    while ((n = fr_record_queue_take(control->queue, entries, TAKE_MAX, SIZE_MAX)) != 0)
         for (size_t i = 0; i < n; i++) {
             for (struct client *c = control->clients; c != NULL; c = c->next)
-                show(c, entries[i].record);
-            fr_sink_queue_finish(control->queue, 1, fr_sink_queue_size(entries[i].record));
+                control_write_record(c, entries[i].record);
+            fr_record_queue_finish(control->queue, 1, fr_record_queue_size(entries[i].record));
             fr_record_unref(entries[i].record);
         }
     for (struct client *c = control->clients; c != NULL; c = c->next)
         if (c->replay != NULL && !c->closing)
-            replay_more(c);
+            control_continue_replay(c);
 }
 
 /* ---- clients --------------------------------------------------------------------- */
 
-static void drop(struct client *c)
+static void control_close_client(struct client *c)
 {
     struct fr_control *control = c->control;
     struct client **at = &control->clients;
@@ -156,31 +159,32 @@ static void drop(struct client *c)
     fr_replay_free(c->replay);
     bufferevent_free(c->io);
     free(c);
-    update_tap(control);
+    control_update_tap(control);
 }
 
-static void ended(struct bufferevent *io, short what, void *ctx)
+static void control_on_event(struct bufferevent *io, short what, void *ctx)
 {
     (void)io;
     if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
-        drop(ctx);
+        control_close_client(ctx);
 }
 
-static void written(struct bufferevent *io, void *ctx)
+static void control_on_written(struct bufferevent *io, void *ctx)
 {
     struct client *c = ctx;
 
     if (c->closing && evbuffer_get_length(bufferevent_get_output(io)) == 0)
-        drop(c);
+        control_close_client(c);
 }
 
-static void answer(struct client *c, const char *text, size_t len)
+/* Send the last answer; the client is closed once it is written. */
+static void control_send_answer(struct client *c, const char *text, size_t len)
 {
     c->closing = true;
     bufferevent_write(c->io, text, len);
 }
 
-static void begin_tail(struct client *c, char *words)
+static void control_begin_tail(struct client *c, char *words)
 {
     char *save = NULL;
 
@@ -194,127 +198,140 @@ static void begin_tail(struct client *c, char *words)
     if (c->redact && !fr_redacting())
         fr_redact_ready();
     c->tailing = true;
-    update_tap(c->control);
+    control_update_tap(c->control);
 }
 
-static void refuse(struct client *c, const char *text)
+static void control_send_error(struct client *c, const char *text)
 {
     struct fr_buffer out = {0};
 
     fr_buffer_text(&out, "{\"error\":");
     fr_json_string(&out, text, strlen(text));
     fr_buffer_text(&out, "}\n");
-    answer(c, fr_buffer_string(&out), out.len);
+    control_send_answer(c, fr_buffer_string(&out), out.len);
     fr_buffer_free(&out);
 }
 
-static void begin_replay(struct client *c)
+/* The commands of this file (control_handle_request()), and those of the table. */
+static void control_send_unknown(struct client *c)
 {
-    c->replay = c->control->orders->replay(c->control->ctx, stored, c->control);
+    struct fr_buffer text = {0};
+
+    fr_buffer_text(&text, "unknown control command; the commands are tail, replay, reload");
+    for (const struct fr_control_command *k = c->control->commands->commands; k->word != NULL; k++)
+        fr_buffer_printf(&text, ", %s", k->word);
+    control_send_error(c, fr_buffer_string(&text));
+    fr_buffer_free(&text);
+}
+
+static void control_begin_replay(struct client *c)
+{
+    c->replay = c->control->commands->replay(c->control->ctx, control_on_stored, c->control);
     if (c->replay == NULL)
-        refuse(c, "replay needs the journal");
+        control_send_error(c, "replay needs a journal; switch `journal:` on");
     else
         bufferevent_setwatermark(c->io, EV_READ, 0, REPLAY_UNREAD);
 }
 
-/* A request is a word, and a rest that some of them need. */
-static void obey(struct client *c, char *line)
+static void control_handle_request(struct client *c, char *line)
 {
     const struct fr_control *control = c->control;
-    char *rest = strchr(line, ' ');
+    char *arguments = strchr(line, ' ');
     struct fr_buffer out = {0};
 
-    if (rest != NULL)
-        *rest++ = '\0';
+    if (arguments != NULL)
+        *arguments++ = '\0';
     if (strcmp(line, "tail") == 0) {
-        begin_tail(c, rest);
+        control_begin_tail(c, arguments);
         return;
     }
     if (strcmp(line, "replay") == 0) {
-        begin_replay(c);
+        control_begin_replay(c);
         return;
     }
     if (strcmp(line, "reload") == 0) {
-        c->waits_for = control->orders->reload(control->ctx);
+        c->awaited_reload = control->commands->reload(control->ctx);
         return;
     }
-    for (size_t i = 0; control->orders->orders[i].word != NULL; i++)
-        if (strcmp(control->orders->orders[i].word, line) == 0) {
-            control->orders->orders[i].obey(control->ctx, rest != NULL ? rest : "", &out);
+    for (size_t i = 0; control->commands->commands[i].word != NULL; i++)
+        if (strcmp(control->commands->commands[i].word, line) == 0) {
+            control->commands->commands[i].handler(control->ctx, arguments != NULL ? arguments : "",
+                                                   &out);
             fr_buffer_byte(&out, '\n');
-            answer(c, fr_buffer_string(&out), out.len);
+            control_send_answer(c, fr_buffer_string(&out), out.len);
             fr_buffer_free(&out);
             return;
         }
-    refuse(c, "unknown request");
+    control_send_unknown(c);
 }
 
 void fr_control_answer(struct fr_control *control, uint64_t number, const struct fr_buffer *text)
 {
     for (struct client *c = control->clients; c != NULL; c = c->next)
-        if (c->waits_for == number && !c->closing)
-            answer(c, (const char *)text->bytes, text->len);
+        if (c->awaited_reload == number && !c->closing)
+            control_send_answer(c, (const char *)text->bytes, text->len);
 }
 
-static void replay_more(struct client *c)
+static void control_continue_replay(struct client *c)
 {
     struct evbuffer *in = bufferevent_get_input(c->io);
     struct fr_error error;
-    uint64_t told;
+    uint64_t done;
 
     if (fr_replay_take(c->replay, in, &error) != 0) {
-        refuse(c, error.text);
+        control_send_error(c, error.text);
         return;
     }
     bufferevent_setwatermark(c->io, EV_READ, 0, fr_replay_needs(c->replay) + REPLAY_UNREAD);
-    /* A bufferevent calls received() again and again while it holds as much as it may read. While
-     * the journal is full, woken() goes on instead. */
+    /* A bufferevent calls control_on_readable() repeatedly while its input is at the high
+     * watermark. So reading is disabled while the journal is full; control_on_wakeup() continues
+     * the replay. */
     if (fr_replay_paused(c->replay))
         bufferevent_disable(c->io, EV_READ);
     else
         bufferevent_enable(c->io, EV_READ);
-    told = fr_replay_stored(c->replay) + fr_replay_left_out(c->replay);
-    if (told != c->told_stored) {
-        c->told_stored = told;
-        evbuffer_add_printf(bufferevent_get_output(c->io), "{\"stored\":%llu,\"left_out\":%llu}\n",
-                            (unsigned long long)(told - fr_replay_left_out(c->replay)),
-                            (unsigned long long)fr_replay_left_out(c->replay));
+    done = fr_replay_stored(c->replay) + fr_replay_skipped(c->replay);
+    if (done != c->reported) {
+        c->reported = done;
+        evbuffer_add_printf(bufferevent_get_output(c->io), "{\"stored\":%llu,\"skipped\":%llu}\n",
+                            (unsigned long long)(done - fr_replay_skipped(c->replay)),
+                            (unsigned long long)fr_replay_skipped(c->replay));
     }
 }
 
-static void received(struct bufferevent *io, void *ctx)
+static void control_on_readable(struct bufferevent *io, void *ctx)
 {
     struct client *c = ctx;
     struct evbuffer *in = bufferevent_get_input(io);
     char *line;
 
     if (c->replay != NULL && !c->closing) {
-        replay_more(c);
+        control_continue_replay(c);
         return;
     }
-    if (c->tailing || c->closing || c->waits_for != 0) {
+    if (c->tailing || c->closing || c->awaited_reload != 0) {
         evbuffer_drain(in, evbuffer_get_length(in));
         return;
     }
     line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF);
     if (line != NULL) {
-        obey(c, line);
+        control_handle_request(c, line);
         if (c->replay != NULL && !c->closing)
-            replay_more(c);
-    } else if (evbuffer_get_length(in) > LINE_MOST)
-        drop(c);
+            control_continue_replay(c);
+    } else if (evbuffer_get_length(in) > LINE_MAX_BYTES)
+        control_close_client(c);
     free(line);
 }
 
-static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                     int len, void *ctx)
+static void control_on_accept(struct evconnlistener *listener, evutil_socket_t fd,
+                              struct sockaddr *address, int len, void *ctx)
 {
     struct fr_control *control = ctx;
     struct bufferevent *io;
     struct client *c;
 
     (void)listener, (void)address, (void)len;
-    if (control->client_count == CLIENTS_MOST ||
+    if (control->client_count == CLIENTS_MAX ||
         (io = bufferevent_socket_new(control->base, fd, BEV_OPT_CLOSE_ON_FREE)) == NULL) {
         close(fd);
         return;
@@ -325,14 +342,14 @@ static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct
     c->next = control->clients;
     control->clients = c;
     control->client_count++;
-    bufferevent_setcb(io, received, written, ended, c);
+    bufferevent_setcb(io, control_on_readable, control_on_written, control_on_event, c);
     bufferevent_enable(io, EV_READ | EV_WRITE);
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- start and end --------------------------------------------------------------- */
 
-/* accept(2) failed. The socket stays readable, so without a pause the loop would spin. */
-static void accept_failed(struct evconnlistener *listener, void *ctx)
+/* accept(2) failed. The socket stays readable; without a pause the event loop would spin. */
+static void control_on_accept_error(struct evconnlistener *listener, void *ctx)
 {
     static struct fr_log_limit limit;
     struct fr_control *control = ctx;
@@ -344,7 +361,7 @@ static void accept_failed(struct evconnlistener *listener, void *ctx)
     event_add(control->resume, &pause);
 }
 
-static void resume_listening(evutil_socket_t fd, short what, void *ctx)
+static void control_resume_listening(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_control *control = ctx;
 
@@ -353,42 +370,43 @@ static void resume_listening(evutil_socket_t fd, short what, void *ctx)
         evconnlistener_enable(control->listener);
 }
 
-static int start_listening(struct fr_control *control, struct fr_error *error)
+static int control_listen(struct fr_control *control, struct fr_error *error)
 {
     int fd = fr_unix_listen(control->path, "control", error);
 
     if (fd < 0)
         return -1;
-    control->listener = evconnlistener_new(control->base, accepted, control,
+    control->listener = evconnlistener_new(control->base, control_on_accept, control,
                                            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, -1, fd);
     if (control->listener == NULL) {
         close(fd);
         unlink(control->path);
-        return fr_error_set(error, "control: cannot set up its events");
+        return fr_error_set(error, "control: cannot create its events");
     }
-    evconnlistener_set_error_cb(control->listener, accept_failed);
+    evconnlistener_set_error_cb(control->listener, control_on_accept_error);
     return 0;
 }
 
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
-                                  const struct fr_control_orders *orders, void *ctx,
+                                  const struct fr_control_commands *commands, void *ctx,
                                   struct fr_error *error)
 {
     struct fr_control *control = fr_calloc(1, sizeof *control);
 
     control->base = base;
     control->path = fr_strdup(path);
-    control->orders = orders;
+    control->commands = commands;
     control->ctx = ctx;
-    control->queue = fr_sink_queue_new(QUEUE_RECORDS, QUEUE_BYTES);
-    control->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    control->wake_event = event_new(base, control->wake, EV_READ | EV_PERSIST, woken, control);
-    control->resume = event_new(base, -1, 0, resume_listening, control);
-    if (control->wake < 0 || control->wake_event == NULL || control->resume == NULL ||
+    control->queue = fr_record_queue_new(QUEUE_RECORDS, QUEUE_BYTES);
+    control->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    control->wake_event =
+        event_new(base, control->wake_fd, EV_READ | EV_PERSIST, control_on_wakeup, control);
+    control->resume = event_new(base, -1, 0, control_resume_listening, control);
+    if (control->wake_fd < 0 || control->wake_event == NULL || control->resume == NULL ||
         event_add(control->wake_event, NULL) != 0)
-        fr_error_set(error, "control: cannot set up its events");
-    else if (start_listening(control, error) == 0) {
-        fr_tap_set(tap, control);
+        fr_error_set(error, "control: cannot create its events");
+    else if (control_listen(control, error) == 0) {
+        fr_tap_set(control_on_record, control);
         return control;
     }
     fr_control_free(control);
@@ -400,7 +418,7 @@ void fr_control_free(struct fr_control *control)
     if (control == NULL)
         return;
     while (control->clients != NULL)
-        drop(control->clients);
+        control_close_client(control->clients);
     if (control->listener != NULL) {
         evconnlistener_free(control->listener);
         unlink(control->path);
@@ -409,9 +427,9 @@ void fr_control_free(struct fr_control *control)
         event_free(control->wake_event);
     if (control->resume != NULL)
         event_free(control->resume);
-    if (control->wake >= 0)
-        close(control->wake);
-    fr_sink_queue_free(control->queue);
+    if (control->wake_fd >= 0)
+        close(control->wake_fd);
+    fr_record_queue_free(control->queue);
     fr_buffer_free(&control->line);
     free(control->path);
     free(control);

@@ -1,11 +1,15 @@
 /*
  * control_socket.h - the daemon's Unix socket, for the subcommands of fleetroute(1).
  *
- * A client sends one line and reads lines of JSON:
- *   tail [redact] [vin=VIN]    every record from now on, as fr_json_record writes it
- *   replay                     then records (replay.h); answered {"stored":N,"left_out":N}
- *   an order                   one object, then the end; {"error":TEXT} when it cannot be done
- * A client of tail that does not keep up misses records and is told how many: {"missed":N}.
+ * A client sends one line: a word, a space and arguments. The daemon answers with lines of JSON:
+ *   tail [redact] [vin=VIN]    every record from now on, in the format of fr_json_record()
+ *   replay                     the client then sends records (source/replay.h) and reads
+ *                              {"stored":N,"skipped":N} whenever these numbers change
+ *   reload                     one object when the reload has finished, then the end
+ *   another control command    one object, then the end; {"error":TEXT} on failure
+ * A client of `tail` that reads too slowly loses records; {"skipped":N} reports how many.
+ *
+ * All functions run in the thread of the event loop, unless stated otherwise.
  */
 #ifndef FR_CONTROL_SOCKET_H
 #define FR_CONTROL_SOCKET_H
@@ -18,34 +22,37 @@
 
 struct fr_control;
 
-/* What a client may ask for: words, each with a function that appends its answer. `rest` is
- * what stood behind the word. */
-struct fr_control_order {
+/* One control command. The handler appends one JSON object to `out`; `arguments` is the text after
+ * the word, or "". */
+struct fr_control_command {
     const char *word;
-    void (*obey)(void *ctx, const char *rest, struct fr_buffer *out);
+    void (*handler)(void *ctx, const char *arguments, struct fr_buffer *out);
 };
 
-struct fr_control_orders {
-    const struct fr_control_order *orders; /* ends with a NULL word */
-    struct fr_replay *(*replay)(void *ctx, void (*stored)(void *owner), void *owner);
-    /* "reload": ask for a reload; returns its number (not 0), which fr_control_answer names when the
-     * reload has finished. Nothing is answered from within the call. */
+struct fr_control_commands {
+    const struct fr_control_command *commands; /* ends with a NULL word */
+    /* Begin a replay, for the command "replay"; stored(stored_ctx) is called on the journal's
+     * thread when records are on disk. The caller frees the result; NULL: there is no journal. */
+    struct fr_replay *(*replay)(void *ctx, void (*stored)(void *stored_ctx), void *stored_ctx);
+    /* Request a reload, for the command "reload". Returns the number of the reload (never 0), which
+     * fr_control_answer() gets when the reload has finished. Must not call fr_control_answer(). */
     uint64_t (*reload)(void *ctx);
 };
 
-/* Listen on `path` (mode 0660; a socket left behind by a dead daemon is replaced). NULL and
- * why. */
+/* Listen on `path` (mode 0660; a socket of a dead daemon is replaced). `path` is copied; `commands`
+ * and `ctx` must outlive the result. Only one may exist, because it receives the tap of all records
+ * (route/routes.h). Returns NULL with `error` set on failure. */
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
-                                  const struct fr_control_orders *orders, void *ctx,
+                                  const struct fr_control_commands *commands, void *ctx,
                                   struct fr_error *error);
 
-/* Answer the clients that wait for the reload of that number. */
+/* Send `text` to the clients that wait for the reload `number`, and close them. */
 void fr_control_answer(struct fr_control *control, uint64_t number, const struct fr_buffer *text);
 
-/* The journal has room again. Any thread. NULL is nothing. */
-void fr_control_room(struct fr_control *control);
+/* The journal has capacity again: continue paused replays. `control` may be NULL. Any thread. */
+void fr_control_on_writable(struct fr_control *control);
 
-/* Close it and every client; no worker may run any more. */
+/* Close the socket and all clients. No thread may produce records any more. NULL is ignored. */
 void fr_control_free(struct fr_control *control);
 
 #endif

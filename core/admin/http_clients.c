@@ -8,7 +8,7 @@
 #include "util/counters.h"
 #include "util/log.h"
 
-/* The inode of a socket; no other open socket has it. 0: not open. */
+/* The inode of a socket, unique among open sockets; 0: `fd` is not open. */
 static ino_t clients_inode(int fd)
 {
     struct stat st;
@@ -16,7 +16,7 @@ static ino_t clients_inode(int fd)
     return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
-/* Leave out the connections that have ended. */
+/* Remove the connections that evhttp has closed. */
 static void clients_prune(struct fr_http_clients *clients)
 {
     size_t open = 0;
@@ -27,15 +27,16 @@ static void clients_prune(struct fr_http_clients *clients)
     clients->count = open;
 }
 
-static void clients_remove(struct fr_http_clients *clients, size_t position)
+static void clients_remove(struct fr_http_clients *clients, size_t index)
 {
     clients->count--;
-    memmove(&clients->list[position], &clients->list[position + 1],
-            (clients->count - position) * sizeof *clients->list);
+    memmove(&clients->list[index], &clients->list[index + 1],
+            (clients->count - index) * sizeof *clients->list);
 }
 
-static size_t clients_of(const struct fr_http_clients *clients, const struct fr_http_client *like,
-                         size_t *oldest)
+/* The number of connections of the same source as `like`; *oldest is the index of the oldest. */
+static size_t clients_count_source(const struct fr_http_clients *clients,
+                                   const struct fr_http_client *like, size_t *oldest)
 {
     size_t count = 0;
 
@@ -50,9 +51,9 @@ int fr_http_clients_victim(const struct fr_http_clients *clients)
 {
     size_t oldest = 0, remote = 0, oldest_remote = 0;
 
-    /* Only the newest connection's source can have become too large. */
-    if (clients->count != 0 && clients_of(clients, &clients->list[clients->count - 1], &oldest) >
-                                   FR_HTTP_CLIENTS_SOURCE_MAX)
+    /* Only the source of the newest connection can exceed its maximum. */
+    if (clients->count != 0 && clients_count_source(clients, &clients->list[clients->count - 1],
+                                                    &oldest) > FR_HTTP_CLIENTS_SOURCE_MAX)
         return (int)oldest;
     for (size_t i = 0; i < clients->count; i++)
         if (!clients->list[i].local && remote++ == 0)
@@ -62,11 +63,11 @@ int fr_http_clients_victim(const struct fr_http_clients *clients)
     return clients->count > FR_HTTP_CLIENTS_MAX ? 0 : -1;
 }
 
-static void clients_close(struct fr_http_clients *clients, size_t position)
+static void clients_close(struct fr_http_clients *clients, size_t index)
 {
     fr_count(FR_COUNT_ADMIN_CLOSED);
-    shutdown(clients->list[position].fd, SHUT_RDWR);
-    clients_remove(clients, position);
+    shutdown(clients->list[index].fd, SHUT_RDWR);
+    clients_remove(clients, index);
 }
 
 void fr_http_clients_shed(struct fr_http_clients *clients, size_t count)
@@ -92,10 +93,12 @@ void fr_http_clients_add(struct fr_http_clients *clients, int fd)
         .local = fr_address_is_local(&address),
     };
     while ((victim = fr_http_clients_victim(clients)) >= 0) {
-        fr_log_limited(&limit, FR_LOG_WARNING,
-                       "admin: an idle connection is closed for a new one: at most %d of one "
-                       "address and %d in all are kept; look who connects to the admin port",
-                       FR_HTTP_CLIENTS_SOURCE_MAX, FR_HTTP_CLIENTS_MAX);
+        fr_log_limited(
+            &limit, FR_LOG_WARNING,
+            "admin: an idle connection is closed for a new one: the maximum is %d connections "
+            "from one address and %d in all; check which clients use the ports of `admin:` and "
+            "`status:`",
+            FR_HTTP_CLIENTS_SOURCE_MAX, FR_HTTP_CLIENTS_MAX);
         clients_close(clients, (size_t)victim);
     }
 }

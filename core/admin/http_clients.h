@@ -1,8 +1,9 @@
 /*
- * http_clients.h - the connections of the admin listener, and which of them gives way to a new one.
+ * http_clients.h - the list of connections of the admin listener, and the choice of the connection
+ * to close for a new one.
  *
- * evhttp owns the connections and does not report their end, so they are known by descriptor and
- * inode. One thread: the event loop's.
+ * evhttp owns the connections and does not report their end. So a connection is identified by its
+ * descriptor and inode. All functions run in the thread of the event loop.
  */
 #ifndef FR_HTTP_CLIENTS_H
 #define FR_HTTP_CLIENTS_H
@@ -12,20 +13,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Connections at once: in all, of other machines together, and of one source address. The
- * difference of the first two is kept for clients on this machine. */
+/* Maximum numbers of connections: in all, of all other machines together, and of one source
+ * address. FR_HTTP_CLIENTS_MAX - FR_HTTP_CLIENTS_REMOTE_MAX connections are reserved for clients
+ * on this machine. */
 #define FR_HTTP_CLIENTS_MAX 128
 #define FR_HTTP_CLIENTS_REMOTE_MAX 96
 #define FR_HTTP_CLIENTS_SOURCE_MAX 24
 
-/* Connections that may be added in one pass of the event loop. */
+/* Connections that may be added in one iteration of the event loop. */
 #define FR_HTTP_CLIENTS_BURST 16
 
 struct fr_http_client {
-    int fd;
-    ino_t inode;
-    uint64_t source;
-    bool local;
+    int fd;          /* owned by evhttp */
+    ino_t inode;     /* of the socket: differs once `fd` is closed or reused */
+    uint64_t source; /* fr_address_source() of the peer's address */
+    bool local;      /* the peer is on this machine */
 };
 
 struct fr_http_clients {
@@ -33,15 +35,16 @@ struct fr_http_clients {
     size_t count;
 };
 
-/* Add an accepted connection and shut down the oldest of those that are too many. evhttp, which
- * then reads the end of the stream, frees it. */
+/* Add an accepted connection and shut down the oldest connections beyond the maximum numbers.
+ * evhttp then reads the end of the stream and frees them. */
 void fr_http_clients_add(struct fr_http_clients *clients, int fd);
 
-/* Shut down up to `count` of the oldest connections, to have their descriptors. */
+/* Shut down up to `count` of the oldest connections, to free their descriptors. */
 void fr_http_clients_shed(struct fr_http_clients *clients, size_t count);
 
-/* Which connection of the list has to give way; -1: none. Every connection in the list is idle
- * when this is called, or its client does not read: requests are answered in one go. */
+/* The index of the connection to close; -1: no maximum is exceeded. Requests are answered within
+ * one iteration of the event loop, so every listed connection is idle or its client does not
+ * read. */
 int fr_http_clients_victim(const struct fr_http_clients *clients);
 
 #endif

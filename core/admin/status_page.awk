@@ -1,4 +1,5 @@
-# Each file becomes an array of its lines: status_page.css is fr_status_page_css.
+# Writes C source with one array of lines for each input file: status_page.css becomes
+# fr_status_page_css.
 FNR == 1 {
     if (NR == 1)
         print "#include \"admin/status_page.h\"\n\n#include <stddef.h>\n"

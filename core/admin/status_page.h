@@ -1,4 +1,7 @@
-/* status_page.h - the files of the status page, made into text by the Makefile: lines, NULL. */
+/*
+ * status_page.h - the files of the status page as arrays of lines, each with its line feed; the
+ * last element is NULL. The Makefile generates status_page.c with status_page.awk.
+ */
 #ifndef FR_STATUS_PAGE_H
 #define FR_STATUS_PAGE_H
 

@@ -17,7 +17,7 @@ void fr_vdiagnose(struct fr_diagnostics *diagnostics, enum fr_severity severity,
     if (diagnostics->count > FR_DIAGNOSTICS_MAX)
         return;
     if (diagnostics->count == FR_DIAGNOSTICS_MAX)
-        snprintf(text, sizeof text, "and more, which are not shown");
+        snprintf(text, sizeof text, "further diagnostics are omitted");
     diagnostics->list =
         fr_realloc(diagnostics->list, diagnostics->count + 1, sizeof *diagnostics->list);
     d = &diagnostics->list[diagnostics->count++];
@@ -38,7 +38,7 @@ void fr_diagnose(struct fr_diagnostics *diagnostics, enum fr_severity severity, 
     va_end(ap);
 }
 
-static int compare(const void *a, const void *b)
+static int diagnostics_compare(const void *a, const void *b)
 {
     const struct fr_diagnostic *x = a, *y = b;
     int files = strcmp(x->file, y->file);
@@ -54,15 +54,15 @@ void fr_diagnostics_print(const struct fr_diagnostics *diagnostics, FILE *to)
 {
     if (diagnostics->count == 0)
         return;
-    qsort(diagnostics->list, diagnostics->count, sizeof *diagnostics->list, compare);
+    qsort(diagnostics->list, diagnostics->count, sizeof *diagnostics->list, diagnostics_compare);
     for (size_t i = 0; i < diagnostics->count; i++) {
         const struct fr_diagnostic *d = &diagnostics->list[i];
-        const char *mark = d->severity == FR_SEVERITY_WARNING ? "warning: " : "";
+        const char *prefix = d->severity == FR_SEVERITY_WARNING ? "warning: " : "";
 
         if (d->line > 0)
-            fprintf(to, "%s:%d:%d: %s%s\n", d->file, d->line, d->column, mark, d->text);
+            fprintf(to, "%s:%d:%d: %s%s\n", d->file, d->line, d->column, prefix, d->text);
         else
-            fprintf(to, "%s: %s%s\n", d->file, mark, d->text);
+            fprintf(to, "%s: %s%s\n", d->file, prefix, d->text);
     }
 }
 

@@ -2,22 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 #include <yaml.h>
 
-#include "config/suggest.h"
 #include "util/buffer.h"
 #include "util/memory.h"
 
 /* ---- messages -------------------------------------------------------------------- */
 
-void fr_yaml_wrong(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *format,
-                   ...)
+void fr_yaml_config_error(const struct fr_yaml_file *file, const struct fr_yaml *node,
+                          const char *format, ...)
 {
     va_list ap;
 
@@ -40,30 +37,30 @@ void fr_yaml_warn(const struct fr_yaml_file *file, const struct fr_yaml *node, c
 
 /* ---- building the tree ----------------------------------------------------------- */
 
-struct builder {
+struct yaml_builder {
     const struct fr_yaml_file *file;
     yaml_parser_t parser;
     size_t nodes;
 };
 
-static int mistake(const struct builder *b, const yaml_mark_t *mark, const char *text)
+static int yaml_error(const struct yaml_builder *b, const yaml_mark_t *mark, const char *text)
 {
     fr_diagnose(b->file->diagnostics, FR_SEVERITY_ERROR, b->file->path, (int)mark->line + 1,
                 (int)mark->column + 1, "%s", text);
     return -1;
 }
 
-static int next_event(struct builder *b, yaml_event_t *event)
+static int yaml_next_event(struct yaml_builder *b, yaml_event_t *event)
 {
     if (yaml_parser_parse(&b->parser, event))
         return 0;
-    return mistake(b, &b->parser.problem_mark,
-                   b->parser.problem != NULL ? b->parser.problem : "this is no YAML");
+    return yaml_error(b, &b->parser.problem_mark,
+                      b->parser.problem != NULL ? b->parser.problem : "the text is not valid YAML");
 }
 
-static struct fr_yaml *build(struct builder *b, const yaml_event_t *event, int depth);
+static struct fr_yaml *yaml_build(struct yaml_builder *b, const yaml_event_t *event, int depth);
 
-static struct fr_yaml *new_node(enum fr_yaml_kind kind, const yaml_mark_t *mark)
+static struct fr_yaml *yaml_new_node(enum fr_yaml_kind kind, const yaml_mark_t *mark)
 {
     struct fr_yaml *node = fr_calloc(1, sizeof *node);
 
@@ -73,101 +70,103 @@ static struct fr_yaml *new_node(enum fr_yaml_kind kind, const yaml_mark_t *mark)
     return node;
 }
 
-/* The next node inside a list or map: NULL at its end (*done) or after a mistake. */
-static struct fr_yaml *build_next(struct builder *b, yaml_event_type_t end, int depth, bool *done)
+/* Read the next node of a list or map. NULL: at its end (*done is true), or after an error. */
+static struct fr_yaml *yaml_build_next(struct yaml_builder *b, yaml_event_type_t end, int depth,
+                                       bool *done)
 {
     struct fr_yaml *node = NULL;
     yaml_event_t event;
 
     *done = false;
-    if (next_event(b, &event) != 0)
+    if (yaml_next_event(b, &event) != 0)
         return NULL;
     if (event.type == end)
         *done = true;
     else
-        node = build(b, &event, depth);
+        node = yaml_build(b, &event, depth);
     yaml_event_delete(&event);
     return node;
 }
 
-static void append(struct fr_yaml *node, struct fr_yaml *key, struct fr_yaml *item)
+static void yaml_append(struct fr_yaml *node, struct fr_yaml *key, struct fr_yaml *item)
 {
-    /* Room grows by doubling: whenever the count is a power of two. */
+    /* The capacity is the next power of two. */
     if ((node->count & (node->count - 1)) == 0) {
-        size_t room = node->count ? node->count * 2 : 1;
+        size_t capacity = node->count ? node->count * 2 : 1;
 
-        node->items = fr_realloc(node->items, room, sizeof(struct fr_yaml *));
+        node->items = fr_realloc(node->items, capacity, sizeof(struct fr_yaml *));
         if (node->kind == FR_YAML_MAP)
-            node->keys = fr_realloc(node->keys, room, sizeof(struct fr_yaml *));
+            node->keys = fr_realloc(node->keys, capacity, sizeof(struct fr_yaml *));
     }
     if (node->kind == FR_YAML_MAP)
         node->keys[node->count] = key;
     node->items[node->count++] = item;
 }
 
-static int fill_list(struct builder *b, struct fr_yaml *list, int depth)
+static int yaml_fill_list(struct yaml_builder *b, struct fr_yaml *list, int depth)
 {
     struct fr_yaml *item;
     bool done;
 
-    while ((item = build_next(b, YAML_SEQUENCE_END_EVENT, depth, &done)) != NULL)
-        append(list, NULL, item);
+    while ((item = yaml_build_next(b, YAML_SEQUENCE_END_EVENT, depth, &done)) != NULL)
+        yaml_append(list, NULL, item);
     return done ? 0 : -1;
 }
 
-static int fill_map(struct builder *b, struct fr_yaml *map, int depth)
+static int yaml_fill_map(struct yaml_builder *b, struct fr_yaml *map, int depth)
 {
     struct fr_yaml *key, *item;
     bool done;
 
-    while ((key = build_next(b, YAML_MAPPING_END_EVENT, depth, &done)) != NULL) {
+    while ((key = yaml_build_next(b, YAML_MAPPING_END_EVENT, depth, &done)) != NULL) {
         if (key->kind != FR_YAML_TEXT) {
-            fr_yaml_wrong(b->file, key, "a key must be a word");
+            fr_yaml_config_error(b->file, key, "a key must be a text");
             fr_yaml_free(key);
             return -1;
         }
         if (fr_yaml_get(map, key->text) != NULL)
-            fr_yaml_wrong(b->file, key, "\"%s\" stands here twice; the first is on line %d",
-                          key->text, fr_yaml_get(map, key->text)->line);
-        item = build_next(b, YAML_NO_EVENT, depth, &done);
+            fr_yaml_config_error(b->file, key,
+                                 "the key \"%s\" is repeated; it is first set on line %d",
+                                 key->text, fr_yaml_get(map, key->text)->line);
+        item = yaml_build_next(b, YAML_NO_EVENT, depth, &done);
         if (item == NULL) {
             fr_yaml_free(key);
             return -1;
         }
-        append(map, key, item);
+        yaml_append(map, key, item);
     }
     return done ? 0 : -1;
 }
 
-static struct fr_yaml *build(struct builder *b, const yaml_event_t *event, int depth)
+static struct fr_yaml *yaml_build(struct yaml_builder *b, const yaml_event_t *event, int depth)
 {
     struct fr_yaml *node = NULL;
     int status = 0;
 
     if (depth == 0 || ++b->nodes > FR_YAML_NODES_MAX) {
-        mistake(b, &event->start_mark, depth == 0 ? "nested too deeply" : "too many entries");
+        yaml_error(b, &event->start_mark,
+                   depth == 0 ? "the nesting is too deep" : "the file has too many entries");
         return NULL;
     }
     switch (event->type) {
     case YAML_SCALAR_EVENT:
-        node = new_node(FR_YAML_TEXT, &event->start_mark);
+        node = yaml_new_node(FR_YAML_TEXT, &event->start_mark);
         node->text = fr_strndup((const char *)event->data.scalar.value, event->data.scalar.length);
         node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
         if (strlen(node->text) != event->data.scalar.length)
-            status = mistake(b, &event->start_mark, "a NUL character has no place here");
+            status = yaml_error(b, &event->start_mark, "a text must not contain a NUL character");
         break;
     case YAML_SEQUENCE_START_EVENT:
-        node = new_node(FR_YAML_LIST, &event->start_mark);
-        status = fill_list(b, node, depth - 1);
+        node = yaml_new_node(FR_YAML_LIST, &event->start_mark);
+        status = yaml_fill_list(b, node, depth - 1);
         break;
     case YAML_MAPPING_START_EVENT:
-        node = new_node(FR_YAML_MAP, &event->start_mark);
-        status = fill_map(b, node, depth - 1);
+        node = yaml_new_node(FR_YAML_MAP, &event->start_mark);
+        status = yaml_fill_map(b, node, depth - 1);
         break;
     default:
-        mistake(b, &event->start_mark,
-                "anchors and aliases (& and *) are not used here; a lone "
-                "* must be quoted: \"*\"");
+        yaml_error(b, &event->start_mark,
+                   "anchors and aliases (& and *) are not supported; quote a single *: \"*\"");
         return NULL;
     }
     if (status != 0) {
@@ -177,7 +176,7 @@ static struct fr_yaml *build(struct builder *b, const yaml_event_t *event, int d
     return node;
 }
 
-static struct fr_yaml *build_document(struct builder *b)
+static struct fr_yaml *yaml_build_document(struct yaml_builder *b)
 {
     struct fr_yaml *root = NULL;
     bool failed = false, more = true;
@@ -185,7 +184,7 @@ static struct fr_yaml *build_document(struct builder *b)
     while (more && !failed) {
         yaml_event_t event;
 
-        if (next_event(b, &event) != 0)
+        if (yaml_next_event(b, &event) != 0)
             break;
         switch (event.type) {
         case YAML_STREAM_START_EVENT:
@@ -199,9 +198,9 @@ static struct fr_yaml *build_document(struct builder *b)
         default:
             failed = root != NULL;
             if (failed)
-                mistake(b, &event.start_mark, "only one document is read from a file");
+                yaml_error(b, &event.start_mark, "a file must have only one document");
             else
-                failed = (root = build(b, &event, FR_YAML_DEPTH_MAX)) == NULL;
+                failed = (root = yaml_build(b, &event, FR_YAML_DEPTH_MAX)) == NULL;
             break;
         }
         yaml_event_delete(&event);
@@ -212,14 +211,14 @@ static struct fr_yaml *build_document(struct builder *b)
     }
     if (root == NULL || (root->kind == FR_YAML_TEXT && root->text[0] == '\0')) {
         fr_yaml_free(root);
-        root = new_node(FR_YAML_MAP, &(yaml_mark_t){0, 0, 0});
+        root = yaml_new_node(FR_YAML_MAP, &(yaml_mark_t){0, 0, 0});
     }
     return root;
 }
 
 struct fr_yaml *fr_yaml_parse(const struct fr_yaml_file *file, const char *text, size_t len)
 {
-    struct builder b = {.file = file};
+    struct yaml_builder b = {.file = file};
     struct fr_yaml *root;
 
     if (!yaml_parser_initialize(&b.parser)) {
@@ -227,7 +226,7 @@ struct fr_yaml *fr_yaml_parse(const struct fr_yaml_file *file, const char *text,
         return NULL;
     }
     yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, len);
-    root = build_document(&b);
+    root = yaml_build_document(&b);
     yaml_parser_delete(&b.parser);
     return root;
 }
@@ -248,11 +247,11 @@ struct fr_yaml *fr_yaml_load(const struct fr_yaml_file *file)
         text.len += (size_t)n;
     }
     if (fd < 0 || n < 0)
-        fr_diagnose(file->diagnostics, FR_SEVERITY_ERROR, file->path, 0, 0, "cannot be read: %s",
-                    strerror(errno));
+        fr_diagnose(file->diagnostics, FR_SEVERITY_ERROR, file->path, 0, 0,
+                    "cannot read the file: %s", strerror(errno));
     else if (n > 0)
         fr_diagnose(file->diagnostics, FR_SEVERITY_ERROR, file->path, 0, 0,
-                    "is larger than 16 MiB, which no configuration is");
+                    "the file is larger than the limit of 16 MiB");
     else
         root = fr_yaml_parse(file, fr_buffer_string(&text), text.len);
     if (fd >= 0)
@@ -297,207 +296,4 @@ bool fr_yaml_equal(const struct fr_yaml *a, const struct fr_yaml *b)
             (a->kind == FR_YAML_MAP && !fr_yaml_equal(a->keys[i], b->keys[i])))
             return false;
     return true;
-}
-
-bool fr_yaml_is_map(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
-                    const char *const *keys)
-{
-    if (node->kind != FR_YAML_MAP) {
-        fr_yaml_wrong(file, node, "%s must be a map of %s: … and so on", what, keys[0]);
-        return false;
-    }
-    for (size_t i = 0; i < node->count; i++) {
-        struct fr_suggestion suggestion = fr_suggest_begin(node->keys[i]->text);
-        size_t k = 0;
-
-        while (keys[k] != NULL && strcmp(keys[k], node->keys[i]->text) != 0)
-            fr_suggest_try(&suggestion, keys[k++]);
-        if (keys[k] != NULL)
-            continue;
-        if (fr_suggest_best(&suggestion) != NULL)
-            fr_yaml_wrong(file, node->keys[i], "%s has no \"%s\"; did you mean \"%s\"?", what,
-                          node->keys[i]->text, fr_suggest_best(&suggestion));
-        else
-            fr_yaml_wrong(file, node->keys[i], "%s has no \"%s\"", what, node->keys[i]->text);
-    }
-    return true;
-}
-
-const char *fr_yaml_text(const struct fr_yaml_file *file, const struct fr_yaml *node,
-                         const char *what, const char *initial)
-{
-    if (node == NULL)
-        return initial;
-    if (node->kind != FR_YAML_TEXT) {
-        fr_yaml_wrong(file, node, "%s must be one text", what);
-        return initial;
-    }
-    return node->text;
-}
-
-int64_t fr_yaml_integer(const struct fr_yaml_file *file, const struct fr_yaml *node,
-                        const char *what, int64_t least, int64_t most, int64_t initial)
-{
-    const char *text = fr_yaml_text(file, node, what, NULL);
-    char *end;
-    long long number;
-
-    if (text == NULL)
-        return initial;
-    errno = 0;
-    number = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || number < least || number > most) {
-        fr_yaml_wrong(file, node, "%s must be a whole number from %lld to %lld, not \"%s\"", what,
-                      (long long)least, (long long)most, text);
-        return initial;
-    }
-    return number;
-}
-
-double fr_yaml_real(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
-                    double initial)
-{
-    const char *text = fr_yaml_text(file, node, what, NULL);
-    char *end;
-    double number;
-
-    if (text == NULL)
-        return initial;
-    number = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(number) || number < 0) {
-        fr_yaml_wrong(file, node, "%s must be a number of 0 or more, not \"%s\"", what, text);
-        return initial;
-    }
-    return number;
-}
-
-bool fr_parse_boolean(const char *text, bool *value)
-{
-    *value = strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 ||
-             strcasecmp(text, "on") == 0;
-    return *value || strcasecmp(text, "false") == 0 || strcasecmp(text, "no") == 0 ||
-           strcasecmp(text, "off") == 0;
-}
-
-bool fr_yaml_boolean(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
-                     bool initial)
-{
-    const char *text = fr_yaml_text(file, node, what, NULL);
-    bool value;
-
-    if (text == NULL)
-        return initial;
-    if (!fr_parse_boolean(text, &value)) {
-        fr_yaml_wrong(file, node, "%s must be true or false, not \"%s\"", what, text);
-        return initial;
-    }
-    return value;
-}
-
-struct scale {
-    const char *suffix;
-    double factor;
-};
-
-static bool parse_scaled(const char *text, const struct scale *scales, int64_t *result)
-{
-    char *end;
-    double number = strtod(text, &end);
-
-    if (end == text || !(number >= 0) || number > 9e15)
-        return false;
-    while (*end == ' ')
-        end++;
-    for (; scales->suffix != NULL; scales++)
-        if (strcmp(scales->suffix, end) == 0) {
-            if (number * scales->factor > 9e15)
-                return false;
-            *result = (int64_t)llround(number * scales->factor);
-            return true;
-        }
-    return false;
-}
-
-bool fr_parse_duration(const char *text, int64_t *ms)
-{
-    static const struct scale scales[] = {{"ms", 1},        {"s", 1000},    {"min", 60000},
-                                          {"m", 60000},     {"h", 3600000}, {"d", 86400000},
-                                          {"w", 604800000}, {NULL, 0}};
-
-    if (strcmp(text, "0") == 0) {
-        *ms = 0;
-        return true;
-    }
-    return parse_scaled(text, scales, ms);
-}
-
-bool fr_parse_size(const char *text, int64_t *bytes)
-{
-    static const struct scale scales[] = {{"", 1},
-                                          {"B", 1},
-                                          {"kB", 1e3},
-                                          {"MB", 1e6},
-                                          {"GB", 1e9},
-                                          {"TB", 1e12},
-                                          {"KiB", 1024},
-                                          {"MiB", 1048576.},
-                                          {"GiB", 1073741824.},
-                                          {"TiB", 1099511627776.},
-                                          {NULL, 0}};
-
-    return parse_scaled(text, scales, bytes);
-}
-
-int64_t fr_yaml_duration(const struct fr_yaml_file *file, const struct fr_yaml *node,
-                         const char *what, int64_t initial)
-{
-    const char *text = fr_yaml_text(file, node, what, NULL);
-    int64_t ms;
-
-    if (text == NULL)
-        return initial;
-    if (!fr_parse_duration(text, &ms)) {
-        fr_yaml_wrong(file, node,
-                      "%s must be a time with its unit (500 ms, 5 s, 10 min, 1 h, 7 d), not \"%s\"",
-                      what, text);
-        return initial;
-    }
-    return ms;
-}
-
-int64_t fr_yaml_size(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
-                     int64_t initial)
-{
-    const char *text = fr_yaml_text(file, node, what, NULL);
-    int64_t bytes;
-
-    if (text == NULL)
-        return initial;
-    if (!fr_parse_size(text, &bytes)) {
-        fr_yaml_wrong(file, node,
-                      "%s must be a size in bytes or with its unit (64 kB, 100 MB, 1 GiB), not "
-                      "\"%s\"",
-                      what, text);
-        return initial;
-    }
-    return bytes;
-}
-
-void fr_yaml_each_text(const struct fr_yaml_file *file, const struct fr_yaml *node,
-                       const char *what, void (*each)(const struct fr_yaml *text, void *ctx),
-                       void *ctx)
-{
-    if (node == NULL)
-        return;
-    if (node->kind == FR_YAML_TEXT)
-        each(node, ctx);
-    else if (node->kind == FR_YAML_LIST) {
-        for (size_t i = 0; i < node->count; i++) {
-            if (node->items[i]->kind == FR_YAML_TEXT)
-                each(node->items[i], ctx);
-            else
-                fr_yaml_wrong(file, node->items[i], "%s must be a list of words", what);
-        }
-    } else
-        fr_yaml_wrong(file, node, "%s must be a word or a list of words", what);
 }

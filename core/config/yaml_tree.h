@@ -1,8 +1,10 @@
 /*
- * yaml_tree.h - a YAML document as a tree that knows where each thing stood.
+ * Reads a YAML document (https://yaml.org/spec/1.1) into a tree whose nodes have the line and
+ * column of the file. yaml_values.h reads typed values from the tree.
  *
- * Only what configuration needs: mappings with text keys, lists and text. Anchors, aliases,
- * several documents and more than FR_YAML_NODES_MAX nodes are mistakes.
+ * The tree has maps with text keys, lists and texts. Anchors, aliases, a second document, duplicate
+ * keys, and documents beyond the limits below are errors. A tree is used by one thread at a time,
+ * or read by any number of threads.
  */
 #ifndef FR_YAML_TREE_H
 #define FR_YAML_TREE_H
@@ -15,7 +17,7 @@
 
 #define FR_YAML_NODES_MAX 200000
 #define FR_YAML_DEPTH_MAX 32
-#define FR_YAML_FILE_MAX (16u << 20)
+#define FR_YAML_FILE_MAX (16u << 20) /* bytes */
 
 enum fr_yaml_kind {
     FR_YAML_TEXT,
@@ -26,70 +28,41 @@ enum fr_yaml_kind {
 struct fr_yaml {
     enum fr_yaml_kind kind;
     int line, column; /* from 1 */
-    char *text;       /* FR_YAML_TEXT; "" for nothing */
+    char *text;       /* of FR_YAML_TEXT; "" if the value is empty */
     bool quoted;
-    size_t count;
-    struct fr_yaml **items; /* of a list; values of a map */
+    size_t count;           /* of `items` and `keys` */
+    struct fr_yaml **items; /* of a list; the values of a map */
     struct fr_yaml **keys;  /* of a map, FR_YAML_TEXT each */
 };
 
-/* One file being read: what its messages need. */
+/* The file to which messages refer, and the collection that receives them. Neither is owned. */
 struct fr_yaml_file {
     const char *path;
     struct fr_diagnostics *diagnostics;
 };
 
-/* Parse text. NULL, with the reasons in the diagnostics, when it is no YAML of this kind; an
- * empty document is an empty map. The caller frees the tree. */
+/* Parse a text of `len` bytes. An empty document is an empty map. The caller frees the tree. NULL:
+ * an error was appended to the diagnostics. */
 struct fr_yaml *fr_yaml_parse(const struct fr_yaml_file *file, const char *text, size_t len);
 
-/* Read and parse a file. */
+/* Read file->path and parse it like fr_yaml_parse(). */
 struct fr_yaml *fr_yaml_load(const struct fr_yaml_file *file);
 
+/* Free a tree. NULL is ignored. */
 void fr_yaml_free(struct fr_yaml *node);
 
-/* The value of a key of a map, or NULL. */
+/* The value of a key of a map; NULL: the map lacks the key, or `map` is NULL or not a map. The tree
+ * owns the value. */
 struct fr_yaml *fr_yaml_get(const struct fr_yaml *map, const char *key);
 
-/* Whether two trees say the same, wherever they stand. NULL equals NULL. */
+/* Whether two trees have the same content; lines and columns are ignored. The order of the keys of
+ * a map matters. NULL equals NULL. */
 bool fr_yaml_equal(const struct fr_yaml *a, const struct fr_yaml *b);
 
-/* Report a mistake or a warning at a node. */
-void fr_yaml_wrong(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *format,
-                   ...) __attribute__((format(printf, 3, 4)));
+/* Append an error or a warning at the position of a node. */
+void fr_yaml_config_error(const struct fr_yaml_file *file, const struct fr_yaml *node,
+                          const char *format, ...) __attribute__((format(printf, 3, 4)));
 void fr_yaml_warn(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
-
-/* Check that a node is a map and that it has no keys but these (NULL ends the list); unknown
- * ones are reported with the nearest that is allowed. False: it is no map. */
-bool fr_yaml_is_map(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
-                    const char *const *keys);
-
-/* Typed values; `what` names the thing in messages. A NULL node gives `initial`, a wrong one a
- * message and `initial`. */
-const char *fr_yaml_text(const struct fr_yaml_file *file, const struct fr_yaml *node,
-                         const char *what, const char *initial);
-int64_t fr_yaml_integer(const struct fr_yaml_file *file, const struct fr_yaml *node,
-                        const char *what, int64_t least, int64_t most, int64_t initial);
-double fr_yaml_real(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
-                    double initial);
-bool fr_yaml_boolean(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
-                     bool initial);
-/* "500 ms", "5 s", "10 min", "1 h", "7 d"; in ms. */
-int64_t fr_yaml_duration(const struct fr_yaml_file *file, const struct fr_yaml *node,
-                         const char *what, int64_t initial);
-/* "4096", "64 kB", "100 MB", "1 GiB"; in bytes. */
-int64_t fr_yaml_size(const struct fr_yaml_file *file, const struct fr_yaml *node, const char *what,
-                     int64_t initial);
-
-/* The parsers behind the last two: false when the text is none. */
-bool fr_parse_duration(const char *text, int64_t *ms);
-bool fr_parse_size(const char *text, int64_t *bytes);
-bool fr_parse_boolean(const char *text, bool *value);
-
-/* Call each() for a text or for every text of a list of texts. */
-void fr_yaml_each_text(const struct fr_yaml_file *file, const struct fr_yaml *node,
-                       const char *what, void (*each)(const struct fr_yaml *text, void *ctx),
-                       void *ctx);
 
 #endif

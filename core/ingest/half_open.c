@@ -13,9 +13,9 @@ void fr_half_open_free(struct fr_half_open *pool)
 
 void fr_half_open_add(struct fr_half_open *pool, void *connection, uint64_t source, int64_t now_ms)
 {
-    if (pool->count == pool->room) {
-        pool->room = pool->room == 0 ? 64 : pool->room * 2;
-        pool->entries = fr_realloc(pool->entries, pool->room, sizeof *pool->entries);
+    if (pool->count == pool->capacity) {
+        pool->capacity = pool->capacity == 0 ? 64 : pool->capacity * 2;
+        pool->entries = fr_realloc(pool->entries, pool->capacity, sizeof *pool->entries);
     }
     pool->entries[pool->count++] = (struct fr_half_open_entry){source, now_ms, connection};
 }

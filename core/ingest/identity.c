@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ingest/certificate_rules.h"
+
 #define NAME_MAX_LEN 128
 
-/* Issuers whose leaves tell their kind by an object identifier of Tesla's. */
+/* Issuers whose leaves have an extended key usage of Tesla for the kind of device. */
 static const char *const issuers_by_usage[] = {
     "Tesla Motors Product Issuing CA",           "Tesla Motors Product RSA Issuing CA",
     "Tesla Motors GF3 Product Issuing CA",       "Tesla Motors GF3 Product RSA Issuing CA",
@@ -20,7 +22,7 @@ static const char *const issuers_by_usage[] = {
     "Tesla GF Berlin Product Access Issuing CA",
 };
 
-/* Issuers of older cars, whose leaves are vehicles. */
+/* Issuers of older cars: all leaves are vehicles. */
 static const char *const issuers_of_vehicles[] = {
     "TeslaMotors",
     "Tesla Issuing CA",
@@ -28,7 +30,7 @@ static const char *const issuers_of_vehicles[] = {
 };
 
 #define TESLA_USAGE "1.3.6.1.4.1.49279.2."
-#define WIFI_USAGE "1.3.6.1.4.1.49279.2.5.1.1" /* for the car's Wi-Fi, no identity here */
+#define WIFI_USAGE "1.3.6.1.4.1.49279.2.5.1.1" /* the car's Wi-Fi certificate, not an identity */
 
 static const struct {
     const char *oid;
@@ -52,12 +54,13 @@ static const struct {
     {"Gen3 Wall Connector", "wall_connector_device"},
 };
 
-/* The n-th entry of one kind in a name as UTF-8; false when there is none that fits. */
-static bool name_entry(const X509_NAME *name, int nid, int n, char *text, size_t size)
+/* Copy the n-th entry of one kind in a name as UTF-8. False: there is none, or it is empty, contains
+ * a NUL or is too long. */
+static bool identity_name_entry(const X509_NAME *name, int nid, int n, char *text, size_t size)
 {
     unsigned char *utf8 = NULL;
     int at = -1, len;
-    bool good;
+    bool valid;
 
     for (int i = 0; i <= n; i++) {
         at = X509_NAME_get_index_by_NID((X509_NAME *)(uintptr_t)name, nid, at);
@@ -65,16 +68,25 @@ static bool name_entry(const X509_NAME *name, int nid, int n, char *text, size_t
             return false;
     }
     len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-    good = len > 0 && (size_t)len < size && memchr(utf8, '\0', (size_t)len) == NULL;
-    if (good) {
+    valid = len > 0 && (size_t)len < size && memchr(utf8, '\0', (size_t)len) == NULL;
+    if (valid) {
         memcpy(text, utf8, (size_t)len);
         text[len] = '\0';
     }
     OPENSSL_free(utf8);
-    return good;
+    return valid;
 }
 
-static bool in_list(const char *const *list, size_t count, const char *word)
+/* Go takes the last of several entries; other programs take the first. */
+static bool identity_has_one(const X509_NAME *name, int nid)
+{
+    X509_NAME *entries = (X509_NAME *)(uintptr_t)name;
+    int first = X509_NAME_get_index_by_NID(entries, nid, -1);
+
+    return first < 0 || X509_NAME_get_index_by_NID(entries, nid, first) < 0;
+}
+
+static bool identity_in_list(const char *const *list, size_t count, const char *word)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(list[i], word) == 0)
@@ -82,7 +94,7 @@ static bool in_list(const char *const *list, size_t count, const char *word)
     return false;
 }
 
-static const char *type_of_usage(const char *oid)
+static const char *identity_type_of_usage(const char *oid)
 {
     for (size_t i = 0; i < sizeof usages / sizeof *usages; i++)
         if (strcmp(usages[i].oid, oid) == 0)
@@ -90,8 +102,8 @@ static const char *type_of_usage(const char *oid)
     return NULL;
 }
 
-/* The type in the leaf's Tesla usages; NULL and the reason when they give none. */
-static const char *type_by_usage(const EXTENDED_KEY_USAGE *eku, struct fr_error *error)
+/* The type by the leaf's first extended key usage of Tesla; NULL and the cause in *error. */
+static const char *identity_type_by_usage(const EXTENDED_KEY_USAGE *eku, struct fr_error *error)
 {
     char oid[80];
 
@@ -103,7 +115,7 @@ static const char *type_by_usage(const EXTENDED_KEY_USAGE *eku, struct fr_error 
             fr_error_set(error, "the certificate is the car's Wi-Fi certificate (%s)", oid);
             return NULL;
         }
-        type = type_of_usage(oid);
+        type = identity_type_of_usage(oid);
         if (type != NULL)
             return type;
     }
@@ -111,59 +123,46 @@ static const char *type_by_usage(const EXTENDED_KEY_USAGE *eku, struct fr_error 
     return NULL;
 }
 
-static const char *type_by_unit(const X509_NAME *subject)
+static const char *identity_type_by_unit(const X509_NAME *subject)
 {
     char unit[NAME_MAX_LEN];
 
-    for (int n = 0; name_entry(subject, NID_organizationalUnitName, n, unit, sizeof unit); n++)
+    for (int n = 0; identity_name_entry(subject, NID_organizationalUnitName, n, unit, sizeof unit);
+         n++)
         for (size_t i = 0; i < sizeof units / sizeof *units; i++)
             if (strcmp(units[i].unit, unit) == 0)
                 return units[i].type;
     return NULL;
 }
 
-/* OpenSSL is told to verify for any purpose, because a CA of Tesla's names only
- * anyExtendedKeyUsage and OpenSSL would refuse it; so the leaf's own usage is checked here. */
-static bool good_for_client(const EXTENDED_KEY_USAGE *eku)
-{
-    if (eku == NULL)
-        return true;
-    for (int i = 0; i < sk_ASN1_OBJECT_num(eku); i++) {
-        int nid = OBJ_obj2nid(sk_ASN1_OBJECT_value(eku, i));
-
-        if (nid == NID_client_auth || nid == NID_anyExtendedKeyUsage)
-            return true;
-    }
-    return false;
-}
-
-static int find_type(X509 *leaf, const char *issuer, const EXTENDED_KEY_USAGE *eku,
-                     struct fr_identity *identity, struct fr_error *error)
+static int identity_find_type(X509 *leaf, const char *issuer, const EXTENDED_KEY_USAGE *eku,
+                              struct fr_identity *identity, struct fr_error *error)
 {
     const X509_NAME *subject = X509_get_subject_name(leaf);
     char unit[NAME_MAX_LEN];
 
-    if (in_list(issuers_by_usage, sizeof issuers_by_usage / sizeof *issuers_by_usage, issuer)) {
+    if (identity_in_list(issuers_by_usage, sizeof issuers_by_usage / sizeof *issuers_by_usage,
+                         issuer)) {
         const char *by_unit;
 
-        identity->type = type_by_usage(eku, error);
+        identity->type = identity_type_by_usage(eku, error);
         if (identity->type == NULL)
             return -1;
-        by_unit = type_by_unit(subject);
+        by_unit = identity_type_by_unit(subject);
         if (by_unit != NULL)
             identity->type = by_unit;
         return 0;
     }
-    if (in_list(issuers_of_vehicles, sizeof issuers_of_vehicles / sizeof *issuers_of_vehicles,
-                issuer)) {
+    if (identity_in_list(issuers_of_vehicles,
+                         sizeof issuers_of_vehicles / sizeof *issuers_of_vehicles, issuer)) {
         identity->type = "vehicle_device";
         if (strcmp(issuer, "Tesla Motors Products CA") == 0 &&
-            name_entry(subject, NID_organizationalUnitName, 0, unit, sizeof unit) &&
+            identity_name_entry(subject, NID_organizationalUnitName, 0, unit, sizeof unit) &&
             strcmp(unit, "Tesla Motors SN") == 0)
             identity->type = "vehicle_board_device";
         return 0;
     }
-    return fr_error_set(error, "issuer \"%s\" is none of Tesla's issuers of device certificates",
+    return fr_error_set(error, "issuer \"%s\" is not one of Tesla's issuers of device certificates",
                         issuer);
 }
 
@@ -173,21 +172,25 @@ int fr_identity_of(X509 *leaf, struct fr_identity *identity, struct fr_error *er
     EXTENDED_KEY_USAGE *eku;
     int status = -1;
 
-    if (!name_entry(X509_get_subject_name(leaf), NID_commonName, 0, identity->id,
-                    sizeof identity->id))
+    if (!identity_has_one(X509_get_subject_name(leaf), NID_commonName) ||
+        !identity_has_one(X509_get_issuer_name(leaf), NID_commonName))
+        return fr_error_set(error, "the certificate's subject or issuer has more than one common "
+                                   "name, so its identity is ambiguous");
+    if (!identity_name_entry(X509_get_subject_name(leaf), NID_commonName, 0, identity->id,
+                             sizeof identity->id))
         return fr_error_set(error, "the certificate's subject has no common name of 1 to %d bytes",
                             FR_VIN_MAX);
     for (char *c = identity->id; *c != '\0'; c++)
         if (*c == '.')
             *c = '-';
     if (!fr_vin_valid(identity->id, strlen(identity->id)))
-        return fr_error_set(error, "the certificate's common name is no device id");
-    name_entry(X509_get_issuer_name(leaf), NID_commonName, 0, issuer, sizeof issuer);
+        return fr_error_set(error, "the certificate's common name is not a device id");
+    identity_name_entry(X509_get_issuer_name(leaf), NID_commonName, 0, issuer, sizeof issuer);
     if (X509_get_extension_flags(leaf) & EXFLAG_INVALID)
         return fr_error_set(error, "the certificate has an extension that cannot be read");
     eku = X509_get_ext_d2i(leaf, NID_ext_key_usage, NULL, NULL);
-    if (good_for_client(eku))
-        status = find_type(leaf, issuer, eku, identity, error);
+    if (fr_certificate_allows_client(leaf))
+        status = identity_find_type(leaf, issuer, eku, identity, error);
     else
         fr_error_set(error, "the certificate is not for client authentication");
     EXTENDED_KEY_USAGE_free(eku);

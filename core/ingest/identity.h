@@ -1,8 +1,8 @@
 /*
- * identity.h - who a vehicle is, from its verified certificate and nothing else.
+ * A vehicle's identity, from its verified certificate and nothing else.
  *
- * The rules are those of Tesla's server: which issuers make which kind of device, by issuer
- * name, extended key usage and organisational unit.
+ * The rules are those of Tesla's server (fleet-telemetry): issuer name, extended key usage and
+ * organisational unit determine the kind of device.
  */
 #ifndef FR_IDENTITY_H
 #define FR_IDENTITY_H
@@ -14,12 +14,12 @@
 
 struct fr_identity {
     char id[FR_VIN_MAX + 1]; /* the VIN, for cars */
-    const char *type;        /* "vehicle_device" and so on */
+    const char *type;        /* a string constant: "vehicle_device" and so on */
 };
 
-/* The identity in a leaf certificate that was verified against the CA bundle, its usage
- * included: it must be good for client authentication (extended key usage clientAuth, any, or
- * none given). -1 and the reason when it gives none. */
+/* Read the identity from a leaf certificate that was verified against the CA bundle. The certificate
+ * must be usable for client authentication: extended key usage clientAuth, any, or none given. -1
+ * and the cause in *error. Any thread. */
 int fr_identity_of(X509 *leaf, struct fr_identity *identity, struct fr_error *error);
 
 #endif

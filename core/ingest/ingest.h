@@ -1,8 +1,9 @@
 /*
- * ingest.h - the vehicles' side: listening sockets, workers, connections.
+ * The vehicles' side: listening sockets, worker threads, connections.
  *
- * Each worker is a thread with its own event base and its own SO_REUSEPORT socket; a
- * connection lives and dies on one worker. Records go to the dispatch that each worker has.
+ * Each worker is a thread with its own event base and its own SO_REUSEPORT socket; a connection
+ * stays on the worker that accepted it. Records go to the worker's dispatch. Functions are called on
+ * the control thread unless noted.
  */
 #ifndef FR_INGEST_H
 #define FR_INGEST_H
@@ -12,76 +13,63 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/ingest_settings.h"
 #include "ingest/presence.h"
 #include "route/routes.h"
 #include "util/error.h"
 
-struct fr_ingest_settings {
-    const char *address;           /* "0.0.0.0", "::" */
-    uint16_t port;                 /* 0: any free one */
-    unsigned workers;              /* 0: one a core */
-    size_t connections;            /* open WebSockets at most, over all workers */
-    size_t half_open;              /* other connections at most, over all workers */
-    size_t half_open_per_source;   /* the same of one source address; 0: no limit */
-    size_t sockets;                /* both together at most: the descriptors there are for them */
-    size_t connections_per_source; /* open WebSockets of one source address at most; 0: no limit */
-    size_t connections_per_vin;    /* open WebSockets of one vehicle at most; 0: no limit */
-    size_t unacknowledged; /* records of one vehicle that wait for their acknowledgement, at most */
-    size_t message_size;   /* longest message in bytes */
-    int64_t handshake_timeout_ms; /* from accept to an open WebSocket */
-    int64_t message_timeout_ms;   /* from a message's first byte to its last */
-    int64_t dead_peer_ms;         /* a peer that answers nothing is given up after this */
-    int64_t presence_grace_ms;    /* a vehicle without a connection is gone after this */
-};
-
 struct fr_ingest;
 
-/* Bind the sockets, which may need a privilege that is given up afterwards. Nobody can connect
- * yet. NULL and why. */
+/* Bind the sockets, which may need a privilege that the process drops afterwards. Peers cannot
+ * connect yet. settings->address must outlive the ingest. NULL and the cause in *error; else the
+ * caller frees the result with fr_ingest_free(). */
 struct fr_ingest *fr_ingest_bind(const struct fr_ingest_settings *settings, struct fr_error *error);
 
-/* Listen and start the workers. The context is counted; the routes must outlive the ingest or be
- * replaced. -1 and why: it can only be freed. */
+/* Listen and start the workers, which take references to the context. The routes must outlive the
+ * ingest or be replaced. -1 and the cause in *error: the ingest can then only be freed. */
 int fr_ingest_start(struct fr_ingest *ingest, SSL_CTX *context, struct fr_routes *routes,
                     struct fr_error *error);
 
-/* Follow other settings (all but address, port and workers), another context for connections to
- * come, and other routes. Waits until every worker has let go of the old routes; no connection
- * is dropped but those of vehicles that are no longer let in. */
+/* Apply new settings (all but address, port and workers), a context for new connections, and new
+ * routes. Returns when no worker uses the old routes. Closes only the connections of vehicles that
+ * are no longer listed or whose certificate is revoked. */
 void fr_ingest_update(struct fr_ingest *ingest, const struct fr_ingest_settings *settings,
                       SSL_CTX *context, struct fr_routes *routes);
 
-/* What held the vehicles back has room again. Any thread. */
-void fr_ingest_room(struct fr_ingest *ingest);
+/* The journal or a sink has capacity again: workers paused by backpressure check it. Any thread. */
+void fr_ingest_on_writable(struct fr_ingest *ingest);
 
-/* The vehicle was there before a restart. */
+/* The vehicle was connected before a restart; see fr_presence_expect(). */
 void fr_ingest_expect(struct fr_ingest *ingest, const char *vin);
 
-/* The vehicle last spoke before a restart, at a time of the wall clock. */
-void fr_ingest_remember(struct fr_ingest *ingest, const char *vin, int64_t wall_ms);
+/* The vehicle sent its last record before a restart, at wall_ms (wall clock). */
+void fr_ingest_restore_last_seen(struct fr_ingest *ingest, const char *vin, int64_t wall_ms);
 
-/* Which vehicles are here; holds as long as the ingest. */
+/* Which vehicles are connected; owned by the ingest. Any thread. */
 struct fr_presence *fr_ingest_presence(struct fr_ingest *ingest);
 
-/* The port that vehicles can reach. */
+/* The port on which vehicles can connect. Any thread. */
 uint16_t fr_ingest_port(const struct fr_ingest *ingest);
 
-/* Open WebSockets now. */
+/* The number of open WebSockets. Any thread. */
 size_t fr_ingest_connections(const struct fr_ingest *ingest);
 
-/* Connections now that are no open WebSockets: TLS handshakes, upgrades, closing ones. */
+/* The number of other connections: in a TLS handshake, in an upgrade, closing. Any thread. */
 size_t fr_ingest_half_open(const struct fr_ingest *ingest);
 
-/* Whether new connections wait at this moment because no file descriptor is free for them. */
+/* Whether new connections wait because no file descriptor is free for them. Any thread. */
 bool fr_ingest_out_of_descriptors(const struct fr_ingest *ingest);
 
-/* Accept and read nothing more, but go on telling vehicles of what sinks confirm. */
+/* The number of messages whose envelope has this type and no stream message. Any thread. */
+uint64_t fr_ingest_unknown_messages(uint8_t type);
+
+/* Accept and read nothing more. Records that sinks confirm are still acknowledged to vehicles. */
 void fr_ingest_quiesce(struct fr_ingest *ingest);
 
-/* Close every connection (1001) and end the workers' threads. Sinks may still confirm. */
+/* Close every connection (code 1001) and join the threads. Sinks may still confirm records. */
 void fr_ingest_stop(struct fr_ingest *ingest);
 
-/* Free it, when the sinks that hold its records are stopped. */
+/* Stop and free the ingest. Sinks that hold its records must be stopped before. */
 void fr_ingest_free(struct fr_ingest *ingest);
 
 #endif

@@ -1,32 +1,85 @@
-/* The listening socket of a worker: what is accepted, and when accepting pauses. */
+#include "ingest/listener.h"
+
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "ingest/worker.h"
+#include "ingest/connection.h"
+#include "ingest/limits.h"
 #include "util/address.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/descriptors.h"
 #include "util/log.h"
 
-#define ACCEPTS_A_PASS 64
+#define ACCEPTS_PER_PASS 64
+#define BACKLOG 1024 /* connections in the kernel's queue at most */
 
-/* The worker's part of a limit that holds over all workers. The kernel spreads connections over
- * the workers by a hash of their addresses and ports. */
-static size_t listener_share(const struct fr_worker *worker, size_t limit)
+/* ---- the socket ------------------------------------------------------------------ */
+
+static int listener_bind_to(const struct addrinfo *info, const char *name, struct fr_error *error)
 {
-    unsigned workers = worker->ingest->worker_count;
+    int on = 1, fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    return (limit + workers - 1) / workers;
+    if (fd < 0)
+        return fr_error_set(error, "cannot create a socket: %s", strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof on);
+    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0) {
+        fr_error_set(error, "cannot listen on %s: %s%s", name, strerror(errno),
+                     errno == EACCES ? " (a port below 1024 needs CAP_NET_BIND_SERVICE)" : "");
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
-bool fr_listener_full(const struct fr_worker *worker)
+int fr_listener_bind(const char *address, uint16_t port, struct fr_error *error)
 {
-    return worker->half_open.count >= listener_share(worker, worker->settings.half_open);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST};
+    struct addrinfo *info;
+    char service[8], name[96];
+    int status, fd;
+
+    snprintf(service, sizeof service, "%u", port);
+    snprintf(name, sizeof name, "%s port %u", address, port);
+    status = getaddrinfo(address, service, &hints, &info);
+    if (status != 0)
+        return fr_error_set(error, "listen.address \"%s\" is not an IP address: %s", address,
+                            gai_strerror(status));
+    fd = listener_bind_to(info, name, error);
+    freeaddrinfo(info);
+    return fd;
 }
+
+uint16_t fr_listener_port(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+int fr_listener_listen(const struct fr_worker *worker, struct fr_error *error)
+{
+    if (listen(worker->listener, BACKLOG) != 0)
+        return fr_error_set(error, "cannot listen on %s port %u: %s",
+                            worker->ingest->settings.address, worker->ingest->port,
+                            strerror(errno));
+    return 0;
+}
+
+/* ---- accepting ------------------------------------------------------------------- */
 
 static void listener_describe_peer(const struct sockaddr_storage *address, socklen_t len,
                                    char *peer, size_t size)
@@ -47,22 +100,12 @@ static void listener_refuse(int fd, const char *peer)
     fr_count(FR_COUNT_CONNECTIONS_REFUSED);
     fr_log_limited(&limit, FR_LOG_WARNING,
                    "%s refused: as many vehicles are connected as limits.connections allows; raise "
-                   "it if they are all yours",
+                   "this limit if all of them are yours",
                    peer);
     close(fd);
 }
 
-/* Whether no descriptor is left for one more connection. */
-static bool listener_out_of_sockets(const struct fr_worker *worker)
-{
-    struct fr_ingest *ingest = worker->ingest;
-
-    return atomic_load(&ingest->connections) + atomic_load(&ingest->half_open) >=
-           worker->settings.sockets;
-}
-
-/* New connections wait in the kernel's queue meanwhile. */
-static void listener_out_of_descriptors(struct fr_worker *worker)
+static void listener_report_out_of_descriptors(struct fr_worker *worker)
 {
     static struct fr_log_limit limit;
     int64_t now = fr_monotonic_ms();
@@ -70,50 +113,66 @@ static void listener_out_of_descriptors(struct fr_worker *worker)
     if (now - atomic_exchange(&worker->ingest->out_of_descriptors_ms, now) > FR_WORKER_PAUSE_MS)
         fr_count(FR_COUNT_OUT_OF_DESCRIPTORS);
     fr_log_limited(&limit, FR_LOG_ERROR,
-                   "new connections wait: all file descriptors for vehicles are in use (%zu of %zu "
-                   "that the process may have); raise LimitNOFILE= of the systemd unit or "
+                   "new connections wait: all file descriptors for vehicles are in use (%zu of the "
+                   "%zu that the process may have); raise LimitNOFILE= of the systemd unit or "
                    "`ulimit -n`, or lower limits.connections",
                    atomic_load(&worker->ingest->connections) +
                        atomic_load(&worker->ingest->half_open),
                    fr_descriptors_limit());
 }
 
-/* The oldest half-open connection gives way to a new one. */
-static void listener_make_room(struct fr_worker *worker, int64_t now_ms)
+/* Whether an older connection must be closed before one more is accepted. */
+static bool listener_is_full(const struct fr_worker *worker)
 {
-    static struct fr_log_limit limit;
-    struct fr_connection *victim;
-
-    if (!fr_listener_full(worker) && !listener_out_of_sockets(worker))
-        return;
-    victim = fr_half_open_victim(&worker->half_open, now_ms);
-    if (victim == NULL)
-        return;
-    fr_count(FR_COUNT_HALF_OPEN_CLOSED);
-    fr_log_limited(&limit, FR_LOG_WARNING,
-                   "%s closed before its WebSocket was open: it was the oldest of as many as "
-                   "limits.half_open or the file descriptors allow; peers that say nothing are "
-                   "scanners or an attack",
-                   victim->peer);
-    fr_connection_free(victim);
+    return fr_limits_half_open_full(worker) || fr_limits_out_of_sockets(worker);
 }
 
-/* Whether the source may have one more half-open connection. Its oldest one gives way. */
-static bool listener_source_may(struct fr_worker *worker, uint64_t source, const char *peer,
-                                int64_t now_ms)
+/* Close the oldest half-open connection. False: there is none, or it is too young. */
+static bool listener_close_oldest(struct fr_worker *worker, int64_t now_ms)
 {
     static struct fr_log_limit limit;
-    size_t most = worker->settings.half_open_per_source;
+    struct fr_connection *victim = fr_half_open_victim(&worker->half_open, now_ms);
+
+    if (victim == NULL)
+        return false;
+    fr_count(FR_COUNT_HALF_OPEN_CLOSED);
+    fr_log_limited(
+        &limit, FR_LOG_WARNING,
+        "%s: closed before its WebSocket was open: it was the oldest of as many half-open "
+        "connections as limits.half_open or the file descriptors allow; peers that send "
+        "nothing are scanners or an attack",
+        victim->peer);
+    fr_connection_free(victim);
+    return true;
+}
+
+void fr_listener_trim(struct fr_worker *worker, int64_t now_ms)
+{
+    size_t max = fr_limits_half_open_max(worker);
+
+    if (!fr_limits_out_of_sockets(worker))
+        return;
+    while (worker->half_open.count > max && listener_close_oldest(worker, now_ms))
+        ;
+}
+
+/* Whether the source may have one more half-open connection. Its oldest one is closed if that is old
+ * enough. */
+static bool listener_admit_source(struct fr_worker *worker, uint64_t source, const char *peer,
+                                  int64_t now_ms)
+{
+    static struct fr_log_limit limit;
+    size_t max = worker->settings.half_open_per_source;
     struct fr_half_open_entry oldest;
 
-    if (most == 0 ||
-        fr_half_open_of_source(&worker->half_open, source, &oldest) < listener_share(worker, most))
+    if (max == 0 ||
+        fr_half_open_of_source(&worker->half_open, source, &oldest) < fr_limits_share(worker, max))
         return true;
     fr_count(FR_COUNT_SOURCE_OVER_LIMIT);
     fr_log_limited(&limit, FR_LOG_WARNING,
                    "%s: its address has limits.half_open_per_source connections without an open "
-                   "WebSocket; the oldest is closed, or the new one refused while that is younger "
-                   "than a second (behind a load balancer set it to 0)",
+                   "WebSocket; the oldest is closed, or the new one is refused while the oldest is "
+                   "younger than a second; behind a load balancer set this limit to 0",
                    peer);
     if (now_ms - oldest.since_ms < FR_HALF_OPEN_MIN_AGE_MS)
         return false;
@@ -121,7 +180,7 @@ static bool listener_source_may(struct fr_worker *worker, uint64_t source, const
     return true;
 }
 
-static void listener_set(struct fr_worker *worker, bool on)
+static void listener_set_accepting(struct fr_worker *worker, bool on)
 {
     if (on == worker->accepting)
         return;
@@ -132,12 +191,11 @@ static void listener_set(struct fr_worker *worker, bool on)
         event_del(worker->accept_event);
 }
 
-/* Whether one more connection can be taken, an older one closed for it included. */
-static bool listener_has_room(struct fr_worker *worker)
+/* Whether one more connection can be accepted, possibly after an older one is closed for it. */
+static bool listener_has_capacity(struct fr_worker *worker)
 {
-    if (!fr_listener_full(worker) && !listener_out_of_sockets(worker))
-        return true;
-    return fr_half_open_victim(&worker->half_open, fr_monotonic_ms()) != NULL;
+    return !listener_is_full(worker) ||
+           fr_half_open_victim(&worker->half_open, fr_monotonic_ms()) != NULL;
 }
 
 void fr_listener_update(struct fr_worker *worker)
@@ -149,15 +207,15 @@ void fr_listener_update(struct fr_worker *worker)
         if (on)
             worker->accept_after_ms = 0;
     }
-    listener_set(worker, on && listener_has_room(worker));
+    listener_set_accepting(worker, on && listener_has_capacity(worker));
 }
 
-static void listener_accepted(struct fr_worker *worker, int fd,
-                              const struct sockaddr_storage *address, socklen_t len)
+static void listener_admit(struct fr_worker *worker, int fd, const struct sockaddr_storage *address,
+                           socklen_t len)
 {
     uint64_t source = fr_address_source(address);
     int64_t now = fr_monotonic_ms();
-    char peer[56];
+    char peer[FR_PEER_TEXT_SIZE];
 
     listener_describe_peer(address, len, peer, sizeof peer);
     fr_count(FR_COUNT_CONNECTIONS);
@@ -165,50 +223,51 @@ static void listener_accepted(struct fr_worker *worker, int fd,
         listener_refuse(fd, peer);
         return;
     }
-    if (!listener_source_may(worker, source, peer, now)) {
+    if (!listener_admit_source(worker, source, peer, now)) {
         close(fd);
         return;
     }
-    listener_make_room(worker, now);
+    if (listener_is_full(worker))
+        listener_close_oldest(worker, now);
     fr_connection_open(worker, fd, peer, source);
 }
 
-/* accept(2) failed. The socket stays readable, so the worker would spin without a pause. */
-static void listener_failed(struct fr_worker *worker, int problem)
+/* accept(2) failed. The socket stays readable, so the worker would loop without a pause. */
+static void listener_handle_error(struct fr_worker *worker, int code)
 {
     static struct fr_log_limit limit;
 
-    if (problem == EAGAIN || problem == EINTR || problem == ECONNABORTED)
+    if (code == EAGAIN || code == EINTR || code == ECONNABORTED)
         return;
-    if (problem == EMFILE || problem == ENFILE)
-        listener_out_of_descriptors(worker);
+    if (code == EMFILE || code == ENFILE)
+        listener_report_out_of_descriptors(worker);
     else
-        fr_log_limited(&limit, FR_LOG_ERROR, "cannot accept a connection: %s", strerror(problem));
+        fr_log_limited(&limit, FR_LOG_ERROR, "cannot accept a connection: %s", strerror(code));
     worker->accept_after_ms = fr_monotonic_ms() + FR_WORKER_PAUSE_MS;
     fr_listener_update(worker);
 }
 
-void fr_listener_ready(evutil_socket_t listener, short what, void *ctx)
+void fr_listener_ready(evutil_socket_t listener, short events, void *ctx)
 {
     struct fr_worker *worker = ctx;
 
-    (void)what;
-    for (int i = 0; i < ACCEPTS_A_PASS; i++) {
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_PASS; i++) {
         struct sockaddr_storage address;
         socklen_t len = sizeof address;
         int fd;
 
         fr_listener_update(worker);
         if (!worker->accepting) {
-            if (listener_out_of_sockets(worker))
-                listener_out_of_descriptors(worker);
+            if (fr_limits_out_of_sockets(worker))
+                listener_report_out_of_descriptors(worker);
             return;
         }
         fd = accept4(listener, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            listener_failed(worker, errno);
+            listener_handle_error(worker, errno);
             return;
         }
-        listener_accepted(worker, fd, &address, len);
+        listener_admit(worker, fd, &address, len);
     }
 }

@@ -7,36 +7,37 @@
 #include "util/hash.h"
 #include "util/memory.h"
 
-/* A vehicle that is there, or once was. */
-struct fr_present {
-    struct fr_present *next;                 /* in its bucket */
-    struct fr_present *next_away, **at_away; /* in the one of the two lists below it is in */
-    struct away *list;                       /* which; NULL: none, it has a connection */
+struct fr_presence_vehicle {
+    struct fr_presence_vehicle *next; /* in its bucket */
+    struct presence_list *list;       /* that it is in; NULL: none, it has a connection */
+    struct fr_presence_vehicle *next_in_list, **at_in_list;
     uint64_t hash;
     struct fr_presence_link *first, *last; /* its connections, oldest first */
     unsigned connections;
-    unsigned leaving; /* of these, connections that are being closed for newer ones */
-    bool here;
-    int64_t down_ms;
-    _Atomic int64_t last_ms;
+    unsigned leaving; /* connections that are being closed because of connections_per_vin */
+    bool connected;
+    int64_t down_ms; /* monotonic time at which the last connection closed */
+    _Atomic int64_t last_seen_ms;
     _Atomic uint64_t records;
     fr_topics_used topics;
     char vin[];
 };
 
-/* Vehicles without a connection, those that lost it first to the front. */
-struct away {
-    struct fr_present *first, **end;
+/* Vehicles without a connection, in the order in which they lost it. */
+struct presence_list {
+    struct fr_presence_vehicle *first, **end;
     size_t count;
 };
 
 struct fr_presence {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* protects everything but the atomic members of vehicles */
     int64_t grace_ms;
-    struct fr_present **buckets;
-    size_t bucket_count, count, here;
-    struct away going; /* their grace runs */
-    struct away gone;
+    struct fr_presence_vehicle **buckets;
+    size_t bucket_count; /* a power of two */
+    size_t count;        /* vehicles in the table */
+    size_t connected;    /* of these, connected or within the grace period */
+    struct presence_list in_grace;
+    struct presence_list expired;
 };
 
 struct fr_presence *fr_presence_new(int64_t grace_ms)
@@ -46,9 +47,9 @@ struct fr_presence *fr_presence_new(int64_t grace_ms)
     pthread_mutex_init(&p->lock, NULL);
     p->grace_ms = grace_ms;
     p->bucket_count = 64;
-    p->buckets = fr_calloc(p->bucket_count, sizeof(struct fr_present *));
-    p->going.end = &p->going.first;
-    p->gone.end = &p->gone.first;
+    p->buckets = fr_calloc(p->bucket_count, sizeof(struct fr_presence_vehicle *));
+    p->in_grace.end = &p->in_grace.first;
+    p->expired.end = &p->expired.first;
     return p;
 }
 
@@ -57,7 +58,7 @@ void fr_presence_free(struct fr_presence *p)
     if (p == NULL)
         return;
     for (size_t i = 0; i < p->bucket_count; i++)
-        for (struct fr_present *v = p->buckets[i], *next; v != NULL; v = next) {
+        for (struct fr_presence_vehicle *v = p->buckets[i], *next; v != NULL; v = next) {
             next = v->next;
             free(v);
         }
@@ -73,13 +74,13 @@ void fr_presence_set_grace(struct fr_presence *p, int64_t grace_ms)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void grow(struct fr_presence *p)
+static void presence_grow(struct fr_presence *p)
 {
     size_t count = p->bucket_count * 2;
-    struct fr_present **buckets = fr_calloc(count, sizeof(struct fr_present *));
+    struct fr_presence_vehicle **buckets = fr_calloc(count, sizeof(struct fr_presence_vehicle *));
 
     for (size_t i = 0; i < p->bucket_count; i++)
-        for (struct fr_present *v = p->buckets[i], *next; v != NULL; v = next) {
+        for (struct fr_presence_vehicle *v = p->buckets[i], *next; v != NULL; v = next) {
             next = v->next;
             v->next = buckets[v->hash & (count - 1)];
             buckets[v->hash & (count - 1)] = v;
@@ -89,17 +90,18 @@ static void grow(struct fr_presence *p)
     p->bucket_count = count;
 }
 
-static struct fr_present *find(struct fr_presence *p, const char *vin)
+/* Find a vehicle, or add it. */
+static struct fr_presence_vehicle *presence_find(struct fr_presence *p, const char *vin)
 {
     uint64_t hash = fr_hash_text(vin, 0);
-    struct fr_present *v = p->buckets[hash & (p->bucket_count - 1)];
+    struct fr_presence_vehicle *v = p->buckets[hash & (p->bucket_count - 1)];
     size_t size = strlen(vin) + 1;
 
     for (; v != NULL; v = v->next)
         if (v->hash == hash && strcmp(v->vin, vin) == 0)
             return v;
     if (p->count++ >= p->bucket_count)
-        grow(p);
+        presence_grow(p);
     v = fr_calloc(1, sizeof *v + size);
     memcpy(v->vin, vin, size);
     v->hash = hash;
@@ -108,34 +110,35 @@ static struct fr_present *find(struct fr_presence *p, const char *vin)
     return v;
 }
 
-static void put_away(struct away *list, struct fr_present *v)
+static void presence_append(struct presence_list *list, struct fr_presence_vehicle *v)
 {
     v->list = list;
-    v->next_away = NULL;
-    v->at_away = list->end;
+    v->next_in_list = NULL;
+    v->at_in_list = list->end;
     *list->end = v;
-    list->end = &v->next_away;
+    list->end = &v->next_in_list;
     list->count++;
 }
 
-static void take_back(struct fr_present *v)
+/* Remove a vehicle from the list that it is in, if any. */
+static void presence_unlink(struct fr_presence_vehicle *v)
 {
     if (v->list == NULL)
         return;
-    *v->at_away = v->next_away;
-    if (v->next_away != NULL)
-        v->next_away->at_away = v->at_away;
+    *v->at_in_list = v->next_in_list;
+    if (v->next_in_list != NULL)
+        v->next_in_list->at_in_list = v->at_in_list;
     else
-        v->list->end = v->at_away;
+        v->list->end = v->at_in_list;
     v->list->count--;
     v->list = NULL;
 }
 
-static void forget(struct fr_presence *p, struct fr_present *v)
+static void presence_remove_vehicle(struct fr_presence *p, struct fr_presence_vehicle *v)
 {
-    struct fr_present **at = &p->buckets[v->hash & (p->bucket_count - 1)];
+    struct fr_presence_vehicle **at = &p->buckets[v->hash & (p->bucket_count - 1)];
 
-    take_back(v);
+    presence_unlink(v);
     while (*at != v)
         at = &(*at)->next;
     *at = v->next;
@@ -143,34 +146,35 @@ static void forget(struct fr_presence *p, struct fr_present *v)
     free(v);
 }
 
-static void set_here(struct fr_presence *p, struct fr_present *v, bool here)
+static void presence_set_connected(struct fr_presence *p, struct fr_presence_vehicle *v,
+                                   bool connected)
 {
-    if (v->here == here)
+    if (v->connected == connected)
         return;
-    v->here = here;
-    p->here += here ? 1 : (size_t)-1;
+    v->connected = connected;
+    p->connected += connected ? 1 : (size_t)-1;
 }
 
-static void put_gone(struct fr_presence *p, struct fr_present *v)
+static void presence_expire(struct fr_presence *p, struct fr_presence_vehicle *v)
 {
-    set_here(p, v, false);
-    put_away(&p->gone, v);
-    if (p->gone.count > FR_PRESENCE_GONE_MAX)
-        forget(p, p->gone.first);
+    presence_set_connected(p, v, false);
+    presence_append(&p->expired, v);
+    if (p->expired.count > FR_PRESENCE_EXPIRED_MAX)
+        presence_remove_vehicle(p, p->expired.first);
 }
 
-struct fr_present *fr_presence_up(struct fr_presence *p, const char *vin,
-                                  struct fr_presence_link *link, fr_presence_announce_fn *announce,
-                                  void *ctx)
+struct fr_presence_vehicle *fr_presence_up(struct fr_presence *p, const char *vin,
+                                           struct fr_presence_link *link,
+                                           fr_presence_event_fn *event, void *ctx)
 {
-    struct fr_present *v;
-    bool came;
+    struct fr_presence_vehicle *v;
+    bool connected;
 
     pthread_mutex_lock(&p->lock);
-    v = find(p, vin);
-    came = !v->here;
-    take_back(v);
-    set_here(p, v, true);
+    v = presence_find(p, vin);
+    connected = !v->connected;
+    presence_unlink(v);
+    presence_set_connected(p, v, true);
     v->connections++;
     link->next = NULL;
     link->previous = v->last;
@@ -180,19 +184,19 @@ struct fr_present *fr_presence_up(struct fr_presence *p, const char *vin,
     else
         v->first = link;
     v->last = link;
-    if (came)
-        announce(ctx, vin, true);
+    if (connected)
+        event(ctx, vin, true);
     pthread_mutex_unlock(&p->lock);
     return v;
 }
 
-bool fr_presence_excess(struct fr_presence *p, struct fr_present *v, size_t most,
+bool fr_presence_excess(struct fr_presence *p, struct fr_presence_vehicle *v, size_t max,
                         struct fr_presence_link *oldest)
 {
     struct fr_presence_link *link;
 
     pthread_mutex_lock(&p->lock);
-    link = v->connections - v->leaving > most ? v->first : NULL;
+    link = v->connections - v->leaving > max ? v->first : NULL;
     while (link != NULL && link->leaving)
         link = link->next;
     if (link != NULL) {
@@ -204,19 +208,19 @@ bool fr_presence_excess(struct fr_presence *p, struct fr_present *v, size_t most
     return link != NULL;
 }
 
-void fr_presence_spoke(struct fr_present *v, int64_t wall_ms)
+void fr_presence_touch(struct fr_presence_vehicle *v, int64_t wall_ms)
 {
-    atomic_store_explicit(&v->last_ms, wall_ms, memory_order_relaxed);
+    atomic_store_explicit(&v->last_seen_ms, wall_ms, memory_order_relaxed);
     atomic_fetch_add_explicit(&v->records, 1, memory_order_relaxed);
 }
 
-fr_topics_used *fr_presence_topics(struct fr_present *v)
+fr_topics_used *fr_presence_topics(struct fr_presence_vehicle *v)
 {
     return &v->topics;
 }
 
-void fr_presence_down(struct fr_presence *p, struct fr_present *v, struct fr_presence_link *link,
-                      int64_t now_ms)
+void fr_presence_down(struct fr_presence *p, struct fr_presence_vehicle *v,
+                      struct fr_presence_link *link, int64_t now_ms)
 {
     pthread_mutex_lock(&p->lock);
     if (link->previous != NULL)
@@ -230,67 +234,67 @@ void fr_presence_down(struct fr_presence *p, struct fr_present *v, struct fr_pre
     v->leaving -= link->leaving;
     if (--v->connections == 0) {
         v->down_ms = now_ms;
-        put_away(&p->going, v);
+        presence_append(&p->in_grace, v);
     }
     pthread_mutex_unlock(&p->lock);
 }
 
 void fr_presence_expect(struct fr_presence *p, const char *vin, int64_t now_ms)
 {
-    struct fr_present *v;
+    struct fr_presence_vehicle *v;
 
     pthread_mutex_lock(&p->lock);
-    v = find(p, vin);
-    if (!v->here) {
-        take_back(v);
-        set_here(p, v, true);
+    v = presence_find(p, vin);
+    if (!v->connected) {
+        presence_unlink(v);
+        presence_set_connected(p, v, true);
         v->down_ms = now_ms;
-        put_away(&p->going, v);
+        presence_append(&p->in_grace, v);
     }
     pthread_mutex_unlock(&p->lock);
 }
 
-void fr_presence_remember(struct fr_presence *p, const char *vin, int64_t wall_ms)
+void fr_presence_restore_last_seen(struct fr_presence *p, const char *vin, int64_t wall_ms)
 {
-    struct fr_present *v;
+    struct fr_presence_vehicle *v;
 
     pthread_mutex_lock(&p->lock);
-    v = find(p, vin);
-    if (atomic_load(&v->last_ms) < wall_ms)
-        atomic_store(&v->last_ms, wall_ms);
-    if (!v->here && v->list == NULL)
-        put_gone(p, v);
+    v = presence_find(p, vin);
+    if (atomic_load(&v->last_seen_ms) < wall_ms)
+        atomic_store(&v->last_seen_ms, wall_ms);
+    if (!v->connected && v->list == NULL)
+        presence_expire(p, v);
     pthread_mutex_unlock(&p->lock);
 }
 
-bool fr_presence_gone(struct fr_presence *p, int64_t now_ms, fr_presence_announce_fn *announce,
-                      void *ctx)
+bool fr_presence_disconnect(struct fr_presence *p, int64_t now_ms, fr_presence_event_fn *event,
+                            void *ctx)
 {
-    struct fr_present *v;
-    bool gone;
+    struct fr_presence_vehicle *v;
+    bool expired;
 
     pthread_mutex_lock(&p->lock);
-    v = p->going.first;
-    gone = v != NULL && now_ms - v->down_ms >= p->grace_ms;
-    if (gone) {
-        announce(ctx, v->vin, false);
-        take_back(v);
-        put_gone(p, v);
+    v = p->in_grace.first;
+    expired = v != NULL && now_ms - v->down_ms >= p->grace_ms;
+    if (expired) {
+        event(ctx, v->vin, false);
+        presence_unlink(v);
+        presence_expire(p, v);
     }
     pthread_mutex_unlock(&p->lock);
-    return gone;
+    return expired;
 }
 
-/* ---- for people ------------------------------------------------------------------ */
+/* ---- status ---------------------------------------------------------------------- */
 
-static int for_people(const void *a, const void *b)
+static int presence_compare_status(const void *a, const void *b)
 {
     const struct fr_presence_status *left = a, *right = b;
 
-    if (left->here != right->here)
-        return left->here ? -1 : 1;
-    if (!left->here && left->last_ms != right->last_ms)
-        return left->last_ms > right->last_ms ? -1 : 1;
+    if (left->connected != right->connected)
+        return left->connected ? -1 : 1;
+    if (!left->connected && left->last_seen_ms != right->last_seen_ms)
+        return left->last_seen_ms > right->last_seen_ms ? -1 : 1;
     return strcmp(left->vin, right->vin);
 }
 
@@ -301,28 +305,28 @@ size_t fr_presence_list(struct fr_presence *p, const char *part, struct fr_prese
     pthread_mutex_lock(&p->lock);
     *list = malloc((p->count + 1) * sizeof **list);
     for (size_t i = 0; *list != NULL && i < p->bucket_count; i++)
-        for (const struct fr_present *v = p->buckets[i]; v != NULL; v = v->next) {
+        for (const struct fr_presence_vehicle *v = p->buckets[i]; v != NULL; v = v->next) {
             struct fr_presence_status *status = &(*list)[count];
 
             if (strstr(v->vin, part) == NULL)
                 continue;
             memcpy(status->vin, v->vin, strlen(v->vin) + 1);
-            status->here = v->here;
+            status->connected = v->connected;
             status->connections = v->connections;
-            status->last_ms = atomic_load_explicit(&v->last_ms, memory_order_relaxed);
+            status->last_seen_ms = atomic_load_explicit(&v->last_seen_ms, memory_order_relaxed);
             status->records = atomic_load_explicit(&v->records, memory_order_relaxed);
             count++;
         }
     pthread_mutex_unlock(&p->lock);
     if (*list != NULL)
-        qsort(*list, count, sizeof **list, for_people);
+        qsort(*list, count, sizeof **list, presence_compare_status);
     return count;
 }
 
-void fr_presence_count(struct fr_presence *p, size_t *here, size_t *known)
+void fr_presence_count(struct fr_presence *p, size_t *connected, size_t *known)
 {
     pthread_mutex_lock(&p->lock);
-    *here = p->here;
+    *connected = p->connected;
     *known = p->count;
     pthread_mutex_unlock(&p->lock);
 }

@@ -1,10 +1,11 @@
 /*
- * presence.h - whether a vehicle is there, over all its connections.
+ * Which vehicles are connected, over all their connections and all workers.
  *
- * A car's Wi-Fi and LTE connections overlap, and a car in a tunnel comes back at once; so a
- * vehicle comes with its first connection and is gone when its last one has been down for the
- * grace period. Shared by the workers, under one lock; touched when connections come and go.
- * Those that are gone are remembered, so that people can see when they last spoke.
+ * The Wi-Fi and LTE connections of one car overlap, and a car reconnects soon after a tunnel. So a
+ * vehicle is connected from its first connection until a grace period after the end of its last one,
+ * when it expires. Expired vehicles stay in the table for the status display. One lock protects the
+ * table; it is taken when connections open and close, not for records. Functions may be called on
+ * any thread.
  */
 #ifndef FR_PRESENCE_H
 #define FR_PRESENCE_H
@@ -16,74 +17,83 @@
 #include "record/record.h"
 #include "record/topics.h"
 
-/* So many that are gone are remembered; of more, those that left first are forgotten. */
-#define FR_PRESENCE_GONE_MAX 10000
+/* Expired vehicles in the table at most. Beyond that the one that expired first is removed. */
+#define FR_PRESENCE_EXPIRED_MAX 10000
 
 struct fr_presence;
-struct fr_present; /* a vehicle with a connection */
+struct fr_presence_vehicle; /* valid while the vehicle has a connection */
 
-/* A connection in its vehicle's list, oldest first. Part of the connection; the presence's lock
- * guards it. */
+/* A connection in its vehicle's list, oldest first. The caller owns the memory, which must stay in
+ * place from fr_presence_up() to fr_presence_down(). The lock protects `next`, `previous` and
+ * `leaving`. */
 struct fr_presence_link {
     struct fr_presence_link *next, *previous;
-    void *owner; /* the worker */
+    void *owner; /* the worker; with slot and generation set by the caller */
     uint32_t slot, generation;
-    bool leaving; /* fr_presence_excess has named it */
+    bool leaving; /* fr_presence_excess() has returned it */
 };
 
 struct fr_presence_status {
     char vin[FR_VIN_MAX + 1];
-    bool here;
+    bool connected; /* or within the grace period */
     unsigned connections;
-    int64_t last_ms;  /* when it last spoke, wall clock; 0: it has not since it is known */
-    uint64_t records; /* since it is known */
+    int64_t last_seen_ms; /* wall clock of the last record; 0: none since the vehicle is known */
+    uint64_t records;     /* number since the vehicle is known */
 };
 
-/* A vehicle came or is gone. Called with the presence's lock held, so that what is made of it on
- * two threads has the order of the events; it must not call the presence. */
-typedef void fr_presence_announce_fn(void *ctx, const char *vin, bool here);
+/* A vehicle became connected, or expired. Called with the lock held, so that the records that two
+ * threads make of such events have the order of the events; must not call fr_presence_*(). */
+typedef void fr_presence_event_fn(void *ctx, const char *vin, bool connected);
 
+/* Create an empty table; the caller frees it with fr_presence_free(). Never NULL. */
 struct fr_presence *fr_presence_new(int64_t grace_ms);
+
+/* Free the table and all vehicles; NULL is allowed. */
 void fr_presence_free(struct fr_presence *presence);
+
+/* Change the grace period; it holds for vehicles within theirs, too. */
 void fr_presence_set_grace(struct fr_presence *presence, int64_t grace_ms);
 
-/* A connection is open; its link has owner, slot and generation. `announce` is called if the
- * vehicle came with it. Returns the vehicle, which holds as long as the connection is not down. */
-struct fr_present *fr_presence_up(struct fr_presence *presence, const char *vin,
-                                  struct fr_presence_link *link, fr_presence_announce_fn *announce,
-                                  void *ctx);
+/* A connection is open. The caller has set owner, slot and generation of its link. Calls `event` if
+ * the vehicle was not connected before. The result is valid until fr_presence_down(). */
+struct fr_presence_vehicle *fr_presence_up(struct fr_presence *presence, const char *vin,
+                                           struct fr_presence_link *link,
+                                           fr_presence_event_fn *event, void *ctx);
 
-/* Whether the vehicle has more than `most` connections. If so, *oldest is a copy of its oldest
- * connection's link; the caller closes that one, which is not counted from now on. */
-bool fr_presence_excess(struct fr_presence *presence, struct fr_present *present, size_t most,
-                        struct fr_presence_link *oldest);
+/* Whether the vehicle has more than `max` connections. If so, *oldest is a copy of the link of its
+ * oldest connection; the caller closes that connection, which is no longer counted here. */
+bool fr_presence_excess(struct fr_presence *presence, struct fr_presence_vehicle *vehicle,
+                        size_t max, struct fr_presence_link *oldest);
 
-/* It sent a record. Any thread, without the lock. */
-void fr_presence_spoke(struct fr_present *present, int64_t wall_ms);
+/* The vehicle sent a record, received at wall_ms (wall clock). Does not take the lock. */
+void fr_presence_touch(struct fr_presence_vehicle *vehicle, int64_t wall_ms);
 
-/* The topics that it has used. Any thread. */
-fr_topics_used *fr_presence_topics(struct fr_present *present);
+/* The set of topics that the vehicle has used; valid as long as the vehicle. */
+fr_topics_used *fr_presence_topics(struct fr_presence_vehicle *vehicle);
 
-/* A connection is gone. Clocks are monotonic, in ms. */
-void fr_presence_down(struct fr_presence *presence, struct fr_present *present,
+/* A connection is closed at now_ms (monotonic). */
+void fr_presence_down(struct fr_presence *presence, struct fr_presence_vehicle *vehicle,
                       struct fr_presence_link *link, int64_t now_ms);
 
-/* The vehicle was there before a restart: it is gone if it does not come within the grace. */
+/* The vehicle was connected before a restart of the daemon: it expires if it does not connect within
+ * the grace period from now_ms (monotonic) on. */
 void fr_presence_expect(struct fr_presence *presence, const char *vin, int64_t now_ms);
 
-/* The vehicle last spoke before a restart, at a time of the wall clock. */
-void fr_presence_remember(struct fr_presence *presence, const char *vin, int64_t wall_ms);
+/* The vehicle sent its last record before a restart of the daemon, at wall_ms (wall clock). */
+void fr_presence_restore_last_seen(struct fr_presence *presence, const char *vin, int64_t wall_ms);
 
-/* Find one vehicle whose grace is over, which is then gone, and announce it; false: there is none. */
-bool fr_presence_gone(struct fr_presence *presence, int64_t now_ms,
-                      fr_presence_announce_fn *announce, void *ctx);
+/* Let one vehicle expire whose grace period is over at now_ms (monotonic), and call `event` for it.
+ * False: there is none. */
+bool fr_presence_disconnect(struct fr_presence *presence, int64_t now_ms,
+                            fr_presence_event_fn *event, void *ctx);
 
-/* The vehicles whose VIN has `part` in it, those that are here first, then the others, who
- * spoke last to the front. The caller frees the list; NULL: no memory. Returns how many. */
+/* List the vehicles whose VIN contains `part`: first the connected ones by VIN, then the expired
+ * ones, the most recently seen first. The caller frees *list with free(3); NULL: out of memory.
+ * Returns the number of entries. */
 size_t fr_presence_list(struct fr_presence *presence, const char *part,
                         struct fr_presence_status **list);
 
-/* How many are here, and how many are known. */
-void fr_presence_count(struct fr_presence *presence, size_t *here, size_t *known);
+/* The number of connected vehicles, and of all vehicles in the table. */
+void fr_presence_count(struct fr_presence *presence, size_t *connected, size_t *known);
 
 #endif

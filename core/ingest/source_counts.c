@@ -1,11 +1,13 @@
 #include "ingest/source_counts.h"
 
+#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "util/memory.h"
 
-#define BUCKETS 4096 /* a power of two; sources are as many as connections at most */
+#define BUCKET_BITS 12
+#define BUCKETS (1 << BUCKET_BITS)
 
 struct source_count {
     struct source_count *next;
@@ -15,16 +17,20 @@ struct source_count {
 
 struct fr_source_counts {
     pthread_mutex_t lock;
-    uint64_t secret; /* so that nobody can choose addresses that share a bucket */
+    uint64_t multiplier; /* odd and random, so that peers cannot choose addresses of one bucket */
     struct source_count *buckets[BUCKETS];
 };
 
 struct fr_source_counts *fr_source_counts_new(void)
 {
-    struct fr_source_counts *counts = fr_calloc(1, sizeof *counts);
+    struct fr_source_counts *counts;
+    uint64_t random;
 
+    if (RAND_bytes((unsigned char *)&random, sizeof random) != 1)
+        return NULL;
+    counts = fr_calloc(1, sizeof *counts);
     pthread_mutex_init(&counts->lock, NULL);
-    counts->secret = (uint64_t)(uintptr_t)counts;
+    counts->multiplier = random | 1;
     return counts;
 }
 
@@ -41,33 +47,34 @@ void fr_source_counts_free(struct fr_source_counts *counts)
     free(counts);
 }
 
-/* Where the source's entry is, or where it belongs. */
-static struct source_count **counts_find(struct fr_source_counts *counts, uint64_t source)
+/* The pointer to the source's entry, or to NULL at the end of its bucket. The hash is universal
+ * (multiply-shift): two sources share a bucket with a probability of at most 2 / BUCKETS. */
+static struct source_count **source_counts_find(struct fr_source_counts *counts, uint64_t source)
 {
-    uint64_t hash = (source ^ counts->secret) * UINT64_C(0x9e3779b97f4a7c15);
-    struct source_count **at = &counts->buckets[hash >> 52];
+    uint64_t hash = source * counts->multiplier;
+    struct source_count **at = &counts->buckets[hash >> (64 - BUCKET_BITS)];
 
     while (*at != NULL && (*at)->source != source)
         at = &(*at)->next;
     return at;
 }
 
-bool fr_source_counts_add(struct fr_source_counts *counts, uint64_t source, size_t most)
+bool fr_source_counts_add(struct fr_source_counts *counts, uint64_t source, size_t max)
 {
     struct source_count **at;
-    bool room;
+    bool counted;
 
     pthread_mutex_lock(&counts->lock);
-    at = counts_find(counts, source);
-    room = most == 0 || *at == NULL || (*at)->count < most;
-    if (room && *at == NULL) {
+    at = source_counts_find(counts, source);
+    counted = max == 0 || *at == NULL || (*at)->count < max;
+    if (counted && *at == NULL) {
         *at = fr_calloc(1, sizeof **at);
         (*at)->source = source;
     }
-    if (room)
+    if (counted)
         (*at)->count++;
     pthread_mutex_unlock(&counts->lock);
-    return room;
+    return counted;
 }
 
 void fr_source_counts_remove(struct fr_source_counts *counts, uint64_t source)
@@ -75,7 +82,7 @@ void fr_source_counts_remove(struct fr_source_counts *counts, uint64_t source)
     struct source_count **at, *entry;
 
     pthread_mutex_lock(&counts->lock);
-    at = counts_find(counts, source);
+    at = source_counts_find(counts, source);
     entry = *at;
     if (entry != NULL && --entry->count == 0) {
         *at = entry->next;

@@ -1,6 +1,6 @@
 /*
- * source_counts.h - how many open WebSockets each source address has, over all workers. For
- * limits.connections_per_source; any thread.
+ * The number of open WebSockets of each source address, over all workers, for
+ * limits.connections_per_source. One lock, taken when WebSockets open and close. Any thread.
  */
 #ifndef FR_SOURCE_COUNTS_H
 #define FR_SOURCE_COUNTS_H
@@ -11,14 +11,18 @@
 
 struct fr_source_counts;
 
+/* Create an empty table; the caller frees it with fr_source_counts_free(). NULL: OpenSSL
+ * returned no random bytes. */
 struct fr_source_counts *fr_source_counts_new(void);
+
+/* Free the table; NULL is allowed. */
 void fr_source_counts_free(struct fr_source_counts *counts);
 
-/* Count one more of the source (fr_address_source). False: it has `most` already, 0 being no limit;
- * nothing is counted then. */
-bool fr_source_counts_add(struct fr_source_counts *counts, uint64_t source, size_t most);
+/* Count one WebSocket of a source (fr_address_source()). False: the source has `max` already (0: no
+ * limit), and nothing is counted. */
+bool fr_source_counts_add(struct fr_source_counts *counts, uint64_t source, size_t max);
 
-/* One less, of a source that has been counted. */
+/* Stop counting one WebSocket of a source that was counted. */
 void fr_source_counts_remove(struct fr_source_counts *counts, uint64_t source);
 
 #endif

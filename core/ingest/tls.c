@@ -10,18 +10,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "guard/keeper.h"
+#include "ingest/certificate_rules.h"
 #include "ingest/tls_verify.h"
+#include "privsep/key_reader.h"
 #include "util/log.h"
 
-/* More CA names than this in a CertificateRequest make vehicles withhold their certificate
- * (a list as long as a system's trust store is known to); then none is sent. */
+/* Vehicles send no certificate in response to a CertificateRequest with as many CA names as a
+ * system's trust store has. With more names than this, the request has none. */
 #define CA_NAMES_MAX 64
 
-/* Bytes of a vehicle's certificate and its chain; Tesla's take 2 to 5 kB. */
+/* Bytes of a vehicle's certificate and its chain at most; Tesla's have 2 to 5 kB. */
 #define CHAIN_MAX 32768
 
-static int openssl_failed(struct fr_error *error, const char *what, const char *file)
+/* Report the newest error of OpenSSL and empty its queue. Returns -1. */
+static int tls_openssl_error(struct fr_error *error, const char *what, const char *file)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
@@ -30,10 +32,10 @@ static int openssl_failed(struct fr_error *error, const char *what, const char *
     return -1;
 }
 
-/* What the daemon may no longer read itself, its keeper opens. */
-static BIO *open_file(const char *file, const char *what, struct fr_error *error)
+/* Open a file directly or, after privileges were dropped, through the key reader. */
+static BIO *tls_open_file(const char *file, const char *what, struct fr_error *error)
 {
-    int fd = fr_keeper_open(file);
+    int fd = fr_key_reader_open(file);
     FILE *stream = fd >= 0 ? fdopen(fd, "re") : NULL;
     BIO *bio = stream != NULL ? BIO_new_fp(stream, BIO_CLOSE) : NULL;
 
@@ -47,10 +49,10 @@ static BIO *open_file(const char *file, const char *what, struct fr_error *error
     return NULL;
 }
 
-/* The server's certificate and what follows it in its file: the chain. */
-static int load_chain(SSL_CTX *context, const char *file, struct fr_error *error)
+/* Load the server's certificate and the chain that follows it in the same file. */
+static int tls_load_chain(SSL_CTX *context, const char *file, struct fr_error *error)
 {
-    BIO *bio = open_file(file, "server certificate", error);
+    BIO *bio = tls_open_file(file, "server certificate", error);
     X509 *certificate;
     int status = 0, reason;
 
@@ -59,24 +61,24 @@ static int load_chain(SSL_CTX *context, const char *file, struct fr_error *error
     certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
     if (certificate == NULL || SSL_CTX_use_certificate(context, certificate) != 1 ||
         SSL_CTX_clear_chain_certs(context) != 1)
-        status = openssl_failed(error, "server certificate", file);
+        status = tls_openssl_error(error, "server certificate", file);
     X509_free(certificate);
     while (status == 0 && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
         if (SSL_CTX_add0_chain_cert(context, certificate) != 1) {
             X509_free(certificate);
-            status = openssl_failed(error, "server certificate", file);
+            status = tls_openssl_error(error, "server certificate", file);
         }
     reason = ERR_GET_REASON(ERR_peek_last_error());
     if (status == 0 && reason != PEM_R_NO_START_LINE)
-        status = openssl_failed(error, "server certificate", file);
+        status = tls_openssl_error(error, "server certificate", file);
     ERR_clear_error();
     BIO_free(bio);
     return status;
 }
 
-static int load_key(SSL_CTX *context, const struct fr_tls_files *files, struct fr_error *error)
+static int tls_load_key(SSL_CTX *context, const struct fr_tls_files *files, struct fr_error *error)
 {
-    BIO *bio = open_file(files->key, "private key", error);
+    BIO *bio = tls_open_file(files->key, "private key", error);
     EVP_PKEY *key;
     int status = 0;
 
@@ -84,7 +86,7 @@ static int load_key(SSL_CTX *context, const struct fr_tls_files *files, struct f
         return -1;
     key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
     if (key == NULL)
-        status = openssl_failed(error, "private key", files->key);
+        status = tls_openssl_error(error, "private key", files->key);
     else if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
         status = fr_error_set(error, "the private key %s does not belong to the certificate %s",
                               files->key, files->certificate);
@@ -93,7 +95,7 @@ static int load_key(SSL_CTX *context, const struct fr_tls_files *files, struct f
     return status;
 }
 
-static void warn_if_expired(X509 *certificate, const char *file)
+static void tls_warn_if_expired(X509 *certificate, const char *file)
 {
     char name[256];
 
@@ -105,7 +107,23 @@ static void warn_if_expired(X509 *certificate, const char *file)
            name);
 }
 
-static int add_anchors(SSL_CTX *context, BIO *bio, const char *file, struct fr_error *error)
+/* In Go, an anchor that excludes client authentication makes each of its chains invalid. */
+static void tls_add_anchor(X509_STORE *store, X509 *certificate, const char *file)
+{
+    char name[256];
+
+    if (fr_certificate_allows_client(certificate)) {
+        X509_STORE_add_cert(store, certificate);
+        return;
+    }
+    X509_NAME_oneline(X509_get_subject_name(certificate), name, sizeof name);
+    fr_log(FR_LOG_NOTICE,
+           "%s: the extended key usage of the CA certificate %s does not allow client "
+           "authentication; vehicles that depend on it are refused",
+           file, name);
+}
+
+static int tls_add_anchors(SSL_CTX *context, BIO *bio, const char *file, struct fr_error *error)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
@@ -117,20 +135,20 @@ static int add_anchors(SSL_CTX *context, BIO *bio, const char *file, struct fr_e
     while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
         X509_NAME *name = X509_NAME_dup(X509_get_subject_name(certificate));
 
-        warn_if_expired(certificate, file);
-        X509_STORE_add_cert(store, certificate);
+        tls_warn_if_expired(certificate, file);
+        tls_add_anchor(store, certificate, file);
         if (name != NULL && sk_X509_NAME_push(names, name) <= 0)
             X509_NAME_free(name);
         X509_free(certificate);
         count++;
     }
-    /* Reading ends with "no start line" at the end of the file; anything else is a fault in it. */
+    /* "No start line" is the error at the end of the file; any other error is a fault in it. */
     if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE || count == 0) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
         if (count == 0)
             ERR_clear_error();
-        return count == 0 ? fr_error_set(error, "%s has no PEM certificate in it", file)
-                          : openssl_failed(error, "CA bundle", file);
+        return count == 0 ? fr_error_set(error, "%s contains no PEM certificate", file)
+                          : tls_openssl_error(error, "CA bundle", file);
     }
     ERR_clear_error();
     if (count > CA_NAMES_MAX) {
@@ -141,26 +159,26 @@ static int add_anchors(SSL_CTX *context, BIO *bio, const char *file, struct fr_e
     return 0;
 }
 
-static int load_anchors(SSL_CTX *context, const char *file, struct fr_error *error)
+static int tls_load_anchors(SSL_CTX *context, const char *file, struct fr_error *error)
 {
-    BIO *bio = open_file(file, "CA bundle", error);
+    BIO *bio = tls_open_file(file, "CA bundle", error);
     int status;
 
     if (bio == NULL)
         return -1;
-    status = add_anchors(context, bio, file, error);
+    status = tls_add_anchors(context, bio, file, error);
     BIO_free(bio);
     return status;
 }
 
-static int load_crls(SSL_CTX *context, const char *file, struct fr_error *error)
+static int tls_load_crls(SSL_CTX *context, const char *file, struct fr_error *error)
 {
     BIO *bio;
     int status;
 
     if (file == NULL)
         return 0;
-    bio = open_file(file, "revocation lists", error);
+    bio = tls_open_file(file, "revocation lists", error);
     if (bio == NULL)
         return -1;
     status = fr_tls_verify_add_crls(context, bio, file, error);
@@ -168,24 +186,45 @@ static int load_crls(SSL_CTX *context, const char *file, struct fr_error *error)
     return status;
 }
 
-static void set_policy(SSL_CTX *context)
+/* Select http/1.1, as Go's net/http does. Go refuses a client that offers neither it nor h2. h2 itself
+ * is not selected: a client that also offers http/1.1 must get it, because WebSockets need it. */
+static int tls_select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                               const unsigned char *offered, unsigned offered_len, void *unused)
+{
+    bool http2 = false;
+
+    (void)ssl, (void)unused;
+    /* OpenSSL has checked the lengths of the names. */
+    for (unsigned i = 0; i < offered_len; i += 1U + offered[i]) {
+        if (offered[i] == 8 && memcmp(offered + i + 1, "http/1.1", 8) == 0) {
+            *out = offered + i + 1;
+            *out_len = offered[i];
+            return SSL_TLSEXT_ERR_OK;
+        }
+        http2 = http2 || (offered[i] == 2 && memcmp(offered + i + 1, "h2", 2) == 0);
+    }
+    return http2 ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static void tls_set_policy(SSL_CTX *context)
 {
     X509_VERIFY_PARAM *verify = SSL_CTX_get0_param(context);
 
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     fr_tls_verify_setup(context);
+    SSL_CTX_set_alpn_select_cb(context, tls_select_protocol, NULL);
     /* "Tesla Motors Products CA" has only anyExtendedKeyUsage, which OpenSSL's check for a
-     * client CA refuses; the leaf's usage is checked in identity.c instead. */
+     * client CA rejects; certificate_rules.c checks the usages instead. */
     X509_VERIFY_PARAM_set_purpose(verify, X509_PURPOSE_ANY);
     X509_VERIFY_PARAM_set_flags(verify, X509_V_FLAG_PARTIAL_CHAIN);
-    /* Who a vehicle is must come from a certificate verified now, so nothing is resumed. */
+    /* No session resumption: the identity must come from a certificate verified now. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
                                      SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_num_tickets(context, 0);
     SSL_CTX_set_max_cert_list(context, CHAIN_MAX);
-    /* An idle vehicle must not hold 34 kB of record buffers. */
+    /* Free the 34 kB of record buffers of an idle connection. */
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
@@ -196,37 +235,37 @@ SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error
 
     ERR_clear_error();
     if (context == NULL) {
-        fr_error_set(error, "OpenSSL has no memory for a TLS context");
+        fr_error_set(error, "out of memory for a TLS context");
         return NULL;
     }
-    set_policy(context);
-    if (load_chain(context, files->certificate, error) == 0 &&
-        load_key(context, files, error) == 0 &&
-        load_anchors(context, files->vehicle_ca, error) == 0 &&
-        load_crls(context, files->crl, error) == 0)
+    tls_set_policy(context);
+    if (tls_load_chain(context, files->certificate, error) == 0 &&
+        tls_load_key(context, files, error) == 0 &&
+        tls_load_anchors(context, files->vehicle_ca, error) == 0 &&
+        tls_load_crls(context, files->crl, error) == 0)
         return context;
     ERR_clear_error();
     SSL_CTX_free(context);
     return NULL;
 }
 
-/* certbot replaces a link, others write in place: so times and inodes. */
-int64_t fr_tls_files_mark(const struct fr_tls_files *files)
+/* certbot replaces a symbolic link, other programs write in place: hence times and inodes. */
+int64_t fr_tls_files_fingerprint(const struct fr_tls_files *files)
 {
     const char *const paths[] = {files->certificate, files->key, files->vehicle_ca, files->crl};
-    uint64_t mark = 0;
+    uint64_t fingerprint = 0;
 
     for (size_t i = 0; i < (files->crl != NULL ? 4 : 3); i++) {
-        int fd = fr_keeper_open(paths[i]);
+        int fd = fr_key_reader_open(paths[i]);
         struct stat st;
 
         if (fd >= 0 && fstat(fd, &st) == 0)
-            mark = mark * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
-                   (uint64_t)st.st_mtim.tv_nsec + (uint64_t)st.st_ino;
+            fingerprint = fingerprint * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+                          (uint64_t)st.st_mtim.tv_nsec + (uint64_t)st.st_ino;
         if (fd >= 0)
             close(fd);
     }
-    return (int64_t)(mark >> 1);
+    return (int64_t)(fingerprint >> 1);
 }
 
 int64_t fr_tls_expiry(const SSL_CTX *context)
@@ -247,9 +286,9 @@ bool fr_tls_valid_now(const SSL_CTX *context)
            X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
 }
 
-/* The newest error of OpenSSL's TLS code in this thread's queue, which is emptied; else the newest
- * one of any. An older one of another library is a detail of it. */
-static unsigned long last_error(void)
+/* The newest error of libssl in this thread's queue, else the newest error of any library. The queue
+ * is emptied. Errors of other libraries are details of libssl's error. */
+static unsigned long tls_last_error(void)
 {
     unsigned long code, last = 0;
     bool tls = false;
@@ -262,39 +301,43 @@ static unsigned long last_error(void)
     return last;
 }
 
-const char *fr_tls_failure(SSL *ssl, char *why, size_t size)
+enum fr_tls_failure_class fr_tls_describe_failure(SSL *ssl, char *why, size_t size)
 {
-    unsigned long code = last_error();
+    unsigned long code = tls_last_error();
     const char *reason = ERR_reason_error_string(code);
 
-    if (fr_tls_verify_failure(ssl, why, size))
-        return "not-trusted";
+    if (fr_tls_verify_describe_failure(ssl, why, size))
+        return FR_TLS_FAILURE_NOT_TRUSTED;
     switch (ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0) {
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        snprintf(
-            why, size,
-            "the peer sent no client certificate: a scanner, or a proxy that ends TLS before us");
-        return "no-certificate";
+        snprintf(why, size,
+                 "the peer sent no client certificate: a scanner, or a proxy that terminates TLS "
+                 "in front of "
+                 "the daemon");
+        return FR_TLS_FAILURE_NO_CERTIFICATE;
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
         snprintf(why, size, "its certificate could not be verified");
-        return "not-trusted";
+        return FR_TLS_FAILURE_NOT_TRUSTED;
     case SSL_R_EXCESSIVE_MESSAGE_SIZE:
         snprintf(why, size,
-                 "a message of its handshake is too long (certificates: %d bytes at "
-                 "most); no vehicle sends that",
+                 "a message of its handshake is too long (maximum for certificates: %d bytes), "
+                 "which no vehicle sends",
                  CHAIN_MAX);
-        return "other";
+        return FR_TLS_FAILURE_OTHER;
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         snprintf(why, size,
-                 "the vehicle rejected our certificate (%s): the `ca` in its telemetry "
-                 "configuration must hold the root of tls.certificate's chain",
+                 "the vehicle rejected the server certificate (%s): the `ca` in its telemetry "
+                 "configuration must contain the root of tls.certificate's chain",
                  reason != NULL ? reason : "alert");
-        return "rejected-us";
+        return FR_TLS_FAILURE_REJECTED_SERVER;
     default:
-        snprintf(why, size, "%s", code == 0 ? "the peer hung up" : reason != NULL ? reason : "?");
-        return "other";
+        snprintf(why, size, "%s",
+                 code == 0        ? "the peer closed the connection"
+                 : reason != NULL ? reason
+                                  : "unknown error");
+        return FR_TLS_FAILURE_OTHER;
     }
 }

@@ -39,7 +39,7 @@ static long stream_ctrl(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH;
 }
 
-static void make_method(void)
+static void stream_make_method(void)
 {
     method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "fleetroute worker buffers");
     if (method == NULL)
@@ -49,12 +49,12 @@ static void make_method(void)
     BIO_meth_set_ctrl(method, stream_ctrl);
 }
 
-int fr_tls_stream_open(struct fr_tls_stream *stream, SSL_CTX *context, int client)
+int fr_tls_stream_open(struct fr_tls_stream *stream, SSL_CTX *context, bool client)
 {
     BIO *bio;
 
     memset(stream, 0, sizeof *stream);
-    pthread_once(&once, make_method);
+    pthread_once(&once, stream_make_method);
     bio = method != NULL ? BIO_new(method) : NULL;
     if (bio == NULL)
         return -1;

@@ -5,9 +5,21 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
+#include "ingest/certificate_rules.h"
 #include "util/log.h"
 
-/* Set by verify_callback, which OpenSSL calls within SSL_accept() on the same thread. */
+/* OpenSSL's level for certificates: keys of 80 bits of security, so RSA from 1024 bits, and neither
+ * MD5 nor SHA-1. Go has the same bounds. */
+#define AUTH_LEVEL 1
+
+/* Signatures checked to find the issuer among certificates of one name, for one handshake: the
+ * peer's chain may have many. */
+#define ISSUER_CHECKS_MAX 8
+
+static _Thread_local unsigned issuer_checks;
+
+/* The last certificate error. Set by verify_callback(), which OpenSSL calls within SSL_accept() on
+ * the same thread. */
 static _Thread_local struct {
     int error, depth;
     char subject[128];
@@ -30,14 +42,25 @@ static bool verify_is_about_crl(int error)
     }
 }
 
-/* An anchor that is no root has its issuer's CRL checked against itself; it is trusted because it
- * is in tls.vehicle_ca, so nothing but its revocation matters. */
+/* OpenSSL also checks an anchor that is not a root against its issuer's CRL. The anchor is trusted
+ * because it is in tls.vehicle_ca, so CRL errors at the end of the chain are ignored; a revocation
+ * is not one of them. */
 static bool verify_may_ignore(int error, int depth, X509_STORE_CTX *ctx)
 {
     if (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_CRL_HAS_EXPIRED ||
         error == X509_V_ERR_CRL_NOT_YET_VALID)
         return true;
     return verify_is_about_crl(error) && depth == sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) - 1;
+}
+
+static void verify_set_failure(int error, int depth, X509 *certificate)
+{
+    failure.error = error;
+    failure.depth = depth;
+    failure.subject[0] = '\0';
+    if (certificate != NULL)
+        X509_NAME_oneline(X509_get_subject_name(certificate), failure.subject,
+                          sizeof failure.subject);
 }
 
 static int verify_callback(int good, X509_STORE_CTX *ctx)
@@ -51,18 +74,98 @@ static int verify_callback(int good, X509_STORE_CTX *ctx)
         X509_STORE_CTX_set_error(ctx, X509_V_OK);
         return 1;
     }
-    failure.error = error;
-    failure.depth = depth;
-    failure.subject[0] = '\0';
-    if (certificate != NULL)
-        X509_NAME_oneline(X509_get_subject_name(certificate), failure.subject,
-                          sizeof failure.subject);
+    verify_set_failure(error, depth, certificate);
     return 0;
+}
+
+/* Whether `issuer` may have issued `certificate`. A missing or differing key identifier
+ * only makes the signature decide, as in Go: CA certificates are reissued with other identifiers. */
+static int verify_is_issuer(X509_STORE_CTX *ctx, X509 *certificate, X509 *issuer)
+{
+    int error = X509_check_issued(issuer, certificate), valid;
+
+    (void)ctx;
+    if (error == X509_V_ERR_KEYUSAGE_NO_CERTSIGN)
+        return 1; /* X509_verify_cert() reports it */
+    if (error == X509_V_OK && X509_get0_authority_key_id(certificate) != NULL &&
+        X509_get0_subject_key_id(issuer) != NULL)
+        return 1;
+    if ((error != X509_V_OK && error != X509_V_ERR_AKID_SKID_MISMATCH &&
+         error != X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH) ||
+        issuer_checks++ >= ISSUER_CHECKS_MAX)
+        return 0;
+    valid = X509_verify(certificate, X509_get0_pubkey(issuer)) == 1;
+    ERR_clear_error();
+    return valid;
+}
+
+static int verify_reject(X509_STORE_CTX *ctx, int error, int depth, X509 *certificate)
+{
+    verify_set_failure(error, depth, certificate);
+    X509_STORE_CTX_set_error(ctx, error);
+    X509_STORE_CTX_set_error_depth(ctx, depth);
+    return 0;
+}
+
+/* The chain ended before an anchor: because an issuer was skipped for its usage? */
+static int verify_explain_missing_issuer(X509_STORE_CTX *ctx, STACK_OF(X509) * sent)
+{
+    X509 *last = X509_STORE_CTX_get_current_cert(ctx);
+
+    if (last == NULL || (failure.error != X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY &&
+                         failure.error != X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT &&
+                         failure.error != X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE))
+        return 0;
+    for (int i = 0; i < sk_X509_num(sent); i++) {
+        X509 *issuer = sk_X509_value(sent, i);
+
+        if (!fr_certificate_allows_client(issuer) &&
+            X509_NAME_cmp(X509_get_subject_name(issuer), X509_get_issuer_name(last)) == 0)
+            return verify_reject(ctx, X509_V_ERR_INVALID_PURPOSE, failure.depth + 1, issuer);
+    }
+    return 0;
+}
+
+/* Verify a client's chain as Go's crypto/tls does. A certificate that excludes client authentication
+ * cannot be part of a valid chain, so the search for a chain does without it: another certificate of
+ * the same CA may be valid. The anchors were selected when they were read. */
+static int verify_chain(X509_STORE_CTX *ctx, void *unused)
+{
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx), *usable = sk_X509_new_null();
+    X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
+    int status = 0;
+
+    (void)unused;
+    issuer_checks = 0;
+    for (int i = 0; i < sk_X509_num(sent); i++) {
+        X509 *certificate = sk_X509_value(sent, i);
+
+        if (!fr_certificate_is_readable(certificate)) {
+            sk_X509_free(usable);
+            return verify_reject(ctx, X509_V_ERR_APPLICATION_VERIFICATION, i, certificate);
+        }
+        if (usable != NULL && fr_certificate_allows_client(certificate))
+            sk_X509_push(usable, certificate);
+    }
+    if (!fr_certificate_allows_client(leaf))
+        status = verify_reject(ctx, X509_V_ERR_INVALID_PURPOSE, 0, leaf);
+    else {
+        X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), AUTH_LEVEL);
+        X509_STORE_CTX_set0_untrusted(ctx, usable);
+        status = X509_verify_cert(ctx);
+        X509_STORE_CTX_set0_untrusted(ctx, sent);
+        if (status != 1)
+            status = verify_explain_missing_issuer(ctx, sent);
+    }
+    sk_X509_free(usable);
+    return status;
 }
 
 void fr_tls_verify_setup(SSL_CTX *context)
 {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify_callback);
+    SSL_CTX_set_cert_verify_callback(context, verify_chain, NULL);
+    X509_STORE_set_check_issued(SSL_CTX_get_cert_store(context), verify_is_issuer);
 }
 
 /* ---- revocation lists ------------------------------------------------------------ */
@@ -86,7 +189,7 @@ static int verify_check_signature(X509_STORE *store, X509_CRL *crl, const char *
     }
     ERR_clear_error();
     if (!found)
-        return 0; /* of an intermediate that vehicles send; checked when one does */
+        return 0; /* the CRL of an intermediate in vehicles' chains; OpenSSL checks it there */
     X509_NAME_oneline(X509_CRL_get_issuer(crl), name, sizeof name);
     return fr_error_set(error,
                         "tls.crl %s: the list of %s is not signed by the certificate of that name "
@@ -103,8 +206,8 @@ static void verify_warn_if_outdated(const X509_CRL *crl, const char *file)
         return;
     X509_NAME_oneline(X509_CRL_get_issuer(crl), name, sizeof name);
     fr_log(FR_LOG_WARNING,
-           "tls.crl %s: the list of %s is outdated: it still counts, but certificates that were "
-           "revoked since are let in; get a newer one",
+           "tls.crl %s: the list of %s is outdated: it still applies, but certificates that were "
+           "revoked later are accepted; install a newer list",
            file, name);
 }
 
@@ -126,7 +229,7 @@ int fr_tls_verify_add_crls(SSL_CTX *context, BIO *bio, const char *file, struct 
     }
     reason = ERR_peek_last_error();
     if (status == 0 && count == 0)
-        status = fr_error_set(error, "tls.crl %s has no PEM revocation list in it", file);
+        status = fr_error_set(error, "tls.crl %s contains no PEM revocation list", file);
     else if (status == 0 && ERR_GET_REASON(reason) != PEM_R_NO_START_LINE)
         status = fr_error_set(error, "tls.crl %s: revocation list %d cannot be read", file, count);
     ERR_clear_error();
@@ -164,17 +267,21 @@ static const char *verify_remedy(int error)
     switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
-        return "it has to be renewed, or this machine's clock is wrong";
+        return "renew it, or correct this machine's clock";
     case X509_V_ERR_CERT_REVOKED:
         return "tls.crl lists it";
+    case X509_V_ERR_INVALID_PURPOSE:
+        return "its extended key usage does not allow client authentication";
+    case X509_V_ERR_APPLICATION_VERIFICATION:
+        return "a name or the serial number in it is not valid in X.509";
     default:
         if (verify_is_about_crl(error))
             return "the list of its issuer in tls.crl cannot be used";
-        return "a stranger, or tls.vehicle_ca lacks its CA";
+        return "the peer is not a vehicle, or tls.vehicle_ca lacks its CA";
     }
 }
 
-bool fr_tls_verify_failure(const SSL *ssl, char *why, size_t size)
+bool fr_tls_verify_describe_failure(const SSL *ssl, char *why, size_t size)
 {
     long result = SSL_get_verify_result(ssl);
 

@@ -1,30 +1,36 @@
 /*
- * tls_verify.h - revocation lists, and why a vehicle's certificate was not accepted.
+ * Verification of vehicles' certificates: chains, revocation lists (CRLs), and why a certificate was
+ * not accepted.
  *
- * A CRL of tls.crl counts for the vehicles of its issuer. Vehicles of issuers without a CRL are let
- * in, and an outdated CRL still revokes what it lists: a list that nobody has renewed must not shut
- * out a fleet.
+ * A chain is accepted if Go's crypto/tls, which Tesla's server uses, accepts it. The differences
+ * are in fleetroute-compat(7).
+ *
+ * A CRL of tls.crl applies to the certificates of its issuer. Certificates of issuers without a CRL
+ * are accepted, and an outdated CRL still revokes what it lists: a CRL that was not renewed must not
+ * disconnect a fleet.
  */
 #ifndef FR_TLS_VERIFY_H
 #define FR_TLS_VERIFY_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "util/error.h"
 
-/* Have the context verify peers' certificates; after its anchors are loaded. */
+/* Make the context require and verify peers' certificates. */
 void fr_tls_verify_setup(SSL_CTX *context);
 
-/* Add the CRLs of a PEM file, read from `bio`, to the context. One whose issuer is among the anchors
- * must be signed by it. -1 and why. */
+/* Add the CRLs of a PEM file, read from `bio`, to the context; `file` is its name for messages. The
+ * anchors must be loaded: a CRL whose issuer is an anchor must be signed by it. -1 and the cause in
+ * *error. */
 int fr_tls_verify_add_crls(SSL_CTX *context, BIO *bio, const char *file, struct fr_error *error);
 
-/* Whether a CRL of the context revokes the certificate. Any thread. */
+/* Whether a CRL of the context revokes the certificate; false for NULL. Any thread. */
 bool fr_tls_revoked(const SSL_CTX *context, const X509 *certificate);
 
-/* Why the calling thread's last handshake did not accept a certificate: writes which certificate,
- * why, and what can be done to `why`. False: the certificates are not what failed. */
-bool fr_tls_verify_failure(const SSL *ssl, char *why, size_t size);
+/* Describe why the calling thread's last handshake did not accept a certificate: which one, why, and
+ * the remedy, up to `size` bytes in `why`. False: the handshake failed for another reason. */
+bool fr_tls_verify_describe_failure(const SSL *ssl, char *why, size_t size);
 
 #endif

@@ -4,11 +4,13 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
-/* A message of more than one piece keeps its memory up to this size, for the next one. */
-#define KEEP_ROOM 4096
+#include "util/utf8.h"
 
-/* A message up to this many times the limit is read over, so that what follows it is not lost;
- * nobody sends more by mistake. */
+/* The assembly buffer keeps up to this many bytes of memory for the next message. */
+#define KEEP_CAPACITY 4096
+
+/* A message up to this many times the limit is skipped, so that the messages after it are not lost.
+ * No peer sends a longer one by mistake. */
 #define SKIP_FACTOR 16
 
 struct fr_ws_parser {
@@ -22,7 +24,7 @@ struct fr_ws_pool {
     struct fr_ws_parser *spare;
 };
 
-static ssize_t feed_parser(uint8_t *to, size_t len, int flags, void *user_data)
+static ssize_t websocket_feed_parser(uint8_t *to, size_t len, int flags, void *user_data)
 {
     struct fr_ws_parser *parser = user_data;
     size_t n = parser->in_len < len ? parser->in_len : len;
@@ -36,9 +38,9 @@ static ssize_t feed_parser(uint8_t *to, size_t len, int flags, void *user_data)
     return (ssize_t)n;
 }
 
-static struct fr_ws_parser *borrow(struct fr_ws_pool *pool)
+static struct fr_ws_parser *websocket_borrow(struct fr_ws_pool *pool)
 {
-    static const struct wslay_frame_callbacks callbacks = {NULL, feed_parser, NULL};
+    static const struct wslay_frame_callbacks callbacks = {NULL, websocket_feed_parser, NULL};
     struct fr_ws_parser *parser = pool->spare;
 
     if (parser != NULL) {
@@ -53,13 +55,13 @@ static struct fr_ws_parser *borrow(struct fr_ws_pool *pool)
     return parser;
 }
 
-static void give_back(struct fr_ws_pool *pool, struct fr_ws_parser *parser)
+static void websocket_return(struct fr_ws_pool *pool, struct fr_ws_parser *parser)
 {
     parser->next = pool->spare;
     pool->spare = parser;
 }
 
-static void discard(struct fr_ws_parser *parser)
+static void websocket_discard(struct fr_ws_parser *parser)
 {
     wslay_frame_context_free(parser->frames);
     free(parser);
@@ -76,7 +78,7 @@ void fr_ws_pool_free(struct fr_ws_pool *pool)
         struct fr_ws_parser *parser = pool->spare;
 
         pool->spare = parser->next;
-        discard(parser);
+        websocket_discard(parser);
     }
     free(pool);
 }
@@ -86,18 +88,42 @@ bool fr_ws_in_message(const struct fr_ws *ws)
     return ws->in_frame || ws->opcode != 0 || ws->parser != NULL;
 }
 
-void fr_ws_end(struct fr_ws *ws, struct fr_ws_pool *pool)
+/* The codes that RFC 6455 allows in a frame, with the registered 1012 and 1013: 1004 to 1006 and 1015
+ * are reserved, 1016 to 2999 are not assigned. 1014 (bad gateway) is for proxies; Tesla's server
+ * refuses it, too. */
+static bool websocket_code_allowed(unsigned code)
 {
-    (void)pool;
-    /* A parser that stopped in the middle of a frame is of no use to another connection. */
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1013) ||
+           (code >= 3000 && code <= 4999);
+}
+
+int fr_ws_check_close(const uint8_t *payload, size_t len)
+{
+    size_t n;
+
+    if (len == 0)
+        return 0;
+    if (len == 1 || !websocket_code_allowed((unsigned)payload[0] << 8 | payload[1]))
+        return FR_WS_PROTOCOL_ERROR;
+    for (size_t at = 2; at < len; at += n) {
+        n = fr_utf8_length(payload + at, len - at);
+        if (n == 0)
+            return FR_WS_INVALID_DATA;
+    }
+    return 0;
+}
+
+void fr_ws_end(struct fr_ws *ws)
+{
+    /* A parser in the middle of a frame cannot be reused for another connection. */
     if (ws->parser != NULL)
-        discard(ws->parser);
+        websocket_discard(ws->parser);
     ws->parser = NULL;
     fr_buffer_free(&ws->message);
 }
 
-/* Bytes of a frame's head; wslay takes only the shortest form of a length. */
-static uint64_t head_size(const struct wslay_frame_iocb *piece)
+/* The size of a frame's header in bytes; wslay accepts only the shortest form of a length. */
+static uint64_t websocket_header_size(const struct wslay_frame_iocb *piece)
 {
     return 2u +
            (piece->payload_length > 65535 ? 8u
@@ -106,9 +132,9 @@ static uint64_t head_size(const struct wslay_frame_iocb *piece)
            (piece->mask ? 4u : 0u);
 }
 
-/* The first piece of a frame: is it allowed here? 0 or a close code. */
-static int begin_frame(struct fr_ws *ws, const struct wslay_frame_iocb *piece, bool masked,
-                       size_t most)
+/* Check the first piece of a frame and start the frame. Returns 0 or a close code. */
+static int websocket_begin_frame(struct fr_ws *ws, const struct wslay_frame_iocb *piece,
+                                 bool masked, size_t max)
 {
     bool control = (piece->opcode & 8) != 0;
 
@@ -121,9 +147,9 @@ static int begin_frame(struct fr_ws *ws, const struct wslay_frame_iocb *piece, b
         if (piece->opcode > FR_WS_BINARY ||
             (piece->opcode == FR_WS_CONTINUATION) != (ws->opcode != 0))
             return FR_WS_PROTOCOL_ERROR;
-        if (piece->payload_length > most * SKIP_FACTOR)
+        if (piece->payload_length > max * SKIP_FACTOR)
             return FR_WS_TOO_BIG;
-        if (piece->payload_length > most || ws->message.len > most - piece->payload_length)
+        if (piece->payload_length > max || ws->message.len > max - piece->payload_length)
             ws->skipping = true;
         if (piece->opcode != FR_WS_CONTINUATION)
             ws->opcode = piece->opcode;
@@ -135,14 +161,15 @@ static int begin_frame(struct fr_ws *ws, const struct wslay_frame_iocb *piece, b
     return 0;
 }
 
-/* A control frame inside a fragmented message must not be mixed with it: what wslay hands over
- * in pieces is then put behind the message's bytes and taken off again. */
-static int end_frame(struct fr_ws *ws, const struct wslay_frame_iocb *piece, size_t held,
-                     fr_ws_message_fn *message, void *ctx)
+/* Report a complete control frame, or a complete message at its final frame. `message_len` is the
+ * length of the incomplete message in ws->message: the bytes of a control frame that arrived in pieces stand
+ * after it. */
+static int websocket_end_frame(struct fr_ws *ws, const struct wslay_frame_iocb *piece,
+                               size_t message_len, fr_ws_message_fn *message, void *ctx)
 {
     bool control = (ws->frame_opcode & 8) != 0;
     const uint8_t *bytes = piece->data;
-    size_t len = piece->data_length, start = control ? held : 0;
+    size_t len = piece->data_length, start = control ? message_len : 0;
     enum fr_ws_opcode opcode = control ? ws->frame_opcode : ws->opcode;
     int stop;
 
@@ -163,21 +190,21 @@ static int end_frame(struct fr_ws *ws, const struct wslay_frame_iocb *piece, siz
     ws->message.len = start;
     if (!control) {
         ws->opcode = 0;
-        if (ws->message.room > KEEP_ROOM)
+        if (ws->message.capacity > KEEP_CAPACITY)
             fr_buffer_free(&ws->message);
     }
     return stop ? -1 : 0;
 }
 
-static int read_piece(struct fr_ws *ws, const struct wslay_frame_iocb *piece, bool masked,
-                      size_t most, fr_ws_message_fn *message, void *ctx)
+static int websocket_read_piece(struct fr_ws *ws, const struct wslay_frame_iocb *piece, bool masked,
+                                size_t max, fr_ws_message_fn *message, void *ctx)
 {
     bool first = !ws->in_frame, last;
     int code;
 
     if (first) {
-        ws->unread -= head_size(piece);
-        code = begin_frame(ws, piece, masked, most);
+        ws->unread -= websocket_header_size(piece);
+        code = websocket_begin_frame(ws, piece, masked, max);
         if (code != 0)
             return code;
     }
@@ -185,7 +212,7 @@ static int read_piece(struct fr_ws *ws, const struct wslay_frame_iocb *piece, bo
         return FR_WS_PROTOCOL_ERROR;
     ws->frame_left -= piece->data_length;
     last = ws->frame_left == 0;
-    /* The usual message is one piece of one frame and is read where it stands. */
+    /* The usual message is one piece of one frame and is reported without a copy. */
     if (ws->skipping && !(ws->frame_opcode & 8))
         fr_buffer_free(&ws->message);
     else if (!(first && last &&
@@ -197,23 +224,25 @@ static int read_piece(struct fr_ws *ws, const struct wslay_frame_iocb *piece, bo
     if (!last)
         return 0;
     if (ws->frame_opcode & 8) {
-        size_t got = first ? 0 : ws->message.len;
-        size_t held = first                          ? ws->message.len
-                      : got >= piece->payload_length ? got - (size_t)piece->payload_length
-                                                     : 0;
-        return end_frame(ws, piece, held, message, ctx);
+        size_t message_len = ws->message.len;
+
+        if (!first && message_len >= piece->payload_length)
+            message_len -= (size_t)piece->payload_length;
+        else if (!first)
+            message_len = 0;
+        return websocket_end_frame(ws, piece, message_len, message, ctx);
     }
-    return end_frame(ws, piece, 0, message, ctx);
+    return websocket_end_frame(ws, piece, 0, message, ctx);
 }
 
 int fr_ws_feed(struct fr_ws *ws, struct fr_ws_pool *pool, const uint8_t *bytes, size_t len,
-               bool masked, size_t most, fr_ws_message_fn *message, void *ctx)
+               bool masked, size_t max, fr_ws_message_fn *message, void *ctx)
 {
     struct wslay_frame_iocb piece;
     int code;
 
     if (ws->parser == NULL)
-        ws->parser = borrow(pool);
+        ws->parser = websocket_borrow(pool);
     if (ws->parser == NULL)
         return FR_WS_TRY_LATER;
     ws->parser->in = bytes;
@@ -232,18 +261,19 @@ int fr_ws_feed(struct fr_ws *ws, struct fr_ws_pool *pool, const uint8_t *bytes, 
         if (n < 0)
             return FR_WS_PROTOCOL_ERROR;
         ws->unread -= piece.data_length;
-        code = read_piece(ws, &piece, masked, most, message, ctx);
+        code = websocket_read_piece(ws, &piece, masked, max, message, ctx);
         if (code != 0)
             return code;
     }
     if (!ws->in_frame && ws->unread == 0) {
-        give_back(pool, ws->parser);
+        websocket_return(pool, ws->parser);
         ws->parser = NULL;
     }
     return 0;
 }
 
-static void write_head(struct fr_buffer *out, enum fr_ws_opcode opcode, size_t len, uint8_t mask)
+static void websocket_write_header(struct fr_buffer *out, enum fr_ws_opcode opcode, size_t len,
+                                   uint8_t mask)
 {
     uint8_t head[10] = {(uint8_t)(0x80 | opcode)};
     size_t size = 2;
@@ -267,7 +297,7 @@ static void write_head(struct fr_buffer *out, enum fr_ws_opcode opcode, size_t l
 
 void fr_ws_write(struct fr_buffer *out, enum fr_ws_opcode opcode, const void *bytes, size_t len)
 {
-    write_head(out, opcode, len, 0);
+    websocket_write_header(out, opcode, len, 0);
     fr_buffer_append(out, bytes, len);
 }
 
@@ -278,7 +308,7 @@ void fr_ws_write_masked(struct fr_buffer *out, enum fr_ws_opcode opcode, const v
     uint8_t key[4], *to;
 
     memcpy(key, &mask, 4);
-    write_head(out, opcode, len, 0x80);
+    websocket_write_header(out, opcode, len, 0x80);
     fr_buffer_append(out, key, sizeof key);
     to = fr_buffer_reserve(out, len);
     if (to == NULL)

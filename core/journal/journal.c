@@ -7,55 +7,28 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "journal/journal_check.h"
-#include "journal/journal_state.h"
+#include "journal/check.h"
+#include "journal/commit.h"
+#include "journal/journal_base.h"
+#include "journal/recover.h"
+#include "journal/store_fault.h"
+#include "journal/store_open.h"
+#include "journal/store_write.h"
 #include "journal/stored_record.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/memory.h"
 
-#define WAITING_RECORDS 20000 /* offered and not yet on disk, at most */
-#define WAITING_BYTES (24u << 20)
-#define CHECK_MAX_MS 20000     /* for the check at the start */
-#define CURSORS_EVERY_MS 1000  /* cursors are kept at least so often */
-#define READERS_EVERY_MS 10000 /* readers of killed processes are cleared so often */
+#define QUEUE_RECORDS 20000 /* max records that are enqueued and not yet on disk */
+#define QUEUE_BYTES (24u << 20)
+#define CHECK_MAX_MS 20000     /* limit of the check at the start */
+#define CURSORS_EVERY_MS 1000  /* max time until a moved cursor is written */
+#define READERS_EVERY_MS 10000 /* interval of clearing reader slots of killed processes */
 
 /* ---- the thread ------------------------------------------------------------------ */
 
-/* Sleep until somebody wakes us (unless `deaf`) or the time is over. */
-void fr_journal_wait(struct fr_journal *j, int64_t ms, bool deaf)
-{
-    struct timespec until = fr_monotonic_after(ms);
-
-    pthread_mutex_lock(&j->lock);
-    while (!j->stop && (deaf || !atomic_load(&j->woken)) &&
-           pthread_cond_timedwait(&j->changed, &j->lock, &until) != ETIMEDOUT)
-        ;
-    pthread_mutex_unlock(&j->lock);
-}
-
-bool fr_journal_stopping(struct fr_journal *j)
-{
-    bool stop;
-
-    pthread_mutex_lock(&j->lock);
-    stop = j->stop;
-    pthread_mutex_unlock(&j->lock);
-    return stop;
-}
-
-struct fr_journal_settings fr_journal_settings_now(struct fr_journal *j)
-{
-    struct fr_journal_settings settings;
-
-    pthread_mutex_lock(&j->lock);
-    settings = j->settings;
-    pthread_mutex_unlock(&j->lock);
-    return settings;
-}
-
-static void *run(void *ctx)
+static void *journal_run(void *ctx)
 {
     struct fr_journal *j = ctx;
     struct fr_error error;
@@ -67,21 +40,21 @@ static void *run(void *ctx)
         size_t count;
 
         if (!stop && since < s.commit_every_ms &&
-            fr_sink_queue_waiting(j->queue) < s.commit_records)
+            fr_record_queue_waiting(j->queue) < s.commit_records)
             fr_journal_wait(j, s.commit_every_ms - since, true);
         if (fr_monotonic_ms() - j->last_readers_ms >= READERS_EVERY_MS)
             fr_journal_clear_readers(j);
         if (atomic_exchange(&j->resized, false) && !fr_journal_reopen(j, &error))
             fr_journal_report(j, &error);
         atomic_store(&j->woken, false);
-        count = fr_sink_queue_take(j->queue, j->group, s.commit_records, SIZE_MAX);
+        count = fr_record_queue_take(j->queue, j->group, s.commit_records, SIZE_MAX);
         if (count != 0) {
             j->last_commit_ms = fr_monotonic_ms();
             fr_journal_commit_group(j, count);
             continue;
         }
         if (stop) {
-            fr_journal_commit(j, 0, j->ends_well);
+            fr_journal_commit(j, 0, j->clean);
             return NULL;
         }
         if (atomic_exchange(&j->prune_more, false)) {
@@ -96,46 +69,47 @@ static void *run(void *ctx)
     }
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- start and stop -------------------------------------------------------------- */
 
-static bool remember(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
+/* Remember a record of the previous run for deduplication. */
+static bool journal_remember(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
 {
     struct fr_journal *j = ctx;
     struct fr_stored stored;
     struct fr_record *record;
 
     (void)seq;
-    if (fr_stored_look(bytes, len, &stored) != 0)
+    if (fr_stored_parse_head(bytes, len, &stored) != 0)
         return true;
     j->last_appended_ms = stored.appended_ms;
     record = fr_stored_record(&stored);
     if (record == NULL)
         return true;
-    fr_duplicates_seen(j->duplicates, record);
+    fr_dedup_seen(j->dedup, record);
     fr_record_unref(record);
     return true;
 }
 
-/* Until this daemon ends well it is one that crashed. */
-static int begin_unended(struct fr_journal *j, struct fr_store_reader *reader,
-                         struct fr_error *error)
+/* Set repeated_below, and store that no clean shutdown took place until fr_journal_stop(). */
+static int journal_mark_unclean(struct fr_journal *j, struct fr_store_reader *reader,
+                                struct fr_error *error)
 {
-    uint64_t ended_well;
+    uint64_t clean_shutdown;
 
-    if (fr_store_number(reader, FR_JOURNAL_ENDED_WELL, &ended_well, error) != 0)
+    if (fr_store_number(reader, FR_JOURNAL_CLEAN_SHUTDOWN, &clean_shutdown, error) != 0)
         return -1;
-    j->repeated_below = ended_well ? 0 : fr_journal_next(j);
-    if (!ended_well)
+    j->repeated_below = clean_shutdown ? 0 : fr_journal_next(j);
+    if (!clean_shutdown)
         return 0;
     if (fr_store_begin(j->store, error) != 0)
         return -1;
-    if (fr_store_put_number(j->store, FR_JOURNAL_ENDED_WELL, 0, error) == 0)
+    if (fr_store_put_number(j->store, FR_JOURNAL_CLEAN_SHUTDOWN, 0, error) == 0)
         return fr_store_commit(j->store, error);
     fr_store_abort(j->store);
     return -1;
 }
 
-static int read_tail(struct fr_journal *j, struct fr_error *error)
+static int journal_read_tail(struct fr_journal *j, struct fr_error *error)
 {
     struct fr_store_reader *reader = fr_store_reader_new(j->store, error);
     struct fr_store_usage usage;
@@ -147,15 +121,15 @@ static int read_tail(struct fr_journal *j, struct fr_error *error)
         if (usage.next > j->settings.duplicates)
             span.next = usage.next - j->settings.duplicates;
         atomic_store(&j->next, usage.next);
-        if (fr_store_read(reader, &span, SIZE_MAX, remember, j, error) >= 0)
-            status = begin_unended(j, reader, error);
+        if (fr_store_read(reader, &span, SIZE_MAX, journal_remember, j, error) >= 0)
+            status = journal_mark_unclean(j, reader, error);
     }
     fr_store_reader_free(reader);
     return status;
 }
 
-/* Refuse a broken journal before LMDB crashes on it; count what is missing. */
-static int check(struct fr_journal *j, struct fr_error *error)
+/* Refuse a broken journal, on which LMDB may crash; count missing records. */
+static int journal_check_file(struct fr_journal *j, struct fr_error *error)
 {
     struct fr_journal_check result;
     int lock, status;
@@ -171,22 +145,23 @@ static int check(struct fr_journal *j, struct fr_error *error)
         return -1;
     if (!result.complete)
         fr_log(FR_LOG_NOTICE,
-               "journal: not checked to the end (%s): %llu records are whole; `fleetroute journal "
-               "check` does it",
+               "journal: the check stopped early (%s): %llu records are readable; run `fleetroute "
+               "journal check` for a complete check",
                error->text, (unsigned long long)result.records);
     fr_count_add(FR_COUNT_JOURNAL_MISSING, result.missing);
     j->missing_below = result.missing != 0 ? result.next : 0;
     if (result.missing + result.damaged != 0)
         fr_log(FR_LOG_ERROR,
                "journal: %llu records are missing and %llu are damaged: pages of data.mdb are "
-               "damaged or outdated; look after the disk. `fleetroute journal salvage` looks for "
-               "them in the file while fleetrouted does not run",
+               "damaged or outdated; check the disk. `fleetroute journal salvage` searches the "
+               "file for them while fleetrouted does not run",
                (unsigned long long)result.missing, (unsigned long long)result.damaged);
     return 0;
 }
 
 struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
-                                    void (*room)(void *ctx), void *ctx, struct fr_error *error)
+                                    void (*on_writable)(void *ctx), void *ctx,
+                                    struct fr_error *error)
 {
     struct fr_journal *j = fr_calloc(1, sizeof *j);
     pthread_condattr_t monotonic;
@@ -196,11 +171,11 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
     j->started_ms = fr_monotonic_ms();
     j->started_wall_ms = fr_wall_ms();
     j->path = fr_strdup(settings->path);
-    j->room = room;
+    j->on_writable = on_writable;
     j->ctx = ctx;
-    j->state = fr_store_fault_name(FR_STORE_WELL);
-    j->queue = fr_sink_queue_new(WAITING_RECORDS, WAITING_BYTES);
-    j->duplicates = fr_duplicates_new(settings->duplicates);
+    j->state = fr_store_fault_name(FR_STORE_OK);
+    j->queue = fr_record_queue_new(QUEUE_RECORDS, QUEUE_BYTES);
+    j->dedup = fr_dedup_new(settings->duplicates);
     j->group = fr_calloc(settings->commit_records, sizeof *j->group);
     j->repeated = fr_calloc(settings->commit_records, sizeof *j->repeated);
     pthread_mutex_init(&j->lock, NULL);
@@ -208,13 +183,13 @@ struct fr_journal *fr_journal_start(const struct fr_journal_settings *settings,
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&j->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (check(j, error) == 0)
+    if (journal_check_file(j, error) == 0)
         j->store = fr_store_open(settings->path, settings->size, error);
-    if (j->store == NULL || read_tail(j, error) != 0) {
+    if (j->store == NULL || journal_read_tail(j, error) != 0) {
         fr_journal_free(j);
         return NULL;
     }
-    code = pthread_create(&j->thread, NULL, run, j);
+    code = pthread_create(&j->thread, NULL, journal_run, j);
     if (code != 0) {
         fr_error_set(error, "journal: cannot start its thread: %s", strerror(code));
         fr_journal_free(j);
@@ -237,20 +212,11 @@ void fr_journal_change(struct fr_journal *j, const struct fr_journal_settings *s
     fr_journal_wake(j);
 }
 
-void fr_journal_wake(struct fr_journal *j)
-{
-    if (atomic_exchange(&j->woken, true))
-        return;
-    pthread_mutex_lock(&j->lock);
-    pthread_cond_signal(&j->changed);
-    pthread_mutex_unlock(&j->lock);
-}
-
-void fr_journal_stop(struct fr_journal *j, bool well)
+void fr_journal_stop(struct fr_journal *j, bool clean)
 {
     pthread_mutex_lock(&j->lock);
     j->stop = true;
-    j->ends_well = well;
+    j->clean = clean;
     pthread_cond_signal(&j->changed);
     pthread_mutex_unlock(&j->lock);
     pthread_join(j->thread, NULL);
@@ -266,8 +232,8 @@ void fr_journal_free(struct fr_journal *j)
         fr_cursor_free(j->cursors);
         j->cursors = next;
     }
-    fr_sink_queue_free(j->queue);
-    fr_duplicates_free(j->duplicates);
+    fr_record_queue_free(j->queue);
+    fr_dedup_free(j->dedup);
     fr_store_close(j->store);
     pthread_cond_destroy(&j->changed);
     pthread_mutex_destroy(&j->lock);
@@ -277,16 +243,16 @@ void fr_journal_free(struct fr_journal *j)
     free(j);
 }
 
-void fr_journal_offer(struct fr_journal *j, const struct fr_sink_entry *entries, size_t count)
+void fr_journal_enqueue(struct fr_journal *j, const struct fr_queue_entry *entries, size_t count)
 {
-    atomic_fetch_add(&j->unsettled, count);
-    fr_sink_queue_put(j->queue, entries, count);
+    atomic_fetch_add(&j->pending, count);
+    fr_record_queue_put(j->queue, entries, count);
     fr_journal_wake(j);
 }
 
 bool fr_journal_full(struct fr_journal *j)
 {
-    return fr_sink_queue_full(j->queue);
+    return fr_record_queue_full(j->queue);
 }
 
 bool fr_journal_filling(const struct fr_journal *j)
@@ -299,16 +265,16 @@ bool fr_journal_stuck(const struct fr_journal *j)
     return atomic_load(&j->stuck);
 }
 
-bool fr_journal_hopeless(const struct fr_journal *j)
+bool fr_journal_unrecoverable(const struct fr_journal *j)
 {
-    return atomic_load(&j->hopeless);
+    return atomic_load(&j->unrecoverable);
 }
 
-bool fr_journal_flush(struct fr_journal *j, int64_t most_ms)
+bool fr_journal_flush(struct fr_journal *j, int64_t max_ms)
 {
-    int64_t until = fr_monotonic_ms() + most_ms;
+    int64_t until = fr_monotonic_ms() + max_ms;
 
-    while (atomic_load(&j->unsettled) != 0) {
+    while (atomic_load(&j->pending) != 0) {
         struct timespec step = {0, 1000000};
 
         if (fr_monotonic_ms() >= until)
@@ -333,7 +299,7 @@ uint64_t fr_journal_next(const struct fr_journal *j)
     return atomic_load(&j->next);
 }
 
-/* ---- how it is ------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------- */
 
 void fr_journal_status(struct fr_journal *j, struct fr_journal_status *status)
 {
@@ -342,14 +308,30 @@ void fr_journal_status(struct fr_journal *j, struct fr_journal_status *status)
     memset(status, 0, sizeof *status);
     if (fr_store_usage(j->store, &status->usage, &error) != 0)
         snprintf(status->why, sizeof status->why, "%s", error.text);
-    status->waiting = fr_sink_queue_records(j->queue);
+    status->waiting = fr_record_queue_records(j->queue);
     status->commits = atomic_load(&j->commits);
     status->stuck = atomic_load(&j->stuck);
-    status->hopeless = atomic_load(&j->hopeless);
+    status->unrecoverable = atomic_load(&j->unrecoverable);
     pthread_mutex_lock(&j->lock);
     status->size = j->settings.size;
     status->state = j->state;
     if (j->why[0] != '\0')
         snprintf(status->why, sizeof status->why, "%s", j->why);
     pthread_mutex_unlock(&j->lock);
+}
+
+bool fr_journal_oversize(struct fr_journal *j, struct fr_error *note)
+{
+    struct fr_journal_status s;
+
+    fr_journal_status(j, &s);
+    if (s.usage.record_bytes <= s.size)
+        return false;
+    fr_error_set(
+        note,
+        "journal: holds %.1f MB, more than `size:` (%.1f MB): delivered records are deleted "
+        "until it fits, and vehicles are paused while undelivered records do not fit; the file "
+        "keeps its %.1f MB, which are reused",
+        (double)s.usage.record_bytes / 1e6, (double)s.size / 1e6, (double)s.usage.file_bytes / 1e6);
+    return true;
 }

@@ -1,9 +1,9 @@
 /*
- * last_values.h - the newest value of each vehicle and field, and whether a vehicle is there.
+ * The last values: the newest value of each vehicle and field, and the presence of each vehicle.
  *
- * A reader of the journal like a sink, with a cursor of its own: it gathers what is newest in
- * memory and writes it to an environment of its own (value_store.h) every few seconds. No
- * acknowledgement waits for it, and after a crash it reads again what is missing.
+ * A reader of the journal with its own cursor and thread. The thread gathers the newest values in
+ * memory (value_batch.h) and writes them to the store (value_store.h) every few seconds.
+ * Acknowledgements do not wait for it. After a crash it reads the missing records again.
  */
 #ifndef FR_LAST_VALUES_H
 #define FR_LAST_VALUES_H
@@ -14,28 +14,29 @@
 #include "journal/journal.h"
 #include "journal/value_store.h"
 
-/* The "field" under which a vehicle's presence record is kept, whole. */
-#define FR_FIELD_PRESENCE UINT32_MAX
-
 struct fr_values;
 
-/* Start its thread; it writes at least every `every_ms`. NULL and why. */
+/* Open the store beside the journal and start the thread, which writes at least every `every_ms`.
+ * The caller stops it. Returns NULL with `error` set. */
 struct fr_values *fr_values_start(struct fr_journal *journal, int64_t every_ms,
                                   struct fr_error *error);
 
-/* Write what is gathered and end the thread; before the journal is stopped. */
+/* Write the gathered values, end the thread and free `values`; NULL is allowed. Called before
+ * fr_journal_stop(). */
 void fr_values_stop(struct fr_values *values);
 
-/* Wait until all that is committed to the journal now can be read; for so long at most. */
-bool fr_values_sync(struct fr_values *values, int64_t most_ms);
+/* Wait at most max_ms until the records that are committed now are in the store. Returns whether
+ * they are. Any thread. */
+bool fr_values_sync(struct fr_values *values, int64_t max_ms);
 
-/* Call each() with what is written: of one vehicle, or (vin NULL) of all. What it is handed
- * holds for the call. -1 and why. */
+/* Call each() with the stored values of one vehicle, or (vin NULL) of all, until it returns false.
+ * The value is valid during the call. Any thread. Returns 0, or -1 with `error` set. */
 int fr_values_each(struct fr_values *values, const char *vin,
                    bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
                    struct fr_error *error);
 
-/* A record of this one value, marked as restored. NULL: no memory. */
+/* Create a record of this value, flagged as restored. The caller owns one reference. Any thread.
+ * Returns NULL when out of memory. */
 struct fr_record *fr_values_record(const struct fr_last_value *value);
 
 #endif

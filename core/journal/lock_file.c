@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What LMDB makes for its 126 readers. A file that has another size keeps it: whoever has it mapped
- * knows no more of it. */
+/* LMDB's size of the file for 126 readers. An existing file keeps its size: other processes have
+ * mapped that size. */
 #define LOCK_FILE_SIZE 8192
 
 int fr_lock_file_reserve(const char *path)
@@ -19,6 +19,6 @@ int fr_lock_file_reserve(const char *path)
     code = fstat(fd, &st) != 0
                ? errno
                : posix_fallocate(fd, 0, st.st_size != 0 ? st.st_size : LOCK_FILE_SIZE);
-    close(fd); /* nothing is written through it */
+    close(fd); /* nothing was written: no error to report */
     return code == EINVAL || code == EOPNOTSUPP ? 0 : code;
 }

@@ -1,10 +1,10 @@
-/* lock_file.h - the lock file of an LMDB environment, with room on the disk. */
+/* Reserves disk space for the lock file of an LMDB environment. */
 #ifndef FR_LOCK_FILE_H
 #define FR_LOCK_FILE_H
 
-/* Make the lock file (mode 0640) if it is not there, and reserve its blocks; before mdb_env_open().
- * LMDB maps it and writes into it: where a page gets no block because the disk is full, the kernel
- * kills the process (SIGBUS). Returns an errno, 0: done. */
+/* Create the lock file (mode 0640) if necessary and reserve its blocks. Called before
+ * mdb_env_open(): LMDB writes to the mapped file, and on a full disk a page without a block raises
+ * SIGBUS. Any thread. Returns 0 or an errno value. */
 int fr_lock_file_reserve(const char *path);
 
 #endif

@@ -5,60 +5,13 @@
 #include <string.h>
 
 #include "journal/value_store_state.h"
-#include "record/field_catalogue.h"
 #include "util/buffer.h"
 
-#define CHUNK_BYTES 262144 /* copied in one read transaction, and one value more at most */
-#define FIELD_PRESENCE UINT32_MAX
-
-int64_t fr_last_value_time(const struct fr_last_value *value)
-{
-    return value->created_ns != 0 ? value->created_ns : value->received_ms * 1000000;
-}
-
-static bool is_known(uint32_t field)
-{
-    return field == FIELD_PRESENCE || fr_field_by_number(field) != NULL;
-}
-
-bool fr_last_value_fits(uint32_t field, size_t len)
-{
-    return field != 0 && len <= (is_known(field) ? FR_VALUE_BYTES_MAX : FR_VALUE_UNKNOWN_BYTES_MAX);
-}
-
-size_t fr_value_key(uint8_t *key, const char *vin, uint32_t field)
-{
-    size_t len = strnlen(vin, FR_VIN_MAX);
-
-    memcpy(key, vin, len);
-    key[len] = '\0';
-    for (int i = 0; i < 4; i++)
-        key[len + 1 + (size_t)i] = (uint8_t)(field >> (24 - 8 * i));
-    return len + 5;
-}
-
-bool fr_value_read(const MDB_val *key, const MDB_val *data, struct fr_last_value *value)
-{
-    const uint8_t *name = key->mv_data;
-    size_t vin_len = key->mv_size - 5;
-
-    if (key->mv_size < 6 || vin_len > FR_VIN_MAX || data->mv_size < FR_VALUE_HEAD ||
-        strnlen((const char *)name, key->mv_size) != vin_len)
-        return false;
-    memcpy(value->vin, name, vin_len + 1);
-    value->field = 0;
-    for (size_t i = 0; i < 4; i++)
-        value->field = value->field << 8 | name[vin_len + 1 + i];
-    memcpy(&value->created_ns, data->mv_data, 8);
-    memcpy(&value->received_ms, (uint8_t *)data->mv_data + 8, 8);
-    value->bytes = (uint8_t *)data->mv_data + FR_VALUE_HEAD;
-    value->len = data->mv_size - FR_VALUE_HEAD;
-    return value->field != 0;
-}
+#define CHUNK_BYTES 262144 /* copied in one read transaction, plus at most one value */
 
 /* ---- writing --------------------------------------------------------------------- */
 
-/* What is kept of one vehicle; on disk under its field 0. */
+/* How much is stored of one vehicle; on disk under field 0. */
 struct vehicle_sum {
     uint32_t fields, unknown;
     uint64_t bytes;
@@ -67,14 +20,14 @@ struct vehicle_sum {
 struct writing {
     struct fr_value_store *store;
     MDB_txn *txn;
-    const char *vin; /* whose sum is loaded; NULL: nobody's */
+    const char *vin; /* the vehicle whose sum is loaded; NULL: none */
     struct vehicle_sum sum;
     bool sum_changed;
-    bool full; /* no new key is taken */
+    bool full; /* new keys are skipped */
     size_t over_bound;
 };
 
-static int sum_store(struct writing *w)
+static int values_store_sum(struct writing *w)
 {
     uint8_t name[FR_VALUE_KEY_MAX];
     MDB_val key = {0, name}, data = {sizeof w->sum, &w->sum};
@@ -86,7 +39,7 @@ static int sum_store(struct writing *w)
     return mdb_put(w->txn, w->store->values, &key, &data, 0);
 }
 
-static int sum_load(struct writing *w, const char *vin)
+static int values_load_sum(struct writing *w, const char *vin)
 {
     uint8_t name[FR_VALUE_KEY_MAX];
     MDB_val key = {0, name}, data;
@@ -94,7 +47,7 @@ static int sum_load(struct writing *w, const char *vin)
 
     if (w->vin != NULL && strcmp(w->vin, vin) == 0)
         return 0;
-    code = sum_store(w);
+    code = values_store_sum(w);
     w->vin = vin;
     w->sum = (struct vehicle_sum){0, 0, 0};
     if (code != 0)
@@ -106,11 +59,12 @@ static int sum_load(struct writing *w, const char *vin)
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-/* Whether the vehicle may have this value, which takes the place of one of `before` bytes. */
-static bool within_bounds(const struct writing *w, const struct fr_last_value *value, bool is_new,
-                          size_t before)
+/* Whether the vehicle stays within its bounds with this value, which replaces one of `before`
+ * bytes. */
+static bool values_within_bounds(const struct writing *w, const struct fr_last_value *value,
+                                 bool is_new, size_t before)
 {
-    bool known = is_known(value->field);
+    bool known = fr_value_field_known(value->field);
 
     if (!fr_last_value_fits(value->field, value->len) ||
         w->sum.bytes - before + value->len > FR_VALUE_VEHICLE_BYTES_MAX)
@@ -119,13 +73,13 @@ static bool within_bounds(const struct writing *w, const struct fr_last_value *v
                                           : w->sum.unknown < FR_VALUE_UNKNOWN_MAX));
 }
 
-static int put_one(struct writing *w, const struct fr_last_value *value)
+static int values_put_one(struct writing *w, const struct fr_last_value *value)
 {
     uint8_t name[FR_VALUE_KEY_MAX];
     MDB_val key = {0, name}, data;
-    struct fr_last_value kept;
+    struct fr_last_value stored;
     size_t before = 0;
-    int code = sum_load(w, value->vin);
+    int code = values_load_sum(w, value->vin);
     bool is_new;
 
     if (code != 0)
@@ -135,12 +89,13 @@ static int put_one(struct writing *w, const struct fr_last_value *value)
     is_new = code == MDB_NOTFOUND;
     if (code != 0 && !is_new)
         return code;
-    if (!is_new && fr_value_read(&key, &data, &kept)) {
-        if (fr_last_value_time(&kept) > fr_last_value_time(value))
+    if (!is_new &&
+        fr_last_value_parse(key.mv_data, key.mv_size, data.mv_data, data.mv_size, &stored)) {
+        if (fr_last_value_time(&stored) > fr_last_value_time(value))
             return 0;
-        before = kept.len;
+        before = stored.len;
     }
-    if (!within_bounds(w, value, is_new, before)) {
+    if (!values_within_bounds(w, value, is_new, before)) {
         w->over_bound++;
         return 0;
     }
@@ -153,15 +108,15 @@ static int put_one(struct writing *w, const struct fr_last_value *value)
     memcpy((uint8_t *)data.mv_data + FR_VALUE_HEAD, value->bytes, value->len);
     if (is_new || before != value->len) {
         w->sum.bytes += value->len - before;
-        w->sum.fields += is_new && is_known(value->field);
-        w->sum.unknown += is_new && !is_known(value->field);
+        w->sum.fields += is_new && fr_value_field_known(value->field);
+        w->sum.unknown += is_new && !fr_value_field_known(value->field);
         w->sum_changed = true;
     }
     return 0;
 }
 
-/* Bytes in pages that hold values, as the transaction sees them. */
-static uint64_t used_bytes(const struct fr_value_store *store, MDB_txn *txn)
+/* Bytes in pages of values, as seen by `txn`. */
+static uint64_t values_used_bytes(const struct fr_value_store *store, MDB_txn *txn)
 {
     MDB_stat s;
 
@@ -181,18 +136,18 @@ int fr_value_store_put(struct fr_value_store *store, const struct fr_last_value 
     store->code = code;
     if (code != 0)
         return fr_value_store_failed(store, error, "begin", code);
-    w.full = used_bytes(store, w.txn) > FR_VALUE_STORE_FULL;
+    w.full = values_used_bytes(store, w.txn) > FR_VALUE_STORE_FULL;
     for (size_t i = 0; i < count && code == 0; i++)
-        code = put_one(&w, values[i]);
+        code = values_put_one(&w, values[i]);
     if (code == 0)
-        code = sum_store(&w);
+        code = values_store_sum(&w);
     if (code == 0)
         code = mdb_txn_commit(w.txn);
     else
         mdb_txn_abort(w.txn);
     store->code = code;
     *over_bound = w.over_bound;
-    return code == 0 ? 0 : fr_value_store_failed(store, error, "keep them", code);
+    return code == 0 ? 0 : fr_value_store_failed(store, error, "write them", code);
 }
 
 /* ---- reading --------------------------------------------------------------------- */
@@ -200,20 +155,20 @@ int fr_value_store_put(struct fr_value_store *store, const struct fr_last_value 
 struct chunk {
     struct fr_buffer rows; /* for each: struct fr_last_value, then its bytes */
     size_t count;
-    uint8_t from[FR_VALUE_KEY_MAX]; /* where the next chunk begins */
+    uint8_t from[FR_VALUE_KEY_MAX]; /* key at which the next chunk begins */
     size_t from_len;
     bool ended;
 };
 
-static void chunk_add(struct chunk *chunk, const struct fr_last_value *value)
+static void values_add_to_chunk(struct chunk *chunk, const struct fr_last_value *value)
 {
     fr_buffer_append(&chunk->rows, value, sizeof *value);
     fr_buffer_append(&chunk->rows, value->bytes, value->len);
     chunk->count++;
 }
 
-/* Copy what follows chunk->from, of one vehicle or of all. */
-static int chunk_fill(struct fr_value_store *store, const char *vin, struct chunk *chunk)
+/* Copy the values from chunk->from on, of one vehicle or of all. Returns an LMDB code. */
+static int values_fill_chunk(struct fr_value_store *store, const char *vin, struct chunk *chunk)
 {
     MDB_val key = {chunk->from_len, chunk->from}, data;
     struct fr_last_value value;
@@ -228,11 +183,11 @@ static int chunk_fill(struct fr_value_store *store, const char *vin, struct chun
         code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     for (; code == 0 && chunk->rows.len < CHUNK_BYTES && !chunk->ended;
          code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) {
-        if (!fr_value_read(&key, &data, &value))
+        if (!fr_last_value_parse(key.mv_data, key.mv_size, data.mv_data, data.mv_size, &value))
             continue;
         chunk->ended = vin != NULL && strcmp(vin, value.vin) != 0;
         if (!chunk->ended)
-            chunk_add(chunk, &value);
+            values_add_to_chunk(chunk, &value);
     }
     if (code == 0 && key.mv_size <= sizeof chunk->from) {
         memcpy(chunk->from, key.mv_data, key.mv_size);
@@ -245,9 +200,10 @@ static int chunk_fill(struct fr_value_store *store, const char *vin, struct chun
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-/* False: each() has had enough. */
-static bool chunk_give(const struct chunk *chunk,
-                       bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx)
+/* Call each() for the values of the chunk. False: each() returned false. */
+static bool values_each_of_chunk(const struct chunk *chunk,
+                                 bool (*each)(void *ctx, const struct fr_last_value *value),
+                                 void *ctx)
 {
     const uint8_t *at = chunk->rows.bytes;
 
@@ -276,11 +232,11 @@ int fr_value_store_each(struct fr_value_store *store, const char *vin,
         fr_buffer_clear(&chunk.rows);
         chunk.count = 0;
         pthread_rwlock_rdlock(&store->lock);
-        code = store->env != NULL ? chunk_fill(store, vin, &chunk) : MDB_PANIC;
+        code = store->env != NULL ? values_fill_chunk(store, vin, &chunk) : MDB_PANIC;
         pthread_rwlock_unlock(&store->lock);
         if (chunk.rows.failed)
             code = ENOMEM;
-        else if (code == 0 && !chunk_give(&chunk, each, ctx))
+        else if (code == 0 && !values_each_of_chunk(&chunk, each, ctx))
             break;
     }
     fr_buffer_free(&chunk.rows);
@@ -295,7 +251,7 @@ void fr_value_store_usage(struct fr_value_store *store, uint64_t *used, uint64_t
     *limit = FR_VALUE_STORE_MAX;
     pthread_rwlock_rdlock(&store->lock);
     if (store->env != NULL && mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) == 0) {
-        *used = used_bytes(store, txn);
+        *used = values_used_bytes(store, txn);
         mdb_txn_abort(txn);
     }
     pthread_rwlock_unlock(&store->lock);

@@ -1,4 +1,5 @@
-/* Opening the last values' store, or throwing away one that cannot be trusted. */
+#include "journal/value_store_open.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "journal/lock_file.h"
+#include "journal/value_store_base.h"
 #include "journal/value_store_state.h"
 #include "util/counters.h"
 #include "util/files.h"
@@ -16,20 +18,13 @@
 #include "util/memory.h"
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
-#define CLOSED_WELL "closed well"
+#define CLOSED_WELL "closed well" /* content of the state file; format on disk */
 #define STATE_SIZE 64
-#define CHECK_MS 20000
-
-int fr_value_store_failed(const struct fr_value_store *store, struct fr_error *error,
-                          const char *what, int code)
-{
-    return fr_error_set(error, "last values %s: cannot %s: %s", store->folder, what,
-                        mdb_strerror(code));
-}
+#define CHECK_MAX_MS 20000
 
 /* ---- the state file -------------------------------------------------------------- */
 
-static void state_read(const char *path, char *text)
+static void values_read_state(const char *path, char *text)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, STATE_SIZE - 1) : 0;
@@ -40,8 +35,9 @@ static void state_read(const char *path, char *text)
     text[strcspn(text, "\n")] = '\0';
 }
 
-/* On disk before anything that it speaks of. */
-static int state_write(const struct fr_value_store *store, const char *text, struct fr_error *error)
+/* The state is on disk before the environment changes. */
+static int values_write_state(const struct fr_value_store *store, const char *text,
+                              struct fr_error *error)
 {
     char *path = fr_asprintf("%s/state", store->folder);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
@@ -57,14 +53,14 @@ static int state_write(const struct fr_value_store *store, const char *text, str
     return status;
 }
 
-/* Whether the file is what a process has left, and no machine that went down has torn it. */
-static bool state_trusted(const struct fr_value_store *store, bool *closed_well)
+/* Whether the file is not torn: the store was closed, or the machine was not restarted since. */
+static bool values_is_state_valid(const struct fr_value_store *store, bool *closed_well)
 {
     char *path = fr_asprintf("%s/state", store->folder);
     char state[STATE_SIZE], boot[STATE_SIZE];
 
-    state_read(path, state);
-    state_read(BOOT_ID, boot);
+    values_read_state(path, state);
+    values_read_state(BOOT_ID, boot);
     free(path);
     *closed_well = strcmp(state, CLOSED_WELL) == 0;
     return *closed_well || (boot[0] != '\0' && strcmp(state, boot) == 0);
@@ -72,14 +68,14 @@ static bool state_trusted(const struct fr_value_store *store, bool *closed_well)
 
 /* ---- the environment ------------------------------------------------------------- */
 
-static char *file_of(const struct fr_value_store *store, const char *name)
+static char *values_file_of(const struct fr_value_store *store, const char *name)
 {
     return fr_asprintf("%s/%s", store->folder, name);
 }
 
-static void env_delete(const struct fr_value_store *store)
+static void values_delete_env(const struct fr_value_store *store)
 {
-    char *data = file_of(store, "data.mdb"), *lock = file_of(store, "lock.mdb");
+    char *data = values_file_of(store, "data.mdb"), *lock = values_file_of(store, "lock.mdb");
 
     unlink(data);
     unlink(lock);
@@ -87,15 +83,15 @@ static void env_delete(const struct fr_value_store *store)
     free(lock);
 }
 
-static void env_close(struct fr_value_store *store)
+static void values_close_env(struct fr_value_store *store)
 {
     if (store->env != NULL)
         mdb_env_close(store->env);
     store->env = NULL;
 }
 
-/* LMDB trusts the file to be as long as its last page says. */
-static int env_check_length(struct fr_value_store *store)
+/* LMDB does not check the file's length against its last page number. Returns 0 or a code. */
+static int values_check_length(struct fr_value_store *store)
 {
     MDB_envinfo info;
     MDB_stat stat_;
@@ -109,9 +105,9 @@ static int env_check_length(struct fr_value_store *store)
                                                                                    : 0;
 }
 
-static int env_open(struct fr_value_store *store, struct fr_error *error)
+static int values_open_env(struct fr_value_store *store, struct fr_error *error)
 {
-    char *lock = file_of(store, "lock.mdb");
+    char *lock = values_file_of(store, "lock.mdb");
     MDB_txn *txn = NULL;
     int dead, code = mdb_env_create(&store->env);
 
@@ -125,7 +121,7 @@ static int env_open(struct fr_value_store *store, struct fr_error *error)
     if (code == 0)
         code = mdb_env_open(store->env, store->folder, MDB_NOTLS | MDB_NOSYNC, 0640);
     if (code == 0)
-        code = env_check_length(store);
+        code = values_check_length(store);
     if (code == 0)
         code = mdb_txn_begin(store->env, NULL, 0, &txn);
     if (code == 0 && (code = mdb_dbi_open(txn, "values", MDB_CREATE, &store->values)) == 0)
@@ -133,15 +129,15 @@ static int env_open(struct fr_value_store *store, struct fr_error *error)
     else if (txn != NULL)
         mdb_txn_abort(txn);
     if (code != 0) {
-        env_close(store);
+        values_close_env(store);
         return fr_value_store_failed(store, error, "open them", code);
     }
     mdb_reader_check(store->env, &dead);
     return 0;
 }
 
-/* Walk through all of it, in a process of its own: damaged pages may end in a crash. */
-static int env_walk(void *ctx, struct fr_error *error)
+/* Read the whole file, in a child process: LMDB may crash on damaged pages. */
+static int values_read_all(void *ctx, struct fr_error *error)
 {
     struct fr_value_store *store = ctx;
     struct fr_last_value value;
@@ -151,53 +147,56 @@ static int env_walk(void *ctx, struct fr_error *error)
     uint64_t sum = 0;
     int code;
 
-    if (env_open(store, error) != 0)
+    if (values_open_env(store, error) != 0)
         return -1;
     code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
     if (code == 0)
         code = mdb_cursor_open(txn, store->values, &cursor);
     while (code == 0 && (code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0)
-        if (fr_value_read(&key, &data, &value) && value.len != 0)
+        if (fr_last_value_parse(key.mv_data, key.mv_size, data.mv_data, data.mv_size, &value) &&
+            value.len != 0)
             sum += value.bytes[0] + value.bytes[value.len - 1];
     (void)sum;
     return code == MDB_NOTFOUND ? 0 : fr_value_store_failed(store, error, "read them", code);
 }
 
-static bool env_readable(struct fr_value_store *store, struct fr_error *error)
+static bool values_is_readable(struct fr_value_store *store, struct fr_error *error)
 {
-    return fr_guarded_run(env_walk, store, CHECK_MS, error) == FR_GUARDED_WELL;
+    return fr_guarded_run(values_read_all, store, CHECK_MAX_MS, error) == FR_GUARDED_WELL;
 }
 
-static int begin_anew(struct fr_value_store *store, struct fr_error *error)
+/* Delete the file and open an empty one. */
+static int values_create_empty(struct fr_value_store *store, struct fr_error *error)
 {
     char boot[STATE_SIZE];
 
-    state_read(BOOT_ID, boot);
-    env_delete(store);
-    if (state_write(store, boot, error) != 0)
+    values_read_state(BOOT_ID, boot);
+    values_delete_env(store);
+    if (values_write_state(store, boot, error) != 0)
         return -1;
-    return env_open(store, error);
+    return values_open_env(store, error);
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- opening and closing --------------------------------------------------------- */
 
-/* Open what is there, if it can be trusted. */
-static bool open_present(struct fr_value_store *store)
+/* Open an existing file, unless it may be torn or is damaged. */
+static bool values_open_existing(struct fr_value_store *store)
 {
     struct fr_error error = {"the machine went down while they were written"};
-    char *data = file_of(store, "data.mdb"), boot[STATE_SIZE];
+    char *data = values_file_of(store, "data.mdb"), boot[STATE_SIZE];
     struct stat st;
-    bool there = stat(data, &st) == 0 && st.st_size != 0, closed_well;
+    bool exists = stat(data, &st) == 0 && st.st_size != 0, closed_well;
 
     free(data);
-    if (!there)
-        return false; /* LMDB would take an empty file for a new one */
-    state_read(BOOT_ID, boot);
-    if (state_trusted(store, &closed_well) && (closed_well || env_readable(store, &error)) &&
-        state_write(store, boot, &error) == 0 && env_open(store, &error) == 0)
+    if (!exists)
+        return false; /* LMDB treats an empty file as a new one */
+    values_read_state(BOOT_ID, boot);
+    if (values_is_state_valid(store, &closed_well) &&
+        (closed_well || values_is_readable(store, &error)) &&
+        values_write_state(store, boot, &error) == 0 && values_open_env(store, &error) == 0)
         return true;
     fr_count(FR_COUNT_VALUES_REBUILT);
-    fr_log(FR_LOG_WARNING, "last values in %s are made again from the journal: %s", store->folder,
+    fr_log(FR_LOG_WARNING, "last values in %s are rebuilt from the journal: %s", store->folder,
            error.text);
     return false;
 }
@@ -214,10 +213,10 @@ struct fr_value_store *fr_value_store_open(const char *folder, bool *fresh, stru
     pthread_rwlockattr_destroy(&attributes);
     *fresh = false;
     if (fr_make_folders(folder, error) == 0) {
-        if (open_present(store))
+        if (values_open_existing(store))
             return store;
         *fresh = true;
-        if (begin_anew(store, error) == 0)
+        if (values_create_empty(store, error) == 0)
             return store;
     }
     pthread_rwlock_destroy(&store->lock);
@@ -236,10 +235,10 @@ int fr_value_store_recover(struct fr_value_store *store, bool *fresh, struct fr_
     if (!damaged && store->code != MDB_PANIC)
         return 0;
     pthread_rwlock_wrlock(&store->lock);
-    env_close(store);
-    if (damaged || env_open(store, error) != 0) {
+    values_close_env(store);
+    if (damaged || values_open_env(store, error) != 0) {
         *fresh = true;
-        status = begin_anew(store, error);
+        status = values_create_empty(store, error);
     }
     pthread_rwlock_unlock(&store->lock);
     fr_count_add(FR_COUNT_VALUES_REBUILT, *fresh && status == 0);
@@ -254,8 +253,8 @@ void fr_value_store_close(struct fr_value_store *store)
     if (store == NULL)
         return;
     synced = store->env != NULL && mdb_env_sync(store->env, 1) == 0;
-    env_close(store);
-    if (synced && state_write(store, CLOSED_WELL "\n", &error) != 0)
+    values_close_env(store);
+    if (synced && values_write_state(store, CLOSED_WELL "\n", &error) != 0)
         fr_log(FR_LOG_WARNING, "%s", error.text);
     pthread_rwlock_destroy(&store->lock);
     free(store->folder);

@@ -1,10 +1,14 @@
 #include "record/acknowledge.h"
 
-static void add(struct fr_ack_batch *batch, struct fr_record *record)
+#include <assert.h>
+
+/* Append a record to the lane of its completion, which takes over the reference. */
+static void acknowledge_add(struct fr_ack_batch *batch, struct fr_record *record)
 {
     size_t i = 0;
 
-    while (i < batch->lanes && batch->lane[i].owner != record->owner)
+    assert(batch->lanes <= FR_ACK_LANES);
+    while (i < batch->lanes && batch->lane[i].completion != record->completion)
         i++;
     if (i == FR_ACK_LANES) {
         fr_ack_batch_flush(batch);
@@ -12,7 +16,7 @@ static void add(struct fr_ack_batch *batch, struct fr_record *record)
     }
     record->ack_next = NULL;
     if (i == batch->lanes) {
-        batch->lane[i].owner = record->owner;
+        batch->lane[i].completion = record->completion;
         batch->lane[i].first = record;
         batch->lanes++;
     } else
@@ -22,17 +26,20 @@ static void add(struct fr_ack_batch *batch, struct fr_record *record)
 
 void fr_record_confirm(struct fr_record *record, bool delivered, struct fr_ack_batch *batch)
 {
+    uint32_t before;
+
     if (!delivered)
         atomic_store_explicit(&record->refused, true, memory_order_relaxed);
-    if (atomic_fetch_sub_explicit(&record->unconfirmed, 1, memory_order_acq_rel) == 1 &&
-        record->owner != NULL)
-        add(batch, fr_record_ref(record));
+    before = atomic_fetch_sub_explicit(&record->unconfirmed, 1, memory_order_acq_rel);
+    assert(before != 0);
+    if (before == 1 && record->completion != NULL)
+        acknowledge_add(batch, fr_record_ref(record));
 }
 
 void fr_ack_batch_flush(struct fr_ack_batch *batch)
 {
     for (size_t i = 0; i < batch->lanes; i++)
-        batch->lane[i].owner->settled(batch->lane[i].owner, batch->lane[i].first,
-                                      batch->lane[i].last);
+        batch->lane[i].completion->completed(batch->lane[i].completion, batch->lane[i].first,
+                                             batch->lane[i].last);
     batch->lanes = 0;
 }

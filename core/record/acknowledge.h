@@ -1,9 +1,7 @@
-/*
- * acknowledge.h - the only thing that flows back: sinks confirm, vehicles are told.
- *
- * A record waits for as many confirmations as its route's `ack:` list has sinks. Sinks
- * confirm in batches, so that a worker is woken once for many records.
- */
+/* Acknowledgement of records: sinks confirm records, and a completed record is reported to the
+ * worker or source that made it. A record is completed when all sinks of its route's `ack:` list
+ * have confirmed it. Completed records are reported in batches, so that a worker is woken once for
+ * many records. */
 #ifndef FR_ACKNOWLEDGE_H
 #define FR_ACKNOWLEDGE_H
 
@@ -12,31 +10,36 @@
 
 #include "record/record.h"
 
-/* Who is told that records are settled; embedded in the worker. Called on any thread with a
- * chain of records (by ack_next), each with a reference that the callee takes over. */
-struct fr_ack_owner {
-    void (*settled)(struct fr_ack_owner *owner, struct fr_record *first, struct fr_record *last);
-    /* NULL, or called for each record that is never settled, because the daemon stops. */
-    void (*abandoned)(struct fr_ack_owner *owner);
-    bool repeats; /* what it sends again it means to: no duplicate */
+/* Receives completed records; embedded in the struct of a worker or a source. */
+struct fr_completion {
+    /* Called on any thread with a list of records, linked by ack_next up to `last`. Each record has
+     * one reference, which the callee takes over. */
+    void (*completed)(struct fr_completion *completion, struct fr_record *first,
+                      struct fr_record *last);
+    /* NULL, or called for each record that is never completed because the daemon stops. */
+    void (*abandoned)(struct fr_completion *completion);
+    bool repeats; /* repeated records are intended (a replay) and are not skipped as duplicates */
 };
 
 #define FR_ACK_LANES 64
 
-/* Settled records, gathered by owner. All zero is empty. One thread's. */
+/* Completed records that are not yet reported, in one lane for each completion. A batch whose
+ * members are all zero is empty. Used by one thread. */
 struct fr_ack_batch {
     struct {
-        struct fr_ack_owner *owner;
+        struct fr_completion *completion;
         struct fr_record *first, *last;
     } lane[FR_ACK_LANES];
     size_t lanes;
 };
 
-/* One sink's word on a record: delivered, or (refused) never to be. When it is the last one
- * awaited the record goes to the batch. */
+/* Count one confirmation of `record` by a sink. delivered false: the sink has given the record up;
+ * the record is then marked as refused. The last confirmation of a record with a completion adds
+ * the record, with a new reference, to `batch`. Any thread; one call for each sink of the `ack:`
+ * list. */
 void fr_record_confirm(struct fr_record *record, bool delivered, struct fr_ack_batch *batch);
 
-/* Tell the owners. */
+/* Report the records of the batch to their completions. The batch is empty afterwards. */
 void fr_ack_batch_flush(struct fr_ack_batch *batch);
 
 #endif

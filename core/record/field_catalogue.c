@@ -48,6 +48,22 @@ const char *fr_field_name(uint32_t number, char buffer[FR_FIELD_NAME_SIZE])
     return buffer;
 }
 
+int fr_firmware_compare(const char *a, const char *b)
+{
+    while (*a != '\0' || *b != '\0') {
+        char *end_a, *end_b;
+        long x = strtol(a, &end_a, 10), y = strtol(b, &end_b, 10);
+
+        if (x != y)
+            return x < y ? -1 : 1;
+        if (end_a == a && end_b == b)
+            return 0;
+        a = *end_a == '.' ? end_a + 1 : "";
+        b = *end_b == '.' ? end_b + 1 : "";
+    }
+    return 0;
+}
+
 size_t fr_field_count(void)
 {
     return fr_catalogue_field_count;
@@ -78,7 +94,7 @@ const struct fr_enum *fr_enum_by_tag(uint32_t tag)
 
 const struct fr_choice *fr_enum_choice(const struct fr_enum *e, int64_t number)
 {
-    /* The numbers of nearly every enum are the places in its table. */
+    /* In nearly every enum, the number of a choice is its index. */
     if (number >= 0 && (size_t)number < e->count && e->choices[number].number == number)
         return &e->choices[number];
     for (size_t i = 0; i < e->count; i++)
@@ -87,7 +103,7 @@ const struct fr_choice *fr_enum_choice(const struct fr_enum *e, int64_t number)
     return NULL;
 }
 
-static bool same(const char *name, const char *text, size_t len)
+static bool catalogue_name_is(const char *name, const char *text, size_t len)
 {
     return strlen(name) == len && strncasecmp(name, text, len) == 0;
 }
@@ -95,7 +111,8 @@ static bool same(const char *name, const char *text, size_t len)
 const struct fr_choice *fr_enum_choice_named(const struct fr_enum *e, const char *name, size_t len)
 {
     for (size_t i = 0; i < e->count; i++)
-        if (same(e->choices[i].name, name, len) || same(e->choices[i].long_name, name, len))
+        if (catalogue_name_is(e->choices[i].name, name, len) ||
+            catalogue_name_is(e->choices[i].long_name, name, len))
             return &e->choices[i];
     return NULL;
 }

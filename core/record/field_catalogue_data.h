@@ -1,4 +1,4 @@
-/* field_catalogue_data.h - the tables between the generated catalogue and its look-ups. */
+/* The tables of the generated catalogue_data.c. Included by field_catalogue.c only. */
 #ifndef FR_FIELD_CATALOGUE_DATA_H
 #define FR_FIELD_CATALOGUE_DATA_H
 
@@ -6,7 +6,7 @@
 
 extern const struct fr_enum fr_catalogue_enums[];
 extern const size_t fr_catalogue_enum_count;
-extern const struct fr_field fr_catalogue_fields[]; /* by number, without gaps */
+extern const struct fr_field fr_catalogue_fields[]; /* fields[n].number is n */
 extern const size_t fr_catalogue_field_count;
 
 #endif

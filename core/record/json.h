@@ -1,9 +1,6 @@
-/*
- * json.h - records and values as JSON.
- *
- * Two forms: fleetroute's own, with one canonical value a field, for people and for new
- * programs; and that of Tesla's server (transmit_decoded_records), for existing consumers.
- */
+/* Records and values as fleetroute's JSON, in which each field has one canonical value. The JSON of
+ * Tesla's server is in json_tesla.h. An allocation failure sets `failed` of the buffer. Any thread
+ * may call these functions. */
 #ifndef FR_JSON_H
 #define FR_JSON_H
 
@@ -16,44 +13,31 @@
 #include "util/buffer.h"
 #include "util/json_text.h"
 
-/* Append a number so that reading it back gives the same one; null for NaN and infinities. */
-void fr_json_number(struct fr_buffer *out, double number);
-
-/* Append a quoted RFC 3339 time in UTC with milliseconds. */
-void fr_json_time_ms(struct fr_buffer *out, int64_t ms);
-
-/* Append RFC 3339 in UTC, unquoted, with 0, 3, 6 or 9 decimals, whatever the time needs. */
-void fr_json_rfc3339(struct fr_buffer *out, int64_t seconds, int32_t nanos);
-
-/* What doors and tyres are called, by their bits. */
+/* The names of doors and tyres, by bit number of enum fr_door and by enum fr_tire. */
 #define FR_DOOR_NAMES 6
 #define FR_TIRE_NAMES 10
 extern const char *const fr_door_names[FR_DOOR_NAMES];
 extern const char *const fr_tire_names[FR_TIRE_NAMES];
 
-/* Append one value: number, text, true or false, object, or null for none and invalid. */
+/* Append a value: a number, a text, true, false or an object; null for FR_VALUE_NONE and
+ * FR_VALUE_INVALID. */
 void fr_json_value(struct fr_buffer *out, const struct fr_value *value);
 
-/* Append a whole record as one JSON object, without a newline:
+/* Append a record as one JSON object without a line feed:
  *   {"type":"V","vin":…,"name":…,"txid":…,"created_at":…,"received_at":…,"resend":true,
- *    "late":true,"data":{"VehicleSpeed":65.5,…},"invalid":[…],"empty":[…]}
- * name, resend, late, repeated, invalid and empty are there only when there is something to say. Alerts,
- * errors and connectivity have their message's fields instead of data, as in Tesla's JSON.
- * marks are FR_MARK_*; vehicle_name may be NULL. redact: as redact.h says. */
+ *    "late":true,"restored":true,"repeated":true,"data":{"VehicleSpeed":65.5,…},
+ *    "invalid":[…],"empty":[…]}
+ * name, created_at, the flags, invalid and empty are only present if they apply. Alerts, errors and
+ * connectivity have the members of Tesla's JSON instead of data, invalid and empty; other topics
+ * have "bytes", the length of the payload. `flags` are FR_FLAG_*; vehicle_name may be NULL. redact:
+ * VIN, coordinates and names of places are redacted as described in redact.h. */
 void fr_json_record(struct fr_buffer *out, struct fr_record *record, const char *vehicle_name,
-                    uint32_t marks, bool redact);
+                    uint32_t flags, bool redact);
 
-/* Append one delivered value as a JSON object:
+/* Append a delivered value as one JSON object without a line feed:
  *   {"vin":…,"name":…,"field":"speed","value":104.6,"unit":"km/h","created_at":…,
  *    "received_at":…,"resend":true,…}
- * A value that is invalid or missing is null, with "state":"invalid" or "empty" beside it. */
+ * An invalid or missing value is null, with "state":"invalid" or "state":"empty" behind it. */
 void fr_json_field(struct fr_buffer *out, const struct fr_delivery *delivery);
-
-/* Append the record's message as Tesla's server writes it. "{}" for a topic without a known
- * message, as the reference. Returns -1 when the payload does not parse. */
-int fr_json_tesla(struct fr_buffer *out, const struct fr_record *record, bool redact);
-
-/* The same without vin and createdAt, for an object that says them already. */
-int fr_json_tesla_members(struct fr_buffer *out, const struct fr_record *record, bool redact);
 
 #endif

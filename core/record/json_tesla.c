@@ -1,29 +1,25 @@
-/*
- * The JSON of Tesla's server: protobuf's canonical JSON mapping with unset fields shown, made
- * from protobuf-c's descriptors, so that it needs no code for each message.
- */
-#include <math.h>
-#include <stdio.h>
+#include "record/json_tesla.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/json.h"
+#include "record/proto_message.h"
+#include "record/wire_value.h"
+#include "util/json_text.h"
 #include "util/redact.h"
-#include "vehicle_alert.pb-c.h"
-#include "vehicle_connectivity.pb-c.h"
 #include "vehicle_data.pb-c.h"
-#include "vehicle_error.pb-c.h"
 
-struct how {
-    bool redact;
-    const ProtobufCMessage *without_vin; /* leave vin and createdAt out of this message */
+struct tesla_options {
+    const ProtobufCMessageDescriptor *record; /* type of the outermost message */
+    const char *vin;                          /* written as the record's vin; NULL: as sent */
+    bool members; /* for fleetroute's JSON: without vin and createdAt of the record */
 };
 
-static void put_object(struct fr_buffer *out, const ProtobufCMessage *message,
-                       const struct how *how);
+static int tesla_put_object(struct fr_buffer *out, const ProtobufCMessageDescriptor *descriptor,
+                            const uint8_t *bytes, size_t len, const struct tesla_options *options);
 
-/* front_left becomes frontLeft; DriverFront stays. */
-static void put_key(struct fr_buffer *out, const char *name)
+/* Append the JSON name of a field: frontLeft for front_left, DriverFront unchanged. */
+static void tesla_put_key(struct fr_buffer *out, const char *name)
 {
     fr_buffer_byte(out, '"');
     for (const char *c = name; *c != '\0'; c++) {
@@ -36,222 +32,320 @@ static void put_key(struct fr_buffer *out, const char *name)
     fr_buffer_text(out, "\":");
 }
 
-static void put_string(struct fr_buffer *out, const char *text)
+/* In fleetroute's JSON, characters that control a terminal are escaped too. `text` is NULL for an
+ * absent text. */
+static void tesla_put_string(struct fr_buffer *out, const uint8_t *text, size_t len,
+                             const struct tesla_options *options)
 {
-    fr_json_string(out, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
-}
+    const char *bytes = text != NULL ? (const char *)text : "";
 
-static void put_real(struct fr_buffer *out, double real)
-{
-    if (isnan(real))
-        fr_buffer_text(out, "\"NaN\"");
-    else if (isinf(real))
-        fr_buffer_text(out, real > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+    if (options->members)
+        fr_json_string(out, bytes, len);
     else
-        fr_json_number(out, real);
+        fr_json_tesla_string(out, bytes, len);
 }
 
-static void put_float(struct fr_buffer *out, float f)
-{
-    char text[32];
-
-    if (!isfinite(f)) {
-        put_real(out, (double)f);
-        return;
-    }
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)f);
-        if (strtof(text, NULL) == f)
-            break;
-    }
-    fr_buffer_text(out, text);
-}
-
-static void put_enum(struct fr_buffer *out, const ProtobufCEnumDescriptor *e, int number)
+static void tesla_put_enum(struct fr_buffer *out, const ProtobufCEnumDescriptor *e, int number)
 {
     const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(e, number);
 
     if (value != NULL)
-        put_string(out, value->name);
+        fr_buffer_printf(out, "\"%s\"", value->name);
     else
         fr_buffer_printf(out, "%d", number);
 }
 
-static bool is_timestamp(const ProtobufCMessageDescriptor *d)
+static double tesla_real_of_bits(uint64_t bits)
 {
-    return strcmp(d->name, "google.protobuf.Timestamp") == 0;
+    double real;
+
+    memcpy(&real, &bits, sizeof real);
+    return real;
 }
 
-static void put_message(struct fr_buffer *out, const ProtobufCMessage *message,
-                        const struct how *how)
+static double tesla_float_of_bits(uint64_t bits)
 {
-    if (message == NULL)
-        fr_buffer_text(out, "null");
-    else if (is_timestamp(message->descriptor)) {
-        const Google__Protobuf__Timestamp *t = (const Google__Protobuf__Timestamp *)message;
+    uint32_t low = (uint32_t)bits;
+    float real;
 
-        fr_buffer_byte(out, '"');
-        fr_json_rfc3339(out, t->seconds, t->nanos);
-        fr_buffer_byte(out, '"');
-    } else
-        put_object(out, message, how);
+    memcpy(&real, &low, sizeof real);
+    return (double)real;
 }
 
-static void put_scalar(struct fr_buffer *out, const ProtobufCFieldDescriptor *field,
-                       const void *member, const struct how *how)
+/* Append a number, bool or enum. */
+static void tesla_put_scalar(struct fr_buffer *out, const ProtobufCFieldDescriptor *field,
+                             uint64_t bits)
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_BOOL:
-        fr_buffer_text(out, *(const protobuf_c_boolean *)member ? "true" : "false");
+        fr_buffer_text(out, bits != 0 ? "true" : "false");
         break;
     case PROTOBUF_C_TYPE_ENUM:
-        put_enum(out, field->descriptor, *(const int *)member);
+        tesla_put_enum(out, field->descriptor, (int32_t)(uint32_t)bits);
         break;
     case PROTOBUF_C_TYPE_INT32:
-        fr_buffer_printf(out, "%d", *(const int32_t *)member);
+        fr_buffer_printf(out, "%d", (int32_t)(uint32_t)bits);
         break;
     case PROTOBUF_C_TYPE_INT64:
-        fr_buffer_printf(out, "\"%lld\"", (long long)*(const int64_t *)member);
+        fr_buffer_printf(out, "\"%lld\"", (long long)(int64_t)bits);
         break;
     case PROTOBUF_C_TYPE_FLOAT:
-        put_float(out, *(const float *)member);
+        fr_json_tesla_number(out, tesla_float_of_bits(bits), true);
         break;
     case PROTOBUF_C_TYPE_DOUBLE:
-        put_real(out, *(const double *)member);
+        fr_json_tesla_number(out, tesla_real_of_bits(bits), false);
         break;
-    case PROTOBUF_C_TYPE_STRING:
-        put_string(out, *(char *const *)member);
-        break;
-    case PROTOBUF_C_TYPE_MESSAGE:
-        put_message(out, *(ProtobufCMessage *const *)member, how);
-        break;
-    default: /* the five messages have no other type */
+    default: /* no field of the messages in record_types.h has another type */
         fr_buffer_text(out, "null");
         break;
     }
 }
 
-static size_t size_of(const ProtobufCFieldDescriptor *field)
+static int tesla_put_message(struct fr_buffer *out, const ProtobufCMessageDescriptor *descriptor,
+                             const uint8_t *bytes, size_t len, const struct tesla_options *options)
 {
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_ENUM:
-        return sizeof(int);
-    case PROTOBUF_C_TYPE_INT32:
-    case PROTOBUF_C_TYPE_FLOAT:
-        return 4;
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    default:
-        return sizeof(void *);
+    struct fr_proto_time time;
+
+    if (!fr_proto_is_time(descriptor))
+        return tesla_put_object(out, descriptor, bytes, len, options);
+    time = fr_proto_time(bytes, len);
+    if (!fr_json_rfc3339_fits(time.seconds, time.nanos) && !options->members)
+        return -1;
+    fr_buffer_byte(out, '"');
+    fr_json_rfc3339(out, time.seconds, time.nanos);
+    fr_buffer_byte(out, '"');
+    return 0;
+}
+
+/* Append the value of a field that is not repeated. */
+static int tesla_put_value(struct fr_buffer *out, const ProtobufCFieldDescriptor *field,
+                           const struct fr_proto_value *value, const struct tesla_options *options)
+{
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE && value->present)
+        return tesla_put_message(out, field->descriptor, value->bytes, value->len, options);
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+        fr_buffer_text(out, "null");
+    else if (field->type == PROTOBUF_C_TYPE_STRING)
+        tesla_put_string(out, value->bytes, value->len, options);
+    else
+        tesla_put_scalar(out, field, value->bits);
+    return 0;
+}
+
+/* In fleetroute's JSON, NUL in a key becomes U+FFFD: many readers refuse such a key. */
+static void tesla_put_map_key(struct fr_buffer *out, const struct fr_proto_entry *entry,
+                              const struct tesla_options *options)
+{
+    struct fr_buffer key = {0};
+
+    if (!options->members || memchr(entry->key, '\0', entry->key_len) == NULL) {
+        tesla_put_string(out, entry->key, entry->key_len, options);
+        return;
     }
+    for (size_t i = 0; i < entry->key_len; i++) {
+        if (entry->key[i] == '\0')
+            fr_buffer_text(&key, "\xef\xbf\xbd");
+        else
+            fr_buffer_byte(&key, entry->key[i]);
+    }
+    tesla_put_string(out, key.bytes, key.len, options);
+    out->failed = out->failed || key.failed;
+    fr_buffer_free(&key);
 }
 
-/* A map is a repeated message of key and value, whose name ends in Entry. */
-static bool is_map(const ProtobufCFieldDescriptor *field)
+static int tesla_put_map(struct fr_buffer *out, const struct fr_proto_message *message,
+                         const ProtobufCFieldDescriptor *field, const struct tesla_options *options)
 {
-    const ProtobufCMessageDescriptor *d = field->descriptor;
-    size_t len;
+    struct fr_proto_entry *entries;
+    size_t count = fr_proto_entries(message, field, &entries);
 
-    if (field->type != PROTOBUF_C_TYPE_MESSAGE)
-        return false;
-    len = strlen(d->name);
-    return len > 5 && strcmp(d->name + len - 5, "Entry") == 0 && d->n_fields == 2;
-}
-
-static void put_repeated(struct fr_buffer *out, const ProtobufCFieldDescriptor *field,
-                         const char *items, size_t count, const struct how *how)
-{
-    bool map = is_map(field);
-
-    fr_buffer_byte(out, map ? '{' : '[');
+    if (count == SIZE_MAX)
+        return -1;
+    fr_buffer_byte(out, '{');
     for (size_t i = 0; i < count; i++) {
-        const char *item = items + i * size_of(field);
-
         if (i != 0)
             fr_buffer_byte(out, ',');
-        if (map) {
-            const ProtobufCMessage *entry = *(ProtobufCMessage *const *)(const void *)item;
-            const ProtobufCFieldDescriptor *f = entry->descriptor->fields;
-
-            put_scalar(out, &f[0], (const char *)entry + f[0].offset, how);
-            fr_buffer_byte(out, ':');
-            put_scalar(out, &f[1], (const char *)entry + f[1].offset, how);
-        } else
-            put_scalar(out, field, item, how);
+        tesla_put_map_key(out, &entries[i], options);
+        fr_buffer_byte(out, ':');
+        tesla_put_string(out, entries[i].value, entries[i].value_len, options);
     }
-    fr_buffer_byte(out, map ? '}' : ']');
+    fr_buffer_byte(out, '}');
+    free(entries);
+    return 0;
 }
 
-static void put_object(struct fr_buffer *out, const ProtobufCMessage *message,
-                       const struct how *how)
+/* Append the numbers or enums of one occurrence, each with a comma. */
+static void tesla_put_numbers(struct fr_buffer *out, const ProtobufCFieldDescriptor *field,
+                              const struct fr_wire_field *f)
 {
-    const ProtobufCMessageDescriptor *d = message->descriptor;
+    struct fr_wire packed = fr_wire_over(f->bytes, f->type == FR_WIRE_BYTES ? f->len : 0);
+    uint64_t bits;
+
+    if (f->type != FR_WIRE_BYTES) {
+        tesla_put_scalar(out, field, f->varint);
+        fr_buffer_byte(out, ',');
+    }
+    while (fr_wire_varint(&packed, &bits)) {
+        tesla_put_scalar(out, field, bits);
+        fr_buffer_byte(out, ',');
+    }
+}
+
+static int tesla_put_list(struct fr_buffer *out, const struct fr_proto_message *message,
+                          const ProtobufCFieldDescriptor *field,
+                          const struct tesla_options *options)
+{
+    struct fr_wire wire = fr_wire_over(message->bytes, message->len);
+    struct fr_wire_field f = {0};
+    size_t start = out->len + 1;
+
+    fr_buffer_byte(out, '[');
+    while (fr_proto_next(message, field, &wire, &f)) {
+        if (field->type != PROTOBUF_C_TYPE_MESSAGE) {
+            tesla_put_numbers(out, field, &f);
+            continue;
+        }
+        if (tesla_put_message(out, field->descriptor, f.bytes, f.len, options) != 0)
+            return -1;
+        fr_buffer_byte(out, ',');
+    }
+    if (out->len > start) /* replace the last comma */
+        out->len--;
+    fr_buffer_byte(out, ']');
+    return 0;
+}
+
+/* Append the member of a Value that is newer than our table: an enum, as most members are, with its
+ * number as intValue, which every reader of the format understands. */
+static void tesla_put_newer_member(struct fr_buffer *out, const struct fr_proto_message *message)
+{
+    struct fr_wire wire = fr_wire_over(message->bytes, message->len);
+    struct fr_wire_field f;
+    bool found = false;
+    uint64_t bits = 0;
+
+    while (fr_wire_next(&wire, &f) > 0)
+        if (f.type == FR_WIRE_VARINT && f.number > FR_MEMBER_LAST_KNOWN &&
+            f.number <= FR_MEMBER_LAST_EXPECTED) {
+            bits = f.varint;
+            found = true;
+        }
+    if (found)
+        fr_buffer_printf(out, "\"intValue\":%d", (int32_t)(uint32_t)bits);
+}
+
+static int tesla_put_member(struct fr_buffer *out, const struct fr_proto_message *message,
+                            unsigned index, const struct tesla_options *options)
+{
+    const ProtobufCFieldDescriptor *field = &message->descriptor->fields[index];
+
+    tesla_put_key(out, field->name);
+    if (fr_proto_is_map(field))
+        return tesla_put_map(out, message, field, options);
+    if (field->label == PROTOBUF_C_LABEL_REPEATED)
+        return tesla_put_list(out, message, field, options);
+    if (options->vin != NULL && message->descriptor == options->record &&
+        strcmp(field->name, "vin") == 0) {
+        tesla_put_string(out, (const uint8_t *)options->vin, strlen(options->vin), options);
+        return 0;
+    }
+    return tesla_put_value(out, field, &message->values[index], options);
+}
+
+/* Whether a member is not written: one of a oneof that is not set, or one that the caller writes. */
+static bool tesla_is_absent(const struct fr_proto_message *message, unsigned index,
+                            const struct tesla_options *options)
+{
+    const ProtobufCFieldDescriptor *field = &message->descriptor->fields[index];
+
+    if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && !message->values[index].present)
+        return true;
+    return options->members && message->descriptor == options->record &&
+           (strcmp(field->name, "vin") == 0 || strcmp(field->name, "created_at") == 0);
+}
+
+static int tesla_put_object(struct fr_buffer *out, const ProtobufCMessageDescriptor *descriptor,
+                            const uint8_t *bytes, size_t len, const struct tesla_options *options)
+{
+    struct fr_proto_message message;
+    int status = fr_proto_read(&message, descriptor, bytes, len);
     bool first = true;
 
     fr_buffer_byte(out, '{');
-    for (unsigned i = 0; i < d->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &d->fields[i];
-        const char *member = (const char *)message + field->offset;
-        const void *quantity = (const char *)message + field->quantifier_offset;
-
-        if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
-            *(const uint32_t *)quantity != field->id)
-            continue;
-        if (message == how->without_vin &&
-            (strcmp(field->name, "vin") == 0 || strcmp(field->name, "created_at") == 0))
+    for (unsigned i = 0; i < descriptor->n_fields && status == 0; i++) {
+        if (tesla_is_absent(&message, i, options))
             continue;
         if (!first)
             fr_buffer_byte(out, ',');
         first = false;
-        put_key(out, field->name);
-        if (field->label == PROTOBUF_C_LABEL_REPEATED)
-            put_repeated(out, field, *(char *const *)(const void *)member,
-                         *(const size_t *)quantity, how);
-        else if (how->redact && strcmp(field->name, "vin") == 0) {
-            char shown[FR_REDACTED_VIN_SIZE];
-
-            put_string(out, fr_redacted_vin(*(char *const *)(const void *)member, shown));
-        } else
-            put_scalar(out, field, member, how);
+        status = tesla_put_member(out, &message, i, options);
     }
+    if (first && descriptor == &telemetry__vehicle_data__value__descriptor)
+        tesla_put_newer_member(out, &message);
     fr_buffer_byte(out, '}');
+    fr_proto_release(&message);
+    return status;
 }
 
-static int put_record(struct fr_buffer *out, const struct fr_record *record, bool redact,
-                      bool without_vin)
+static int tesla_put_record(struct fr_buffer *out, const struct fr_record *record, bool redact,
+                            bool members)
 {
-    static const ProtobufCMessageDescriptor *const descriptors[FR_RECORD_TYPES] = {
-        &telemetry__vehicle_data__payload__descriptor,
-        &telemetry__vehicle_alerts__vehicle_alerts__descriptor,
-        &telemetry__vehicle_error__vehicle_errors__descriptor,
-        &telemetry__vehicle_connectivity__vehicle_connectivity__descriptor,
-        &telemetry__vehicle_connectivity__vehicle_connectivity__descriptor,
-        NULL,
+    const ProtobufCMessageDescriptor *descriptor = fr_record_types[record->type].message;
+    char redacted[FR_REDACTED_VIN_SIZE];
+    struct tesla_options options = {
+        .record = descriptor,
+        .vin = redact ? fr_redacted_vin(record->vin, redacted) : NULL,
+        .members = members,
     };
-    ProtobufCMessage *message;
+    size_t start = out->len;
 
-    if (descriptors[record->type] == NULL) {
+    if (descriptor == NULL) {
         fr_buffer_text(out, "{}");
         return 0;
     }
-    message = protobuf_c_message_unpack(descriptors[record->type], NULL, record->payload_len,
-                                        record->payload);
-    if (message == NULL)
-        return -1;
-    put_object(out, message, &(struct how){redact, without_vin ? message : NULL});
-    protobuf_c_message_free_unpacked(message, NULL);
-    return 0;
+    if (tesla_put_object(out, descriptor, record->payload, record->payload_len, &options) == 0 &&
+        !out->failed)
+        return 0;
+    out->len = start;
+    return -1;
 }
 
 int fr_json_tesla(struct fr_buffer *out, const struct fr_record *record, bool redact)
 {
-    return put_record(out, record, redact, false);
+    return tesla_put_record(out, record, redact, false);
 }
 
 int fr_json_tesla_members(struct fr_buffer *out, const struct fr_record *record, bool redact)
 {
-    return put_record(out, record, redact, true);
+    return tesla_put_record(out, record, redact, true);
+}
+
+/* Whether all times of a message, and of the messages in it, can be expressed. */
+static bool tesla_times_fit(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes,
+                            size_t len)
+{
+    struct fr_wire wire = fr_wire_over(bytes, len);
+    struct fr_wire_field f;
+
+    if (fr_proto_is_time(descriptor)) {
+        struct fr_proto_time time = fr_proto_time(bytes, len);
+
+        return fr_json_rfc3339_fits(time.seconds, time.nanos);
+    }
+    while (fr_wire_next(&wire, &f) > 0) {
+        const ProtobufCFieldDescriptor *field = fr_proto_field(descriptor, &f);
+
+        if (field != NULL && field->type == PROTOBUF_C_TYPE_MESSAGE &&
+            field->descriptor != &telemetry__vehicle_data__datum__descriptor &&
+            !tesla_times_fit(field->descriptor, f.bytes, f.len))
+            return false;
+    }
+    return true;
+}
+
+bool fr_json_tesla_fits(const struct fr_record *record)
+{
+    const ProtobufCMessageDescriptor *descriptor = fr_record_types[record->type].message;
+
+    return descriptor == NULL || tesla_times_fit(descriptor, record->payload, record->payload_len);
 }

@@ -1,67 +1,36 @@
 #include "record/normalise.h"
 
+#include <assert.h>
 #include <string.h>
 
+#include "record/payload.h"
+#include "record/proto_message.h"
+#include "record/proto_rewrite.h"
 #include "record/wire.h"
-#include "vehicle_alert.pb-c.h"
-#include "vehicle_connectivity.pb-c.h"
-#include "vehicle_error.pb-c.h"
 
-typedef Google__Protobuf__Timestamp timestamp;
-
-/* Seconds from which on a time must be milliseconds: the year 11970 (identity.md). */
-#define MILLISECONDS_FROM INT64_C(315576000000)
-
-static int64_t to_ns(const timestamp *t)
+static int64_t normalise_to_ns(const struct fr_proto_value *created_at)
 {
-    if (t == NULL || t->seconds > INT64_MAX / 1000000000 - 3 || t->seconds < 0)
+    struct fr_proto_time t;
+
+    if (!created_at->present)
         return 0;
-    return t->seconds * 1000000000 + t->nanos;
+    t = fr_proto_time(created_at->bytes, created_at->len);
+    if (t.seconds > INT64_MAX / 1000000000 - 3 || t.seconds < 0)
+        return 0;
+    return t.seconds * 1000000000 + t.nanos;
 }
 
-static void mend_time(timestamp *t)
-{
-    if (t == NULL || t->seconds < MILLISECONDS_FROM)
-        return;
-    t->nanos = (int32_t)(t->seconds % 1000) * 1000000;
-    t->seconds /= 1000;
-}
-
-static void pack(const ProtobufCMessage *message, struct fr_buffer *out)
-{
-    uint8_t *to = fr_buffer_reserve(out, protobuf_c_message_get_packed_size(message));
-
-    if (to != NULL)
-        out->len += protobuf_c_message_pack(message, to);
-}
-
-/* Where a message has a field of its own, found by name. */
-static void *member(ProtobufCMessage *message, const char *name)
-{
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
-
-    return (char *)message + field->offset;
-}
-
-static void mend_alerts(Telemetry__VehicleAlerts__VehicleAlerts *message)
-{
-    for (size_t i = 0; i < message->n_alerts; i++) {
-        mend_time(message->alerts[i]->started_at);
-        mend_time(message->alerts[i]->ended_at);
-    }
-}
-
-static int normalise_v(const uint8_t *payload, size_t len, const char *vin,
-                       struct fr_normalised *result, struct fr_buffer *out, struct fr_error *error)
+static int normalise_data(const uint8_t *payload, size_t len, const char *vin,
+                          struct fr_normalised *result, struct fr_buffer *out,
+                          struct fr_error *error)
 {
     struct fr_payload_info info;
 
     if (fr_payload_inspect(payload, len, &info) != 0)
-        return fr_error_set(error, "the vehicle data is no valid protobuf message");
+        return fr_error_set(error, "the vehicle data are not a valid protobuf message");
     result->created_ns = info.created_ns;
     result->resend = info.resend;
-    if (info.ordered && !info.old_text && info.vin_len == strlen(vin) &&
+    if (info.usual && !info.old_text && info.vin_len == strlen(vin) &&
         memcmp(info.vin, vin, info.vin_len) == 0)
         return 0;
     fr_payload_rewrite(payload, len, vin, out);
@@ -69,13 +38,13 @@ static int normalise_v(const uint8_t *payload, size_t len, const char *vin,
     return 0;
 }
 
-/* Alerts and errors in one record, and messages and texts in them. Two bytes of a payload can be a
- * message that takes 80 bytes in memory and 50 in JSON. */
+/* Max number of alerts or errors in one payload, and of messages and texts in them. Two bytes of a
+ * payload can be a message that takes 50 bytes of JSON. */
 #define ENTRIES_MAX 4096
 #define MEMBERS_MAX (8 * ENTRIES_MAX)
 
-/* Whether protobuf-c may unpack the payload; it is counted before anything is allocated. */
-static bool within_bounds(const uint8_t *payload, size_t len)
+/* Whether the JSON of the payload has a bounded size. */
+static bool normalise_within_bounds(const uint8_t *payload, size_t len)
 {
     struct fr_wire message = fr_wire_over(payload, len);
     struct fr_wire_field entry, member;
@@ -96,61 +65,46 @@ static bool within_bounds(const uint8_t *payload, size_t len)
     return true;
 }
 
-/* Alerts, errors and connectivity have a vin and a created_at of their own. */
-static int normalise_message(const ProtobufCMessageDescriptor *descriptor, const uint8_t *payload,
+static int normalise_message(const struct fr_record_type_info *type, const uint8_t *payload,
                              size_t len, const char *vin, struct fr_normalised *result,
                              struct fr_buffer *out, struct fr_error *error)
 {
-    ProtobufCMessage *message;
-    char lent[FR_VIN_MAX + 1] = "", *own, **vin_member;
+    struct fr_proto_message message;
 
-    if (!within_bounds(payload, len))
-        return fr_error_set(error, "the payload has more than %d alerts, errors or texts of them",
-                            ENTRIES_MAX);
-    message = protobuf_c_message_unpack(descriptor, NULL, len, payload);
-    if (message == NULL)
-        return fr_error_set(error, "the payload is no valid protobuf message %s", descriptor->name);
-    if (descriptor == &telemetry__vehicle_alerts__vehicle_alerts__descriptor)
-        mend_alerts((Telemetry__VehicleAlerts__VehicleAlerts *)message);
-    result->created_ns = to_ns(*(timestamp **)member(message, "created_at"));
+    if (!normalise_within_bounds(payload, len))
+        return fr_error_set(error,
+                            "the payload has more than %d alerts or errors, or %d texts in them",
+                            ENTRIES_MAX, MEMBERS_MAX);
+    if (fr_proto_check(type->message, payload, len) != 0)
+        return fr_error_set(error, "the payload is not a valid protobuf message %s",
+                            type->message->name);
+    if (fr_proto_read(&message, type->message, payload, len) == 0)
+        result->created_ns = normalise_to_ns(fr_proto_named(&message, "created_at"));
+    else
+        out->failed = true;
+    fr_proto_release(&message);
+    fr_proto_rewrite(type->message, payload, len,
+                     &(struct fr_proto_changes){.vin = vin, .times_in_ms = type->times_in_ms}, out);
     result->rewritten = true;
-    /* protobuf-c frees what it unpacked; the VIN is ours and is lent for the time of packing. */
-    vin_member = member(message, "vin");
-    own = *vin_member;
-    strncpy(lent, vin, sizeof lent - 1);
-    *vin_member = lent;
-    pack(message, out);
-    *vin_member = own;
-    protobuf_c_message_free_unpacked(message, NULL);
     return 0;
 }
 
 int fr_normalise(enum fr_record_type type, const uint8_t *payload, size_t len, const char *vin,
                  struct fr_normalised *result, struct fr_buffer *out, struct fr_error *error)
 {
+    const struct fr_record_type_info *info = &fr_record_types[type];
     int status = 0;
 
+    assert(type < FR_RECORD_TYPES && strlen(vin) <= FR_VIN_MAX);
     memset(result, 0, sizeof *result);
-    switch (type) {
-    case FR_RECORD_V:
-        status = normalise_v(payload, len, vin, result, out, error);
+    switch (info->encoding) {
+    case FR_ENCODING_DATA:
+        status = normalise_data(payload, len, vin, result, out, error);
         break;
-    case FR_RECORD_ALERTS:
-        status = normalise_message(&telemetry__vehicle_alerts__vehicle_alerts__descriptor, payload,
-                                   len, vin, result, out, error);
+    case FR_ENCODING_MESSAGE:
+        status = normalise_message(info, payload, len, vin, result, out, error);
         break;
-    case FR_RECORD_ERRORS:
-        status = normalise_message(&telemetry__vehicle_error__vehicle_errors__descriptor, payload,
-                                   len, vin, result, out, error);
-        break;
-    case FR_RECORD_CONNECTIVITY:
-    case FR_RECORD_PRESENCE:
-        status =
-            normalise_message(&telemetry__vehicle_connectivity__vehicle_connectivity__descriptor,
-                              payload, len, vin, result, out, error);
-        break;
-    case FR_RECORD_OTHER:
-    case FR_RECORD_TYPES:
+    case FR_ENCODING_BYTES:
     default:
         break;
     }

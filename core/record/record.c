@@ -1,16 +1,17 @@
 #include "record/record.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "record/normalise.h"
 #include "util/counters.h"
 
-static const char *const type_names[FR_RECORD_TYPES] = {
-    "V", "alerts", "errors", "connectivity", "presence", ""};
-static struct fr_data no_data;
+/* A record with a smaller payload is its own excerpt. */
+#define EXCERPT_PAYLOAD_MIN 512
 
-#define EXCERPT_PAYLOAD_MIN 512 /* a record with a smaller payload is kept as it is */
+static struct fr_data no_data; /* shared by all records without data; never freed */
+
 bool fr_vin_valid(const char *vin, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -20,34 +21,21 @@ bool fr_vin_valid(const char *vin, size_t len)
     return len != 0 && len <= FR_VIN_MAX;
 }
 
-enum fr_record_type fr_record_type_of(const uint8_t *topic, size_t len)
+/* Copy bytes and a NUL to *at and advance *at. Returns the copy. */
+static char *record_copy(char **at, const void *bytes, size_t len)
 {
-    for (int type = 0; type < FR_RECORD_OTHER; type++)
-        if (strlen(type_names[type]) == len && memcmp(type_names[type], topic, len) == 0)
-            return (enum fr_record_type)type;
-    return FR_RECORD_OTHER;
-}
-
-const char *fr_record_type_name(enum fr_record_type type)
-{
-    return type_names[type];
-}
-
-/* Copy bytes and a NUL to *at and step over them. */
-static char *place(char **at, const void *bytes, size_t len)
-{
-    char *placed = *at;
+    char *copy = *at;
 
     if (len != 0)
-        memcpy(placed, bytes, len);
-    placed[len] = '\0';
+        memcpy(copy, bytes, len);
+    copy[len] = '\0';
     *at += len + 1;
-    return placed;
+    return copy;
 }
 
-static struct fr_record *assemble(const struct fr_record_source *source,
-                                  const struct fr_normalised *normalised, const uint8_t *payload,
-                                  size_t payload_len)
+static struct fr_record *record_assemble(const struct fr_record_source *source,
+                                         const struct fr_normalised *normalised,
+                                         const uint8_t *payload, size_t payload_len)
 {
     size_t vin_len = strlen(source->vin), version_len = strlen(source->client_version);
     size_t size = sizeof(struct fr_record) + vin_len + source->topic_len + source->txid_len +
@@ -68,23 +56,24 @@ static struct fr_record *assemble(const struct fr_record_source *source,
     record->resend = normalised->resend;
     record->created_ns = normalised->created_ns;
     record->received_ms = source->received_ms;
-    record->vin = place(&at, source->vin, vin_len);
-    record->topic = place(&at, source->topic, source->topic_len);
+    record->vin = record_copy(&at, source->vin, vin_len);
+    record->topic = record_copy(&at, source->topic, source->topic_len);
     record->ack_topic = source->ack_topic != NULL
-                            ? place(&at, source->ack_topic, source->ack_topic_len)
+                            ? record_copy(&at, source->ack_topic, source->ack_topic_len)
                             : record->topic;
-    record->txid = place(&at, source->txid, source->txid_len);
+    record->txid = record_copy(&at, source->txid, source->txid_len);
     record->txid_len = source->txid_len;
-    record->client_version = place(&at, source->client_version, version_len);
-    record->payload = (const uint8_t *)place(&at, payload, payload_len);
+    record->client_version = record_copy(&at, source->client_version, version_len);
+    record->payload = (const uint8_t *)record_copy(&at, payload, payload_len);
     record->payload_len = payload_len;
     record->size = size;
+    assert(at == (char *)record + size);
     return record;
 }
 
-/* A vehicle's clock that is far ahead would mark everything after this record as late, and nothing
- * could replace its values; so what it says is as good as unknown. */
-static void distrust_clock(struct fr_normalised *normalised, int64_t received_ms)
+/* Ignore a creation time that is too far ahead. With it, all later records of the vehicle would
+ * count as late, and no later value could replace the values of this record. */
+static void record_drop_future_time(struct fr_normalised *normalised, int64_t received_ms)
 {
     if (received_ms == 0 || normalised->created_ns / 1000000 <= received_ms + FR_CLOCK_AHEAD_MS)
         return;
@@ -101,10 +90,10 @@ struct fr_record *fr_record_new(const struct fr_record_source *source, struct fr
     if (fr_normalise(fr_record_type_of(source->topic, source->topic_len), source->payload,
                      source->payload_len, source->vin, &normalised, &rewritten, error) != 0)
         goto out;
-    distrust_clock(&normalised, source->received_ms);
+    record_drop_future_time(&normalised, source->received_ms);
     record = normalised.rewritten
-                 ? assemble(source, &normalised, rewritten.bytes, rewritten.len)
-                 : assemble(source, &normalised, source->payload, source->payload_len);
+                 ? record_assemble(source, &normalised, rewritten.bytes, rewritten.len)
+                 : record_assemble(source, &normalised, source->payload, source->payload_len);
     if (record == NULL) {
         fr_count(FR_COUNT_OUT_OF_MEMORY);
         fr_error_set(error, "out of memory for a record of %zu bytes", source->payload_len);
@@ -119,7 +108,7 @@ struct fr_record *fr_record_known(const struct fr_record_source *source, int64_t
 {
     struct fr_normalised normalised = {.resend = resend, .created_ns = created_ns};
 
-    return assemble(source, &normalised, source->payload, source->payload_len);
+    return record_assemble(source, &normalised, source->payload, source->payload_len);
 }
 
 int64_t fr_record_time_ns(const struct fr_record *record)
@@ -127,29 +116,29 @@ int64_t fr_record_time_ns(const struct fr_record *record)
     return record->created_ns != 0 ? record->created_ns : record->received_ms * 1000000;
 }
 
-/* Whether a value can be kept without the record that its text points into. */
-static bool record_text_in_datum(const struct fr_value *value, const struct fr_datum *datum)
+/* Whether a value has no text, or its text is part of the encoded datum. */
+static bool record_text_in_datum(const struct fr_datum *datum)
 {
-    uintptr_t text = (uintptr_t)value->text.bytes, wire = (uintptr_t)datum->wire;
+    uintptr_t text = (uintptr_t)datum->value.text.bytes, wire = (uintptr_t)datum->wire;
 
-    return value->kind != FR_VALUE_TEXT || (datum->wire != NULL && text >= wire &&
-                                            text + value->text.len <= wire + datum->wire_len);
+    return datum->value.kind != FR_VALUE_TEXT ||
+           (text >= wire && text + datum->value.text.len <= wire + datum->wire_len);
 }
 
-/* Let the text point to the same bytes of the excerpt's payload. */
-static void record_move_text(struct fr_value *value, const struct fr_datum *datum,
-                             const struct fr_record *excerpt)
+/* Make the datum point to the same bytes in the payload of the excerpt. */
+static void record_move_datum(struct fr_datum *datum, const struct fr_record *excerpt)
 {
-    const char *wire;
+    const uint8_t *wire =
+        memmem(excerpt->payload, excerpt->payload_len, datum->wire, datum->wire_len);
 
-    if (value->kind != FR_VALUE_TEXT)
-        return;
-    wire = memmem(excerpt->payload, excerpt->payload_len, datum->wire, datum->wire_len);
-    value->text.bytes = wire + (value->text.bytes - (const char *)datum->wire);
+    assert(wire != NULL);
+    if (datum->value.kind == FR_VALUE_TEXT)
+        datum->value.text.bytes =
+            (const char *)wire + (datum->value.text.bytes - (const char *)datum->wire);
+    datum->wire = wire;
 }
 
-struct fr_record *fr_record_excerpt(struct fr_record *record, const struct fr_datum *datum,
-                                    struct fr_value *value)
+struct fr_record *fr_record_excerpt(struct fr_record *record, struct fr_datum *datum)
 {
     struct fr_buffer payload = {0};
     struct fr_record_source source = {
@@ -163,10 +152,9 @@ struct fr_record *fr_record_excerpt(struct fr_record *record, const struct fr_da
     };
     struct fr_record *excerpt = NULL;
 
-    if (record->payload_len < EXCERPT_PAYLOAD_MIN || !record_text_in_datum(value, datum))
+    if (record->payload_len < EXCERPT_PAYLOAD_MIN || !record_text_in_datum(datum))
         return fr_record_ref(record);
-    fr_payload_of_one(&payload, record->vin, record->created_ns, datum->field,
-                      datum->wire != NULL ? datum->wire : record->payload, datum->wire_len);
+    fr_payload_of_datum(&payload, record->vin, record->created_ns, datum->wire, datum->wire_len);
     source.payload = payload.bytes;
     source.payload_len = payload.len;
     if (!payload.failed)
@@ -177,7 +165,7 @@ struct fr_record *fr_record_excerpt(struct fr_record *record, const struct fr_da
     excerpt->restored = record->restored;
     excerpt->repeated = record->repeated;
     excerpt->seq = record->seq;
-    record_move_text(value, datum, excerpt);
+    record_move_datum(datum, excerpt);
     return excerpt;
 }
 
@@ -190,7 +178,10 @@ size_t fr_record_memory(const struct fr_record *record)
 
 struct fr_record *fr_record_ref(struct fr_record *record)
 {
-    atomic_fetch_add_explicit(&record->references, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_add_explicit(&record->references, 1, memory_order_relaxed);
+
+    assert(before != 0);
+    (void)before; /* unused with NDEBUG */
     return record;
 }
 
@@ -206,13 +197,13 @@ void fr_record_unref(struct fr_record *record)
     free(record);
 }
 
-static struct fr_data *decode(const struct fr_record *record)
+static struct fr_data *record_decode(const struct fr_record *record)
 {
     struct fr_payload_info info;
     struct fr_data *data;
     size_t as_sent;
 
-    if (record->type != FR_RECORD_V ||
+    if (fr_record_types[record->type].encoding != FR_ENCODING_DATA ||
         fr_payload_inspect(record->payload, record->payload_len, &info) != 0)
         return &no_data;
     data = malloc(sizeof *data + info.data * sizeof data->datum[0]);
@@ -231,12 +222,12 @@ const struct fr_data *fr_record_data(struct fr_record *record)
 
     if (data != NULL)
         return data;
-    data = decode(record);
+    data = record_decode(record);
     if (data == NULL)
         return NULL;
     if (atomic_compare_exchange_strong(&record->data, &none, data))
         return data;
-    /* Another thread was quicker; both decoded the same. */
+    /* Another thread has stored its result, which is equal, in the meantime. */
     if (data != &no_data)
         free(data);
     return none;

@@ -4,18 +4,19 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "record/record.h"
+#include "record/record_types.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/redact.h"
 
-/* The topics that were let through by name. They stay: the files and Kafka topics of their names
- * do, too. */
+/* The unknown topics that keep their name. An entry is never removed, because the files and Kafka
+ * topics with its name stay, too. */
 static struct {
     pthread_mutex_t lock;
     unsigned count;
     char name[FR_TOPICS_MAX][FR_TOPIC_MAX + 1];
 } topics = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 static _Atomic int policy = FR_UNKNOWN_TOPICS_BUCKET;
 
 void fr_topics_set_policy(enum fr_unknown_topics next)
@@ -34,41 +35,45 @@ bool fr_topic_valid(const char *topic, size_t len)
     return true;
 }
 
-/* The number of a topic; -1: it is a new one and there are too many. */
-static int topics_number(const char *topic, size_t len)
+/* Returns the index of a topic, which is added if it is new; -1: the table is full. */
+static int topics_index(const char *topic, size_t len)
 {
-    int number = -1;
+    int index = -1;
 
     pthread_mutex_lock(&topics.lock);
-    for (unsigned i = 0; i < topics.count && number < 0; i++)
+    for (unsigned i = 0; i < topics.count && index < 0; i++)
         if (strlen(topics.name[i]) == len && memcmp(topics.name[i], topic, len) == 0)
-            number = (int)i;
-    if (number < 0 && topics.count < FR_TOPICS_MAX) {
-        number = (int)topics.count++;
-        memcpy(topics.name[number], topic, len);
-        topics.name[number][len] = '\0';
+            index = (int)i;
+    if (index < 0 && topics.count < FR_TOPICS_MAX) {
+        index = (int)topics.count++;
+        memcpy(topics.name[index], topic, len);
+        topics.name[index][len] = '\0';
     }
     pthread_mutex_unlock(&topics.lock);
-    return number;
+    return index;
 }
 
+/* Whether a topic is within the limits in all and of the vehicle; marks it as used by the vehicle.
+ */
 static bool topics_within_bounds(const char *topic, size_t len, fr_topics_used *used)
 {
     uint64_t before = used != NULL ? atomic_load(used) : 0;
-    int number;
+    int index;
 
-    /* A vehicle that has used up its share adds nothing to the table. */
+    /* A vehicle that has used its share can use only the topics that it has used before. Their
+     * entries are read without the lock: they were written before their bit was set and never
+     * change. */
     if (used != NULL && __builtin_popcountll(before) >= FR_TOPICS_OF_VEHICLE_MAX) {
-        for (number = 0; number < FR_TOPICS_MAX; number++)
-            if (before >> number & 1 && strlen(topics.name[number]) == len &&
-                memcmp(topics.name[number], topic, len) == 0)
-                return true; /* written before its bit was set, and never again */
+        for (index = 0; index < FR_TOPICS_MAX; index++)
+            if (before >> index & 1 && strlen(topics.name[index]) == len &&
+                memcmp(topics.name[index], topic, len) == 0)
+                return true;
         return false;
     }
-    number = topics_number(topic, len);
-    if (number >= 0 && used != NULL)
-        atomic_fetch_or(used, UINT64_C(1) << number);
-    return number >= 0;
+    index = topics_index(topic, len);
+    if (index >= 0 && used != NULL)
+        atomic_fetch_or(used, UINT64_C(1) << index);
+    return index >= 0;
 }
 
 bool fr_topics_keep(const char *topic, size_t len, fr_topics_used *used, const char *vin)
@@ -83,15 +88,16 @@ bool fr_topics_keep(const char *topic, size_t len, fr_topics_used *used, const c
     if (pass)
         fr_log_limited(&full_limit, FR_LOG_WARNING,
                        "%s: records of topic \"%.*s\" get the topic \"" FR_TOPIC_UNKNOWN
-                       "\": it is no valid name, or more than %d topics of a vehicle or %d in all "
-                       "are not named in the routing; name those that you want under `records:`",
-                       fr_shown_vin(vin, shown), (int)len, topic, FR_TOPICS_OF_VEHICLE_MAX,
+                       "\": the name is not valid, or the vehicle has sent more than %d topics, "
+                       "or all vehicles more than %d, that the routing does not name; name the "
+                       "topics that you need under `records:`",
+                       fr_display_vin(vin, shown), (int)len, topic, FR_TOPICS_OF_VEHICLE_MAX,
                        FR_TOPICS_MAX);
     else
         fr_log_limited(&limit, FR_LOG_NOTICE,
                        "%s: records of topic \"%.*s\" get the topic \"" FR_TOPIC_UNKNOWN
                        "\": name it under `records:` in the routing file, or set "
                        "`limits: {unknown_topics: pass}`",
-                       fr_shown_vin(vin, shown), (int)len, topic);
+                       fr_display_vin(vin, shown), (int)len, topic);
     return false;
 }

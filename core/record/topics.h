@@ -1,10 +1,8 @@
-/*
- * topics.h - topics that are no record type of ours and not named in the routing.
- *
- * Sinks make a file, a Kafka topic or an MQTT subtree of a topic's name, so a vehicle must not be
- * able to invent names without bound. By default such a record gets the topic FR_TOPIC_UNKNOWN.
- * With `limits.unknown_topics: pass` it keeps its own, up to 64 topics in all, 8 of one vehicle.
- */
+/* Limits on topics that are neither a record type nor named in the routing. Sinks make a file, a
+ * Kafka topic or an MQTT subtree from the name of a topic, so a vehicle must not be able to send an
+ * unbounded number of names. By default a record of such a topic gets the topic FR_TOPIC_UNKNOWN.
+ * With `limits.unknown_topics: pass` the record keeps its topic, up to FR_TOPICS_MAX topics in all
+ * and FR_TOPICS_OF_VEHICLE_MAX topics of one vehicle. */
 #ifndef FR_TOPICS_H
 #define FR_TOPICS_H
 
@@ -18,21 +16,23 @@
 #define FR_TOPICS_OF_VEHICLE_MAX 8
 
 enum fr_unknown_topics {
-    FR_UNKNOWN_TOPICS_BUCKET,
-    FR_UNKNOWN_TOPICS_PASS,
+    FR_UNKNOWN_TOPICS_BUCKET, /* replace the topic by FR_TOPIC_UNKNOWN */
+    FR_UNKNOWN_TOPICS_PASS,   /* keep the topic within the limits */
 };
 
-/* Which topics a vehicle has used, a bit each; all zero at first. */
+/* The topics that a vehicle has used, one bit for each index of the table; initially 0. */
 typedef _Atomic uint64_t fr_topics_used;
 
-/* What to do with unknown topics from now on. Any thread. */
+/* Set the policy for unknown topics from now on. Any thread. */
 void fr_topics_set_policy(enum fr_unknown_topics policy);
 
-/* Whether a record of an unknown topic keeps its topic. `used` is the vehicle's, or NULL for a
- * source. Any thread. Counts and logs those that do not; `vin` is for the log. */
+/* Returns whether a record of an unknown topic keeps its topic. A record that does not is counted
+ * and logged; `vin` is for the log. `used` belongs to the vehicle; NULL: the record is from a
+ * source. Any thread. */
 bool fr_topics_keep(const char *topic, size_t len, fr_topics_used *used, const char *vin);
 
-/* Whether a topic is made of letters, digits, '_', '-' and '.', of which '.' is not the first. */
+/* Returns whether a topic consists of 1 to FR_TOPIC_MAX letters, digits, '_', '-' and '.' and does
+ * not begin with '.'. */
 bool fr_topic_valid(const char *topic, size_t len);
 
 #endif

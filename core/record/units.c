@@ -2,13 +2,12 @@
 
 #include <string.h>
 
-/* Each unit by how much of the quantity's base unit it is. */
 struct unit {
     const char *name;
     const char *quantity;
-    double factor;
-    double offset; /* base = value * factor + offset */
-    const char *alias;
+    double factor; /* value in the base unit of the quantity = value * factor + offset */
+    double offset;
+    const char *alias; /* other names, separated by spaces */
 };
 
 static const struct unit units[] = {
@@ -50,7 +49,8 @@ static const struct unit units[] = {
     {"%", "share", 1, 0, "percent"},
 };
 
-static bool has_word(const char *words, const char *word)
+/* Whether `word` is one of the space-separated words. */
+static bool units_has_word(const char *words, const char *word)
 {
     size_t len = strlen(word);
 
@@ -60,20 +60,20 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-static const struct unit *find(const char *name)
+static const struct unit *units_find(const char *name)
 {
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (strcmp(units[i].name, name) == 0)
             return &units[i];
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (*name != '\0' && has_word(units[i].alias, name))
+        if (*name != '\0' && units_has_word(units[i].alias, name))
             return &units[i];
     return NULL;
 }
 
 bool fr_unit_convert(const char *from, const char *to, struct fr_conversion *conversion)
 {
-    const struct unit *a = find(from), *b = find(to);
+    const struct unit *a = units_find(from), *b = units_find(to);
 
     if (a == NULL || b == NULL || strcmp(a->quantity, b->quantity) != 0)
         return false;
@@ -84,14 +84,14 @@ bool fr_unit_convert(const char *from, const char *to, struct fr_conversion *con
 
 const char *fr_unit_canonical(const char *unit)
 {
-    const struct unit *found = find(unit);
+    const struct unit *found = units_find(unit);
 
     return found != NULL ? found->name : NULL;
 }
 
 const char *fr_unit_alternative(const char *from, size_t n)
 {
-    const struct unit *a = find(from);
+    const struct unit *a = units_find(from);
 
     for (size_t i = 0; a != NULL && i < sizeof units / sizeof *units; i++)
         if (strcmp(units[i].quantity, a->quantity) == 0 && n-- == 0)

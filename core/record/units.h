@@ -1,4 +1,4 @@
-/* units.h - from the unit on the wire to the unit that a route asks for. */
+/* Conversion from the unit on the wire to the unit that a route asks for. */
 #ifndef FR_UNITS_H
 #define FR_UNITS_H
 
@@ -11,14 +11,16 @@ struct fr_conversion {
     double offset;
 };
 
-/* How to get from one unit to another of the same quantity; both as in "km/h" or "°C" (also
- * "C", "kmh", "kph"). False: not the same quantity, or a unit that is not known. */
+/* Compute the conversion between two units of the same quantity, such as "km/h" or "°C"; aliases
+ * such as "kmh" and "C" are allowed. Returns false if a unit is unknown or the quantities differ.
+ */
 bool fr_unit_convert(const char *from, const char *to, struct fr_conversion *conversion);
 
-/* The usual way to write a unit ("kmh" becomes "km/h"), or NULL when it is not known. */
+/* Returns the canonical name of a unit ("km/h" for "kmh"), or NULL if the unit is unknown. */
 const char *fr_unit_canonical(const char *unit);
 
-/* The n-th unit into which `from` can be converted, itself included; NULL past the last. */
+/* Returns the n-th unit to which `from` can be converted, including `from` itself; NULL beyond the
+ * last. */
 const char *fr_unit_alternative(const char *from, size_t n);
 
 #endif

@@ -8,160 +8,12 @@
 
 #include "record/text.h"
 
-#define EARTH_RADIUS_M 6371008.8
+#define EARTH_RADIUS_M 6371008.8 /* mean radius */
 
-/* ---- from the wire --------------------------------------------------------------- */
+/* ---- conversion ------------------------------------------------------------------ */
 
-static double real_of_bits(uint64_t bits)
-{
-    double real;
-
-    memcpy(&real, &bits, sizeof real);
-    return real;
-}
-
-/* The double that a person would write for a float: 21.3f gives 21.3, not 21.299999237. */
-static double real_of_float(uint32_t bits)
-{
-    char text[32];
-    float f;
-
-    memcpy(&f, &bits, sizeof f);
-    if (!isfinite(f) || f == (float)(int32_t)(f < -1e9f || f > 1e9f ? 0 : f))
-        return (double)f;
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)f);
-        if (strtof(text, NULL) == f)
-            break;
-    }
-    return strtod(text, NULL);
-}
-
-static int parse_location(struct fr_wire wire, struct fr_wire_value *value)
-{
-    struct fr_wire_field f;
-    int more;
-
-    if (value->tag != FR_MEMBER_LOCATION)
-        value->location.latitude = value->location.longitude = 0;
-    while ((more = fr_wire_next(&wire, &f)) > 0) {
-        if (f.type == FR_WIRE_FIXED64 && f.number == 1)
-            value->location.latitude = real_of_bits(f.varint);
-        else if (f.type == FR_WIRE_FIXED64 && f.number == 2)
-            value->location.longitude = real_of_bits(f.varint);
-    }
-    return more;
-}
-
-static int parse_bits(struct fr_wire wire, struct fr_wire_value *value, uint32_t tag)
-{
-    struct fr_wire_field f;
-    int more;
-
-    if (value->tag != tag)
-        value->bits = 0;
-    while ((more = fr_wire_next(&wire, &f)) > 0) {
-        if (f.type != FR_WIRE_VARINT || f.number > 31)
-            continue;
-        if (f.varint != 0)
-            value->bits |= 1u << (f.number - 1);
-        else
-            value->bits &= ~(1u << (f.number - 1));
-    }
-    return more;
-}
-
-static int parse_clock(struct fr_wire wire, struct fr_wire_value *value)
-{
-    struct fr_wire_field f;
-    int more;
-
-    if (value->tag != FR_MEMBER_TIME)
-        memset(value->clock, 0, sizeof value->clock);
-    while ((more = fr_wire_next(&wire, &f)) > 0)
-        if (f.type == FR_WIRE_VARINT && f.number <= 3)
-            value->clock[f.number - 1] = (int32_t)(uint32_t)f.varint;
-    return more;
-}
-
-static int parse_member(const struct fr_wire_field *f, struct fr_wire_value *value)
-{
-    int result = 0;
-
-    switch (f->type) {
-    case FR_WIRE_VARINT:
-        /* int32 and enums are cut to 32 bits, as every protobuf decoder does. */
-        value->integer = f->number == FR_MEMBER_LONG ? (int64_t)f->varint
-                         : f->number == FR_MEMBER_BOOLEAN || f->number == FR_MEMBER_INVALID
-                             ? f->varint != 0
-                             : (int32_t)(uint32_t)f->varint;
-        break;
-    case FR_WIRE_FIXED64:
-        value->real = real_of_bits(f->varint);
-        break;
-    case FR_WIRE_FIXED32:
-        value->real = real_of_float((uint32_t)f->varint);
-        break;
-    case FR_WIRE_BYTES:
-        switch (f->number) {
-        case FR_MEMBER_STRING:
-            value->text.bytes = (const char *)f->bytes;
-            value->text.len = f->len;
-            if (!fr_text_is_utf8(f->bytes, f->len))
-                return -1;
-            break;
-        case FR_MEMBER_LOCATION:
-            result = parse_location(fr_wire_over(f->bytes, f->len), value);
-            break;
-        case FR_MEMBER_TIME:
-            result = parse_clock(fr_wire_over(f->bytes, f->len), value);
-            break;
-        default:
-            result = parse_bits(fr_wire_over(f->bytes, f->len), value, f->number);
-            break;
-        }
-        break;
-    }
-    value->tag = f->number;
-    return result;
-}
-
-/* Whether a member has the wire type that the .proto gives it; what has not is an unknown
- * field to protobuf, and so to us. */
-static bool has_its_type(const struct fr_wire_field *f)
-{
-    switch (f->number) {
-    case FR_MEMBER_STRING:
-    case FR_MEMBER_LOCATION:
-    case FR_MEMBER_DOORS:
-    case FR_MEMBER_TIME:
-    case FR_MEMBER_TIRES:
-        return f->type == FR_WIRE_BYTES;
-    case FR_MEMBER_FLOAT:
-        return f->type == FR_WIRE_FIXED32;
-    case FR_MEMBER_DOUBLE:
-        return f->type == FR_WIRE_FIXED64;
-    default:
-        return f->type == FR_WIRE_VARINT;
-    }
-}
-
-int fr_value_parse(const uint8_t *bytes, size_t len, struct fr_wire_value *value)
-{
-    struct fr_wire wire = fr_wire_over(bytes, len);
-    struct fr_wire_field f;
-    int more;
-
-    while ((more = fr_wire_next(&wire, &f)) > 0)
-        if (has_its_type(&f) && parse_member(&f, value) != 0)
-            return -1;
-    return more;
-}
-
-/* ---- to the canonical type ------------------------------------------------------- */
-
-/* What the vehicle sent, without a field to say what it should be. */
-static void as_sent(const struct fr_wire_value *wire, struct fr_value *value)
+/* Convert a wire value to the type that the vehicle sent, regardless of the field. */
+static void value_as_sent(const struct fr_wire_value *wire, struct fr_value *value)
 {
     const struct fr_enum *e;
 
@@ -218,14 +70,15 @@ static void as_sent(const struct fr_wire_value *wire, struct fr_value *value)
     }
 }
 
-static bool text_is(const struct fr_value *value, const char *word)
+/* Whether a text value is `word` in any case. */
+static bool value_text_is(const struct fr_value *value, const char *word)
 {
     return value->text.len == strlen(word) &&
            strncasecmp(value->text.bytes, word, value->text.len) == 0;
 }
 
-/* A number for what was sent, if it has one. */
-static bool to_number(const struct fr_value *sent, double *number)
+/* Convert a sent value to a number. Returns false if the value has none. */
+static bool value_to_number(const struct fr_value *sent, double *number)
 {
     switch (sent->kind) {
     case FR_VALUE_BOOL:
@@ -247,18 +100,20 @@ static bool to_number(const struct fr_value *sent, double *number)
     }
 }
 
-static bool make_real(const struct fr_value *sent, struct fr_value *value)
+/* The functions value_make_…() convert a sent value to one type. They return false, and leave
+ * *value as the vehicle sent it, if the value does not fit. */
+static bool value_make_real(const struct fr_value *sent, struct fr_value *value)
 {
     double number;
 
-    if (!to_number(sent, &number))
+    if (!value_to_number(sent, &number))
         return false;
     value->kind = FR_VALUE_REAL;
     value->real = number;
     return true;
 }
 
-static bool make_integer(const struct fr_value *sent, struct fr_value *value)
+static bool value_make_integer(const struct fr_value *sent, struct fr_value *value)
 {
     double number;
 
@@ -266,39 +121,40 @@ static bool make_integer(const struct fr_value *sent, struct fr_value *value)
         *value = *sent;
         return true;
     }
-    if (!to_number(sent, &number) || !(fabs(number) < 9e15))
+    if (!value_to_number(sent, &number) || !(fabs(number) < 9e15))
         return false;
     value->kind = FR_VALUE_INT;
     value->integer = (int64_t)llround(number);
     return true;
 }
 
-static bool make_boolean(const struct fr_value *sent, struct fr_value *value)
+static bool value_make_boolean(const struct fr_value *sent, struct fr_value *value)
 {
     double number;
-    bool is;
+    bool boolean;
 
-    if (sent->kind == FR_VALUE_TEXT && (text_is(sent, "true") || text_is(sent, "on")))
-        is = true;
-    else if (sent->kind == FR_VALUE_TEXT && (text_is(sent, "false") || text_is(sent, "off")))
-        is = false;
+    if (sent->kind == FR_VALUE_TEXT && (value_text_is(sent, "true") || value_text_is(sent, "on")))
+        boolean = true;
+    else if (sent->kind == FR_VALUE_TEXT &&
+             (value_text_is(sent, "false") || value_text_is(sent, "off")))
+        boolean = false;
     else if (sent->kind == FR_VALUE_ENUM && sent->choice.name != NULL) {
-        /* BuckleStatus and the like: the first choices are unknown and "not". */
-        is = strcmp(sent->choice.name, "Latched") == 0 || strcmp(sent->choice.name, "On") == 0 ||
-             strcmp(sent->choice.name, "OK") == 0;
-        if (!is && sent->choice.number != 1)
+        /* Enums such as BuckleStatus: choice 0 is unknown, choice 1 means false. */
+        boolean = strcmp(sent->choice.name, "Latched") == 0 ||
+                  strcmp(sent->choice.name, "On") == 0 || strcmp(sent->choice.name, "OK") == 0;
+        if (!boolean && sent->choice.number != 1)
             return false;
-    } else if (to_number(sent, &number))
-        is = number != 0;
+    } else if (value_to_number(sent, &number))
+        boolean = number != 0;
     else
         return false;
     value->kind = FR_VALUE_BOOL;
-    value->boolean = is;
+    value->boolean = boolean;
     return true;
 }
 
-static bool make_choice(const struct fr_enum *e, const struct fr_value *sent,
-                        struct fr_value *value)
+static bool value_make_choice(const struct fr_enum *e, const struct fr_value *sent,
+                              struct fr_value *value)
 {
     const struct fr_choice *choice = NULL;
     double number;
@@ -311,8 +167,8 @@ static bool make_choice(const struct fr_enum *e, const struct fr_value *sent,
              fr_enum_choice(e, sent->choice.number) == NULL)
         choice = fr_enum_choice_named(e, sent->choice.name, strlen(sent->choice.name));
     if (choice == NULL) {
-        if (sent->kind == FR_VALUE_BOOL || !to_number(sent, &number) || fabs(number) > INT32_MAX ||
-            number != floor(number))
+        if (sent->kind == FR_VALUE_BOOL || !value_to_number(sent, &number) ||
+            fabs(number) > INT32_MAX || number != floor(number))
             return false;
         if (e != NULL)
             choice = fr_enum_choice(e, (int64_t)number);
@@ -324,7 +180,7 @@ static bool make_choice(const struct fr_enum *e, const struct fr_value *sent,
     return true;
 }
 
-static bool make_location(const struct fr_value *sent, struct fr_value *value)
+static bool value_make_location(const struct fr_value *sent, struct fr_value *value)
 {
     double latitude, longitude;
 
@@ -337,8 +193,8 @@ static bool make_location(const struct fr_value *sent, struct fr_value *value)
     return true;
 }
 
-/* Old firmware lists what is open: "DriverFront|TrunkRear". */
-static bool make_doors(const struct fr_value *sent, struct fr_value *value)
+/* Convert the text of old firmware, which lists the open doors: "DriverFront|TrunkRear". */
+static bool value_make_doors(const struct fr_value *sent, struct fr_value *value)
 {
     static const char *const doors[] = {"DriverFront",   "DriverRear", "PassengerFront",
                                         "PassengerRear", "TrunkFront", "TrunkRear"};
@@ -368,7 +224,7 @@ static bool make_doors(const struct fr_value *sent, struct fr_value *value)
     return true;
 }
 
-static bool make_clock(const struct fr_value *sent, struct fr_value *value)
+static bool value_make_clock(const struct fr_value *sent, struct fr_value *value)
 {
     char text[16];
     int hour, minute, second = 0, used = 0;
@@ -388,13 +244,13 @@ static bool make_clock(const struct fr_value *sent, struct fr_value *value)
     return true;
 }
 
-/* Whether a value lies in the range of its type. */
+/* Whether a value is in the range of its type. */
 static bool value_in_range(const struct fr_value *value)
 {
     switch (value->kind) {
     case FR_VALUE_REAL:
         return isfinite(value->real);
-    case FR_VALUE_LOCATION: /* false for NaN, too */
+    case FR_VALUE_LOCATION: /* false for NaN */
         return fabs(value->location.latitude) <= 90 && fabs(value->location.longitude) <= 180;
     case FR_VALUE_CLOCK:
         return value->clock.hour >= 0 && value->clock.hour <= 23 && value->clock.minute >= 0 &&
@@ -412,14 +268,15 @@ static bool value_in_range(const struct fr_value *value)
     }
 }
 
-/* The value in its field's type; false: it does not fit, `value` is what the vehicle sent. */
-static bool to_canonical(const struct fr_field *field, const struct fr_wire_value *wire,
-                         struct fr_value *value)
+/* Convert a wire value to the type of its field, without a check of the range. Returns false if the
+ * value does not fit; then *value has the type that the vehicle sent. */
+static bool value_to_canonical(const struct fr_field *field, const struct fr_wire_value *wire,
+                               struct fr_value *value)
 {
     struct fr_value sent;
     bool fits;
 
-    as_sent(wire, &sent);
+    value_as_sent(wire, &sent);
     *value = sent;
     if (field == NULL || field->kind == FR_FIELD_NONE || sent.kind == FR_VALUE_NONE ||
         sent.kind == FR_VALUE_INVALID)
@@ -428,7 +285,7 @@ static bool to_canonical(const struct fr_field *field, const struct fr_wire_valu
         fr_text_unquote(&sent.text.bytes, &sent.text.len);
         value->text.bytes = sent.text.bytes;
         value->text.len = sent.text.len;
-        if (field->kind != FR_FIELD_TEXT && text_is(&sent, "<invalid>")) {
+        if (field->kind != FR_FIELD_TEXT && value_text_is(&sent, "<invalid>")) {
             value->kind = FR_VALUE_INVALID;
             return true;
         }
@@ -439,32 +296,32 @@ static bool to_canonical(const struct fr_field *field, const struct fr_wire_valu
     }
     switch (field->kind) {
     case FR_FIELD_REAL:
-        fits = sent.kind == FR_VALUE_REAL || make_real(&sent, value);
+        fits = sent.kind == FR_VALUE_REAL || value_make_real(&sent, value);
         break;
     case FR_FIELD_INTEGER:
     case FR_FIELD_TIME:
-        fits = make_integer(&sent, value);
+        fits = value_make_integer(&sent, value);
         break;
     case FR_FIELD_BOOLEAN:
-        fits = sent.kind == FR_VALUE_BOOL || make_boolean(&sent, value);
+        fits = sent.kind == FR_VALUE_BOOL || value_make_boolean(&sent, value);
         break;
     case FR_FIELD_ENUM:
-        fits = make_choice(field->choices, &sent, value);
+        fits = value_make_choice(field->choices, &sent, value);
         break;
     case FR_FIELD_TEXT:
         fits = sent.kind == FR_VALUE_TEXT;
         break;
     case FR_FIELD_LOCATION:
-        fits = sent.kind == FR_VALUE_LOCATION || make_location(&sent, value);
+        fits = sent.kind == FR_VALUE_LOCATION || value_make_location(&sent, value);
         break;
     case FR_FIELD_DOORS:
-        fits = sent.kind == FR_VALUE_DOORS || make_doors(&sent, value);
+        fits = sent.kind == FR_VALUE_DOORS || value_make_doors(&sent, value);
         break;
     case FR_FIELD_TIRES:
         fits = sent.kind == FR_VALUE_TIRES;
         break;
     case FR_FIELD_CLOCK:
-        fits = sent.kind == FR_VALUE_CLOCK || make_clock(&sent, value);
+        fits = sent.kind == FR_VALUE_CLOCK || value_make_clock(&sent, value);
         break;
     case FR_FIELD_NONE:
     default:
@@ -477,7 +334,7 @@ static bool to_canonical(const struct fr_field *field, const struct fr_wire_valu
 bool fr_value_canonical(const struct fr_field *field, const struct fr_wire_value *wire,
                         struct fr_value *value)
 {
-    bool fits = to_canonical(field, wire, value);
+    bool fits = value_to_canonical(field, wire, value);
 
     if (value_in_range(value))
         return fits;
@@ -485,7 +342,7 @@ bool fr_value_canonical(const struct fr_field *field, const struct fr_wire_value
     return false;
 }
 
-/* ---- comparing ------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------ */
 
 bool fr_value_equal(const struct fr_value *a, const struct fr_value *b)
 {
@@ -518,8 +375,8 @@ bool fr_value_equal(const struct fr_value *a, const struct fr_value *b)
     }
 }
 
-/* Along the great circle (haversine). */
-static double metres_between(const struct fr_value *a, const struct fr_value *b)
+/* Distance along the great circle in metres (haversine formula). */
+static double value_metres_between(const struct fr_value *a, const struct fr_value *b)
 {
     double to_radians = acos(-1) / 180;
     double north = (b->location.latitude - a->location.latitude) * to_radians;
@@ -540,6 +397,6 @@ double fr_value_distance(const struct fr_value *a, const struct fr_value *b)
     if (a->kind == FR_VALUE_INT)
         return fabs((double)a->integer - (double)b->integer);
     if (a->kind == FR_VALUE_LOCATION)
-        return metres_between(a, b);
+        return value_metres_between(a, b);
     return -1;
 }

@@ -1,30 +1,34 @@
 #include "route/dispatch.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "journal/journal.h"
-#include "sink/sink.h"
+#include "route/tap.h"
 #include "util/counters.h"
 #include "util/memory.h"
 
-/* Handed over at the latest when so many are put aside for a sink. */
-#define ASIDE_MAX 256
+/* Max entries of a batch. A full batch is enqueued at once. */
+#define BATCH_MAX 256
 
 struct lane {
     struct fr_sink *sink; /* NULL: the journal */
-    bool awaited;         /* some acknowledgement waits for it */
+    bool awaited;         /* acknowledgements may wait for this sink */
     size_t count;
-    struct fr_sink_entry aside[ASIDE_MAX];
+    struct fr_queue_entry batch[BATCH_MAX];
 };
 
 struct fr_dispatch {
     struct fr_routes *routes;
-    struct fr_journal *journal;
+    struct fr_journal *journal; /* NULL: off */
+    fr_dispatch_enqueue_fn *enqueue;
+    fr_dispatch_full_fn *full;
     size_t lane_count;
-    struct lane lanes[];
+    struct lane lanes[]; /* the journal's only, or one for each sink, in the order of the routes */
 };
 
-struct fr_dispatch *fr_dispatch_new(struct fr_routes *routes)
+struct fr_dispatch *fr_dispatch_new(struct fr_routes *routes, fr_dispatch_enqueue_fn *enqueue,
+                                    fr_dispatch_full_fn *full)
 {
     struct fr_journal *journal = fr_routes_journal(routes);
     size_t count = journal != NULL ? 1 : fr_routes_sink_count(routes);
@@ -34,6 +38,8 @@ struct fr_dispatch *fr_dispatch_new(struct fr_routes *routes)
 
     dispatch->routes = routes;
     dispatch->journal = journal;
+    dispatch->enqueue = enqueue;
+    dispatch->full = full;
     dispatch->lane_count = count;
     for (size_t i = 0; i < count; i++) {
         dispatch->lanes[i].sink = journal != NULL ? NULL : fr_routes_sink(routes, i);
@@ -47,48 +53,49 @@ void fr_dispatch_free(struct fr_dispatch *dispatch)
     free(dispatch);
 }
 
-static void hand_over(struct fr_dispatch *dispatch, struct lane *lane)
+static void dispatch_enqueue_batch(struct fr_dispatch *dispatch, struct lane *lane)
 {
     if (lane->sink != NULL)
-        fr_sink_offer(lane->sink, lane->aside, lane->count);
+        dispatch->enqueue(lane->sink, lane->batch, lane->count);
     else
-        fr_journal_offer(dispatch->journal, lane->aside, lane->count);
+        fr_journal_enqueue(dispatch->journal, lane->batch, lane->count);
     lane->count = 0;
 }
 
-static void put_aside(struct fr_dispatch *dispatch, size_t place, struct fr_record *record,
-                      bool ack)
+static void dispatch_add(struct fr_dispatch *dispatch, size_t index, struct fr_record *record,
+                         bool ack)
 {
-    struct lane *lane = &dispatch->lanes[place];
+    struct lane *lane = &dispatch->lanes[index];
 
-    lane->aside[lane->count++] = (struct fr_sink_entry){fr_record_ref(record), ack};
-    if (lane->count == ASIDE_MAX)
-        hand_over(dispatch, lane);
+    assert(index < dispatch->lane_count);
+    lane->batch[lane->count++] = (struct fr_queue_entry){fr_record_ref(record), ack};
+    if (lane->count == BATCH_MAX)
+        dispatch_enqueue_batch(dispatch, lane);
 }
 
 bool fr_dispatch_record(struct fr_dispatch *dispatch, struct fr_record *record,
-                        struct fr_ack_owner *owner)
+                        struct fr_completion *completion)
 {
     struct fr_targets targets = fr_routes_targets(dispatch->routes, record);
-    uint64_t acks = owner != NULL ? targets.acks : 0;
+    uint64_t acks = completion != NULL ? targets.acks : 0;
 
     fr_tap(record);
     if (targets.sinks == 0)
         fr_count(FR_COUNT_RECORDS_UNROUTED);
     if (dispatch->journal != NULL) {
-        /* The journal takes them all: a sink that is added later may want them. */
-        record->owner = owner;
+        /* The journal stores every record: a sink that a reload adds may have a route for it. */
+        record->completion = completion;
         atomic_store_explicit(&record->unconfirmed, 1, memory_order_relaxed);
-        put_aside(dispatch, 0, record, true);
-        return owner != NULL;
+        dispatch_add(dispatch, 0, record, true);
+        return completion != NULL;
     }
-    record->owner = acks != 0 ? owner : NULL;
+    record->completion = acks != 0 ? completion : NULL;
     atomic_store_explicit(&record->unconfirmed, (uint32_t)__builtin_popcountll(acks),
                           memory_order_relaxed);
-    for (uint64_t left = targets.sinks; left != 0; left &= left - 1) {
-        unsigned place = (unsigned)__builtin_ctzll(left);
+    for (uint64_t sinks = targets.sinks; sinks != 0; sinks &= sinks - 1) {
+        unsigned index = (unsigned)__builtin_ctzll(sinks);
 
-        put_aside(dispatch, place, record, acks >> place & 1);
+        dispatch_add(dispatch, index, record, acks >> index & 1);
     }
     return acks != 0;
 }
@@ -97,7 +104,7 @@ void fr_dispatch_flush(struct fr_dispatch *dispatch)
 {
     for (size_t i = 0; i < dispatch->lane_count; i++)
         if (dispatch->lanes[i].count != 0)
-            hand_over(dispatch, &dispatch->lanes[i]);
+            dispatch_enqueue_batch(dispatch, &dispatch->lanes[i]);
 }
 
 bool fr_dispatch_full(struct fr_dispatch *dispatch)
@@ -106,8 +113,9 @@ bool fr_dispatch_full(struct fr_dispatch *dispatch)
 
     if (dispatch->journal != NULL)
         return fr_journal_full(dispatch->journal);
+    /* full() of every sink is called: each registers that a notification is awaited. */
     for (size_t i = 0; i < dispatch->lane_count; i++)
-        if (dispatch->lanes[i].awaited && fr_sink_full(dispatch->lanes[i].sink))
+        if (dispatch->lanes[i].awaited && dispatch->full(dispatch->lanes[i].sink))
             full = true;
     return full;
 }

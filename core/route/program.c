@@ -3,71 +3,59 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/field_catalogue.h"
-#include "route/program_state.h"
-#include "util/hash.h"
+#include "config/field_route.h"
+#include "route/program_age.h"
+#include "route/program_compile.h"
+#include "route/program_slots.h"
+#include "route/program_values.h"
+#include "route/program_vehicles.h"
 #include "util/memory.h"
 
-/* Vehicles with state; values of those that come after are not marked late, and have no slots. */
-#define VEHICLES_MAX (1u << 20)
-
-/* ---- vehicles -------------------------------------------------------------------- */
-
-static void program_grow_vehicles(struct fr_program *program)
+struct fr_program *fr_program_new(struct fr_routing *routing, size_t sink, enum fr_format format)
 {
-    size_t count = program->vehicle_buckets * 2;
-    struct vehicle **buckets = fr_calloc(count, sizeof(struct vehicle *));
+    struct fr_program *program = fr_calloc(1, sizeof *program);
 
-    for (size_t i = 0; i < program->vehicle_buckets; i++)
-        for (struct vehicle *v = program->vehicles[i], *next; v != NULL; v = next) {
-            next = v->next;
-            v->next = buckets[v->hash & (count - 1)];
-            buckets[v->hash & (count - 1)] = v;
-        }
-    free(program->vehicles);
-    program->vehicles = buckets;
-    program->vehicle_buckets = count;
+    program->routing = fr_routing_ref(routing);
+    program->format = format;
+    fr_program_compile(program, sink);
+    program->windows = fr_windows_new(program->field_route_count);
+    program->slots_per_vehicle = fr_program_slots_per_vehicle(program);
+    program->throttle = fr_throttle_new();
+    fr_program_vehicles_init(program);
+    return program;
 }
 
-struct vehicle *fr_program_vehicle(struct fr_program *program, const char *vin)
+void fr_program_free(struct fr_program *program)
 {
-    uint64_t hash = fr_hash_text(vin, 0);
-    struct vehicle *v = program->vehicles[hash & (program->vehicle_buckets - 1)];
-    size_t size;
-
-    for (; v != NULL; v = v->next)
-        if (v->hash == hash && strcmp(v->vin, vin) == 0)
-            return v;
-    if (program->vehicle_count >= VEHICLES_MAX)
-        return NULL;
-    if (program->vehicle_count >= program->vehicle_buckets)
-        program_grow_vehicles(program);
-    size = strlen(vin) + 1;
-    v = fr_calloc(1, sizeof *v + size);
-    memcpy(v->vin, vin, size);
-    v->hash = hash;
-    v->id = program->vehicle_count++;
-    v->name = fr_program_vehicle_name(program->routing, vin);
-    v->next = program->vehicles[hash & (program->vehicle_buckets - 1)];
-    program->vehicles[hash & (program->vehicle_buckets - 1)] = v;
-    return v;
+    if (program == NULL)
+        return;
+    fr_program_vehicles_free(program);
+    fr_throttle_free(program->throttle);
+    fr_windows_free(program->windows);
+    fr_program_compile_free(program);
+    fr_routing_unref(program->routing);
+    free(program);
 }
 
-/* ---- running --------------------------------------------------------------------- */
-
-int64_t fr_program_age(const struct fr_record *record, int64_t wall_ms)
+bool fr_program_has_state(const struct fr_program *program)
 {
-    int64_t measured_ms = fr_record_time_ns(record) / 1000000;
-
-    return wall_ms - (measured_ms < record->received_ms ? measured_ms : record->received_ms);
+    for (size_t i = 0; i < program->field_route_count; i++)
+        if (fr_field_route_has_state(program->field_routes[i]))
+            return true;
+    return false;
 }
 
-bool fr_program_too_old(const struct run *run, int64_t max_age_ms)
+void fr_program_watch(struct fr_program *program, void (*acquire)(void *ctx, void *origin),
+                      void (*release)(void *ctx, void *origin), void *ctx)
 {
-    if (max_age_ms == 0 || run->age_ms <= max_age_ms)
-        return false;
-    run->program->counts.too_old++;
-    return true;
+    program->acquire = acquire;
+    program->release = release;
+    program->watch_ctx = ctx;
+}
+
+struct fr_routing *fr_program_routing(const struct fr_program *program)
+{
+    return program->routing;
 }
 
 static bool program_route_matches(const struct fr_record_route *route, enum fr_record_type type,
@@ -91,7 +79,7 @@ bool fr_program_wants(const struct fr_program *program, enum fr_record_type type
     return false;
 }
 
-static void program_run_records(const struct run *run)
+static void program_run_records(const struct program_run *run)
 {
     const struct fr_program *program = run->program;
 
@@ -102,12 +90,11 @@ static void program_run_records(const struct run *run)
             .record = run->record,
             .origin = run->origin,
             .vehicle_name = run->vehicle != NULL ? run->vehicle->name : NULL,
-            .marks = run->marks,
+            .flags = run->flags,
             .format = route->format != FR_FORMAT_DEFAULT ? route->format : program->format,
             .name = route->as,
             .due_ms = run->due_ms,
-            .expires_ms =
-                route->max_age_ms == 0 ? INT64_MAX : run->wall_ms - run->age_ms + route->max_age_ms,
+            .expires_ms = fr_program_expiry(run, route->max_age_ms),
         };
 
         if (program_route_matches(route, run->record->type, run->record->topic) &&
@@ -116,20 +103,21 @@ static void program_run_records(const struct run *run)
     }
 }
 
-static uint32_t program_marks(const struct fr_record *record)
+static uint32_t program_flags(const struct fr_record *record)
 {
-    return (record->resend ? (uint32_t)FR_MARK_RESEND : 0) |
-           (record->restored ? (uint32_t)FR_MARK_RESTORED : 0) |
-           (record->repeated ? (uint32_t)FR_MARK_REPEATED : 0);
+    return (record->resend ? (uint32_t)FR_FLAG_RESEND : 0) |
+           (record->restored ? (uint32_t)FR_FLAG_RESTORED : 0) |
+           (record->repeated ? (uint32_t)FR_FLAG_REPEATED : 0);
 }
 
-/* A record without a creation time is neither late nor newer than another. */
-static uint32_t program_mark_late(struct vehicle *vehicle, const struct fr_record *record)
+/* FR_FLAG_LATE if a newer V record of the vehicle was seen. A record without a creation time is
+ * neither late nor the newest. */
+static uint32_t program_mark_late(struct program_vehicle *vehicle, const struct fr_record *record)
 {
     if (vehicle == NULL || record->type != FR_RECORD_V || record->created_ns == 0)
         return 0;
     if (record->created_ns < vehicle->newest_ns)
-        return record->restored ? 0u : (uint32_t)FR_MARK_LATE;
+        return record->restored ? 0u : (uint32_t)FR_FLAG_LATE;
     vehicle->newest_ns = record->created_ns;
     return 0;
 }
@@ -137,12 +125,12 @@ static uint32_t program_mark_late(struct vehicle *vehicle, const struct fr_recor
 void fr_program_run(struct fr_program *program, struct fr_record *record, void *origin,
                     const struct fr_program_time *time, fr_emit_fn *emit, void *ctx)
 {
-    struct run run = {
+    struct program_run run = {
         .program = program,
         .record = record,
         .origin = origin,
         .vehicle = fr_program_vehicle(program, record->vin),
-        .marks = program_marks(record),
+        .flags = program_flags(record),
         .now_ms = time->now_ms,
         .wall_ms = time->wall_ms,
         .due_ms = record->received_ms,
@@ -151,9 +139,10 @@ void fr_program_run(struct fr_program *program, struct fr_record *record, void *
         .ctx = ctx,
     };
 
-    run.marks |= program_mark_late(run.vehicle, record);
+    run.flags |= program_mark_late(run.vehicle, record);
+    /* A restored V record only carries last values; record routes skip it. */
     if (emit != NULL && (!record->restored || record->type != FR_RECORD_V))
-        program_run_records(&run); /* a restored last value is no record of its own */
+        program_run_records(&run);
     if (program->field_route_count != 0 && record->type == FR_RECORD_V)
         fr_program_run_fields(&run);
 }

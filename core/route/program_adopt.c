@@ -1,45 +1,24 @@
-/* The state that a program takes over from the one before it when the routing has changed. */
+#include "route/program_adopt.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/field_route.h"
 #include "record/field_catalogue.h"
-#include "route/program_state.h"
+#include "route/program_compile.h"
+#include "route/program_values.h"
+#include "route/program_vehicles.h"
 #include "util/memory.h"
-
-const char *fr_program_vehicle_name(const struct fr_routing *routing, const char *vin)
-{
-    for (size_t i = 0; i < routing->vehicle_count; i++)
-        if (strcmp(routing->vehicles[i].vin, vin) == 0)
-            return routing->vehicles[i].name;
-    return NULL;
-}
-
-static bool adopt_same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* Whether two routes treat their fields alike; where else they lead does not matter. */
-static bool adopt_same_route(const struct fr_field_route *a, const struct fr_field_route *b)
-{
-    return a->all == b->all && a->field_count == b->field_count &&
-           (a->field_count == 0 ||
-            memcmp(a->fields, b->fields, a->field_count * sizeof *a->fields) == 0) &&
-           a->every_ms == b->every_ms && !(a->min_change < b->min_change) &&
-           !(a->min_change > b->min_change) && adopt_same_text(a->unit, b->unit) &&
-           adopt_same_text(a->as, b->as) && a->max_age_ms == b->max_age_ms &&
-           a->edge_only == b->edge_only;
-}
-
-struct adoption {
-    struct fr_program *program, *older;
-    uint32_t *route;          /* of the older program's routes: in the new one; NO_ROUTE: gone */
-    struct vehicle **vehicle; /* by id */
-};
 
 #define NO_ROUTE UINT32_MAX
 
-/* Whether a route of the new program already takes over another route's state. */
+struct adoption {
+    struct fr_program *program, *older;
+    uint32_t *route; /* by route index of the older program: index in the new one, or NO_ROUTE */
+    struct program_vehicle **vehicle; /* by id */
+};
+
+/* Whether one of the first `before` routes of the older program is matched with `route`. */
 static bool adopt_is_matched(const struct adoption *a, size_t before, uint32_t route)
 {
     for (size_t i = 0; i < before; i++)
@@ -54,30 +33,30 @@ static void adopt_match_routes(struct adoption *a)
         a->route[i] = NO_ROUTE;
         for (uint32_t k = 0; k < a->program->field_route_count && a->route[i] == NO_ROUTE; k++)
             if (!adopt_is_matched(a, i, k) &&
-                adopt_same_route(a->older->field_routes[i], a->program->field_routes[k]))
+                fr_field_route_equal(a->older->field_routes[i], a->program->field_routes[k]))
                 a->route[i] = k;
     }
 }
 
-/* Emit what waits, if it still may be, and have it as the last value in any case: a route that takes
- * this one's place must know the newest value. */
+/* Emit the value that waits, unless the filters skip it, and store it as the last value in any case:
+ * a route that replaces this one begins with the newest value. */
 static void adopt_emit_slot(const struct adoption *a, struct fr_throttle_slot *slot,
                             const struct fr_program_time *time, fr_emit_fn *emit, void *ctx)
 {
-    struct fr_value kept;
+    struct fr_value newest;
     int64_t measured_ns;
 
     if (slot->waiting == NULL)
         return;
-    kept = fr_throttle_kept(&slot->waiting_value);
+    newest = fr_throttle_compact_value(&slot->waiting_datum.value);
     measured_ns = fr_record_time_ns(slot->waiting);
     fr_program_emit_waiting(a->older, slot, time, time->wall_ms, emit, ctx);
-    fr_throttle_keep_last(slot, &kept, measured_ns);
+    fr_throttle_set_last(slot, &newest, measured_ns);
 }
 
-/* The older program still has its vehicles, which the values need. */
-static void adopt_emit_gone(const struct adoption *a, const struct fr_program_time *time,
-                            fr_emit_fn *emit, void *ctx)
+/* Must come before the vehicles move: the values need those of the older program. */
+static void adopt_emit_removed(const struct adoption *a, const struct fr_program_time *time,
+                               fr_emit_fn *emit, void *ctx)
 {
     for (uint32_t i = 0; i < a->older->field_route_count; i++) {
         struct fr_throttle_slot *slot, *next;
@@ -93,23 +72,13 @@ static void adopt_emit_gone(const struct adoption *a, const struct fr_program_ti
 
 static void adopt_vehicles(struct adoption *a)
 {
-    struct fr_program *program = a->program, *older = a->older;
-    struct vehicle **buckets = program->vehicles;
-    size_t count = program->vehicle_buckets;
+    struct fr_program *program = a->program;
 
-    program->vehicles = older->vehicles;
-    program->vehicle_buckets = older->vehicle_buckets;
-    program->vehicle_count = older->vehicle_count;
-    older->vehicles = buckets;
-    older->vehicle_buckets = count;
-    older->vehicle_count = 0;
-    a->vehicle = fr_calloc(program->vehicle_count, sizeof(struct vehicle *));
+    fr_program_vehicles_move(program, a->older);
+    a->vehicle = fr_calloc(program->vehicle_count, sizeof(struct program_vehicle *));
     for (size_t i = 0; i < program->vehicle_buckets; i++)
-        for (struct vehicle *v = program->vehicles[i]; v != NULL; v = v->next) {
-            v->name = fr_program_vehicle_name(program->routing, v->vin);
-            v->slots = 0;
+        for (struct program_vehicle *v = program->vehicles[i]; v != NULL; v = v->next)
             a->vehicle[v->id] = v;
-        }
 }
 
 static struct fr_throttle_slot *adopt_slot_for(const struct adoption *a,
@@ -127,7 +96,7 @@ static struct fr_throttle_slot *adopt_slot_for(const struct adoption *a,
     return slot;
 }
 
-/* There are no more such slots than the older program had, so the table has capacity for them. */
+/* Copy a slot of a matched route. The table has capacity for all: the older one had them. */
 static void adopt_slot(void *ctx, struct fr_throttle_slot *older)
 {
     struct adoption *a = ctx;
@@ -141,8 +110,8 @@ static void adopt_slot(void *ctx, struct fr_throttle_slot *older)
     slot->last_ns = older->last_ns;
     slot->waiting = older->waiting;
     slot->waiting_origin = older->waiting_origin;
-    slot->waiting_value = older->waiting_value;
-    slot->waiting_marks = older->waiting_marks;
+    slot->waiting_datum = older->waiting_datum;
+    slot->waiting_flags = older->waiting_flags;
     older->waiting = NULL;
 }
 
@@ -162,21 +131,21 @@ static void adopt_windows(struct adoption *a)
     }
 }
 
-/* A last value of a route that is gone, for new routes of the same field and unit: the newest, and
- * of several from the same moment that of the last route. */
+/* Copy the last value of a removed route to the new routes of the same field and unit. The newest
+ * of several is used; of several from the same time, that of the last route. */
 static void adopt_last(void *ctx, struct fr_throttle_slot *older)
 {
     struct adoption *a = ctx;
     uint32_t field = fr_throttle_field(older), route = fr_throttle_route(older);
-    const struct step *from = fr_program_step_of_route(a->older, route, field);
+    const struct program_step *from = fr_program_step_of_route(a->older, route, field);
 
     if (a->route[route] != NO_ROUTE || from == NULL || !older->has_last)
         return;
-    for (const struct step *step = fr_program_steps(a->program, field); step != NULL;
+    for (const struct program_step *step = fr_program_steps(a->program, field); step != NULL;
          step = step->next) {
         struct fr_throttle_slot *slot;
 
-        if (!fr_program_route_has_state(step->route) || strcmp(step->unit, from->unit) != 0 ||
+        if (!step->has_state || strcmp(step->unit, from->unit) != 0 ||
             adopt_is_matched(a, a->older->field_route_count, step->index) ||
             (slot = adopt_slot_for(a, older, step->index)) == NULL)
             continue;
@@ -190,15 +159,15 @@ static void adopt_last(void *ctx, struct fr_throttle_slot *older)
     }
 }
 
-/* Whether an edge_only route of the new program has a field that the older one had no state of. */
+/* Whether an edge_only route of the new program has a field for which the older one had no state. */
 static bool adopt_lacks_edges(const struct adoption *a)
 {
     for (uint32_t field = 0; field < fr_field_count(); field++)
-        for (const struct step *step = a->program->steps[field]; step != NULL; step = step->next) {
-            const struct step *from = a->older->steps[field];
+        for (const struct program_step *step = a->program->steps[field]; step != NULL;
+             step = step->next) {
+            const struct program_step *from = a->older->steps[field];
 
-            while (from != NULL && (!fr_program_route_has_state(from->route) ||
-                                    strcmp(step->unit, from->unit) != 0))
+            while (from != NULL && (!from->has_state || strcmp(step->unit, from->unit) != 0))
                 from = from->next;
             if (step->route->edge_only && from == NULL)
                 return true;
@@ -216,9 +185,9 @@ bool fr_program_adopt(struct fr_program *program, struct fr_program *older,
 
     program->acquire = older->acquire;
     program->release = older->release;
-    program->watcher = older->watcher;
+    program->watch_ctx = older->watch_ctx;
     adopt_match_routes(&a);
-    adopt_emit_gone(&a, time, emit, ctx);
+    adopt_emit_removed(&a, time, emit, ctx);
     program->counts = older->counts;
     adopt_vehicles(&a);
     fr_throttle_each(older->throttle, adopt_slot, &a);

@@ -1,31 +1,22 @@
-/* Field routes: windows, thresholds, edges and ages of single values. */
-#include "record/field_catalogue.h"
-#include "record/value.h"
-#include "route/program_state.h"
+#include "route/program_values.h"
 
-/* A value that is sent again and older than this is from the past; a younger one may belong to
- * an arrival that is happening now. */
+#include "record/field_catalogue.h"
+#include "record/payload.h"
+#include "record/value.h"
+#include "route/program_age.h"
+#include "route/program_compile.h"
+#include "route/program_slots.h"
+#include "route/program_vehicles.h"
+
+/* A value that was sent again and is older than this is not an edge and becomes the last value. A
+ * younger one may belong to a change that is happening now, so the next value may still be an edge. */
 #define EDGE_PAST_MS 60000
 
-/* edge_only compares for any difference. */
+/* The min_change of edge_only: any difference. */
 #define ANY_CHANGE 1e-12
 
-const struct step *fr_program_steps(const struct fr_program *program, uint32_t field)
-{
-    if (field < fr_field_count())
-        return program->steps[field];
-    for (size_t i = 0; i < program->number_count; i++)
-        if (program->numbers[i] == field)
-            return program->numbered[i];
-    return program->unknown;
-}
-
-bool fr_program_route_has_state(const struct fr_field_route *route)
-{
-    return route->edge_only || route->every_ms != 0 || route->min_change > 0;
-}
-
-static void value_convert(const struct step *step, struct fr_value *value)
+/* Converted numbers are FR_VALUE_REAL. */
+static void program_value_convert(const struct program_step *step, struct fr_value *value)
 {
     double number;
 
@@ -41,14 +32,10 @@ static void value_convert(const struct step *step, struct fr_value *value)
     value->real = number * step->conversion.factor + step->conversion.offset;
 }
 
-static int64_t value_expiry(const struct run *run, const struct fr_field_route *route)
+static void program_value_emit(const struct program_run *run, const struct program_step *step,
+                               const struct fr_datum *datum, uint32_t flags)
 {
-    return route->max_age_ms == 0 ? INT64_MAX : run->wall_ms - run->age_ms + route->max_age_ms;
-}
-
-static void value_emit(const struct run *run, const struct step *step, uint32_t field,
-                       const struct fr_value *value, uint32_t marks)
-{
+    bool converted = step->converts && datum->value.kind == FR_VALUE_REAL;
     char name[FR_FIELD_NAME_SIZE];
     struct fr_emission emission = {
         .kind = FR_DELIVERY_FIELD,
@@ -56,109 +43,40 @@ static void value_emit(const struct run *run, const struct step *step, uint32_t 
         .origin = run->origin,
         .route_id = step->route_id,
         .vehicle_name = run->vehicle != NULL ? run->vehicle->name : NULL,
-        .marks = marks,
-        .field = field,
-        .name = step->name != NULL ? step->name : fr_field_name(field, name),
+        .flags = flags,
+        .field = datum->field,
+        .name = step->name != NULL ? step->name : fr_field_name(datum->field, name),
         .unit = step->unit,
-        .value = *value,
+        .value = datum->value,
+        .datum = converted ? NULL : datum->wire,
+        .datum_len = datum->wire_len,
         .due_ms = run->due_ms,
-        .expires_ms = value_expiry(run, step->route),
+        .expires_ms = fr_program_expiry(run, step->route->max_age_ms),
     };
 
     run->emit(run->ctx, &emission);
 }
 
-/* ---- slots ----------------------------------------------------------------------- */
-
-static struct fr_throttle_slot *value_slot(const struct run *run, const struct step *step,
-                                           uint32_t field)
+/* Emit a value and open its window, which must be closed. */
+static void program_value_deliver(const struct program_run *run, const struct program_step *step,
+                                  struct fr_throttle_slot *slot, const struct fr_datum *datum,
+                                  uint32_t flags)
 {
-    struct fr_program *program = run->program;
-    struct vehicle *vehicle = run->vehicle;
-    struct fr_throttle_slot *slot;
-
-    if (vehicle == NULL)
-        return NULL;
-    slot = fr_throttle_find(program->throttle, vehicle->id, step->index, field);
-    if (slot != NULL || vehicle->slots >= program->slots_per_vehicle)
-        return slot;
-    slot = fr_throttle_add(program->throttle, vehicle->id, step->index, field);
-    if (slot != NULL)
-        vehicle->slots++;
-    return slot;
-}
-
-void fr_program_set_waiting(struct fr_program *program, struct vehicle *vehicle,
-                            struct fr_throttle_slot *slot, struct fr_record *record, void *origin)
-{
-    struct fr_record *before = slot->waiting;
-    void *before_origin = slot->waiting_origin;
-
-    if (record != NULL) {
-        size_t bytes = fr_record_memory(record);
-
-        vehicle->waiting_bytes += bytes;
-        program->counts.waiting_bytes += bytes;
-        program->counts.waiting++;
-        if (program->acquire != NULL && origin != NULL)
-            program->acquire(program->watcher, origin);
-    }
-    slot->waiting = record;
-    slot->waiting_origin = origin;
-    if (before == NULL)
-        return;
-    vehicle->waiting_bytes -= fr_record_memory(before);
-    program->counts.waiting_bytes -= fr_record_memory(before);
-    program->counts.waiting--;
-    fr_record_unref(before);
-    if (program->release != NULL && before_origin != NULL)
-        program->release(program->watcher, before_origin);
-}
-
-static bool value_may_wait(const struct run *run)
-{
-    return run->vehicle->waiting_bytes < FR_PROGRAM_WAITING_MAX_VEHICLE &&
-           run->program->counts.waiting_bytes < FR_PROGRAM_WAITING_MAX;
-}
-
-/* Let a value wait for its window in place of the one that waited. false: it cannot wait. */
-static bool value_wait(const struct run *run, struct fr_throttle_slot *slot,
-                       const struct fr_datum *datum, const struct fr_value *value)
-{
-    struct fr_value kept = *value;
-    struct fr_record *excerpt;
-
-    if (slot->waiting == NULL && !value_may_wait(run))
-        return false;
-    excerpt = fr_record_excerpt(run->record, datum, &kept);
-    if (excerpt == NULL)
-        return false;
-    fr_program_set_waiting(run->program, run->vehicle, slot, excerpt, run->origin);
-    slot->waiting_value = kept;
-    slot->waiting_marks = run->marks;
-    return true;
-}
-
-/* Deliver a value now and open its window; the slot's window must be closed. */
-static void value_deliver(const struct run *run, const struct step *step,
-                          struct fr_throttle_slot *slot, uint32_t field,
-                          const struct fr_value *value, uint32_t marks)
-{
-    value_emit(run, step, field, value, marks);
-    fr_throttle_keep_last(slot, value, fr_record_time_ns(run->record));
+    program_value_emit(run, step, datum, flags);
+    fr_throttle_set_last(slot, &datum->value, fr_record_time_ns(run->record));
     if (step->route->every_ms != 0)
         fr_windows_open(run->program->windows, step->index, slot,
                         run->now_ms + step->route->every_ms);
 }
 
-/* ---- what a value has to pass ---------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------- */
 
-/* Whether a value differs enough from the last one delivered. */
-static bool value_changed(const struct fr_throttle_slot *slot, const struct fr_field_route *route,
-                          const struct fr_value *value)
+/* Whether a value differs from the last one delivered by min_change, or at all (edge_only). */
+static bool program_value_changed(const struct fr_throttle_slot *slot,
+                                  const struct fr_field_route *route, const struct fr_value *value)
 {
     double min_change = route->min_change > 0 ? route->min_change : ANY_CHANGE;
-    struct fr_value kept = fr_throttle_kept(value);
+    struct fr_value kept = fr_throttle_compact_value(value);
     double distance;
 
     if (!slot->has_last || !(route->edge_only || route->min_change > 0))
@@ -169,78 +87,74 @@ static bool value_changed(const struct fr_throttle_slot *slot, const struct fr_f
     return distance >= min_change;
 }
 
-/* A restored last value: no window, no threshold, and never an edge. A value that is not emitted here
- * may never have been delivered, so min_change must not compare with it; edge_only always must know
- * the state. */
-static void value_restore(const struct run *run, const struct step *step,
-                          const struct fr_datum *datum)
+/* A restored value has no window and no threshold, and is never an edge. A value that is not emitted
+ * here may never have been delivered, so min_change must not compare with it. edge_only compares
+ * with it in any case. */
+static void program_value_restore(const struct program_run *run, const struct program_step *step,
+                                  const struct fr_datum *datum)
 {
     const struct fr_field_route *route = step->route;
-    struct fr_value value = datum->value;
     struct fr_throttle_slot *slot;
 
-    value_convert(step, &value);
-    if (fr_program_route_has_state(route) && (route->edge_only || run->emit != NULL) &&
-        (slot = value_slot(run, step, datum->field)) != NULL)
-        fr_throttle_keep_last(slot, &value, fr_record_time_ns(run->record));
+    if (step->has_state && (route->edge_only || run->emit != NULL) &&
+        (slot = fr_program_slot(run, step, datum->field)) != NULL)
+        fr_throttle_set_last(slot, &datum->value, fr_record_time_ns(run->record));
     if (run->emit != NULL && !route->edge_only && !fr_program_too_old(run, route->max_age_ms))
-        value_emit(run, step, datum->field, &value, run->marks);
+        program_value_emit(run, step, datum, run->flags);
 }
 
-/* The value is no edge, because it is from the past. The next value is compared with it, unless
- * a newer one is known: a car that has been at home for half an hour does not arrive when it sends
- * its position again. */
-static void value_learn(const struct run *run, const struct step *step, uint32_t field,
-                        const struct fr_value *value)
+/* A value from the past is not an edge. It becomes the last value unless a newer one is known, so
+ * that a vehicle that has been at home for half an hour does not arrive when it sends its position
+ * again. */
+static void program_value_store_last(const struct program_run *run, const struct program_step *step,
+                                     uint32_t field, const struct fr_value *value)
 {
-    struct fr_throttle_slot *slot = value_slot(run, step, field);
+    struct fr_throttle_slot *slot = fr_program_slot(run, step, field);
 
     if (slot != NULL)
-        fr_throttle_keep_last(slot, value, fr_record_time_ns(run->record));
+        fr_throttle_set_last(slot, value, fr_record_time_ns(run->record));
 }
 
-/* Whether max_age and edge_only let the value pass; they need no slot. */
-static bool value_passes(const struct run *run, const struct step *step, uint32_t field,
-                         const struct fr_value *value)
+/* Whether a value passes max_age and the flags that edge_only skips. */
+static bool program_value_passes(const struct program_run *run, const struct program_step *step,
+                                 uint32_t field, const struct fr_value *value)
 {
     const struct fr_field_route *route = step->route;
 
     if (fr_program_too_old(run, route->max_age_ms)) {
         if (route->edge_only)
-            value_learn(run, step, field, value);
+            program_value_store_last(run, step, field, value);
         return false;
     }
-    if (route->edge_only && run->marks != 0) {
-        run->program->counts.not_edges++;
+    if (route->edge_only && run->flags != 0) {
+        run->program->counts.filtered_edge++;
         if (run->age_ms > EDGE_PAST_MS)
-            value_learn(run, step, field, value);
+            program_value_store_last(run, step, field, value);
         return false;
     }
     return true;
 }
 
-/* A value near the last one delivered. What waits is no longer true: for min_change the new value
- * waits in its place; for edge_only there is no edge any more. */
-static void value_unchanged(const struct run *run, const struct step *step,
-                            struct fr_throttle_slot *slot, const struct fr_datum *datum,
-                            const struct fr_value *value)
+/* A value that does not differ enough from the last one delivered. An older value that waits is
+ * obsolete: for min_change the new value waits instead; for edge_only there is no edge any more. */
+static void program_value_unchanged(const struct program_run *run, const struct program_step *step,
+                                    struct fr_throttle_slot *slot, const struct fr_datum *datum)
 {
     struct fr_program_counts *counts = &run->program->counts;
 
     if (step->route->edge_only)
-        counts->not_edges++;
+        counts->filtered_edge++;
     else
         counts->unchanged++;
     if (slot->waiting == NULL || fr_record_time_ns(run->record) < fr_record_time_ns(slot->waiting))
         return;
-    if (step->route->edge_only || !value_wait(run, slot, datum, value))
+    if (step->route->edge_only || !fr_program_wait(run, slot, datum))
         fr_program_set_waiting(run->program, run->vehicle, slot, NULL, NULL);
 }
 
-/* A value whose window is open: the newest one waits for its end. */
-static void value_in_window(const struct run *run, const struct step *step,
-                            struct fr_throttle_slot *slot, const struct fr_datum *datum,
-                            const struct fr_value *value)
+/* The window is open: the newest value waits until it closes. */
+static void program_value_in_window(const struct program_run *run, const struct program_step *step,
+                                    struct fr_throttle_slot *slot, const struct fr_datum *datum)
 {
     struct fr_program_counts *counts = &run->program->counts;
     bool waited = slot->waiting != NULL;
@@ -249,82 +163,73 @@ static void value_in_window(const struct run *run, const struct step *step,
         counts->superseded++;
         return;
     }
-    if (value_wait(run, slot, datum, value)) {
+    if (fr_program_wait(run, slot, datum)) {
         counts->superseded += waited;
         return;
     }
-    counts->untracked++;
+    counts->table_full++;
     if (waited)
         fr_program_set_waiting(run->program, run->vehicle, slot, NULL, NULL);
-    value_emit(run, step, datum->field, value, run->marks);
-    fr_throttle_keep_last(slot, value, fr_record_time_ns(run->record));
+    program_value_emit(run, step, datum, run->flags);
+    fr_throttle_set_last(slot, &datum->value, fr_record_time_ns(run->record));
 }
 
-static void value_run(const struct run *run, const struct step *step, const struct fr_datum *datum)
+static void program_value_run(const struct program_run *run, const struct program_step *step,
+                              const struct fr_datum *sent)
 {
     const struct fr_field_route *route = step->route;
-    struct fr_value value = datum->value;
+    struct fr_datum datum = *sent;
     struct fr_throttle_slot *slot = NULL;
 
+    program_value_convert(step, &datum.value);
     if (run->record->restored) {
-        value_restore(run, step, datum);
+        program_value_restore(run, step, &datum);
         return;
     }
-    value_convert(step, &value);
-    if (!value_passes(run, step, datum->field, &value))
+    if (!program_value_passes(run, step, datum.field, &datum.value))
         return;
-    if (fr_program_route_has_state(route)) {
-        slot = value_slot(run, step, datum->field);
+    if (step->has_state) {
+        slot = fr_program_slot(run, step, datum.field);
         if (slot == NULL)
-            run->program->counts.untracked++;
+            run->program->counts.table_full++;
         if (slot == NULL && route->edge_only)
-            return; /* it may be no edge */
+            return; /* without the last value, an edge cannot be detected */
     }
     if (slot == NULL)
-        value_emit(run, step, datum->field, &value, run->marks);
-    else if (!value_changed(slot, route, &value))
-        value_unchanged(run, step, slot, datum, &value);
+        program_value_emit(run, step, &datum, run->flags);
+    else if (!program_value_changed(slot, route, &datum.value))
+        program_value_unchanged(run, step, slot, &datum);
     else if (slot->open)
-        value_in_window(run, step, slot, datum, &value);
+        program_value_in_window(run, step, slot, &datum);
     else
-        value_deliver(run, step, slot, datum->field, &value, run->marks);
+        program_value_deliver(run, step, slot, &datum, run->flags);
 }
 
-void fr_program_run_fields(const struct run *run)
+void fr_program_run_fields(const struct program_run *run)
 {
     const struct fr_data *data = fr_record_data(run->record);
 
     for (size_t i = 0; data != NULL && i < data->count; i++)
-        for (const struct step *step = fr_program_steps(run->program, data->datum[i].field);
+        for (const struct program_step *step = fr_program_steps(run->program, data->datum[i].field);
              step != NULL; step = step->next)
-            value_run(run, step, &data->datum[i]);
+            program_value_run(run, step, &data->datum[i]);
 }
 
-/* ---- windows that close ---------------------------------------------------------- */
+/* ---- values that waited ---------------------------------------------------------- */
 
-const struct step *fr_program_step_of_route(const struct fr_program *program, uint32_t route,
-                                            uint32_t field)
-{
-    const struct step *step = fr_program_steps(program, field);
-
-    while (step != NULL && step->index != route)
-        step = step->next;
-    return step;
-}
-
-/* Whether a value that waited may still be delivered. */
-static bool value_still_due(const struct run *run, const struct step *step,
-                            struct fr_throttle_slot *slot)
+/* Whether a value that waited still passes the filters, at the close of its window. */
+static bool program_value_still_due(const struct program_run *run, const struct program_step *step,
+                                    struct fr_throttle_slot *slot)
 {
     const struct fr_field_route *route = step->route;
 
     if (fr_program_too_old(run, route->max_age_ms)) {
         if (route->edge_only)
-            fr_throttle_keep_last(slot, &slot->waiting_value, fr_record_time_ns(run->record));
+            fr_throttle_set_last(slot, &slot->waiting_datum.value, fr_record_time_ns(run->record));
         return false;
     }
-    if (route->edge_only && !value_changed(slot, route, &slot->waiting_value)) {
-        run->program->counts.not_edges++;
+    if (route->edge_only && !program_value_changed(slot, route, &slot->waiting_datum.value)) {
+        run->program->counts.filtered_edge++;
         return false;
     }
     return true;
@@ -335,88 +240,22 @@ void fr_program_emit_waiting(struct fr_program *program, struct fr_throttle_slot
                              void *ctx)
 {
     struct fr_record *record = slot->waiting;
-    uint32_t field = fr_throttle_field(slot);
-    const struct step *step = fr_program_step_of_route(program, fr_throttle_route(slot), field);
-    struct run run = {.program = program,
-                      .record = record,
-                      .origin = slot->waiting_origin,
-                      .now_ms = time->now_ms,
-                      .wall_ms = time->wall_ms,
-                      .due_ms = due_ms,
-                      .emit = emit,
-                      .ctx = ctx};
+    const struct program_step *step =
+        fr_program_step_of_route(program, fr_throttle_route(slot), fr_throttle_field(slot));
+    struct program_run run = {.program = program,
+                              .record = record,
+                              .origin = slot->waiting_origin,
+                              .now_ms = time->now_ms,
+                              .wall_ms = time->wall_ms,
+                              .due_ms = due_ms,
+                              .emit = emit,
+                              .ctx = ctx};
 
     if (record == NULL)
         return;
     run.age_ms = fr_program_age(record, time->wall_ms);
     run.vehicle = fr_program_vehicle(program, record->vin);
-    if (step != NULL && value_still_due(&run, step, slot))
-        value_deliver(&run, step, slot, field, &slot->waiting_value, slot->waiting_marks);
+    if (step != NULL && program_value_still_due(&run, step, slot))
+        program_value_deliver(&run, step, slot, &slot->waiting_datum, slot->waiting_flags);
     fr_program_set_waiting(program, run.vehicle, slot, NULL, NULL);
-}
-
-void fr_program_close_windows(struct fr_program *program, const struct fr_program_time *time,
-                              size_t max, fr_emit_fn *emit, void *ctx)
-{
-    struct fr_throttle_slot *slot;
-    uint32_t route;
-
-    while (max-- != 0 &&
-           (slot = fr_windows_close_next(program->windows, time->now_ms, &route)) != NULL)
-        fr_program_emit_waiting(program, slot, time,
-                                time->wall_ms - (time->now_ms - slot->closes_ms), emit, ctx);
-}
-
-/* Windows without a waiting value stay as they are. The others begin again at now_ms, so they
- * close last and go to the end of the route's queue. */
-static void value_flush_route(struct fr_program *program, uint32_t route,
-                              const struct fr_program_time *time, fr_emit_fn *emit, void *ctx)
-{
-    struct fr_throttle_slot *slot = fr_windows_close_route(program->windows, route), *next;
-    struct fr_throttle_slot *waiting = NULL, **end = &waiting;
-
-    for (; slot != NULL; slot = next) {
-        next = slot->next_open;
-        if (slot->waiting == NULL) {
-            fr_windows_open(program->windows, route, slot, slot->closes_ms);
-            continue;
-        }
-        *end = slot;
-        end = &slot->next_open;
-    }
-    *end = NULL;
-    for (; waiting != NULL; waiting = next) {
-        next = waiting->next_open;
-        fr_program_emit_waiting(program, waiting, time, time->wall_ms, emit, ctx);
-    }
-}
-
-void fr_program_flush(struct fr_program *program, const struct fr_program_time *time,
-                      fr_emit_fn *emit, void *ctx)
-{
-    for (uint32_t route = 0; route < program->field_route_count; route++)
-        value_flush_route(program, route, time, emit, ctx);
-}
-
-static void value_forget(void *ctx, struct fr_throttle_slot *slot)
-{
-    struct fr_program *program = ctx;
-
-    if (slot->waiting != NULL)
-        fr_program_set_waiting(program, fr_program_vehicle(program, slot->waiting->vin), slot, NULL,
-                               NULL);
-    if (!program->field_routes[fr_throttle_route(slot)]->edge_only)
-        slot->has_last = false;
-}
-
-void fr_program_forget(struct fr_program *program)
-{
-    for (uint32_t route = 0; route < program->field_route_count; route++)
-        fr_windows_close_route(program->windows, route);
-    fr_throttle_each(program->throttle, value_forget, program);
-}
-
-int64_t fr_program_next_close(const struct fr_program *program)
-{
-    return fr_windows_next_close(program->windows);
 }

@@ -1,9 +1,10 @@
 #include "route/routes.h"
 
-#include <stdatomic.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/json_tesla.h"
 #include "util/memory.h"
 
 struct topic {
@@ -12,36 +13,30 @@ struct topic {
 };
 
 struct fr_routes {
-    struct fr_routing *routing; /* counted */
+    struct fr_routing *routing; /* one reference */
     struct fr_journal *journal;
     struct fr_sink **sinks;
     size_t sink_count;
     const char **vins; /* sorted */
     size_t vin_count;
-    struct fr_targets by_type[FR_RECORD_TYPES]; /* OTHER: from routes of "*" */
-    struct topic *topics;
+    struct fr_targets by_type[FR_RECORD_TYPES]; /* FR_RECORD_OTHER: the routes of "*" */
+    struct topic *topics; /* of FR_RECORD_OTHER that routes name; their targets include "*" */
     size_t topic_count;
+    uint32_t tesla_json_types; /* bit n: a route of record type n has `format: tesla-json` */
 };
 
-/* Survives a reload, so it is no part of the routes. Set before threads start. */
-static struct {
-    void (*listener)(void *ctx, struct fr_record *record);
-    void *ctx;
-    _Atomic bool on;
-} tap;
-
-static int compare(const void *a, const void *b)
+static int routes_compare_vins(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void add(struct fr_targets *targets, uint64_t sinks, uint64_t acks)
+static void routes_add_targets(struct fr_targets *targets, uint64_t sinks, uint64_t acks)
 {
     targets->sinks |= sinks;
     targets->acks |= acks;
 }
 
-static struct topic *find_topic(const struct fr_routes *routes, const char *name, size_t len)
+static struct topic *routes_find_topic(const struct fr_routes *routes, const char *name, size_t len)
 {
     for (size_t i = 0; i < routes->topic_count; i++)
         if (strlen(routes->topics[i].name) == len && memcmp(routes->topics[i].name, name, len) == 0)
@@ -49,13 +44,17 @@ static struct topic *find_topic(const struct fr_routes *routes, const char *name
     return NULL;
 }
 
-static void add_record_route(struct fr_routes *routes, const struct fr_record_route *route)
+static void routes_add_record_route(struct fr_routes *routes, const struct fr_record_route *route)
 {
-    for (int type = 0; type < FR_RECORD_TYPES; type++)
-        if (route->all || route->types & 1u << type)
-            add(&routes->by_type[type], route->sinks, route->acks);
+    for (int type = 0; type < FR_RECORD_TYPES; type++) {
+        if (!route->all && !(route->types & 1u << type))
+            continue;
+        routes_add_targets(&routes->by_type[type], route->sinks, route->acks);
+        if (route->format == FR_FORMAT_TESLA_JSON)
+            routes->tesla_json_types |= 1u << type;
+    }
     for (size_t i = 0; i < route->topic_count; i++) {
-        struct topic *topic = find_topic(routes, route->topics[i], strlen(route->topics[i]));
+        struct topic *topic = routes_find_topic(routes, route->topics[i], strlen(route->topics[i]));
 
         if (topic == NULL) {
             routes->topics =
@@ -63,7 +62,7 @@ static void add_record_route(struct fr_routes *routes, const struct fr_record_ro
             topic = &routes->topics[routes->topic_count++];
             *topic = (struct topic){.name = route->topics[i]};
         }
-        add(&topic->targets, route->sinks, route->acks);
+        routes_add_targets(&topic->targets, route->sinks, route->acks);
     }
 }
 
@@ -81,14 +80,14 @@ struct fr_routes *fr_routes_new(struct fr_routing *routing, struct fr_sink *cons
     routes->vins = fr_calloc(routing->vehicle_count, sizeof(const char *));
     for (size_t i = 0; i < routing->vehicle_count; i++)
         routes->vins[routes->vin_count++] = routing->vehicles[i].vin;
-    qsort(routes->vins, routes->vin_count, sizeof(const char *), compare);
+    qsort(routes->vins, routes->vin_count, sizeof(const char *), routes_compare_vins);
     for (size_t i = 0; i < routing->record_count; i++)
-        add_record_route(routes, &routing->records[i]);
+        routes_add_record_route(routes, &routing->records[i]);
     for (size_t i = 0; i < routes->topic_count; i++)
-        add(&routes->topics[i].targets, routes->by_type[FR_RECORD_OTHER].sinks,
-            routes->by_type[FR_RECORD_OTHER].acks);
+        routes_add_targets(&routes->topics[i].targets, routes->by_type[FR_RECORD_OTHER].sinks,
+                           routes->by_type[FR_RECORD_OTHER].acks);
     for (size_t i = 0; i < routing->field_count; i++)
-        add(&routes->by_type[FR_RECORD_V], routing->fields[i].sinks, 0);
+        routes_add_targets(&routes->by_type[FR_RECORD_V], routing->fields[i].sinks, 0);
     return routes;
 }
 
@@ -105,18 +104,19 @@ void fr_routes_free(struct fr_routes *routes)
 
 bool fr_routes_admit(const struct fr_routes *routes, const char *vin)
 {
-    return routes->vin_count == 0 ||
-           bsearch(&vin, routes->vins, routes->vin_count, sizeof(const char *), compare) != NULL;
+    return routes->vin_count == 0 || bsearch(&vin, routes->vins, routes->vin_count,
+                                             sizeof(const char *), routes_compare_vins) != NULL;
 }
 
-bool fr_routes_know_topic(const struct fr_routes *routes, const char *topic, size_t len)
+bool fr_routes_has_topic(const struct fr_routes *routes, const char *topic, size_t len)
 {
-    return routes->by_type[FR_RECORD_OTHER].sinks != 0 || find_topic(routes, topic, len) != NULL;
+    return routes->by_type[FR_RECORD_OTHER].sinks != 0 ||
+           routes_find_topic(routes, topic, len) != NULL;
 }
 
 bool fr_routes_names_topic(const struct fr_routes *routes, const char *topic, size_t len)
 {
-    return find_topic(routes, topic, len) != NULL;
+    return routes_find_topic(routes, topic, len) != NULL;
 }
 
 struct fr_targets fr_routes_targets(const struct fr_routes *routes, const struct fr_record *record)
@@ -124,13 +124,19 @@ struct fr_targets fr_routes_targets(const struct fr_routes *routes, const struct
     const struct topic *topic = NULL;
 
     if (record->type == FR_RECORD_OTHER)
-        topic = find_topic(routes, record->topic, strlen(record->topic));
+        topic = routes_find_topic(routes, record->topic, strlen(record->topic));
     return topic != NULL ? topic->targets : routes->by_type[record->type];
 }
 
-struct fr_sink *fr_routes_sink(const struct fr_routes *routes, size_t place)
+bool fr_routes_can_express(const struct fr_routes *routes, const struct fr_record *record)
 {
-    return routes->sinks[place];
+    return !(routes->tesla_json_types & 1u << record->type) || fr_json_tesla_fits(record);
+}
+
+struct fr_sink *fr_routes_sink(const struct fr_routes *routes, size_t index)
+{
+    assert(index < routes->sink_count);
+    return routes->sinks[index];
 }
 
 struct fr_journal *fr_routes_journal(const struct fr_routes *routes)
@@ -150,21 +156,4 @@ uint64_t fr_routes_ack_sinks(const struct fr_routes *routes)
     for (size_t i = 0; i < routes->routing->record_count; i++)
         acks |= routes->routing->records[i].acks;
     return acks;
-}
-
-void fr_tap_set(void (*listener)(void *ctx, struct fr_record *record), void *ctx)
-{
-    tap.listener = listener;
-    tap.ctx = ctx;
-}
-
-void fr_tap_on(bool on)
-{
-    atomic_store(&tap.on, on);
-}
-
-void fr_tap(struct fr_record *record)
-{
-    if (atomic_load_explicit(&tap.on, memory_order_acquire))
-        tap.listener(tap.ctx, record);
 }

@@ -1,5 +1,6 @@
 #include "route/throttle.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ struct fr_throttle {
     size_t count;
 };
 
+/* The finaliser of MurmurHash3: every bit of x changes about half the bits of the result. */
 static uint64_t throttle_mix(uint64_t x)
 {
     x ^= x >> 33;
@@ -92,6 +94,7 @@ struct fr_throttle_slot *fr_throttle_add(struct fr_throttle *throttle, uint64_t 
     uint64_t key[2] = {vehicle, (uint64_t)route << 32 | field};
     struct fr_throttle_slot *slot, **bucket;
 
+    assert(fr_throttle_find(throttle, vehicle, route, field) == NULL);
     if (throttle->count >= FR_THROTTLE_MAX)
         return NULL;
     if (throttle->count >= throttle->bucket_count)
@@ -115,25 +118,25 @@ uint32_t fr_throttle_field(const struct fr_throttle_slot *slot)
     return (uint32_t)slot->key[1];
 }
 
-struct fr_value fr_throttle_kept(const struct fr_value *value)
+struct fr_value fr_throttle_compact_value(const struct fr_value *value)
 {
-    struct fr_value kept = *value;
+    struct fr_value compact = *value;
 
     if (value->kind == FR_VALUE_TEXT) {
         uint64_t hash = fr_hash_bytes(value->text.bytes, value->text.len, 0);
 
-        kept.kind = FR_VALUE_INT;
-        kept.integer = (int64_t)(hash >> 1);
+        compact.kind = FR_VALUE_INT;
+        compact.integer = (int64_t)(hash >> 1);
     }
-    return kept;
+    return compact;
 }
 
-void fr_throttle_keep_last(struct fr_throttle_slot *slot, const struct fr_value *value,
-                           int64_t measured_ns)
+void fr_throttle_set_last(struct fr_throttle_slot *slot, const struct fr_value *value,
+                          int64_t measured_ns)
 {
     if (slot->has_last && measured_ns < slot->last_ns)
         return;
-    slot->last = fr_throttle_kept(value);
+    slot->last = fr_throttle_compact_value(value);
     slot->last_ns = measured_ns;
     slot->has_last = true;
 }

@@ -8,14 +8,14 @@
 
 #define NOT_IN_HEAP SIZE_MAX
 
-struct queue {
+struct queue { /* of the open windows of one route */
     struct fr_throttle_slot *first, *last;
     size_t heap_index; /* NOT_IN_HEAP: no window of this route is open */
 };
 
 struct fr_windows {
-    struct queue *queues; /* one for each route */
-    uint32_t *heap;       /* routes with open windows; the parent of entry i is entry (i - 1) / 2 */
+    struct queue *queues; /* by route index */
+    uint32_t *heap;       /* indices of routes with open windows; the parent of i is (i - 1) / 2 */
     size_t heap_size;
     size_t route_count;
 };
@@ -110,6 +110,7 @@ void fr_windows_open(struct fr_windows *windows, uint32_t route, struct fr_throt
 {
     struct queue *queue = &windows->queues[route];
 
+    assert(route < windows->route_count);
     assert(!slot->open);
     assert(queue->first == NULL || queue->last->closes_ms <= closes_ms);
     slot->open = true;

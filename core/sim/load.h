@@ -1,6 +1,6 @@
 /*
- * load.h - many simulated vehicles at once, and what they saw: for `fleetroute simulate
- * --vehicles` and for tests/bench.
+ * Runs many simulated vehicles in one thread and measures acknowledgements and latency. Used by
+ * `fleetroute simulate --vehicles` and tests/bench.
  */
 #ifndef FR_LOAD_H
 #define FR_LOAD_H
@@ -16,42 +16,41 @@ struct fr_load_settings {
     const char *host;
     uint16_t port;
     size_t vehicles;
-    double rate;   /* messages a second of each vehicle; 0: as fast as the window lets it */
-    size_t window; /* unacknowledged messages of a vehicle, at most */
-    size_t data;   /* data in a message */
+    double rate;   /* messages of each vehicle per second; 0: as many as the window allows */
+    size_t window; /* max unacknowledged messages of a vehicle; 0 with rate 0: send nothing */
+    size_t data;   /* data in a message, at most fr_load_data_max() */
     size_t first;  /* number of the first vehicle: see fr_load_vin() */
-    uint32_t sequence_field; /* the field that counts a vehicle's messages from 1; 0: none */
-    int64_t reconnect_ms;    /* mean time between two lost connections of a vehicle; 0: none */
-    int64_t duration_ms;
-    int64_t patience_ms;          /* how long to wait afterwards for what is not acknowledged yet */
-    int64_t linger_ms;            /* with rate 0 and window 0: stay connected idle so long */
-    FILE *acknowledged;           /* each acknowledged txid, a line each; may be NULL */
-    FILE *progress;               /* a line that is rewritten every second; may be NULL */
-    void (*connected)(void *ctx); /* all vehicles are; may be NULL */
-    void (*second)(void *ctx);    /* every second while it runs; may be NULL */
+    uint32_t sequence_field;      /* this field counts the messages of a vehicle from 1; 0: none */
+    int64_t reconnect_ms;         /* mean time between two lost connections of a vehicle; 0: none */
+    int64_t duration_ms;          /* from the time at which all vehicles are connected */
+    int64_t patience_ms;          /* max wait for acknowledgements after the duration */
+    FILE *acknowledged;           /* receives each acknowledged txid as a line; may be NULL */
+    FILE *progress;               /* receives a line that is rewritten each second; may be NULL */
+    void (*connected)(void *ctx); /* called when all vehicles are connected; may be NULL */
+    void (*second)(void *ctx);    /* called each second of the duration; may be NULL */
     void *ctx;
 };
 
 struct fr_load_result {
-    uint64_t sent, acknowledged, refused, dropped, disconnects, unanswered;
-    double seconds;
-    double p50_ms, p99_ms; /* from send to acknowledgement */
-    double most_ms;
+    uint64_t sent, acknowledged;
+    uint64_t refused; /* error replies */
+    uint64_t dropped; /* messages dropped by vehicles because their buffer was full */
+    uint64_t disconnects;
+    uint64_t unanswered;           /* messages without a reply at the end */
+    double seconds;                /* actual duration */
+    double p50_ms, p99_ms, max_ms; /* from send to acknowledgement */
 };
 
-/* Run it in the calling thread. -1 and why when not all vehicles could connect. */
+/* Run in the calling thread. Vehicles send for the duration, which SIGINT ends early. The run ends
+ * when all messages are answered or the patience has passed. -1: not all vehicles could connect
+ * within 60 s. */
 int fr_load_run(const struct fr_load_settings *settings, struct fr_pki *pki,
                 struct fr_load_result *result, struct fr_error *error);
 
-/* Connect and hang up for so long, `at_once` handshakes at a time. Returns how many succeeded,
- * or -1 and why. */
-int64_t fr_load_handshakes(const char *host, uint16_t port, struct fr_pki *pki, size_t at_once,
-                           int64_t duration_ms, struct fr_error *error);
-
-/* The VIN of the n-th simulated vehicle. */
+/* The VIN of the simulated vehicle with the number `n` modulo 1,000,000. */
 void fr_load_vin(size_t n, char vin[18]);
 
-/* host and port as a socket address. -1 and why. */
+/* Resolve a host and a port to a socket address. -1: not resolved. */
 int fr_load_resolve(const char *host, uint16_t port, struct sockaddr_storage *address,
                     socklen_t *len, struct fr_error *error);
 

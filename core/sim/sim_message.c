@@ -10,9 +10,10 @@
 
 typedef Telemetry__VehicleData__Value value_message;
 
-/* Members that are varints (enums, int32) all lie in the union as an int. */
-static void fill_value(value_message *value, Telemetry__VehicleData__LocationValue *location,
-                       const struct fr_sim_datum *datum)
+/* All members that are varints (enums, int32) have the type int in the union. */
+static void message_fill_value(value_message *value,
+                               Telemetry__VehicleData__LocationValue *location,
+                               const struct fr_sim_datum *datum)
 {
     telemetry__vehicle_data__value__init(value);
     value->value_case = (Telemetry__VehicleData__Value__ValueCase)datum->member;
@@ -42,7 +43,7 @@ static void fill_value(value_message *value, Telemetry__VehicleData__LocationVal
     }
 }
 
-struct parts {
+struct message_parts {
     Telemetry__VehicleData__Datum datum;
     value_message value;
     Telemetry__VehicleData__LocationValue location;
@@ -53,14 +54,14 @@ void fr_sim_payload(struct fr_buffer *out, const struct fr_sim_datum *data, size
 {
     Telemetry__VehicleData__Payload payload = TELEMETRY__VEHICLE_DATA__PAYLOAD__INIT;
     Google__Protobuf__Timestamp created = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-    struct parts *parts = fr_calloc(count, sizeof *parts);
+    struct message_parts *parts = fr_calloc(count, sizeof *parts);
     Telemetry__VehicleData__Datum **list =
         fr_calloc(count, sizeof(Telemetry__VehicleData__Datum *));
     uint8_t *to;
 
     for (size_t i = 0; i < count; i++) {
         telemetry__vehicle_data__datum__init(&parts[i].datum);
-        fill_value(&parts[i].value, &parts[i].location, &data[i]);
+        message_fill_value(&parts[i].value, &parts[i].location, &data[i]);
         parts[i].datum.key = (Telemetry__VehicleData__Field)data[i].field;
         parts[i].datum.value = &parts[i].value;
         list[i] = &parts[i].datum;

@@ -19,17 +19,17 @@
 #define VEHICLE_USAGE "clientAuth,1.3.6.1.4.1.49279.2.5.1"
 #define DAY 86400L
 
-struct signer {
+struct pki_signer {
     X509 *certificate;
     EVP_PKEY *key;
 };
 
 struct fr_pki {
-    struct signer vehicles, servers;
-    EVP_PKEY *vehicle_key; /* one for all: only the names differ */
+    struct pki_signer vehicles, servers;
+    EVP_PKEY *vehicle_key; /* shared by all vehicles */
 };
 
-static int failed(struct fr_error *error, const char *what)
+static int pki_error(struct fr_error *error, const char *what)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
@@ -43,7 +43,7 @@ static int failed(struct fr_error *error, const char *what)
 
 /* ---- certificates ---------------------------------------------------------------- */
 
-static void set_name(X509 *certificate, const char *what, const char *name)
+static void pki_set_name(X509 *certificate, const char *what, const char *name)
 {
     X509_NAME *subject = X509_get_subject_name(certificate);
 
@@ -51,7 +51,7 @@ static void set_name(X509 *certificate, const char *what, const char *name)
                                0);
 }
 
-static int add_extension(X509 *certificate, const X509 *issuer, int nid, const char *value)
+static int pki_add_extension(X509 *certificate, const X509 *issuer, int nid, const char *value)
 {
     X509_EXTENSION *extension;
     X509V3_CTX context;
@@ -67,10 +67,10 @@ static int add_extension(X509 *certificate, const X509 *issuer, int nid, const c
     return status;
 }
 
-X509 *fr_pki_certificate(const struct fr_pki_wish *wish)
+X509 *fr_pki_certificate(const struct fr_pki_request *request)
 {
     X509 *certificate = X509_new();
-    const X509 *issuer = wish->issuer != NULL ? wish->issuer : certificate;
+    const X509 *issuer = request->issuer != NULL ? request->issuer : certificate;
     uint64_t serial = 0;
     int good;
 
@@ -79,35 +79,38 @@ X509 *fr_pki_certificate(const struct fr_pki_wish *wish)
     RAND_bytes((unsigned char *)&serial, sizeof serial);
     X509_set_version(certificate, X509_VERSION_3);
     ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1 | 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), wish->from_s);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), wish->until_s);
-    X509_set_pubkey(certificate, wish->key);
-    set_name(certificate, "CN", wish->name);
-    if (wish->unit != NULL)
-        set_name(certificate, "OU", wish->unit);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), request->from_s);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), request->until_s);
+    X509_set_pubkey(certificate, request->key);
+    pki_set_name(certificate, "CN", request->name);
+    if (request->unit != NULL)
+        pki_set_name(certificate, "OU", request->unit);
     X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
-    good = add_extension(certificate, issuer, NID_basic_constraints,
-                         wish->authority ? "critical,CA:TRUE" : "CA:FALSE") &&
-           add_extension(certificate, issuer, NID_subject_key_identifier, "hash");
-    good = good && add_extension(certificate, issuer, NID_key_usage,
-                                 wish->authority ? "keyCertSign,cRLSign" : "digitalSignature");
-    if (wish->usage != NULL)
-        good = good && add_extension(certificate, issuer, NID_ext_key_usage, wish->usage);
-    if (wish->alternative != NULL)
-        good = good && add_extension(certificate, issuer, NID_subject_alt_name, wish->alternative);
-    if (!good || !X509_sign(certificate, wish->issuer != NULL ? wish->issuer_key : wish->key,
-                            EVP_sha256())) {
+    good = pki_add_extension(certificate, issuer, NID_basic_constraints,
+                             request->authority ? "critical,CA:TRUE" : "CA:FALSE") &&
+           pki_add_extension(certificate, issuer, NID_subject_key_identifier, "hash");
+    good =
+        good && pki_add_extension(certificate, issuer, NID_key_usage,
+                                  request->authority ? "keyCertSign,cRLSign" : "digitalSignature");
+    if (request->usage != NULL)
+        good = good && pki_add_extension(certificate, issuer, NID_ext_key_usage, request->usage);
+    if (request->alternative != NULL)
+        good = good &&
+               pki_add_extension(certificate, issuer, NID_subject_alt_name, request->alternative);
+    if (!good ||
+        !X509_sign(certificate, request->issuer != NULL ? request->issuer_key : request->key,
+                   EVP_sha256())) {
         X509_free(certificate);
         return NULL;
     }
     return certificate;
 }
 
-/* A certificate for `key`, signed by `by` (NULL: by itself). */
-static X509 *make(const char *name, EVP_PKEY *key, const struct signer *by, bool authority,
-                  const char *usage, const char *alternative, long from_s, long until_s)
+/* Make a certificate for `key`, signed by `by` (NULL: self-signed). The times are in s from now. */
+static X509 *pki_make(const char *name, EVP_PKEY *key, const struct pki_signer *by, bool authority,
+                      const char *usage, const char *alternative, long from_s, long until_s)
 {
-    struct fr_pki_wish wish = {
+    struct fr_pki_request request = {
         .name = name,
         .key = key,
         .issuer = by != NULL ? by->certificate : NULL,
@@ -119,13 +122,13 @@ static X509 *make(const char *name, EVP_PKEY *key, const struct signer *by, bool
         .until_s = until_s,
     };
 
-    return fr_pki_certificate(&wish);
+    return fr_pki_certificate(&request);
 }
 
 /* ---- files ----------------------------------------------------------------------- */
 
-static int save(const char *folder, const char *name, X509 *certificate, X509 *second,
-                EVP_PKEY *key, struct fr_error *error)
+static int pki_save(const char *folder, const char *name, X509 *certificate, X509 *second,
+                    EVP_PKEY *key, struct fr_error *error)
 {
     char *pem = fr_asprintf("%s/%s.pem", folder, name),
          *secret = fr_asprintf("%s/%s.key", folder, name);
@@ -141,13 +144,13 @@ static int save(const char *folder, const char *name, X509 *certificate, X509 *s
     if (file != NULL && fclose(file) != 0)
         good = 0;
     if (!good)
-        failed(error, pem);
+        pki_error(error, pem);
     free(pem);
     free(secret);
     return good ? 0 : -1;
 }
 
-static int load(const char *folder, const char *name, struct signer *signer)
+static int pki_load(const char *folder, const char *name, struct pki_signer *signer)
 {
     char *pem = fr_asprintf("%s/%s.pem", folder, name),
          *secret = fr_asprintf("%s/%s.key", folder, name);
@@ -168,29 +171,29 @@ static int load(const char *folder, const char *name, struct signer *signer)
     return signer->certificate != NULL && signer->key != NULL ? 0 : -1;
 }
 
-static int make_authority(const char *folder, const char *file, const char *name,
-                          struct signer *signer, struct fr_error *error)
+static int pki_make_authority(const char *folder, const char *file, const char *name,
+                              struct pki_signer *signer, struct fr_error *error)
 {
     signer->key = EVP_EC_gen("P-256");
     if (signer->key != NULL)
-        signer->certificate = make(name, signer->key, NULL, true, NULL, NULL, -DAY, 3650 * DAY);
+        signer->certificate = pki_make(name, signer->key, NULL, true, NULL, NULL, -DAY, 3650 * DAY);
     if (signer->certificate == NULL)
-        return failed(error, "cannot make a test CA");
-    return save(folder, file, signer->certificate, NULL, signer->key, error);
+        return pki_error(error, "cannot make a test CA");
+    return pki_save(folder, file, signer->certificate, NULL, signer->key, error);
 }
 
-static int make_server(struct fr_pki *pki, const char *folder, const char *host,
-                       struct fr_error *error)
+static int pki_make_server(struct fr_pki *pki, const char *folder, const char *host,
+                           struct fr_error *error)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     char *names =
         fr_asprintf("DNS:localhost,IP:127.0.0.1,IP:::1%s%s", host ? ",DNS:" : "", host ? host : "");
-    X509 *certificate = key != NULL ? make("fleetroute test server", key, &pki->servers, false,
-                                           "serverAuth", names, -DAY, 3650 * DAY)
+    X509 *certificate = key != NULL ? pki_make("fleetroute test server", key, &pki->servers, false,
+                                               "serverAuth", names, -DAY, 3650 * DAY)
                                     : NULL;
     int status = certificate != NULL
-                     ? save(folder, "server", certificate, pki->servers.certificate, key, error)
-                     : failed(error, "cannot make a test server certificate");
+                     ? pki_save(folder, "server", certificate, pki->servers.certificate, key, error)
+                     : pki_error(error, "cannot make a test server certificate");
 
     X509_free(certificate);
     EVP_PKEY_free(key);
@@ -206,16 +209,17 @@ struct fr_pki *fr_pki_open(const char *folder, const char *host, struct fr_error
         fr_error_set(error, "%s: %s", folder, strerror(errno));
         goto failed;
     }
-    if (load(folder, "vehicle-ca", &pki->vehicles) != 0 ||
-        load(folder, "server-ca", &pki->servers) != 0) {
-        if (make_authority(folder, "vehicle-ca", ISSUER, &pki->vehicles, error) != 0 ||
-            make_authority(folder, "server-ca", "fleetroute test CA", &pki->servers, error) != 0 ||
-            make_server(pki, folder, host, error) != 0)
+    if (pki_load(folder, "vehicle-ca", &pki->vehicles) != 0 ||
+        pki_load(folder, "server-ca", &pki->servers) != 0) {
+        if (pki_make_authority(folder, "vehicle-ca", ISSUER, &pki->vehicles, error) != 0 ||
+            pki_make_authority(folder, "server-ca", "fleetroute test CA", &pki->servers, error) !=
+                0 ||
+            pki_make_server(pki, folder, host, error) != 0)
             goto failed;
     }
     pki->vehicle_key = EVP_EC_gen("P-256");
     if (pki->vehicle_key == NULL) {
-        fr_error_set(error, "OpenSSL cannot make a key");
+        fr_error_set(error, "OpenSSL cannot generate a key");
         goto failed;
     }
     return pki;
@@ -238,10 +242,10 @@ void fr_pki_free(struct fr_pki *pki)
 
 /* ---- vehicles -------------------------------------------------------------------- */
 
-static X509 *make_vehicle(struct fr_pki *pki, const char *vin, enum fr_pki_flaw flaw)
+static X509 *pki_make_vehicle(struct fr_pki *pki, const char *vin, enum fr_pki_flaw flaw)
 {
-    struct signer foreign = {NULL, NULL};
-    const struct signer *by = &pki->vehicles;
+    struct pki_signer foreign = {NULL, NULL};
+    const struct pki_signer *by = &pki->vehicles;
     const char *usage = flaw == FR_PKI_NO_IDENTITY   ? "clientAuth"
                         : flaw == FR_PKI_SERVER_ONLY ? "serverAuth,1.3.6.1.4.1.49279.2.5.1"
                                                      : VEHICLE_USAGE;
@@ -249,11 +253,12 @@ static X509 *make_vehicle(struct fr_pki *pki, const char *vin, enum fr_pki_flaw 
 
     if (flaw == FR_PKI_FOREIGN) {
         foreign.key = EVP_EC_gen("P-256");
-        foreign.certificate = make(ISSUER, foreign.key, NULL, true, NULL, NULL, -DAY, 365 * DAY);
+        foreign.certificate =
+            pki_make(ISSUER, foreign.key, NULL, true, NULL, NULL, -DAY, 365 * DAY);
         by = &foreign;
     }
-    certificate = make(vin, pki->vehicle_key, by, false, usage, NULL, -30 * DAY,
-                       flaw == FR_PKI_EXPIRED ? -DAY : 365 * DAY);
+    certificate = pki_make(vin, pki->vehicle_key, by, false, usage, NULL, -30 * DAY,
+                           flaw == FR_PKI_EXPIRED ? -DAY : 365 * DAY);
     X509_free(foreign.certificate);
     EVP_PKEY_free(foreign.key);
     return certificate;
@@ -263,13 +268,13 @@ SSL_CTX *fr_pki_vehicle(struct fr_pki *pki, const char *vin, enum fr_pki_flaw fl
                         struct fr_error *error)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    X509 *certificate = make_vehicle(pki, vin, flaw);
+    X509 *certificate = pki_make_vehicle(pki, vin, flaw);
 
     if (context == NULL || certificate == NULL ||
         SSL_CTX_use_certificate(context, certificate) != 1 ||
         SSL_CTX_use_PrivateKey(context, pki->vehicle_key) != 1 ||
         X509_STORE_add_cert(SSL_CTX_get_cert_store(context), pki->servers.certificate) != 1) {
-        failed(error, "cannot make a vehicle's TLS context");
+        pki_error(error, "cannot make a vehicle's TLS context");
         SSL_CTX_free(context);
         context = NULL;
     } else {
@@ -284,12 +289,12 @@ SSL_CTX *fr_pki_vehicle(struct fr_pki *pki, const char *vin, enum fr_pki_flaw fl
 int fr_pki_export(struct fr_pki *pki, const char *vin, enum fr_pki_flaw flaw, const char *folder,
                   struct fr_error *error)
 {
-    X509 *certificate = make_vehicle(pki, vin, flaw);
+    X509 *certificate = pki_make_vehicle(pki, vin, flaw);
     int status;
 
     if (certificate == NULL)
-        return failed(error, "cannot make a vehicle's certificate");
-    status = save(folder, vin, certificate, NULL, pki->vehicle_key, error);
+        return pki_error(error, "cannot make a vehicle's certificate");
+    status = pki_save(folder, vin, certificate, NULL, pki->vehicle_key, error);
     X509_free(certificate);
     return status;
 }

@@ -6,7 +6,7 @@
 #include "record/value.h"
 #include "util/memory.h"
 
-/* The phases, in seconds of trip time. */
+/* The start of each phase, in s of trip time. */
 enum { UNLOCK = 4, DRIVE = 8, ARRIVE = 98, PLUG = 104, CHARGE = 108, FULL = 150 };
 
 /* Field numbers and the members that carry enums (vehicle_data.proto). */
@@ -47,14 +47,14 @@ enum { GEAR_P = 2, GEAR_D = 5, DISCONNECTED = 1, STARTING = 3, CHARGING = 4, COM
 #define METRES_PER_DEGREE 111194.9
 #define MPH_TO_MPS 0.44704
 
-struct sensor {
+struct trip_sensor {
     uint32_t field;
     uint32_t member;
     int64_t interval_ms;
-    double step; /* smaller changes are no change */
+    double step; /* changes up to this size are not sent */
 };
 
-static const struct sensor sensors[] = {
+static const struct trip_sensor sensors[] = {
     {VEHICLE_NAME, FR_MEMBER_STRING, 3600000, 0},
     {LOCKED, FR_MEMBER_BOOLEAN, 1000, 0},
     {DRIVER_SEAT, FR_MEMBER_BOOLEAN, 1000, 0},
@@ -86,8 +86,8 @@ static const struct sensor sensors[] = {
 struct fr_trip {
     double latitude, longitude;
     struct fr_sim_datum last[SENSORS];
-    int64_t taken_ms[SENSORS];
-    bool taken[SENSORS];
+    int64_t sent_ms[SENSORS];
+    bool sent[SENSORS];
 };
 
 struct fr_trip *fr_trip_new(double home_latitude, double home_longitude)
@@ -122,8 +122,8 @@ const char *fr_trip_phase(int64_t ms)
                         : "charged";
 }
 
-/* Speed rises over 15 s, holds, and falls over 20 s: a trapezium with round shoulders. */
-static double speed_mph(double s)
+/* The speed rises for 15 s, stays constant, and falls for 20 s, with a smooth transition. */
+static double trip_speed_mph(double s)
 {
     double up = (s - DRIVE) / 15, down = (ARRIVE - s) / 20;
     double share = up < down ? up : down;
@@ -135,49 +135,50 @@ static double speed_mph(double s)
     return TOP_MPH * share * share * (3 - 2 * share);
 }
 
-/* Metres driven by then, summed over 100 ms steps. */
-static double metres(double s)
+/* The distance driven until `s`, in m, integrated in steps of 100 ms. */
+static double trip_metres(double s)
 {
     double sum = 0;
 
     for (double t = DRIVE; t < s && t < ARRIVE; t += 0.1)
-        sum += speed_mph(t) * MPH_TO_MPS * 0.1;
+        sum += trip_speed_mph(t) * MPH_TO_MPS * 0.1;
     return sum;
 }
 
-static double charge_share(double s)
+static double trip_charge_share(double s)
 {
     return s <= CHARGE ? 0 : s >= FULL ? 1 : (s - CHARGE) / (FULL - CHARGE);
 }
 
-/* The way home leads north-east with a bend, so the heading changes. */
-static void place(const struct fr_trip *trip, double s, double *latitude, double *longitude,
-                  double *heading)
+/* The position and the heading in degrees. The route leads north-east; a bend in its last 400 m
+ * changes the heading. */
+static void trip_position(const struct fr_trip *trip, double s, double *latitude, double *longitude,
+                          double *heading)
 {
-    double left = metres(ARRIVE) - metres(s);
-    double bend = left > 400 ? 60 : 60 - (400 - left) / 400 * 40;
+    double remaining = trip_metres(ARRIVE) - trip_metres(s);
+    double bend = remaining > 400 ? 60 : 60 - (400 - remaining) / 400 * 40;
     double radians = bend * acos(-1) / 180;
 
-    *latitude = trip->latitude - left * cos(radians) / METRES_PER_DEGREE;
-    *longitude = trip->longitude -
-                 left * sin(radians) / (METRES_PER_DEGREE * cos(trip->latitude * acos(-1) / 180));
+    *latitude = trip->latitude - remaining * cos(radians) / METRES_PER_DEGREE;
+    *longitude = trip->longitude - remaining * sin(radians) /
+                                       (METRES_PER_DEGREE * cos(trip->latitude * acos(-1) / 180));
     *heading = bend;
 }
 
-static double measure(uint32_t field, double s)
+static double trip_measure(uint32_t field, double s)
 {
-    double soc = 62 - 1.8 * metres(s) / metres(ARRIVE) + 20 * charge_share(s);
+    double soc = 62 - 1.8 * trip_metres(s) / trip_metres(ARRIVE) + 20 * trip_charge_share(s);
     double power = s > CHARGE && s < FULL ? 11.0 : 0;
 
     switch (field) {
     case VEHICLE_SPEED:
-        return speed_mph(s);
+        return trip_speed_mph(s);
     case ODOMETER:
-        return 18234.5 + metres(s) / 1609.344;
+        return 18234.5 + trip_metres(s) / 1609.344;
     case PACK_VOLTAGE:
         return 372 + soc / 5;
     case PACK_CURRENT:
-        return power > 0 ? power * 1000 / 385 : -(2 + speed_mph(s) * 1.4);
+        return power > 0 ? power * 1000 / 385 : -(2 + trip_speed_mph(s) * 1.4);
     case SOC:
         return soc;
     case BATTERY_LEVEL:
@@ -189,7 +190,7 @@ static double measure(uint32_t field, double s)
     case OUTSIDE_TEMP:
         return 18.5;
     case TPMS_FL:
-        return 2.9 + 0.06 * metres(s) / metres(ARRIVE);
+        return 2.9 + 0.06 * trip_metres(s) / trip_metres(ARRIVE);
     case CHARGE_AMPS:
         return power > 0 ? 16 : 0;
     case AC_CHARGING_POWER:
@@ -197,13 +198,13 @@ static double measure(uint32_t field, double s)
     case CHARGER_VOLTAGE:
         return power > 0 ? 229 + 2 * sin(s / 3) : 0;
     case TIME_TO_FULL:
-        return (1 - charge_share(s)) * 1.4;
+        return (1 - trip_charge_share(s)) * 1.4;
     default:
         return 0;
     }
 }
 
-static int64_t state(uint32_t field, double s)
+static int64_t trip_state(uint32_t field, double s)
 {
     switch (field) {
     case LOCKED:
@@ -215,7 +216,7 @@ static int64_t state(uint32_t field, double s)
     case GPS_STATE:
         return 1;
     case LOCATED_AT_HOME:
-        return metres(ARRIVE) - metres(s) < 60;
+        return trip_metres(ARRIVE) - trip_metres(s) < 60;
     case DETAILED_CHARGE_STATE:
         return s < PLUG ? DISCONNECTED : s < CHARGE ? STARTING : s < FULL ? CHARGING : COMPLETE;
     case CHARGING_CABLE:
@@ -227,7 +228,8 @@ static int64_t state(uint32_t field, double s)
     }
 }
 
-static struct fr_sim_datum sample(const struct fr_trip *trip, const struct sensor *sensor, double s)
+static struct fr_sim_datum trip_sample(const struct fr_trip *trip, const struct trip_sensor *sensor,
+                                       double s)
 {
     struct fr_sim_datum datum = {.field = sensor->field, .member = sensor->member};
     double heading;
@@ -235,21 +237,21 @@ static struct fr_sim_datum sample(const struct fr_trip *trip, const struct senso
     if (sensor->member == FR_MEMBER_STRING)
         datum.text = "Melan Y";
     else if (sensor->field == LOCATION)
-        place(trip, s, &datum.real, &datum.real2, &heading);
+        trip_position(trip, s, &datum.real, &datum.real2, &heading);
     else if (sensor->field == GPS_HEADING)
-        place(trip, s, &datum.real2, &datum.real2, &datum.real);
+        trip_position(trip, s, &datum.real2, &datum.real2, &datum.real);
     else if (sensor->member == FR_MEMBER_DOUBLE)
-        datum.real = measure(sensor->field, s);
+        datum.real = trip_measure(sensor->field, s);
     else
-        datum.integer = state(sensor->field, s);
+        datum.integer = trip_state(sensor->field, s);
     if (sensor->field == GPS_HEADING)
         datum.real2 = 0;
     return datum;
 }
 
-static bool changed(const struct fr_sim_datum *a, const struct fr_sim_datum *b, double step)
+static bool trip_changed(const struct fr_sim_datum *a, const struct fr_sim_datum *b, double step)
 {
-    /* Coming to rest is told, however small the last step. */
+    /* The change to 0 is always sent, such as the end of a drive. */
     return a->integer != b->integer || fabs(a->real - b->real) > step ||
            fabs(a->real2 - b->real2) > step || (a->real == 0 && fabs(b->real) > 0);
 }
@@ -259,14 +261,14 @@ size_t fr_trip_bucket(struct fr_trip *trip, int64_t ms, struct fr_sim_datum *dat
     size_t n = 0;
 
     for (size_t i = 0; i < SENSORS; i++) {
-        struct fr_sim_datum datum = sample(trip, &sensors[i], (double)ms / 1000);
+        struct fr_sim_datum datum = trip_sample(trip, &sensors[i], (double)ms / 1000);
 
-        if (trip->taken[i] && (ms - trip->taken_ms[i] < sensors[i].interval_ms ||
-                               !changed(&datum, &trip->last[i], sensors[i].step)))
+        if (trip->sent[i] && (ms - trip->sent_ms[i] < sensors[i].interval_ms ||
+                              !trip_changed(&datum, &trip->last[i], sensors[i].step)))
             continue;
         trip->last[i] = datum;
-        trip->taken_ms[i] = ms;
-        trip->taken[i] = true;
+        trip->sent_ms[i] = ms;
+        trip->sent[i] = true;
         data[n++] = datum;
     }
     return n;

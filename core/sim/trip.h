@@ -1,7 +1,7 @@
 /*
- * trip.h - a believable trip: parked at work, unlocked, driven into the home zone, parked,
- * plugged in, charged. A function of time, seen through a car's sampling: 500 ms buckets, a
- * field when it has changed and its interval has passed.
+ * The data of a simulated trip: a vehicle is parked, unlocked, driven to the home zone, parked,
+ * plugged in and charged. Values are functions of the trip time. They are sampled like by a
+ * vehicle: in buckets of 500 ms, each field when its value has changed and its interval has passed.
  */
 #ifndef FR_TRIP_H
 #define FR_TRIP_H
@@ -11,23 +11,25 @@
 
 #include "sim/sim_message.h"
 
+/* Max data in a bucket. */
 #define FR_TRIP_DATA_MAX 64
 #define FR_TRIP_BUCKET_MS 500
 
 struct fr_trip;
 
-/* A trip that ends at these coordinates (the middle of the home zone). */
+/* Make a trip that ends at these coordinates in degrees, the centre of the home zone. The caller
+ * frees it. */
 struct fr_trip *fr_trip_new(double home_latitude, double home_longitude);
 void fr_trip_free(struct fr_trip *trip);
 
-/* How long the whole trip takes in its own time, in ms. */
+/* The duration of the trip in ms of trip time. */
 int64_t fr_trip_duration_ms(void);
 
-/* What the car collects in the bucket that ends at `ms` of trip time: writes data (room for
- * FR_TRIP_DATA_MAX) and returns how many. Times must not go back. */
+/* Write the data of the bucket that ends at `ms` of trip time to `data`, which has a capacity of
+ * FR_TRIP_DATA_MAX. Returns their number. `ms` must not decrease. The texts are static. */
 size_t fr_trip_bucket(struct fr_trip *trip, int64_t ms, struct fr_sim_datum *data);
 
-/* What is going on at that time, in words ("driving"). */
+/* The name of the phase at `ms` of trip time, such as "charging". Static text. */
 const char *fr_trip_phase(int64_t ms);
 
 #endif

@@ -1,20 +1,26 @@
-/* From what the routing program emits to deliveries that the plugin is handed. */
+#include "sink/delivery.h"
+
 #include <stdio.h>
 
 #include "record/json.h"
+#include "record/json_tesla.h"
+#include "sink/batch.h"
+#include "sink/in_flight.h"
+#include "sink/lanes.h"
+#include "sink/latest_values.h"
+#include "sink/outcome.h"
+#include "sink/retry.h"
 #include "sink/sink_state.h"
 #include "util/clock.h"
-#include "util/memory.h"
 
-#define INITIAL_BATCH 256
+/* ---- from emissions to deliveries ------------------------------------------------ */
 
-/* ---- from records to deliveries -------------------------------------------------- */
-
-static void describe(struct delivery *d, const struct fr_emission *emission)
+static void delivery_describe(struct delivery *d, const struct fr_emission *emission)
 {
     const struct fr_record *record = emission->record;
 
     d->public = (struct fr_delivery){
+        .size = sizeof d->public,
         .kind = emission->kind,
         .vin = record->vin,
         .vehicle_name = emission->vehicle_name,
@@ -24,129 +30,132 @@ static void describe(struct delivery *d, const struct fr_emission *emission)
         .client_version = record->client_version,
         .created_ms = record->created_ns / 1000000,
         .received_ms = record->received_ms,
-        .marks = emission->marks,
+        .flags = emission->flags,
         .format = emission->format,
-        .name = emission->name, /* of a record: the routing's, which the delivery holds */
+        .name = emission->name, /* of a record: valid as long as delivery.routing */
         .field = emission->field,
         .unit = emission->unit,
         .value = emission->value,
     };
 }
 
-static void fill_bytes(struct delivery *d, const struct fr_emission *emission)
+static void delivery_fill_protobuf(struct delivery *d, const struct fr_record *record)
+{
+    d->public.format = FR_FORMAT_PROTOBUF;
+    d->public.bytes = record->payload;
+    d->public.len = record->payload_len;
+}
+
+/* Write the record in the format of the route. Returns false if the format cannot express it; then
+ * the delivery has its protobuf. */
+static bool delivery_fill_bytes(struct delivery *d, const struct fr_emission *emission)
 {
     fr_buffer_clear(&d->text);
     switch (emission->format) {
     case FR_FORMAT_JSON:
-        fr_json_record(&d->text, emission->record, emission->vehicle_name, emission->marks, false);
+        fr_json_record(&d->text, emission->record, emission->vehicle_name, emission->flags, false);
         break;
     case FR_FORMAT_TESLA_JSON:
-        if (fr_json_tesla(&d->text, emission->record, false) != 0)
-            fr_buffer_text(&d->text, "{}");
+        if (fr_json_tesla(&d->text, emission->record, false) != 0) {
+            delivery_fill_protobuf(d, emission->record);
+            return false;
+        }
         break;
     case FR_FORMAT_DEFAULT:
     case FR_FORMAT_PROTOBUF:
     default:
-        d->public.format = FR_FORMAT_PROTOBUF;
-        d->public.bytes = emission->record->payload;
-        d->public.len = emission->record->payload_len;
-        return;
+        delivery_fill_protobuf(d, emission->record);
+        return true;
     }
     d->public.bytes = d->text.bytes;
     d->public.len = d->text.len;
+    return true;
 }
 
-void fr_delivery_join_batch(struct fr_sink *sink, struct delivery *d)
+static void delivery_refuse(struct fr_sink *sink, struct delivery *d)
 {
-    if (sink->batch_count == sink->batch_room) {
-        sink->batch_room = sink->batch_room ? sink->batch_room * 2 : INITIAL_BATCH;
-        sink->batch = fr_realloc(sink->batch, sink->batch_room, sizeof(struct fr_delivery *));
-    }
-    sink->batch[sink->batch_count++] = &d->public;
+    fr_outcome_refuse(sink, d,
+                      d->text.failed
+                          ? "out of memory for its tesla-json"
+                          : "tesla-json cannot express a time outside the years 1 to 9999");
 }
 
-/* The program emits something: make a delivery of it. */
+/* Without a journal the record that is being routed has the item input.current_item. With a journal
+ * emission->origin is the item. A value of a window without a journal, and a restored value, get an
+ * item of their own. */
 void fr_delivery_emit(void *ctx, const struct fr_emission *emission)
 {
     struct fr_sink *sink = ctx;
-    struct item *item = emission->origin != NULL ? emission->origin : sink->emitting;
+    struct item *item = emission->origin != NULL ? emission->origin : sink->input.current_item;
     struct delivery *d;
 
-    if (item == NULL) /* a window closed, or a value is restored */
+    if (item == NULL)
         item = fr_item_new(sink, fr_record_ref(emission->record), false, false);
     d = fr_delivery_new(sink, item, emission);
-    describe(d, emission);
+    delivery_describe(d, emission);
     if (emission->kind == FR_DELIVERY_RECORD) {
-        fill_bytes(d, emission);
+        if (!delivery_fill_bytes(d, emission)) {
+            d->inexpressible = true;
+            delivery_refuse(sink, d);
+            return;
+        }
         d->size += d->text.len;
-        sink->in_flight_bytes += d->text.len;
+        sink->in_flight.bytes += d->text.len;
     } else {
         snprintf(d->name, sizeof d->name, "%s", emission->name);
         d->public.name = d->name;
         d->public.field_name = fr_field_name(emission->field, d->field_name);
+        d->datum = emission->datum;
+        d->datum_len = emission->datum_len;
     }
-    if (sink->latest != NULL && emission->kind == FR_DELIVERY_FIELD)
-        fr_latest_join(sink, d, emission);
+    if (sink->latest.table != NULL && emission->kind == FR_DELIVERY_FIELD)
+        fr_latest_values_enqueue(sink, d, emission);
     else
-        fr_delivery_join_batch(sink, d);
+        fr_batch_add(sink, d);
 }
 
-void fr_delivery_make_ready(struct fr_sink *sink, struct delivery *d)
-{
-    d->next = NULL;
-    if (sink->ready_first == NULL)
-        sink->ready_first = d;
-    else
-        sink->ready_last->next = d;
-    sink->ready_last = d;
-    fr_sink_schedule_after(sink);
-}
+/* ---- to the plugin --------------------------------------------------------------- */
 
-void fr_deliveries_take_ready(struct fr_sink *sink)
-{
-    struct delivery *d = sink->ready_first, *next;
-
-    sink->ready_first = sink->ready_last = NULL;
-    for (; d != NULL; d = next) {
-        next = d->next;
-        fr_delivery_join_batch(sink, d);
-    }
-}
-
-/* Leave out of the batch what became too old for its route while it waited for the plugin, and what
- * has to wait behind a delivery that failed. */
-static size_t delivery_choose(struct fr_sink *sink)
+/* Remove from the batch the deliveries that became older than max_age while they waited, those that
+ * must wait behind a failed delivery, and inexpressible ones whose dead letter could not be written.
+ * Returns the new length of the batch. */
+static size_t delivery_filter_batch(struct fr_sink *sink)
 {
     int64_t wall = fr_wall_ms();
     size_t kept = 0;
 
-    for (size_t i = 0; i < sink->batch_count; i++) {
-        struct delivery *d = (struct delivery *)sink->batch[i];
+    for (size_t i = 0; i < sink->batch.count; i++) {
+        struct delivery *d = (struct delivery *)sink->batch.deliveries[i];
 
-        if (d->expires_ms >= wall) {
-            if (!fr_lanes_hold(sink, d))
-                sink->batch[kept++] = sink->batch[i];
+        if (d->inexpressible) {
+            delivery_refuse(sink, d);
             continue;
         }
-        sink->expired++;
-        fr_delivery_skip(sink, d);
+        if (d->expires_ms >= wall) {
+            if (!fr_lanes_enqueue_if_blocked(sink, d))
+                sink->batch.deliveries[kept++] = sink->batch.deliveries[i];
+            continue;
+        }
+        sink->counters.expired++;
+        fr_outcome_skip(sink, d);
     }
     return kept;
 }
 
-void fr_deliveries_hand_over(struct fr_sink *sink)
+void fr_delivery_submit_batch(struct fr_sink *sink)
 {
-    size_t count = delivery_choose(sink);
+    size_t count = delivery_filter_batch(sink);
 
-    sink->batch_count = 0;
-    if (sink->retry_first != NULL) { /* older deliveries of these vehicles may be among those */
+    sink->batch.count = 0;
+    if (sink->retry.waiting.first != NULL) {
+        /* The list may have older deliveries of the same vehicles. */
         for (size_t i = 0; i < count; i++)
-            fr_retry_insert(sink, (struct delivery *)sink->batch[i]);
+            fr_retry_insert(sink, (struct delivery *)sink->batch.deliveries[i]);
         return;
     }
-    sink->in_plugin += count;
+    sink->in_flight.in_plugin += count;
     if (count != 0)
-        sink->plugin->deliver(sink->state, sink->batch, count);
-    if (sink->json.room > FR_BUFFER_KEEP_MAX)
+        sink->plugin->deliver(sink->plugin_state, sink->batch.deliveries, count);
+    if (sink->json.capacity > FR_BUFFER_KEEP_MAX)
         fr_buffer_free(&sink->json);
 }

@@ -1,29 +1,38 @@
 #include "sink/lanes.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/batch.h"
+#include "sink/dead_letter_queue.h"
+#include "sink/delivery_list.h"
+#include "sink/in_flight.h"
+#include "sink/latest_values.h"
 #include "sink/sink_state.h"
 #include "util/clock.h"
 #include "util/hash.h"
 #include "util/memory.h"
 
 #define INITIAL_BUCKETS 64
-#define PUT_BACK_MS 1000 /* the first pause of a lane whose dead letter could not be written */
-#define LEVELS                                                                                     \
-    24 /* the pause of each is twice that of the one below; the longest exceeds any `most` */
+#define REQUEUE_MIN_MS                                                                             \
+    1000 /* shortest pause after fr_lanes_requeue(), unless `retry: max` is less */
+
+/* The pause of a level is twice the pause of the level before. The last pause exceeds any
+ * `retry: max`. */
+#define LEVEL_COUNT 24
 
 struct lane {
     struct lane *next_in_bucket;
-    struct lane *before, *behind;  /* in the queue of its level, in the order of due_ms */
-    struct delivery *first, *last; /* that wait, linked by `next`, in the order of `order` */
-    size_t count;                  /* of these */
-    struct delivery *trying;       /* the plugin has it; NULL: none, and the lane is in a level */
-    bool suspect;                  /* one went to the dead letters, and none succeeded since */
-    unsigned level;                /* of the next pause */
-    int64_t due_ms;                /* monotonic: when the pause is over */
+    struct lane *prev, *next;     /* in the list of its level, by due_ms */
+    struct delivery_list waiting; /* by delivery.order */
+    size_t count;                 /* of `waiting` */
+    struct delivery *in_plugin;   /* the delivery that is tried; NULL: the lane pauses */
+    bool has_dead_letter;         /* and no delivery has succeeded since */
+    unsigned level;               /* of the present or next pause */
+    int64_t due_ms;               /* monotonic: end of the pause */
     uint64_t hash;
-    char key[]; /* VIN, NUL, record type */
+    char key[]; /* VIN, NUL, record type, NUL */
 };
 
 struct fr_lanes {
@@ -32,7 +41,7 @@ struct fr_lanes {
     size_t waiting; /* deliveries in all lanes */
     struct {
         struct lane *first, *last;
-    } level[LEVELS];
+    } level[LEVEL_COUNT]; /* lanes that pause */
 };
 
 struct fr_lanes *fr_lanes_new(void)
@@ -114,34 +123,37 @@ static struct lane *lanes_add(struct fr_lanes *lanes, const struct delivery *d)
 
 static void lanes_remove(struct fr_lanes *lanes, struct lane *lane)
 {
-    struct lane **at = &lanes->buckets[lane->hash & (lanes->bucket_count - 1)];
+    struct lane **link = &lanes->buckets[lane->hash & (lanes->bucket_count - 1)];
 
-    while (*at != lane)
-        at = &(*at)->next_in_bucket;
-    *at = lane->next_in_bucket;
+    assert(lane->waiting.first == NULL && lane->count == 0);
+    while (*link != lane)
+        link = &(*link)->next_in_bucket;
+    *link = lane->next_in_bucket;
     lanes->count--;
     free(lane);
 }
 
 /* ---- pauses ---------------------------------------------------------------------- */
 
-static int64_t lane_pause(const struct fr_sink *sink, unsigned level)
+static int64_t lane_pause_ms(const struct fr_sink *sink, unsigned level)
 {
-    int64_t ms = sink->settings.retry_least_ms << level;
+    int64_t ms = sink->settings.retry_min_ms << level;
 
-    return ms < sink->settings.retry_most_ms ? ms : sink->settings.retry_most_ms;
+    return ms < sink->settings.retry_max_ms ? ms : sink->settings.retry_max_ms;
 }
 
-/* All pauses of a level are equally long, so the lane is the last of its level to be due. */
+/* Begin the pause. All pauses of a level have the same length, so the lane is the last one of its
+ * level. */
 static void lane_schedule(struct fr_sink *sink, struct lane *lane)
 {
     struct fr_lanes *lanes = sink->lanes;
 
-    lane->due_ms = fr_monotonic_ms() + lane_pause(sink, lane->level);
-    lane->behind = NULL;
-    lane->before = lanes->level[lane->level].last;
-    if (lane->before != NULL)
-        lane->before->behind = lane;
+    assert(lane->in_plugin == NULL && lane->level < LEVEL_COUNT);
+    lane->due_ms = fr_monotonic_ms() + lane_pause_ms(sink, lane->level);
+    lane->next = NULL;
+    lane->prev = lanes->level[lane->level].last;
+    if (lane->prev != NULL)
+        lane->prev->next = lane;
     else
         lanes->level[lane->level].first = lane;
     lanes->level[lane->level].last = lane;
@@ -149,21 +161,21 @@ static void lane_schedule(struct fr_sink *sink, struct lane *lane)
 
 static void lane_unschedule(struct fr_lanes *lanes, struct lane *lane)
 {
-    if (lane->before != NULL)
-        lane->before->behind = lane->behind;
+    if (lane->prev != NULL)
+        lane->prev->next = lane->next;
     else
-        lanes->level[lane->level].first = lane->behind;
-    if (lane->behind != NULL)
-        lane->behind->before = lane->before;
+        lanes->level[lane->level].first = lane->next;
+    if (lane->next != NULL)
+        lane->next->prev = lane->prev;
     else
-        lanes->level[lane->level].last = lane->before;
+        lanes->level[lane->level].last = lane->prev;
 }
 
-int64_t fr_lanes_next(const struct fr_lanes *lanes)
+int64_t fr_lanes_next_due(const struct fr_lanes *lanes)
 {
     int64_t next = -1;
 
-    for (size_t i = 0; lanes->count != 0 && i < LEVELS; i++) {
+    for (size_t i = 0; lanes->count != 0 && i < LEVEL_COUNT; i++) {
         const struct lane *first = lanes->level[i].first;
 
         if (first != NULL && (next < 0 || first->due_ms < next))
@@ -172,88 +184,78 @@ int64_t fr_lanes_next(const struct fr_lanes *lanes)
     return next;
 }
 
-/* ---- what waits ------------------------------------------------------------------ */
+/* ---- waiting deliveries ---------------------------------------------------------- */
 
 static void lane_insert(struct fr_lanes *lanes, struct lane *lane, struct delivery *d)
 {
-    struct delivery **at = &lane->first;
-
-    if (lane->last != NULL && lane->last->order < d->order)
-        at = &lane->last->next;
-    else
-        while (*at != NULL && (*at)->order < d->order)
-            at = &(*at)->next;
-    d->next = *at;
-    *at = d;
-    if (d->next == NULL)
-        lane->last = d;
+    fr_delivery_list_insert(&lane->waiting, d);
     lane->count++;
     lanes->waiting++;
 }
 
 static struct delivery *lane_pop(struct fr_lanes *lanes, struct lane *lane)
 {
-    struct delivery *d = lane->first;
+    struct delivery *d = fr_delivery_list_pop(&lane->waiting);
 
-    lane->first = d->next;
-    if (lane->first == NULL)
-        lane->last = NULL;
+    assert(d != NULL && lane->count != 0 && lanes->waiting != 0);
     lane->count--;
     lanes->waiting--;
     return d;
 }
 
-static bool lanes_are_full(const struct fr_sink *sink)
+static bool lanes_full(const struct fr_sink *sink)
 {
-    return sink->lanes->waiting >= sink->in_flight_most / 2;
+    return sink->lanes->waiting >= sink->in_flight.max / 2;
 }
 
-/* Keep the bounds: the oldest goes to the dead letters. The lane is not emptied. */
-static void lane_bound(struct fr_sink *sink, struct lane *lane)
+/* If a bound is exceeded, make the oldest delivery a dead letter. At least one delivery remains in
+ * the lane. */
+static void lane_enforce_bounds(struct fr_sink *sink, struct lane *lane)
 {
-    if (lane->count < 2 || (lane->count <= FR_LANE_MAX && !lanes_are_full(sink)))
+    if (lane->count < 2 || (lane->count <= FR_LANE_MAX && !lanes_full(sink)))
         return;
-    lane->suspect = true;
-    fr_delivery_set_aside(sink, lane_pop(sink->lanes, lane));
+    lane->has_dead_letter = true;
+    fr_dead_letter_enqueue(sink, lane_pop(sink->lanes, lane));
 }
 
-/* Try the oldest now. What waited in `latest` behind it is newer and takes its place. */
+/* Try the oldest delivery now. A newer value that waits in its latest slot replaces it. */
 static void lane_try(struct fr_sink *sink, struct lane *lane)
 {
-    lane->trying = fr_delivery_newest(sink, lane_pop(sink->lanes, lane));
-    lane->trying->lane = lane;
-    fr_delivery_make_ready(sink, lane->trying);
+    lane->in_plugin = fr_latest_values_newest(sink, lane_pop(sink->lanes, lane));
+    lane->in_plugin->lane = lane;
+    fr_batch_add_later(sink, lane->in_plugin);
 }
 
-/* Nothing failed any more: hand over what waited, and be gone. */
-static void lane_dissolve(struct fr_sink *sink, struct lane *lane)
+/* A delivery succeeded: all others join the batch. */
+static void lane_remove_and_flush(struct fr_sink *sink, struct lane *lane)
 {
-    while (lane->first != NULL)
-        fr_delivery_make_ready(sink, lane_pop(sink->lanes, lane));
+    while (lane->waiting.first != NULL)
+        fr_batch_add_later(sink, lane_pop(sink->lanes, lane));
     lanes_remove(sink->lanes, lane);
 }
 
-bool fr_lanes_hold(struct fr_sink *sink, struct delivery *d)
+bool fr_lanes_enqueue_if_blocked(struct fr_sink *sink, struct delivery *d)
 {
     struct lane *lane;
 
     if (sink->lanes->count == 0 || d->lane != NULL || (lane = lanes_find(sink->lanes, d)) == NULL)
         return false;
     lane_insert(sink->lanes, lane, d);
-    lane_bound(sink, lane);
+    lane_enforce_bounds(sink, lane);
     return true;
 }
 
-/* ---- answers --------------------------------------------------------------------- */
+/* ---- outcomes -------------------------------------------------------------------- */
 
-/* The lane has nothing in the plugin's hands: pause, or go on, or be gone. While dead letters cannot be
- * written it always pauses: what fails comes back to it. */
+/* The plugin no longer holds a delivery of the lane: begin a pause, try the next delivery, or
+ * remove the empty lane. While dead letters cannot be written the lane always pauses, because each
+ * failed delivery returns to the lane. */
 static void lane_continue(struct fr_sink *sink, struct lane *lane, bool pause)
 {
-    lane->trying = NULL;
-    if (lane->first == NULL)
+    lane->in_plugin = NULL;
+    if (lane->waiting.first == NULL)
         lanes_remove(sink->lanes, lane);
-    else if (pause || sink->letters_fail)
+    else if (pause || sink->dead_letters.failing)
         lane_schedule(sink, lane);
     else
         lane_try(sink, lane);
@@ -262,62 +264,63 @@ static void lane_continue(struct fr_sink *sink, struct lane *lane, bool pause)
 void fr_lanes_failed(struct fr_sink *sink, struct delivery *d)
 {
     struct lane *lane = d->lane != NULL ? d->lane : lanes_find(sink->lanes, d);
-    bool was_trying = d->lane != NULL, is_new = lane == NULL;
+    bool was_in_plugin = d->lane != NULL, is_new = lane == NULL;
     unsigned attempts;
 
     if (is_new)
         lane = lanes_add(sink->lanes, d);
     d->lane = NULL;
-    attempts = lane->suspect ? 1 : sink->settings.attempts;
-    if (++d->failures >= attempts || lanes_are_full(sink)) {
-        lane->suspect = true;
-        fr_delivery_set_aside(sink, d);
-        if (was_trying || is_new)
+    attempts = lane->has_dead_letter ? 1 : sink->settings.attempts;
+    if (++d->failures >= attempts || lanes_full(sink)) {
+        lane->has_dead_letter = true;
+        fr_dead_letter_enqueue(sink, d);
+        if (was_in_plugin || is_new)
             lane_continue(sink, lane, false);
         return;
     }
     lane_insert(sink->lanes, lane, d);
-    lane_bound(sink, lane);
-    if (!was_trying && !is_new)
-        return; /* the lane has its pause already, or tries another delivery */
-    if (was_trying && lane->level < LEVELS - 1)
+    lane_enforce_bounds(sink, lane);
+    if (!was_in_plugin && !is_new)
+        return; /* the lane pauses already, or tries another delivery */
+    if (was_in_plugin && lane->level < LEVEL_COUNT - 1)
         lane->level++;
     lane_continue(sink, lane, true);
 }
 
-void fr_lanes_answered(struct fr_sink *sink, struct delivery *d, bool done)
+void fr_lanes_complete(struct fr_sink *sink, struct delivery *d, bool delivered)
 {
     struct lane *lane = d->lane;
 
+    assert(lane != NULL && lane->in_plugin == d);
     d->lane = NULL;
-    if (done)
-        lane_dissolve(sink, lane);
+    if (delivered)
+        lane_remove_and_flush(sink, lane);
     else
         lane_continue(sink, lane, false);
 }
 
-void fr_lanes_put_back(struct fr_sink *sink, struct delivery *d)
+void fr_lanes_requeue(struct fr_sink *sink, struct delivery *d)
 {
     struct lane *lane = d->lane != NULL ? d->lane : lanes_find(sink->lanes, d);
-    bool was_trying = d->lane != NULL, is_new = lane == NULL;
+    bool was_in_plugin = d->lane != NULL, is_new = lane == NULL;
 
     if (is_new)
         lane = lanes_add(sink->lanes, d);
-    /* The level says in which queue a lane that pauses is, so it changes only while it does not. */
-    while ((is_new || lane->trying != NULL) && lane->level < LEVELS - 1 &&
-           lane_pause(sink, lane->level) < PUT_BACK_MS)
+    /* A lane that pauses is in the list of its level, so the level must not change then. */
+    while ((is_new || lane->in_plugin != NULL) && lane->level < LEVEL_COUNT - 1 &&
+           lane_pause_ms(sink, lane->level) < REQUEUE_MIN_MS)
         lane->level++;
     d->lane = NULL;
     lane_insert(sink->lanes, lane, d);
-    if (was_trying || is_new)
+    if (was_in_plugin || is_new)
         lane_continue(sink, lane, true);
 }
 
-void fr_lanes_try_due(struct fr_sink *sink, int64_t now_ms)
+void fr_lanes_retry_due(struct fr_sink *sink, int64_t now_ms)
 {
     struct fr_lanes *lanes = sink->lanes;
 
-    for (size_t i = 0; lanes->count != 0 && i < LEVELS; i++) {
+    for (size_t i = 0; lanes->count != 0 && i < LEVEL_COUNT; i++) {
         struct lane *lane;
 
         while ((lane = lanes->level[i].first) != NULL && lane->due_ms <= now_ms) {
@@ -327,16 +330,16 @@ void fr_lanes_try_due(struct fr_sink *sink, int64_t now_ms)
     }
 }
 
-void fr_lanes_clear(struct fr_sink *sink, void (*each)(struct fr_sink *sink, struct delivery *d))
+void fr_lanes_abandon(struct fr_sink *sink, void (*skip)(struct fr_sink *sink, struct delivery *d))
 {
     struct fr_lanes *lanes = sink->lanes;
 
     for (size_t i = 0; lanes->count != 0 && i < lanes->bucket_count; i++)
         for (struct lane *lane = lanes->buckets[i], *next; lane != NULL; lane = next) {
             next = lane->next_in_bucket;
-            while (lane->first != NULL)
-                each(sink, lane_pop(lanes, lane));
-            if (lane->trying == NULL) {
+            while (lane->waiting.first != NULL)
+                skip(sink, lane_pop(lanes, lane));
+            if (lane->in_plugin == NULL) {
                 lane_unschedule(lanes, lane);
                 lanes_remove(lanes, lane);
             }

@@ -1,16 +1,17 @@
 /*
- * lanes.h - deliveries that failed while their peer works, and what has to wait behind them.
+ * FR_FAILED: deliveries that failed while the peer works, and the deliveries that wait behind them.
  *
- * The unit of order is one record type of one vehicle. A lane exists for each of these that has a
- * failed delivery. The oldest delivery of a lane is tried again after a pause that doubles; the
- * others of the same vehicle and type wait behind it, and nothing else does. When it was tried
- * `attempts` times it goes to the dead letters. From then on the deliveries behind it are tried once
- * each, until one succeeds: then the lane is dissolved and all of them are handed over.
+ * Order is kept for each pair of vehicle and record type. A pair with a failed delivery has a lane.
+ * The oldest delivery of a lane is tried again after a pause that doubles from `retry: min` to
+ * `retry: max`; the other deliveries of the pair wait behind it. Deliveries of other pairs do not
+ * wait. After `retry: attempts` failures the delivery becomes a dead letter. From then on each
+ * delivery of the lane is tried once, until one succeeds: then the lane is removed, and all its
+ * deliveries join the batch.
  *
- * Bounds: FR_LANE_MAX deliveries wait in one lane, half of what the plugin may hold in all lanes.
- * Beyond these the oldest delivery of the lane goes to the dead letters without another try.
+ * Bounds: FR_LANE_MAX deliveries in one lane, half of sink_in_flight.max in all lanes. When a bound
+ * is exceeded, the oldest delivery of the lane becomes a dead letter without another attempt.
  *
- * All functions are for the sink's thread.
+ * All functions: the sink's thread.
  */
 #ifndef FR_LANES_H
 #define FR_LANES_H
@@ -25,34 +26,39 @@ struct fr_sink;
 
 #define FR_LANE_MAX 64
 
+/* Create a table without lanes. Never returns NULL. */
 struct fr_lanes *fr_lanes_new(void);
 
-/* Free it; the deliveries belong to the sink. NULL is nothing. */
+/* Free the table and its lanes; not the deliveries. `lanes` may be NULL. */
 void fr_lanes_free(struct fr_lanes *lanes);
 
-/* Whether any lane exists, and how many there are. */
 size_t fr_lanes_count(const struct fr_lanes *lanes);
 
-/* Whether a delivery must wait behind others: then it is in its lane now. */
-bool fr_lanes_hold(struct fr_sink *sink, struct delivery *d);
+/* If a lane exists for the pair of a delivery that no lane tries, append the delivery to this lane
+ * and return true; else return false. */
+bool fr_lanes_enqueue_if_blocked(struct fr_sink *sink, struct delivery *d);
 
-/* The plugin answered that a delivery failed: it waits in its lane, or goes to the dead letters. */
+/* The outcome FR_FAILED: the delivery waits in its lane or becomes a dead letter. The lane is
+ * created if it does not exist. */
 void fr_lanes_failed(struct fr_sink *sink, struct delivery *d);
 
-/* A delivery of a lane (d->lane) was answered otherwise. `done`: it was delivered. */
-void fr_lanes_answered(struct fr_sink *sink, struct delivery *d, bool done);
+/* A delivery that its lane (delivery.lane) tried is delivered, or has left the lane undelivered.
+ * The caller finishes the delivery. */
+void fr_lanes_complete(struct fr_sink *sink, struct delivery *d, bool delivered);
 
-/* Put a delivery back into its lane, because the peer went away or its dead letter could not be
- * written; no attempt is counted. */
-void fr_lanes_put_back(struct fr_sink *sink, struct delivery *d);
+/* Return a delivery to its lane without counting an attempt: the peer is away, or the dead letter
+ * could not be written. The lane is created if it does not exist. */
+void fr_lanes_requeue(struct fr_sink *sink, struct delivery *d);
 
-/* Make the deliveries ready whose pause is over. */
-void fr_lanes_try_due(struct fr_sink *sink, int64_t now_ms);
+/* Try the oldest delivery of each lane whose pause has ended: it joins the batch in the
+ * after-event. `now_ms` is monotonic. */
+void fr_lanes_retry_due(struct fr_sink *sink, int64_t now_ms);
 
-/* When the next pause is over, in monotonic ms; -1: no lane pauses. */
-int64_t fr_lanes_next(const struct fr_lanes *lanes);
+/* When the next pause ends, in monotonic ms; -1: no lane pauses. */
+int64_t fr_lanes_next_due(const struct fr_lanes *lanes);
 
-/* Take every delivery that waits out of its lane and hand it to each(). */
-void fr_lanes_clear(struct fr_sink *sink, void (*each)(struct fr_sink *sink, struct delivery *d));
+/* Pass all deliveries that wait in lanes to skip(), which finishes them: the sink rewinds. Lanes whose delivery the plugin holds
+ * remain, without others behind it. */
+void fr_lanes_abandon(struct fr_sink *sink, void (*skip)(struct fr_sink *sink, struct delivery *d));
 
 #endif

@@ -33,7 +33,7 @@ void fr_latest_free(struct fr_latest *latest)
     free(latest);
 }
 
-static void grow(struct fr_latest *latest)
+static void latest_grow(struct fr_latest *latest)
 {
     size_t count = latest->bucket_count * 2;
     struct fr_latest_slot **buckets = fr_calloc(count, sizeof(struct fr_latest_slot *));
@@ -66,7 +66,7 @@ struct fr_latest_slot *fr_latest_slot(struct fr_latest *latest, const char *vin,
     if (latest->count == FR_LATEST_MAX)
         return NULL;
     if (latest->count++ >= latest->bucket_count)
-        grow(latest);
+        latest_grow(latest);
     slot = fr_calloc(1, sizeof *slot + size);
     slot->hash = hash;
     slot->route = route;

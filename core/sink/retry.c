@@ -1,86 +1,80 @@
-/* The barrier: while the plugin's peer is away, deliveries wait for it in their order. */
+#include "sink/retry.h"
+
+#include <assert.h>
 #include <stdlib.h>
 
+#include "sink/batch.h"
+#include "sink/delivery_list.h"
+#include "sink/in_flight.h"
+#include "sink/latest_values.h"
 #include "sink/sink_state.h"
 #include "util/clock.h"
 
-static void retry_pause(struct fr_sink *sink)
+static void retry_begin_pause(struct fr_sink *sink)
 {
+    struct sink_retry *retry = &sink->retry;
     struct timeval pause;
     int64_t ms;
 
-    if (event_pending(sink->retry_timer, EV_TIMEOUT, NULL) || sink->retry_ready)
+    if (event_pending(retry->timer, EV_TIMEOUT, NULL) || retry->pause_over)
         return;
-    if (sink->retry_pause_ms < sink->settings.retry_least_ms)
-        sink->retry_pause_ms = sink->settings.retry_least_ms;
-    /* Up to a quarter more, so that sinks that failed together do not return together. */
-    ms = sink->retry_pause_ms + sink->retry_pause_ms * (random() & 0xff) / 1024;
+    if (retry->pause_ms < sink->settings.retry_min_ms)
+        retry->pause_ms = sink->settings.retry_min_ms;
+    /* Add a random part of up to a quarter, so that sinks that failed together do not reconnect
+     * together. */
+    ms = retry->pause_ms + retry->pause_ms * (random() & 0xff) / 1024;
     pause = fr_timeval(ms);
-    event_add(sink->retry_timer, &pause);
-    sink->retry_pause_ms *= 2;
-    if (sink->retry_pause_ms > sink->settings.retry_most_ms)
-        sink->retry_pause_ms = sink->settings.retry_most_ms;
+    event_add(retry->timer, &pause);
+    retry->pause_ms *= 2;
+    if (retry->pause_ms > sink->settings.retry_max_ms)
+        retry->pause_ms = sink->settings.retry_max_ms;
 }
 
-/* Something was delivered, so what waits for another try need not wait for a pause that grew. */
+void fr_retry_reset_pause(struct fr_sink *sink)
+{
+    struct timeval pause = fr_timeval(sink->settings.retry_min_ms);
+
+    if (sink->retry.pause_ms != 0 && event_pending(sink->retry.timer, EV_TIMEOUT, NULL))
+        event_add(sink->retry.timer, &pause);
+    sink->retry.pause_ms = 0;
+}
+
 void fr_retry_end_pause(struct fr_sink *sink)
 {
-    struct timeval pause = fr_timeval(sink->settings.retry_least_ms);
-
-    if (sink->retry_pause_ms != 0 && event_pending(sink->retry_timer, EV_TIMEOUT, NULL))
-        event_add(sink->retry_timer, &pause);
-    sink->retry_pause_ms = 0;
+    sink->retry.pause_ms = 0;
+    if (event_pending(sink->retry.timer, EV_TIMEOUT, NULL))
+        event_active(sink->retry.timer, EV_TIMEOUT, 1);
 }
 
-/* The list is kept in the order in which the deliveries were made, however the plugin answers. */
 void fr_retry_insert(struct fr_sink *sink, struct delivery *d)
 {
-    struct delivery **at = &sink->retry_first;
-
-    if (sink->retry_last != NULL && sink->retry_last->order < d->order)
-        at = &sink->retry_last->next;
-    else
-        while (*at != NULL && (*at)->order < d->order)
-            at = &(*at)->next;
-    d->next = *at;
-    *at = d;
-    if (d->next == NULL)
-        sink->retry_last = d;
+    fr_delivery_list_insert(&sink->retry.waiting, d);
 }
 
 void fr_retry_add(struct fr_sink *sink, struct delivery *d)
 {
-    atomic_fetch_add_explicit(&sink->retried, 1, memory_order_relaxed);
+    assert(d->lane == NULL);
+    atomic_fetch_add_explicit(&sink->counters.retried, 1, memory_order_relaxed);
     if (d->slot == NULL)
         fr_retry_insert(sink, d);
     else
-        fr_latest_put_back(sink, d);
-    retry_pause(sink);
+        fr_latest_values_requeue(sink, d);
+    retry_begin_pause(sink);
 }
 
-void fr_retry_hand_over(struct fr_sink *sink)
+void fr_retry_add_to_batch(struct fr_sink *sink)
 {
-    struct delivery *d = sink->retry_first;
+    struct delivery *d;
 
-    sink->retry_first = sink->retry_last = NULL;
-    while (d != NULL) {
-        struct delivery *next = d->next;
-
-        fr_delivery_join_batch(sink, d);
-        d = next;
-    }
+    while ((d = fr_delivery_list_pop(&sink->retry.waiting)) != NULL)
+        fr_batch_add(sink, d);
 }
 
-void fr_retry_abandon(struct fr_sink *sink)
+void fr_retry_abandon(struct fr_sink *sink, void (*skip)(struct fr_sink *sink, struct delivery *d))
 {
-    struct delivery *d = sink->retry_first;
+    struct delivery *d;
 
-    sink->retry_first = sink->retry_last = NULL;
-    sink->retry_ready = false;
-    while (d != NULL) {
-        struct delivery *next = d->next;
-
-        fr_delivery_finish(sink, d);
-        d = next;
-    }
+    sink->retry.pause_over = false;
+    while ((d = fr_delivery_list_pop(&sink->retry.waiting)) != NULL)
+        skip(sink, d);
 }

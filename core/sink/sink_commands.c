@@ -1,44 +1,53 @@
-/* What other threads ask of a sink: another routing, another place in the journal, last values. */
+#include "sink/sink_commands.h"
+
+#include "sink/dead_letter_queue.h"
+#include "sink/delivery.h"
+#include "sink/delivery_list.h"
+#include "sink/in_flight.h"
+#include "sink/intake.h"
+#include "sink/lanes.h"
+#include "sink/latest_values.h"
+#include "sink/outcome.h"
+#include "sink/retry.h"
 #include "sink/sink_state.h"
-#include "util/clock.h"
 #include "util/log.h"
 
-#define SYNC_MAX_MS 2000 /* wait for the last values to be written */
+#define SYNC_MAX_MS 2000 /* longest wait until the store of last values is written */
 
-struct restoring {
+struct restore_context {
     struct fr_sink *sink;
     fr_emit_fn *emit;
 };
 
-static bool restore_one(void *ctx, const struct fr_last_value *value)
+static bool command_restore_value(void *ctx, const struct fr_last_value *value)
 {
-    struct restoring *call = ctx;
+    struct restore_context *call = ctx;
     struct fr_sink *sink = call->sink;
     struct fr_record *record = fr_values_record(value);
-    struct fr_program_time time = fr_sink_time(sink);
+    struct fr_program_time time = fr_intake_time(sink);
 
     if (record == NULL)
         return false;
     fr_program_run(sink->program, record, NULL, &time, call->emit, sink);
     fr_record_unref(record);
-    return !atomic_load(&sink->stop);
+    return !atomic_load(&sink->requests.stop);
 }
 
-/* Run every last value through the program; what it emits goes to the plugin if `deliver`. */
 void fr_sink_restore(struct fr_sink *sink, bool deliver)
 {
-    struct restoring call = {sink, deliver ? fr_delivery_emit : NULL};
+    struct restore_context call = {sink, deliver ? fr_delivery_emit : NULL};
     struct fr_error error;
 
-    if (sink->house.values == NULL || (!deliver && !fr_program_remembers(sink->program)))
+    if (sink->env.values == NULL || (!deliver && !fr_program_has_state(sink->program)))
         return;
-    sink->emitting = NULL;
-    /* The store is written every few seconds; the records in between are behind the cursor. */
-    fr_values_sync(sink->house.values, SYNC_MAX_MS);
-    if (fr_values_each(sink->house.values, NULL, restore_one, &call, &error) != 0)
-        fr_log(FR_LOG_WARNING, "sink %s: last values: %s", sink->settings.name, error.text);
-    if (sink->latest == NULL)
-        fr_deliveries_hand_over(sink);
+    sink->input.current_item = NULL;
+    /* The store is written every few seconds. Values of newer records come from the journal. */
+    fr_values_sync(sink->env.values, SYNC_MAX_MS);
+    if (fr_values_each(sink->env.values, NULL, command_restore_value, &call, &error) != 0)
+        fr_log(FR_LOG_WARNING, "sink %s: cannot read the last values: %s", sink->settings.name,
+               error.text);
+    if (sink->latest.table == NULL)
+        fr_delivery_submit_batch(sink);
 }
 
 void fr_sink_follow_routing(struct fr_sink *sink)
@@ -46,48 +55,64 @@ void fr_sink_follow_routing(struct fr_sink *sink)
     struct fr_program *older = sink->program, *program;
     struct fr_program_time time;
     struct fr_routing *routing;
-    size_t place;
+    size_t index;
     bool complete;
 
-    pthread_mutex_lock(&sink->status_lock);
-    routing = sink->new_routing;
-    place = sink->new_place;
-    sink->new_routing = NULL;
-    pthread_mutex_unlock(&sink->status_lock);
+    pthread_mutex_lock(&sink->health.lock);
+    routing = sink->requests.routing;
+    index = sink->requests.routing_index;
+    sink->requests.routing = NULL;
+    pthread_mutex_unlock(&sink->health.lock);
     if (routing == NULL)
         return;
-    time = fr_sink_time(sink);
-    program = fr_program_new(routing, place,
+    time = fr_intake_time(sink);
+    program = fr_program_new(routing, index,
                              sink->plugin->format != FR_FORMAT_DEFAULT ? sink->plugin->format
                                                                        : FR_FORMAT_PROTOBUF);
-    sink->emitting = NULL;
-    /* What is emitted now has names of the older routing, so its deliveries must hold that one. */
+    sink->input.current_item = NULL;
+    /* Emissions of fr_program_adopt() point to names of the older routing, and fr_delivery_new()
+     * takes a reference to the routing of sink->program: so the older program is replaced after
+     * this call. */
     complete = fr_program_adopt(program, older, &time, fr_delivery_emit, sink);
     sink->program = program;
-    fr_sink_hand_over_values(sink);
+    fr_intake_submit_values(sink);
     fr_program_free(older);
     fr_routing_unref(routing);
-    /* A new edge_only route must know where each vehicle is before it sees the next record. */
+    /* A new edge_only route needs the last value of each vehicle before the next record. */
     if (!complete)
         fr_sink_restore(sink, false);
 }
 
-/* Go elsewhere in the journal when nothing is under way any more. */
-void fr_sink_rewind_if_asked(struct fr_sink *sink)
+/* The lanes are first: the lane of a delivery that is skipped later is then empty and is removed.
+ * The slots are last: each skip may make the value that waits in a slot ready. */
+void fr_sink_abandon_deliveries(struct fr_sink *sink)
 {
-    uint64_t to = atomic_load(&sink->rewind_to);
+    struct delivery *d;
+
+    fr_lanes_abandon(sink, fr_outcome_skip);
+    fr_retry_abandon(sink, fr_outcome_skip);
+    while ((d = fr_delivery_list_pop(&sink->batch.ready)) != NULL)
+        fr_outcome_skip(sink, d);
+    fr_dead_letter_abandon(sink, fr_outcome_skip);
+    fr_latest_values_abandon(sink);
+}
+
+void fr_sink_rewind_if_requested(struct fr_sink *sink)
+{
+    uint64_t to = atomic_load(&sink->requests.rewind_to);
 
     if (to == UINT64_MAX)
         return;
-    fr_deliveries_abandon(sink);
-    if (sink->in_plugin != 0)
-        return; /* after() comes back to it */
+    fr_sink_abandon_deliveries(sink);
+    if (sink->in_flight.in_plugin != 0)
+        return; /* the after-event calls this function again */
     fr_program_forget(sink->program);
-    if (sink->repeated_below < sink->read_next)
-        sink->repeated_below = sink->read_next;
-    atomic_store(&sink->read_next, to);
-    atomic_store(&sink->run_next, to);
-    fr_log(FR_LOG_NOTICE, "sink %s goes on at record %llu of the journal", sink->settings.name,
+    if (sink->input.repeated_below < sink->input.read_next)
+        sink->input.repeated_below = sink->input.read_next;
+    atomic_store(&sink->input.read_next, to);
+    atomic_store(&sink->input.run_next, to);
+    fr_log(FR_LOG_NOTICE, "sink %s: continues at record %llu of the journal", sink->settings.name,
            (unsigned long long)to);
-    atomic_compare_exchange_strong(&sink->rewind_to, &to, UINT64_MAX);
+    /* A newer request that arrived meanwhile stays. */
+    atomic_compare_exchange_strong(&sink->requests.rewind_to, &to, UINT64_MAX);
 }

@@ -1,309 +1,239 @@
-/* sink_state.h - what a sink consists of; for the files of this folder only. */
+/*
+ * The state of a sink, divided by job. Only the files of core/sink include this header.
+ *
+ * Threads: the sink's own thread ("the sink's thread") owns every member. Exceptions, which other
+ * threads access: _Atomic members, struct sink_requests and the members of struct sink_health that
+ * the lock protects, and sink_input.queue and sink_input.cursor, which do their own locking.
+ * Pointers of the configuration do not change while the thread runs.
+ */
 #ifndef FR_SINK_STATE_H
 #define FR_SINK_STATE_H
 
 #include <event2/event.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdarg.h>
 
+#include "config/diagnostics.h"
+#include "config/routing_config.h"
+#include "config/server_config.h"
+#include "journal/journal.h"
+#include "journal/last_values.h"
+#include "plugin/host.h"
 #include "record/acknowledge.h"
 #include "record/field_catalogue.h"
-#include "sink/dead_letters.h"
-#include "sink/lanes.h"
-#include "sink/latest.h"
-#include "sink/sink.h"
+#include "record/record_queue.h"
+#include "route/program.h"
+#include "sink/sink_types.h"
 #include "util/buffer.h"
 
-/* A record that the sink took, until all its deliveries are finished and none of its values waits
- * for a window. */
+struct fr_dead_letters;
+struct fr_lanes;
+struct fr_latest;
+struct fr_latest_slot;
+struct lane;
+
+/* A received record, from its receipt until all its deliveries are complete and none of its values
+ * waits for a window. */
 struct item {
-    struct fr_record *record; /* counted; NULL: read from the journal, and through the routes */
-    uint64_t seq;             /* the record's */
-    uint32_t unfinished;      /* deliveries, and values that wait for their windows */
-    uint32_t deliveries;      /* of these */
-    bool ack;
-    bool refused;
-    bool counted; /* stands for an entry of the queue, not for a window that closed */
-    bool linked;  /* in the list of those read from the journal */
-    struct item *before, *behind; /* in the order of the journal; `behind` also links spare ones */
+    struct fr_record *record; /* one reference; NULL: read from the journal and already routed */
+    uint64_t seq;             /* of the record, in the journal */
+    uint32_t unfinished;      /* deliveries, plus values that wait for windows, plus callers */
+    uint32_t deliveries;      /* the deliveries of these */
+    bool ack;                 /* the acknowledgement of the record waits for this sink */
+    bool refused;             /* a delivery became a dead letter */
+    bool from_queue;          /* its record counts in the queue until the item is complete */
+    bool linked;              /* in in_flight.first_item: read from the journal */
+    struct item *prev, *next; /* in the order of the journal; `next` also links spare items */
 };
 
+/* One delivery, from its creation until fr_delivery_finish(). At any time it is in exactly one of:
+ * the batch, the plugin, a latest slot, a lane, the retry list, the ready list, the list of pending
+ * dead letters. */
 struct delivery {
-    struct fr_delivery public; /* first: the plugin's pointer is ours */
+    struct fr_delivery public; /* first member: the plugin's pointer is converted back */
     struct item *item;
-    struct fr_record *record;   /* counted: what `public` points into */
-    struct fr_routing *routing; /* what names and units in `public` belong to */
-    struct fr_latest_slot *slot;
-    uint64_t order; /* in which it was made */
-    size_t size;
-    struct lane *lane; /* that it was taken from to be tried; NULL: none */
-    unsigned failures;
-    char *reason;          /* of the newest of these; NULL: none */
-    int64_t made_ms;       /* monotonic */
-    int64_t due_ms;        /* fr_emission.due_ms */
-    int64_t expires_ms;    /* fr_emission.expires_ms */
-    struct fr_buffer text; /* JSON */
+    struct fr_record *record;    /* one reference: `public` points into the record */
+    struct fr_routing *routing;  /* one reference: names and units in `public` belong to it */
+    struct fr_latest_slot *slot; /* NULL: not subject to `delivery: latest` */
+    uint64_t order;              /* of creation */
+    size_t size;                 /* bytes that count in in_flight.bytes */
+    struct lane *lane;           /* the lane that tries this delivery; NULL: none */
+    unsigned failures;           /* FR_FAILED and FR_REFUSED outcomes */
+    bool inexpressible;          /* in the format of its route: never passed to the plugin */
+    char *reason;                /* of the newest failure; NULL: none */
+    int64_t created_ms;          /* monotonic */
+    int64_t due_ms;              /* wall clock: fr_emission.due_ms */
+    int64_t expires_ms;          /* wall clock: fr_emission.expires_ms */
+    struct fr_buffer text;       /* JSON that public.bytes points to */
+    const uint8_t *datum;        /* fr_emission.datum: of a value; NULL: its unit was converted */
+    size_t datum_len;
+    struct fr_tesla_messages *tesla; /* made by the first call of tesla_message(); NULL: none */
     char name[FR_FIELD_NAME_SIZE];
-    char field_name[FR_FIELD_NAME_SIZE]; /* of a field that the catalogue does not know */
-    struct delivery *next;               /* among spare ones or those to be retried */
-    struct delivery *before, *behind;    /* among all that are unfinished */
+    char field_name[FR_FIELD_NAME_SIZE]; /* of a field that is not in the catalogue */
+    struct delivery *next;               /* in its delivery_list, or among spare deliveries */
+    struct delivery *prev_unfinished, *next_unfinished; /* in in_flight.first */
 };
 
-/* What the sink's thread has reached. The thread sets OPEN, FAILED and ENDED. */
+/* A singly linked list by delivery.next. All zero is empty. */
+struct delivery_list {
+    struct delivery *first, *last;
+};
+
+/* ---- the parts of struct fr_sink ------------------------------------------------- */
+
+/* Where records come from: a cursor of the journal, or a queue. */
+struct sink_input {
+    struct fr_record_queue *queue; /* always exists; empty with a journal */
+    struct fr_cursor *cursor;      /* NULL: no journal */
+    _Atomic uint64_t read_next;    /* the first record not read; written by the sink's thread */
+    _Atomic uint64_t run_next;     /* the first record not routed; written by the sink's thread */
+    uint64_t repeated_below;       /* records with smaller numbers may have been delivered before */
+    struct item *current_item;     /* without a journal: the item that is being routed */
+    int64_t last_run_ms;           /* monotonic: when records were last received */
+};
+
+/* Unfinished items and deliveries. */
+struct sink_in_flight {
+    size_t max;               /* limit of `count`, without values that wait in latest slots */
+    _Atomic size_t count;     /* deliveries; written by the sink's thread */
+    _Atomic size_t bytes;     /* of deliveries, without values that wait in latest slots */
+    _Atomic size_t in_plugin; /* deliveries passed to the plugin and not answered */
+    _Atomic size_t delivering_records;   /* records of the journal with unfinished deliveries */
+    _Atomic int64_t oldest_created_ms;   /* monotonic: of `first`; 0: none */
+    _Atomic int64_t oldest_due_ms;       /* wall clock: of `first`; 0: none */
+    struct delivery *first, *last;       /* all unfinished deliveries, in the order of creation */
+    struct item *first_item, *last_item; /* all unfinished items of the journal, in its order */
+    uint64_t next_order;                 /* delivery.order of the next delivery */
+    uint64_t max_delivered_seq;          /* the newest record with a completed delivery */
+    int64_t now_ms;                      /* monotonic: when the program last ran */
+    struct fr_ack_batch acks;            /* confirmed since the last after-event */
+    size_t completed_records, completed_bytes; /* of the queue, since the last after-event */
+    struct item *spare_items;
+    struct delivery *spare_deliveries;
+    size_t spare_count; /* of spare_deliveries */
+};
+
+/* Deliveries that are passed to the plugin next. */
+struct sink_batch {
+    struct fr_delivery **deliveries;
+    size_t count, capacity;
+    struct delivery_list ready; /* join the batch in the after-event */
+};
+
+/* FR_RETRY: deliveries that wait because the peer is away. */
+struct sink_retry {
+    struct delivery_list waiting; /* by delivery.order */
+    struct event *timer;          /* pending while the pause lasts */
+    int64_t pause_ms;             /* length of the next pause; 0: the minimum */
+    bool pause_over;              /* retry when in_plugin is 0 */
+};
+
+/* `delivery: latest`: values that wait, one for each slot. */
+struct sink_latest {
+    struct fr_latest *table;                         /* NULL: every value is delivered */
+    struct fr_latest_slot *ready_first, *ready_last; /* slots whose value may join the batch */
+    size_t waiting;                                  /* values in all slots */
+};
+
+/* Deliveries that become dead letters. */
+struct sink_dead_letters {
+    struct fr_dead_letters *file;
+    struct delivery_list pending; /* are written in the after-event */
+    bool failing;                 /* the last write failed, and deliveries wait for the next one */
+    bool failure_logged;          /* since `failing` was set */
+    bool log_pending;             /* the present cause is not logged yet */
+    int64_t logged_ms;            /* monotonic: when a failure was last logged; 0: never */
+};
+
+/* The sink's thread and its events. */
 enum sink_phase {
     SINK_NOT_STARTED,
     SINK_OPENING, /* the plugin's open() runs */
     SINK_OPEN,
-    SINK_FAILED, /* open() returned NULL; the thread has ended */
+    SINK_FAILED, /* the thread did not start, or open() returned NULL and the thread has ended */
     SINK_ENDED   /* the plugin is closed; the thread has ended */
 };
 
-struct fr_sink {
-    struct fr_server_config *config; /* counted: what `settings` points into */
-    struct fr_sink_config settings;
-    const struct fr_plugin *plugin;
-    struct fr_options *options;
-    struct fr_diagnostics *diagnostics; /* while options are being checked */
-    void *state;
-    char *state_dir; /* NULL: the plugin did not ask for it */
-    struct fr_sink_house house;
-    struct fr_sink_queue *queue; /* without a journal */
-    struct fr_cursor *cursor;    /* with one */
-    _Atomic uint64_t read_next;  /* the first record not read; changed by the thread alone */
-    _Atomic uint64_t run_next;   /* the first record that the program has not run */
-    struct item *first_item, *last_item;
-    uint64_t repeated_below; /* records below may have been delivered before */
-    struct fr_program *program;
-    size_t in_flight_most;
-    bool restores;
-
-    pthread_t thread;
-    bool has_thread; /* it was started and is not joined; the owner's thread alone */
-    _Atomic enum sink_phase phase;
-    int64_t begun_ms; /* monotonic: when the thread was started */
+struct sink_thread {
+    pthread_t id;
+    bool joinable;                 /* started and not joined; main thread only */
+    _Atomic enum sink_phase phase; /* the sink's thread sets OPEN, FAILED and ENDED */
+    int64_t started_ms;            /* monotonic; written before the thread starts */
+    sem_t opened;                  /* posted when open() has returned */
     struct event_base *base;
-    int wake;
-    struct event *wake_event, *take_timer, *window_timer, *retry_timer, *after_event;
-    _Atomic bool woken;
-    _Atomic bool stop;
-    _Atomic bool ending; /* the windows are closed once, then nothing more is taken */
-    _Atomic bool windows_closed;
-    _Atomic unsigned drains_wanted, drains_done;
-    _Atomic uint64_t rewind_to; /* UINT64_MAX: nowhere */
-    _Atomic bool restore_wanted;
-    int64_t last_take_ms;
-    bool take_later;
-    int64_t window_timer_ms; /* monotonic: when window_timer fires; -1: it is not pending */
-    sem_t opened;            /* the plugin is open, or could not be */
-
-    _Atomic size_t in_flight;       /* deliveries; changed by the sink's thread alone */
-    _Atomic size_t in_flight_bytes; /* of records; of those that do not wait in `latest` */
-    _Atomic size_t in_plugin;       /* handed over and not answered */
-    uint64_t done_seq;              /* the newest record of which something was delivered */
-    size_t waiting;                 /* in `latest` */
-    uint64_t orders;
-    int64_t now_ms;   /* monotonic: when the program was last run */
-    uint64_t expired; /* deliveries that became too old before the plugin had them */
-    struct fr_delivery **batch;
-    size_t batch_count, batch_room;
-    struct item *emitting; /* the item whose record runs through the program, without a journal */
-    struct delivery *retry_first, *retry_last; /* by order */
-    struct fr_lanes *lanes;
-    struct event *lane_timer;
-    int64_t lane_timer_ms; /* monotonic: when lane_timer fires; -1: it is not pending */
-    struct delivery *ready_first, *ready_last; /* to join the batch after the present event */
-    struct delivery *aside_first, *aside_last; /* to be dead letters after the present event */
-    struct fr_dead_letters *dead_letter_file;
-    bool letters_fail; /* the last write of dead letters failed, and deliveries wait for it */
-    bool letters_told; /* in the log, since they fail */
-    bool letters_news; /* the present cause is not in the log yet */
-    int64_t letters_logged_ms; /* monotonic: when it was told last; 0: never */
-    bool retry_ready;          /* the pause is over; once the plugin has nothing in its hands */
-    int64_t retry_pause_ms;
-    struct fr_latest *latest; /* NULL: every delivery counts */
-    struct fr_latest_slot *queued_first, *queued_last;
-    struct item *spare_items;
-    struct delivery *spare_deliveries;
-    size_t spare_count;                            /* of these */
-    struct delivery *unfinished, *last_unfinished; /* in the order in which they were made */
-    struct fr_buffer json;                         /* what host->json() returned */
-    struct fr_ack_batch acks;
-    size_t finished_records, finished_bytes;
-    bool after_pending;
-
-    int64_t log_minute; /* when the present minute of the plugin's log lines began */
-    unsigned log_lines; /* in it */
-
-    pthread_mutex_t status_lock; /* of what follows */
-    enum fr_health health;
-    char why[256], last_error[256], failure[256]; /* failure: of the newest failed delivery */
-    char state_why[256];   /* why the plugin's state folder cannot be made; "": it can */
-    char letters_why[512]; /* why dead letters cannot be written; "": they can */
-    bool failure_given;    /* the plugin has told the reason of the next one */
-    int64_t last_error_ms;
-    struct fr_program_counts program_counts;
-    struct fr_routing *new_routing; /* to be followed; NULL: none */
-    size_t new_place;
-
-    _Atomic int64_t failure_ms;     /* monotonic: of the newest failed delivery; 0: none failed */
-    _Atomic int64_t oldest_made_ms; /* monotonic: when the oldest delivery was made; 0: none */
-    _Atomic int64_t oldest_due_ms;  /* wall clock: when the oldest delivery was due; 0: none */
-    _Atomic int64_t next_close_ms;  /* monotonic: when the next window closes; -1: none is open */
-    _Atomic int64_t progress_ms; /* monotonic: when something was delivered, or nothing was left */
-    _Atomic size_t delivering;   /* records read from the journal with unfinished deliveries */
-    _Atomic size_t lane_count;   /* vehicles and record types with failed deliveries */
-    _Atomic uint64_t taken, delivered, retried, failed, refused, dead_letters, dropped, replaced;
-    _Atomic uint64_t delays[FR_DELAY_CLASSES];
-    _Atomic uint64_t delay_sum_ms;
+    int wake_fd; /* eventfd; -1: not started */
+    struct event *wake_event, *intake_timer, *window_timer, *lane_timer, *after_event;
+    int64_t window_timer_ms, lane_timer_ms; /* monotonic: when each fires; -1: not pending */
+    _Atomic bool wake_pending;              /* wake_fd is written, and the input not yet read */
+    bool intake_delayed;                    /* intake_timer is pending */
+    bool after_pending;                     /* after_event is active */
 };
 
-/* ---- in_flight.c ----------------------------------------------------------------- */
+/* Requests of other threads, and the plugin's request for a restore. */
+struct sink_requests {
+    _Atomic bool stop;
+    _Atomic bool end;            /* close the windows once, then receive nothing more */
+    _Atomic bool windows_closed; /* `end` is done */
+    _Atomic bool restore;
+    _Atomic unsigned drains_requested, drains_completed;
+    _Atomic uint64_t rewind_to; /* a record number; UINT64_MAX: no request */
+    struct fr_routing *routing; /* to use next; one reference; NULL: none. Under health.lock. */
+    size_t routing_index;       /* the sink's index in it. Under health.lock. */
+};
 
-/* Make an item of a record; the reference passes to it. Linked items are in journal order. */
-struct item *fr_item_new(struct fr_sink *sink, struct fr_record *record, bool ack, bool counted);
-void fr_item_link(struct fr_sink *sink, struct item *item);
+/* What fr_sink_status() reads, besides the counters. */
+struct sink_health {
+    pthread_mutex_t lock;    /* of the members down to program_counts, and of requests.routing */
+    enum fr_health reported; /* by the plugin */
+    char why[256];           /* the plugin's reason */
+    char last_error[256];
+    int64_t last_error_ms;        /* wall clock */
+    char failure[256];            /* reason of the newest failed delivery */
+    bool failure_has_reason;      /* `failure` belongs to the outcome reported next */
+    char state_folder_error[256]; /* why the plugin's state folder cannot be made; "": it can */
+    char dead_letters_error[512]; /* why dead letters cannot be written; "": they can */
+    struct fr_program_counts program_counts;
 
-/* Drop the reference of a linked item: its deliveries and windows have their own, and a value that
- * waits for its window must not keep a whole record in memory. */
-void fr_item_drop_record(struct item *item);
+    _Atomic int64_t failure_ms;    /* monotonic: of the newest failed delivery; 0: none */
+    _Atomic int64_t progress_ms;   /* monotonic: when a delivery was completed or none was left */
+    _Atomic int64_t next_close_ms; /* monotonic: when the next window closes; -1: none is open */
+};
 
-/* One part more or less of an item is unfinished. The last release confirms its record and frees
- * it. These are fr_program_watch's callbacks, with items as origins; ctx is the sink. */
-void fr_item_acquire(void *ctx, void *item);
-void fr_item_release(void *ctx, void *item);
+/* Written by the sink's thread, except `dropped`. */
+struct sink_counters {
+    _Atomic uint64_t received, delivered, retried, failed, refused, dead_letters, dropped, replaced;
+    _Atomic uint64_t delays[FR_DELAY_CLASSES];
+    _Atomic uint64_t delay_sum_ms;
+    _Atomic size_t lanes;
+    uint64_t expired; /* deliveries skipped by max_age after the program had emitted them */
+};
 
-/* Make an unfinished delivery of an item; the caller describes it. Finish it: it is freed. */
-struct delivery *fr_delivery_new(struct fr_sink *sink, struct item *item,
-                                 const struct fr_emission *emission);
-void fr_delivery_finish(struct fr_sink *sink, struct delivery *d);
+struct fr_sink {
+    struct fr_server_config *config; /* one reference: `settings` points into it */
+    struct fr_sink_config settings;
+    struct fr_sink_env env;
 
-/* Count how long after it was due a delivery was done. */
-void fr_delivery_count_delay(struct fr_sink *sink, const struct delivery *d);
+    const struct fr_plugin *plugin;
+    void *plugin_state;                 /* returned by open() */
+    struct fr_plugin_instance instance; /* name, options and log lines */
+    char *state_dir;                    /* NULL: not made yet */
+    struct fr_buffer json;              /* result of host->json() and host->value() */
 
-/* Free all, those that the plugin never answered too: their records stay unconfirmed. */
-void fr_deliveries_free(struct fr_sink *sink);
+    struct fr_program *program;
+    bool restores; /* the `restore` option: deliver the last values after a start */
 
-/* ---- delivery.c ------------------------------------------------------------------ */
+    struct sink_input input;
+    struct sink_in_flight in_flight;
+    struct sink_batch batch;
+    struct sink_latest latest;
+    struct fr_lanes *lanes; /* deliveries that failed while the peer works */
+    struct sink_retry retry;
+    struct sink_dead_letters dead_letters;
 
-/* The routing program emits something; a delivery of it joins the batch. */
-void fr_delivery_emit(void *ctx, const struct fr_emission *emission);
-
-/* Add to the batch. Not from within the plugin's deliver(), which reads the batch. */
-void fr_delivery_join_batch(struct fr_sink *sink, struct delivery *d);
-
-/* Let a delivery join the batch after the present event. */
-void fr_delivery_make_ready(struct fr_sink *sink, struct delivery *d);
-void fr_deliveries_take_ready(struct fr_sink *sink);
-
-/* Hand the batch to the plugin, without the deliveries that became too old for their route and
- * those that have to wait. */
-void fr_deliveries_hand_over(struct fr_sink *sink);
-
-/* ---- latest_values.c ------------------------------------------------------------- */
-
-/* Let a value wait as the newest of its vehicle, route and field. */
-void fr_latest_join(struct fr_sink *sink, struct delivery *d, const struct fr_emission *emission);
-
-/* Put the newest values that wait into the batch, as many as the plugin may have. */
-void fr_latest_hand_over(struct fr_sink *sink);
-
-/* List a slot if its waiting value can be handed over. */
-void fr_latest_queue_slot(struct fr_sink *sink, struct fr_latest_slot *slot);
-
-/* The peer went away: the value waits in its slot again, unless a newer one does. */
-void fr_latest_put_back(struct fr_sink *sink, struct delivery *d);
-
-/* The value to try instead of this one: what waits in its slot, or itself. */
-struct delivery *fr_delivery_newest(struct fr_sink *sink, struct delivery *d);
-
-/* Finish the values that wait. */
-void fr_latest_abandon(struct fr_sink *sink);
-
-/* ---- retry.c --------------------------------------------------------------------- */
-
-/* The peer is away: a delivery waits until it may be tried again. */
-void fr_retry_add(struct fr_sink *sink, struct delivery *d);
-
-/* Let a delivery wait behind those, in the order in which they were made. */
-void fr_retry_insert(struct fr_sink *sink, struct delivery *d);
-
-/* Something was delivered, so what waits need not wait for a pause that grew. */
-void fr_retry_end_pause(struct fr_sink *sink);
-
-/* Put what waits into the batch. Finish what waits. */
-void fr_retry_hand_over(struct fr_sink *sink);
-void fr_retry_abandon(struct fr_sink *sink);
-
-/* ---- outcome.c ------------------------------------------------------------------- */
-
-/* The plugin's answer to a delivery. */
-void fr_delivery_done(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome);
-
-/* Keep the reason of the failure that the plugin reports next. */
-void fr_delivery_note_failure(struct fr_sink *sink, const char *format, va_list ap)
-    __attribute__((format(printf, 2, 0)));
-
-/* Finish a delivery without having delivered it, and go on with what waited behind it. */
-void fr_delivery_skip(struct fr_sink *sink, struct delivery *d);
-
-/* Have a delivery written to the dead letters after the present event. */
-void fr_delivery_set_aside(struct fr_sink *sink, struct delivery *d);
-void fr_deliveries_write_aside(struct fr_sink *sink);
-
-/* Forget that dead letters could not be written once no delivery waits for that. */
-void fr_dead_letters_forget_failure(struct fr_sink *sink);
-
-/* Finish all deliveries that the plugin does not have; the sink rewinds. */
-void fr_deliveries_abandon(struct fr_sink *sink);
-
-/* ---- sink_take.c ----------------------------------------------------------------- */
-
-/* Read the clocks, for the program and for the deliveries that it makes (fr_sink.now_ms). */
-struct fr_program_time fr_sink_time(struct fr_sink *sink);
-
-/* Whether all that is committed to the journal was read. */
-bool fr_sink_caught_up(const struct fr_sink *sink);
-
-/* Run what there is through the program, as long as the plugin may have more. */
-void fr_sink_take(struct fr_sink *sink);
-
-/* Move the cursor to the first record that is not finished. */
-void fr_sink_move_cursor(struct fr_sink *sink);
-
-/* Hand over the batch and, for `latest`, the newest values. */
-void fr_sink_hand_over_values(struct fr_sink *sink);
-
-/* Whether windows may close: what they deliver must not overtake what waits for another try. */
-bool fr_sink_may_close_windows(const struct fr_sink *sink);
-
-/* Close the windows whose time has come, up to a bound; deliver all values that wait for windows. */
-void fr_sink_close_windows(struct fr_sink *sink);
-void fr_sink_flush_windows(struct fr_sink *sink);
-
-/* ---- sink_commands.c ------------------------------------------------------------- */
-
-/* Run every last value through the program; what it emits goes to the plugin if `deliver`. */
-void fr_sink_restore(struct fr_sink *sink, bool deliver);
-
-/* Follow the routing of fr_sink_reroute; go to the place of fr_sink_rewind, if the plugin has
- * nothing. */
-void fr_sink_follow_routing(struct fr_sink *sink);
-void fr_sink_rewind_if_asked(struct fr_sink *sink);
-
-/* ---- the thread ------------------------------------------------------------------ */
-
-/* sink_thread.c: make the events; then run until fr_sink.stop. */
-int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error);
-void *fr_sink_thread(void *sink);
-
-/* Wake the thread; `always` even if it was woken already. */
-void fr_sink_wake(struct fr_sink *sink, bool always);
-
-/* Run what follows answered deliveries after the present event. */
-void fr_sink_schedule_after(struct fr_sink *sink);
-
-/* plugin_host.c: what a plugin may call. */
-extern const struct fr_host fr_plugin_host;
+    struct sink_thread thread;
+    struct sink_requests requests;
+    struct sink_health health;
+    struct sink_counters counters;
+};
 
 #endif

@@ -11,89 +11,87 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "source/intake.h"
+#include "plugin/host.h"
+#include "source/submit.h"
 #include "util/clock.h"
 #include "util/event_base.h"
 #include "util/log.h"
 #include "util/memory.h"
 
-#define STOP_MS 2000 /* how long what was submitted may take to be stored at the end */
-#define STOP_STEP_US 2000
+#define STOP_MS 2000      /* max wait at the stop until the submitted records are on disk */
+#define STOP_STEP_US 2000 /* between two looks during that wait */
 
 struct fr_source {
-    struct fr_server_config *config; /* counted */
+    struct fr_server_config *config; /* one reference */
     struct fr_source_config settings;
     const struct fr_source_plugin *plugin;
-    struct fr_options *options;
-    struct fr_diagnostics *diagnostics; /* while options are being checked */
-    struct fr_intake *intake;
-    void *state;
+    struct fr_plugin_instance instance; /* name, options and log lines */
+    struct fr_submit *submit;
+    void *state; /* of the plugin; NULL: not open */
 
     pthread_t thread;
     bool running;
     struct event_base *base;
-    int wake;
+    int wake; /* eventfd; -1: none */
     struct event *wake_event, *flush_event;
     bool flush_pending;
-    _Atomic bool stop, room;
-    _Atomic size_t newly_stored;
-    sem_t opened;
+    _Atomic bool stop, on_writable; /* requests to the thread */
+    _Atomic size_t newly_stored;    /* records on disk, not yet reported to the plugin */
+    sem_t opened;                   /* posted when open() of the plugin has returned */
 
-    pthread_mutex_t status_lock; /* of health and why */
+    pthread_mutex_t status_lock; /* protects health and why */
     enum fr_health health;
     char why[256];
-    _Atomic uint64_t submitted, stored, left_out;
+    _Atomic uint64_t submitted, stored, skipped;
 };
 
-/* ---- from other threads ---------------------------------------------------------- */
+/* ---- calls of other threads ------------------------------------------------------ */
 
-static void wake_up(struct fr_source *source)
+static void source_wake_up(struct fr_source *source)
 {
     uint64_t one = 1;
 
     if (write(source->wake, &one, sizeof one) < 0)
-        fr_log(FR_LOG_ERROR, "source %s cannot be woken: %s", source->settings.name,
+        fr_log(FR_LOG_ERROR, "source %s: cannot write to its eventfd: %s", source->settings.name,
                strerror(errno));
 }
 
-static void stored(void *ctx, size_t count)
+static void source_stored(void *ctx, size_t count)
 {
     struct fr_source *source = ctx;
 
     atomic_fetch_add(&source->newly_stored, count);
-    wake_up(source);
+    source_wake_up(source);
 }
 
-void fr_source_room(struct fr_source *source)
+void fr_source_on_writable(struct fr_source *source)
 {
     if (!source->running)
         return;
-    atomic_store(&source->room, true);
-    wake_up(source);
+    atomic_store(&source->on_writable, true);
+    source_wake_up(source);
 }
 
 void fr_source_set_routing(struct fr_source *source, struct fr_routing *routing)
 {
-    if (source->intake != NULL) /* else it does not run */
-        fr_intake_set_routing(source->intake, routing);
+    if (source->submit != NULL) /* NULL: it does not run */
+        fr_submit_set_routing(source->submit, routing);
 }
 
-/* ---- what the plugin may call ---------------------------------------------------- */
+/* ---- functions that the plugin calls --------------------------------------------- */
 
-static void host_log(struct fr_source *source, enum fr_level level, const char *format, ...)
+static void source_host_log(struct fr_source *source, enum fr_level level, const char *format, ...)
 {
-    char prefix[96];
     va_list ap;
 
-    snprintf(prefix, sizeof prefix, "source %s: ", source->settings.name);
     va_start(ap, format);
-    fr_vlog(level, prefix, format, ap);
+    fr_host_log(&source->instance, level, format, ap);
     va_end(ap);
 }
 
-static void host_health(struct fr_source *source, enum fr_health health, const char *format, ...)
+static void source_host_health(struct fr_source *source, enum fr_health health, const char *format,
+                               ...)
 {
-    static const char *const words[] = {"up", "degraded", "down"};
     enum fr_health before;
     va_list ap;
 
@@ -105,58 +103,56 @@ static void host_health(struct fr_source *source, enum fr_health health, const c
     va_end(ap);
     pthread_mutex_unlock(&source->status_lock);
     if (before != health)
-        fr_log(health == FR_HEALTH_UP ? FR_LOG_NOTICE : FR_LOG_WARNING, "source %s is %s: %s",
-               source->settings.name, words[health], source->why);
+        fr_host_log_health(&source->instance, health, source->why);
 }
 
-static struct event_base *host_event_base(struct fr_source *source)
+static struct event_base *source_host_event_base(struct fr_source *source)
 {
     return source->base;
 }
 
-static const char *host_name(struct fr_source *source)
+static const char *source_host_name(struct fr_source *source)
 {
     return source->settings.name;
 }
 
-static const char *host_text(struct fr_source *source, const char *option)
+static const char *source_host_text(struct fr_source *source, const char *option)
 {
-    return fr_options_text(source->options, option);
+    return fr_options_text(source->instance.options, option);
 }
 
-static int64_t host_number(struct fr_source *source, const char *option)
+static int64_t source_host_number(struct fr_source *source, const char *option)
 {
-    return fr_options_number(source->options, option);
+    return fr_options_number(source->instance.options, option);
 }
 
-static int host_each(struct fr_source *source, const char *option,
-                     int (*each)(const char *key, const char *text, void *context), void *context)
+static int source_host_each(struct fr_source *source, const char *option,
+                            int (*each)(const char *key, const char *text, void *context),
+                            void *context)
 {
-    return fr_options_each(source->options, option, each, context);
+    return fr_options_each(source->instance.options, option, each, context);
 }
 
-static void host_wrong(struct fr_source *source, const char *option, const char *key,
-                       const char *format, ...)
+static void source_host_config_error(struct fr_source *source, const char *option, const char *key,
+                                     const char *format, ...)
 {
-    char prefix[96];
     va_list ap;
 
     va_start(ap, format);
-    if (source->diagnostics != NULL)
-        fr_options_wrong(source->options, option, key, source->diagnostics, format, ap);
-    else {
-        snprintf(prefix, sizeof prefix, "source %s: option %s: ", source->settings.name, option);
-        fr_vlog(FR_LOG_ERROR, prefix, format, ap);
-    }
+    fr_host_config_error(&source->instance, option, key, format, ap);
     va_end(ap);
 }
 
-static enum fr_submitted host_submit(struct fr_source *source,
-                                     const struct fr_submission *submission)
+static enum fr_submitted source_host_submit(struct fr_source *source,
+                                            const struct fr_submission *submission)
 {
     static struct fr_log_limit limit;
     struct fr_error error;
-    enum fr_submitted outcome = fr_intake_submit(source->intake, submission, &error);
+    struct fr_submission known = {0}; /* without members that are newer than this program */
+    enum fr_submitted outcome;
+
+    memcpy(&known, submission, submission->size < sizeof known ? submission->size : sizeof known);
+    outcome = fr_submit_record(source->submit, &known, &error);
 
     if (outcome == FR_SUBMITTED) {
         atomic_fetch_add_explicit(&source->submitted, 1, memory_order_relaxed);
@@ -164,38 +160,39 @@ static enum fr_submitted host_submit(struct fr_source *source,
             source->flush_pending = true;
             event_active(source->flush_event, EV_TIMEOUT, 1);
         }
-    } else if (outcome == FR_SUBMIT_LEFT) {
-        atomic_fetch_add_explicit(&source->left_out, 1, memory_order_relaxed);
-        fr_log_limited(&limit, FR_LOG_WARNING, "source %s: a record is left out: %s",
+    } else if (outcome == FR_SUBMIT_REJECTED) {
+        atomic_fetch_add_explicit(&source->skipped, 1, memory_order_relaxed);
+        fr_log_limited(&limit, FR_LOG_WARNING, "source %s: skipped a record: %s",
                        source->settings.name, error.text);
     }
     return outcome;
 }
 
 static const struct fr_source_host host = {
-    .log = host_log,
-    .health = host_health,
-    .event_base = host_event_base,
-    .name = host_name,
-    .text = host_text,
-    .number = host_number,
-    .each = host_each,
-    .wrong = host_wrong,
-    .submit = host_submit,
+    .size = sizeof(struct fr_source_host),
+    .log = source_host_log,
+    .health = source_host_health,
+    .event_base = source_host_event_base,
+    .name = source_host_name,
+    .text = source_host_text,
+    .number = source_host_number,
+    .each = source_host_each,
+    .config_error = source_host_config_error,
+    .submit = source_host_submit,
 };
 
 /* ---- the thread ------------------------------------------------------------------ */
 
-static void flush(evutil_socket_t fd, short what, void *ctx)
+static void source_flush(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_source *source = ctx;
 
     (void)fd, (void)what;
     source->flush_pending = false;
-    fr_intake_flush(source->intake);
+    fr_submit_flush(source->submit);
 }
 
-static void tell_stored(struct fr_source *source)
+static void source_report_stored(struct fr_source *source)
 {
     size_t count = atomic_exchange(&source->newly_stored, 0);
 
@@ -205,35 +202,37 @@ static void tell_stored(struct fr_source *source)
     source->plugin->stored(source->state, count);
 }
 
-static void woken(evutil_socket_t fd, short what, void *ctx)
+static void source_on_wake(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_source *source = ctx;
     uint64_t count;
 
     (void)what;
     if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
-        fr_log(FR_LOG_ERROR, "source %s: its eventfd: %s", source->settings.name, strerror(errno));
-    tell_stored(source);
-    if (atomic_exchange(&source->room, false) && source->plugin->room != NULL)
-        source->plugin->room(source->state);
+        fr_log(FR_LOG_ERROR, "source %s: cannot read its eventfd: %s", source->settings.name,
+               strerror(errno));
+    source_report_stored(source);
+    if (atomic_exchange(&source->on_writable, false) && source->plugin->on_writable != NULL)
+        source->plugin->on_writable(source->state);
     if (atomic_load(&source->stop))
         event_base_loopbreak(source->base);
 }
 
-/* What is under way should be known as stored when the plugin closes: it will not come again. */
-static void wait_for_stored(struct fr_source *source)
+/* Report the stored records before the plugin closes: it submits a record again after a restart if
+ * that was not reported as stored. */
+static void source_wait_for_stored(struct fr_source *source)
 {
-    int64_t until = fr_monotonic_ms() + STOP_MS;
+    int64_t deadline = fr_monotonic_ms() + STOP_MS;
 
-    fr_intake_flush(source->intake);
-    while (fr_monotonic_ms() < until &&
+    fr_submit_flush(source->submit);
+    while (fr_monotonic_ms() < deadline &&
            atomic_load(&source->stored) + atomic_load(&source->newly_stored) <
                atomic_load(&source->submitted))
         usleep(STOP_STEP_US);
-    tell_stored(source);
+    source_report_stored(source);
 }
 
-static void *run(void *ctx)
+static void *source_run(void *ctx)
 {
     struct fr_source *source = ctx;
 
@@ -242,26 +241,27 @@ static void *run(void *ctx)
     if (source->state == NULL)
         return NULL;
     event_base_loop(source->base, EVLOOP_NO_EXIT_ON_EMPTY);
-    wait_for_stored(source);
+    source_wait_for_stored(source);
     source->plugin->close(source->state);
     return NULL;
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- start and stop -------------------------------------------------------------- */
 
-struct fr_source *fr_source_new(struct fr_server_config *config, size_t place,
+struct fr_source *fr_source_new(struct fr_server_config *config, size_t index,
                                 const struct fr_source_plugin *plugin, struct fr_options *options)
 {
     struct fr_source *source = fr_calloc(1, sizeof *source);
 
     source->config = fr_server_config_ref(config);
-    source->settings = config->sources[place];
+    source->settings = config->sources[index];
     source->plugin = plugin;
-    source->options = options;
+    source->instance = (struct fr_plugin_instance){
+        .kind = "source", .name = source->settings.name, .options = options};
     source->wake = -1;
     sem_init(&source->opened, 0, 0);
     pthread_mutex_init(&source->status_lock, NULL);
-    snprintf(source->why, sizeof source->why, "nothing to complain of");
+    snprintf(source->why, sizeof source->why, "healthy");
     return source;
 }
 
@@ -269,9 +269,9 @@ void fr_source_check(struct fr_source *source, struct fr_diagnostics *diagnostic
 {
     if (source->plugin->check == NULL)
         return;
-    source->diagnostics = diagnostics;
+    source->instance.diagnostics = diagnostics;
     source->plugin->check(source, &host);
-    source->diagnostics = NULL;
+    source->instance.diagnostics = NULL;
 }
 
 bool fr_source_same(const struct fr_source *source, const struct fr_source *other)
@@ -280,10 +280,10 @@ bool fr_source_same(const struct fr_source *source, const struct fr_source *othe
            fr_yaml_equal(source->settings.node, other->settings.node);
 }
 
-/* What source_begin made. A source that did not start can be started again. */
+/* Free what source_begin() made, also after a failure, so that the source can be started again. */
 static void source_release(struct fr_source *source)
 {
-    fr_intake_free(source->intake);
+    fr_submit_free(source->submit);
     if (source->wake_event != NULL)
         event_free(source->wake_event);
     if (source->flush_event != NULL)
@@ -292,7 +292,7 @@ static void source_release(struct fr_source *source)
         event_base_free(source->base);
     if (source->wake >= 0)
         close(source->wake);
-    source->intake = NULL;
+    source->submit = NULL;
     source->wake_event = source->flush_event = NULL;
     source->base = NULL;
     source->wake = -1;
@@ -304,25 +304,26 @@ static int source_begin(struct fr_source *source, struct fr_journal *journal,
     const char *name = source->settings.name;
     int code;
 
-    source->intake = fr_intake_new(journal, routing, false, stored, source);
+    source->submit = fr_submit_new(journal, routing, false, source_stored, source);
     source->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     source->base = fr_event_base_new();
     if (source->wake < 0 || source->base == NULL)
         return fr_error_set(error, "source %s: cannot make an event base: %s", name,
                             strerror(errno));
-    source->wake_event = event_new(source->base, source->wake, EV_READ | EV_PERSIST, woken, source);
-    source->flush_event = event_new(source->base, -1, 0, flush, source);
+    source->wake_event =
+        event_new(source->base, source->wake, EV_READ | EV_PERSIST, source_on_wake, source);
+    source->flush_event = event_new(source->base, -1, 0, source_flush, source);
     if (source->wake_event == NULL || source->flush_event == NULL ||
         event_add(source->wake_event, NULL) != 0)
         return fr_error_set(error, "source %s: cannot set up its events", name);
-    code = pthread_create(&source->thread, NULL, run, source);
+    code = pthread_create(&source->thread, NULL, source_run, source);
     if (code != 0)
         return fr_error_set(error, "source %s: cannot start its thread: %s", name, strerror(code));
     while (sem_wait(&source->opened) != 0)
-        ; /* a signal came */
+        ; /* interrupted by a signal */
     if (source->state == NULL) {
         pthread_join(source->thread, NULL);
-        return fr_error_set(error, "source %s: plugin %s could not begin; the log says why", name,
+        return fr_error_set(error, "source %s: plugin %s cannot open; the log has the reason", name,
                             source->plugin->name);
     }
     source->running = true;
@@ -343,7 +344,7 @@ void fr_source_stop(struct fr_source *source)
     if (!source->running)
         return;
     atomic_store(&source->stop, true);
-    wake_up(source);
+    source_wake_up(source);
     pthread_join(source->thread, NULL);
     source->running = false;
 }
@@ -353,7 +354,7 @@ void fr_source_free(struct fr_source *source)
     if (source == NULL)
         return;
     source_release(source);
-    fr_options_free(source->options);
+    fr_options_free(source->instance.options);
     sem_destroy(&source->opened);
     pthread_mutex_destroy(&source->status_lock);
     fr_server_config_unref(source->config);
@@ -381,5 +382,5 @@ void fr_source_status(struct fr_source *source, struct fr_source_status *status)
     pthread_mutex_unlock(&source->status_lock);
     status->submitted = atomic_load(&source->submitted);
     status->stored = atomic_load(&source->stored);
-    status->left_out = atomic_load(&source->left_out);
+    status->skipped = atomic_load(&source->skipped);
 }

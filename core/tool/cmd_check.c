@@ -1,12 +1,13 @@
-/* fleetroute check: everything the daemon would read, read; every mistake, told. */
+/* fleetroute check: loads the configuration and the plugins like the daemon; prints each
+ * diagnostic. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "record/field_catalogue.h"
-#include "setup.h"
-#include "sink/plugin_loader.h"
+#include "daemon/setup.h"
+#include "plugin/loader.h"
 #include "tool/commands.h"
 
 #ifndef FR_CONFIG_DIR
@@ -17,16 +18,16 @@ static const char help[] =
     "usage: fleetroute check [-c FILE] [--strict]\n"
     "       fleetroute check --fields\n"
     "       fleetroute check --options PLUGIN\n"
-    "Reads the configuration as the daemon would and shows every mistake and warning in it,\n"
-    "with file, line and column. Exits with 1 when there is a mistake.\n"
+    "Reads the configuration as the daemon does and prints each error and warning with file,\n"
+    "line and column. The exit status is 1 if there is an error.\n"
     "\n"
-    "  -c, --config FILE     configuration (" FR_CONFIG_DIR "/fleetroute.yaml)\n"
-    "      --strict          warnings count as mistakes\n"
-    "      --fields          list the fields that can be routed\n"
-    "      --options PLUGIN  list a plugin's options\n"
-    "  -h, --help            show this\n";
+    "  -c, --config FILE     the configuration (" FR_CONFIG_DIR "/fleetroute.yaml)\n"
+    "      --strict          exit with 1 also if there is a warning\n"
+    "      --fields          list the fields that can be routed, and exit\n"
+    "      --options PLUGIN  list the options of a plugin, and exit\n"
+    "  -h, --help            print this help and exit\n";
 
-static void list_fields(void)
+static void check_list_fields(void)
 {
     static const char *const kinds[] = {"",         "real",  "integer", "boolean", "text", "choice",
                                         "location", "doors", "tires",   "clock",   "time"};
@@ -36,23 +37,23 @@ static void list_fields(void)
 
         if (f->kind != FR_FIELD_NONE)
             printf("%-40s %-8s %-6s %-15s %-12s %s%s%s%s\n", f->name, kinds[f->kind], f->unit,
-                   f->category, f->since, f->meaning, f->note[0] ? " (" : "", f->note,
+                   f->category, f->since, f->description, f->note[0] ? " (" : "", f->note,
                    f->note[0] ? ")" : "");
     }
 }
 
-static void show_options(const struct fr_option *o)
+static void check_print_options(const struct fr_option *o)
 {
     for (; o != NULL && o->name != NULL; o++)
         printf("  %-18s %-14s %s\n", o->name,
-               o->required                ? "(needed)"
-               : o->initial != NULL       ? o->initial
+               o->required                ? "(required)"
+               : o->default_value != NULL ? o->default_value
                : o->type == FR_OPTION_MAP ? "(map)"
                                           : "",
-               o->meaning);
+               o->description);
 }
 
-static int list_options(const char *name)
+static int check_list_options(const char *name)
 {
     const char *directory = getenv("FLEETROUTE_PLUGIN_DIR");
     const struct fr_source_plugin *source;
@@ -69,16 +70,16 @@ static int list_options(const char *name)
     }
     if (plugin != NULL) {
         printf("%s: %s\n", plugin->name, plugin->summary);
-        show_options(plugin->options);
+        check_print_options(plugin->options);
     }
     if (source != NULL) {
         printf("%s, under `sources:`: %s\n", source->name, source->summary);
-        show_options(source->options);
+        check_print_options(source->options);
     }
     return EXIT_SUCCESS;
 }
 
-static int check(const char *path, bool strict)
+static int check_configuration(const char *path, bool strict)
 {
     struct fr_setup *setup = fr_setup_load(path);
     size_t errors = setup->diagnostics.errors;
@@ -88,12 +89,12 @@ static int check(const char *path, bool strict)
 
     fr_diagnostics_print(&setup->diagnostics, stdout);
     if (errors == 0 && setup->server != NULL && setup->routing != NULL)
-        printf("%s: good: %zu sinks, %zu record routes, %zu field routes, %zu vehicles%s\n", path,
+        printf("%s: valid: %zu sinks, %zu record routes, %zu field routes, %zu vehicles%s\n", path,
                setup->server->sink_count, setup->routing->record_count, setup->routing->field_count,
                setup->routing->vehicle_count,
-               setup->routing->vehicle_count == 0 ? " (all are let in)" : "");
+               setup->routing->vehicle_count == 0 ? " (all are admitted)" : "");
     else
-        printf("%zu mistake%s, %zu warning%s\n", errors, errors == 1 ? "" : "s", warnings,
+        printf("%zu error%s, %zu warning%s\n", errors, errors == 1 ? "" : "s", warnings,
                warnings == 1 ? "" : "s");
     fr_setup_free(setup);
     return status;
@@ -119,10 +120,10 @@ int fr_cmd_check(int argc, char **argv)
             strict = true;
             break;
         case 'f':
-            list_fields();
+            check_list_fields();
             return EXIT_SUCCESS;
         case 'o':
-            return list_options(optarg);
+            return check_list_options(optarg);
         case 'h':
             fputs(help, stdout);
             return EXIT_SUCCESS;
@@ -132,5 +133,5 @@ int fr_cmd_check(int argc, char **argv)
     }
     if (optind < argc)
         path = argv[optind];
-    return check(path, strict);
+    return check_configuration(path, strict);
 }

@@ -1,12 +1,12 @@
-/* fleetroute journal check, salvage. */
+/* fleetroute journal check, fleetroute journal salvage. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "journal/journal_check.h"
-#include "journal/journal_salvage.h"
-#include "journal/journal_store.h"
+#include "journal/check.h"
+#include "journal/salvage.h"
+#include "journal/store_open.h"
 #include "tool/commands.h"
 #include "util/memory.h"
 
@@ -24,22 +24,21 @@ int fr_cmd_journal_check(const struct fr_server_config *config)
         return EXIT_FAILURE;
     }
     if (!result.complete) {
-        fprintf(stderr, "fleetroute journal: it could not be checked: %s\n", error.text);
+        fprintf(stderr, "fleetroute journal: the check did not end: %s\n", error.text);
         return EXIT_FAILURE;
     }
     printf("%" PRIu64 " records, %" PRIu64 " to %" PRIu64 "; %" PRIu64 " cursors; %" PRIu64
            " free pages\n",
            result.records, result.first, result.next - 1, result.cursors, result.free_pages);
     if (result.missing + result.damaged + result.cursors_beyond == 0) {
-        puts("nothing is missing or damaged");
+        puts("no record is missing or damaged");
         return EXIT_SUCCESS;
     }
-    printf(
-        "%" PRIu64 " records are missing, %" PRIu64 " are damaged, %" PRIu64
-        " cursors are beyond the end\n"
-        "The daemon starts, leaves these out and counts them. `fleetroute journal salvage` looks "
-        "for them in the file.\n",
-        result.missing, result.damaged, result.cursors_beyond);
+    printf("%" PRIu64 " records are missing, %" PRIu64 " are damaged, %" PRIu64
+           " cursors are beyond the end\n"
+           "The daemon starts, skips these records and counts them. `fleetroute journal salvage` "
+           "searches the file for them.\n",
+           result.missing, result.damaged, result.cursors_beyond);
     return EXIT_FAILURE;
 }
 
@@ -59,11 +58,12 @@ int fr_cmd_journal_salvage(const struct fr_server_config *config)
         free(result.kept);
         return EXIT_FAILURE;
     }
-    printf("%" PRIu64 " records are in the new journal, %" PRIu64 " to %" PRIu64 "; %" PRIu64
-           " in between are missing; %" PRIu64 " cursors were found\n"
-           "Sinks without one begin at the oldest record; all records are marked as repeated.\n"
-           "The broken file is kept as %s\n",
-           result.records, result.first, result.last, result.missing, result.cursors, result.kept);
+    printf(
+        "%" PRIu64 " records are in the new journal, %" PRIu64 " to %" PRIu64 "; %" PRIu64
+        " between them are missing; %" PRIu64 " cursors were found\n"
+        "A sink without a cursor starts at the oldest record. All records are marked as repeated.\n"
+        "The damaged file is kept as %s\n",
+        result.records, result.first, result.last, result.missing, result.cursors, result.kept);
     free(result.kept);
     return EXIT_SUCCESS;
 }

@@ -1,4 +1,5 @@
-/* fleetroute replay: records from files into a running daemon's journal. */
+/* fleetroute replay: sends records from files to a running daemon, which stores them in its
+ * journal. */
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -14,65 +15,69 @@
 
 #include "journal/stored_record.h"
 #include "record/payload.h"
-#include "source/json_payload.h"
+#include "source/json_line.h"
 #include "tool/commands.h"
 #include "tool/control_client.h"
 #include "util/clock.h"
 #include "util/memory.h"
 
-#define LINE_MOST (70u << 20)
+#define MESSAGE_MAX (70u << 20) /* bytes of a line or message */
 
 static const char help[] =
     "usage: fleetroute replay [-s SOCKET] [--speed FACTOR] [--as-new] FILE...\n"
-    "Sends records from files to the daemon as if vehicles had sent them: JSON lines as file.so,\n"
-    "`fleetroute tail --json` and `journal dump` write them, Tesla's JSON, dead letters, or\n"
-    "length-delimited protobuf of vehicle data; gzipped or not; `-` is standard input.\n"
-    "They are marked as resent, so that no automation takes them for news.\n"
+    "Sends records from files to the daemon, which handles them like records of vehicles.\n"
+    "A file has JSON lines as written by file.so, `fleetroute tail --json` and `journal dump`,\n"
+    "Tesla's JSON, dead letters, or length-delimited protobuf of vehicle data. It may be\n"
+    "compressed with gzip. `-` is standard input.\n"
+    "The records are marked as resent, so that they do not trigger automations.\n"
     "\n"
     "  -s, --socket PATH   the daemon's control socket (" FR_CONTROL_PATH ")\n"
-    "      --speed FACTOR  1: as far apart as they were received; 10: ten times as fast;\n"
-    "                      without it: as fast as they are taken\n"
-    "      --as-new        without the mark: automations fire\n"
-    "  -h, --help          show this\n";
+    "      --speed FACTOR  1: send with the intervals in which the records were received;\n"
+    "                      10: ten times as fast; default: as fast as the daemon accepts them\n"
+    "      --as-new        do not mark the records as resent: they trigger automations\n"
+    "  -h, --help          print this help and exit\n";
 
 struct replay {
-    FILE *stream;    /* to and from the daemon */
-    double speed;    /* 0: as fast as possible */
+    FILE *stream;    /* the control connection */
+    double speed;    /* factor; 0: as fast as possible */
     bool incomplete; /* a file could not be read to its end */
     bool as_new;
-    int64_t first_ms, began_ms; /* of the records; monotonic */
-    uint64_t sent, stored, left_out, skipped;
+    int64_t first_ms;                /* receipt of the first record; 0: none sent yet */
+    int64_t begun_ms;                /* monotonic time at which the first record was sent */
+    uint64_t sent, stored, rejected; /* counts; the daemon reports stored and rejected records */
+    uint64_t skipped;                /* records that were not sent */
     const char *file;
-    uint64_t place; /* line or message in the file */
+    uint64_t number; /* of the line or message in the file, from 1 */
 };
 
-/* ---- the daemon's answers -------------------------------------------------------- */
+/* ---- replies of the daemon ------------------------------------------------------ */
 
-/* Read one line of answer. -1: the daemon ended, or complained. */
-static int read_answer(struct replay *r)
+/* Read one line with the counts of the daemon. -1: the connection ended, or the daemon reported an
+ * error; it was printed. */
+static int replay_read_reply(struct replay *r)
 {
     char line[512];
     json_error_t problem;
-    json_t *answer;
+    json_t *reply;
     const char *error;
 
     if (fgets(line, sizeof line, r->stream) == NULL) {
-        fputs("fleetroute replay: the daemon hung up\n", stderr);
+        fputs("fleetroute replay: the daemon closed the connection\n", stderr);
         return -1;
     }
-    answer = json_loads(line, 0, &problem);
-    error = json_string_value(json_object_get(answer, "error"));
-    if (error != NULL || answer == NULL)
+    reply = json_loads(line, 0, &problem);
+    error = json_string_value(json_object_get(reply, "error"));
+    if (error != NULL || reply == NULL)
         fprintf(stderr, "fleetroute replay: %s\n", error != NULL ? error : problem.text);
     else {
-        r->stored = (uint64_t)json_integer_value(json_object_get(answer, "stored"));
-        r->left_out = (uint64_t)json_integer_value(json_object_get(answer, "left_out"));
+        r->stored = (uint64_t)json_integer_value(json_object_get(reply, "stored"));
+        r->rejected = (uint64_t)json_integer_value(json_object_get(reply, "skipped"));
     }
-    json_decref(answer);
+    json_decref(reply);
     return error != NULL ? -1 : 0;
 }
 
-static bool answer_is_there(const struct replay *r)
+static bool replay_reply_is_ready(const struct replay *r)
 {
     struct pollfd p = {fileno(r->stream), POLLIN, 0};
 
@@ -81,7 +86,8 @@ static bool answer_is_there(const struct replay *r)
 
 /* ---- sending --------------------------------------------------------------------- */
 
-static void wait_for_time(struct replay *r, int64_t ms)
+/* Sleep until the record that was received at `ms` is due. */
+static void replay_wait_until_due(struct replay *r, int64_t ms)
 {
     int64_t due, pause;
 
@@ -89,15 +95,17 @@ static void wait_for_time(struct replay *r, int64_t ms)
         return;
     if (r->first_ms == 0) {
         r->first_ms = ms;
-        r->began_ms = fr_monotonic_ms();
+        r->begun_ms = fr_monotonic_ms();
     }
-    due = r->began_ms + (int64_t)((double)(ms - r->first_ms) / r->speed);
+    due = r->begun_ms + (int64_t)((double)(ms - r->first_ms) / r->speed);
     pause = due - fr_monotonic_ms();
     if (pause > 0)
         nanosleep(&(struct timespec){pause / 1000, pause % 1000 * 1000000}, NULL);
 }
 
-static int send_record(struct replay *r, const struct fr_record *record)
+/* Send a frame: the length of the stored record in 4 bytes, little-endian, and the stored record.
+ * */
+static int replay_send_record(struct replay *r, const struct fr_record *record)
 {
     size_t len = fr_stored_size(record);
     uint8_t *frame = fr_calloc(1, len + 4);
@@ -116,14 +124,14 @@ static int send_record(struct replay *r, const struct fr_record *record)
     }
     free(frame);
     if (status != 0)
-        return read_answer(r); /* it may have said why */
+        return replay_read_reply(r); /* the daemon may have sent an error */
     r->sent++;
-    while (status == 0 && answer_is_there(r))
-        status = read_answer(r);
+    while (status == 0 && replay_reply_is_ready(r))
+        status = replay_read_reply(r);
     return status;
 }
 
-static int send_line(struct replay *r, struct fr_json_line *line)
+static int replay_send_line(struct replay *r, struct fr_json_line *line)
 {
     static const uint8_t resent[] = {4 << 3, 1}; /* Payload.is_resend */
     struct fr_record_source source = {
@@ -145,28 +153,30 @@ static int send_line(struct replay *r, struct fr_json_line *line)
     record = fr_record_known(&source, line->created_ns, !r->as_new);
     if (record == NULL)
         return -1;
-    wait_for_time(r, line->received_ms != 0 ? line->received_ms : line->created_ns / 1000000);
-    status = send_record(r, record);
+    replay_wait_until_due(r,
+                          line->received_ms != 0 ? line->received_ms : line->created_ns / 1000000);
+    status = replay_send_record(r, record);
     fr_record_unref(record);
     return status;
 }
 
 /* ---- files ----------------------------------------------------------------------- */
 
-static void skip(struct replay *r, const char *why)
+static void replay_skip(struct replay *r, const char *why)
 {
     r->skipped++;
-    fprintf(stderr, "%s:%llu: left out: %s\n", r->file, (unsigned long long)r->place, why);
+    fprintf(stderr, "%s:%llu: skipped: %s\n", r->file, (unsigned long long)r->number, why);
 }
 
-/* Append up to and with the next newline; false at the end. */
-static bool read_line(gzFile file, struct fr_buffer *line)
+/* Read one line including its newline. False: the end of the file, or a line of more than
+ * MESSAGE_MAX bytes. */
+static bool replay_read_line(gzFile file, struct fr_buffer *line)
 {
     fr_buffer_clear(line);
     for (;;) {
         uint8_t *to = fr_buffer_reserve(line, 65536);
 
-        if (to == NULL || line->len > LINE_MOST || gzgets(file, (char *)to, 65536) == NULL)
+        if (to == NULL || line->len > MESSAGE_MAX || gzgets(file, (char *)to, 65536) == NULL)
             return line->len != 0;
         line->len += strlen((char *)to);
         if (line->bytes[line->len - 1] == '\n')
@@ -174,32 +184,32 @@ static bool read_line(gzFile file, struct fr_buffer *line)
     }
 }
 
-static int send_json(struct replay *r, gzFile file)
+static int replay_send_json(struct replay *r, gzFile file)
 {
     struct fr_buffer text = {0};
     int status = 0;
 
-    while (status == 0 && read_line(file, &text)) {
+    while (status == 0 && replay_read_line(file, &text)) {
         struct fr_json_line line;
         struct fr_error error;
-        int kind;
+        enum fr_json_line_kind kind;
 
-        r->place++;
+        r->number++;
         kind = fr_json_line_read((const char *)text.bytes, text.len, &line, &error);
-        if (kind < 0)
-            skip(r, error.text);
-        else if (kind > 0)
-            skip(r, "it is no whole record");
+        if (kind == FR_JSON_LINE_ERROR)
+            replay_skip(r, error.text);
+        else if (kind == FR_JSON_LINE_OTHER)
+            replay_skip(r, "the line is not a complete record");
         else
-            status = send_line(r, &line);
+            status = replay_send_line(r, &line);
         fr_buffer_free(&line.payload);
     }
     fr_buffer_free(&text);
     return status;
 }
 
-/* A message's length, a varint. -1: the end, or none. */
-static int64_t read_length(gzFile file)
+/* Read the length of the next message, a varint. -1: the end of the file, or not a length. */
+static int64_t replay_read_length(gzFile file)
 {
     int64_t length = 0;
 
@@ -215,36 +225,37 @@ static int64_t read_length(gzFile file)
     return -1;
 }
 
-static int send_protobuf(struct replay *r, gzFile file)
+static int replay_send_protobuf(struct replay *r, gzFile file)
 {
     int64_t length;
     int status = 0;
 
-    while (status == 0 && (length = read_length(file)) >= 0 && length < LINE_MOST) {
+    while (status == 0 && (length = replay_read_length(file)) >= 0 && length < MESSAGE_MAX) {
         struct fr_json_line line = {.topic = "V"};
         struct fr_payload_info info;
         uint8_t *to = fr_buffer_reserve(&line.payload, (size_t)length + 2);
 
-        r->place++;
+        r->number++;
         if (to == NULL || gzread(file, to, (unsigned)length) != (int)length) {
-            skip(r, "the file ends in the middle of a message");
+            replay_skip(r, "the file ends in the middle of a message");
             r->incomplete = true;
             status = 1;
         } else if (line.payload.len = (size_t)length,
                    fr_payload_inspect(to, (size_t)length, &info) != 0 || info.vin_len == 0 ||
                        info.vin_len > FR_VIN_MAX)
-            skip(r, "it is no vehicle data with a VIN");
+            replay_skip(r, "the message is not vehicle data with a VIN");
         else {
             memcpy(line.vin, info.vin, info.vin_len);
             line.created_ns = info.created_ns;
-            status = send_line(r, &line);
+            status = replay_send_line(r, &line);
         }
         fr_buffer_free(&line.payload);
     }
     return status < 0 ? -1 : 0;
 }
 
-/* A damaged or cut file, a folder and a failing disk look like the end of a file at first. */
+/* Report a read error. zlib reports a damaged or truncated file, a folder and a failing disk like
+ * the end of a file. */
 static void replay_check_end(struct replay *r, gzFile file)
 {
     int code;
@@ -253,18 +264,18 @@ static void replay_check_end(struct replay *r, gzFile file)
     if (code == Z_OK || code == Z_STREAM_END)
         return;
     fprintf(stderr,
-            "fleetroute replay: %s cannot be read to its end: %s; what came before was sent\n",
+            "fleetroute replay: %s cannot be read to its end: %s; the records before were sent\n",
             r->file, code == Z_ERRNO ? strerror(errno) : why);
     r->incomplete = true;
 }
 
-static int send_file(struct replay *r, const char *name)
+static int replay_send_file(struct replay *r, const char *name)
 {
     gzFile file = strcmp(name, "-") == 0 ? gzdopen(dup(STDIN_FILENO), "r") : gzopen(name, "r");
     int first, status = 0;
 
     r->file = name;
-    r->place = 0;
+    r->number = 0;
     if (file == NULL) {
         fprintf(stderr, "fleetroute replay: %s: %s\n", name, strerror(errno));
         return -1;
@@ -272,23 +283,23 @@ static int send_file(struct replay *r, const char *name)
     first = gzgetc(file);
     if (first >= 0) {
         gzungetc(first, file);
-        status = first == '{' ? send_json(r, file) : send_protobuf(r, file);
+        status = first == '{' ? replay_send_json(r, file) : replay_send_protobuf(r, file);
     }
     replay_check_end(r, file);
     gzclose(file);
     return status;
 }
 
-static int send_all(struct replay *r, int count, char **names)
+static int replay_send_all(struct replay *r, int count, char **names)
 {
     int status = 0;
 
     for (int i = 0; i < count && status == 0; i++)
-        status = send_file(r, names[i]);
-    while (status == 0 && r->stored + r->left_out < r->sent)
-        status = read_answer(r);
-    printf("%llu sent, %llu stored, %llu left out\n", (unsigned long long)r->sent,
-           (unsigned long long)r->stored, (unsigned long long)(r->left_out + r->skipped));
+        status = replay_send_file(r, names[i]);
+    while (status == 0 && r->stored + r->rejected < r->sent)
+        status = replay_read_reply(r);
+    printf("%llu sent, %llu stored, %llu skipped\n", (unsigned long long)r->sent,
+           (unsigned long long)r->stored, (unsigned long long)(r->rejected + r->skipped));
     return r->incomplete ? -1 : status;
 }
 
@@ -299,7 +310,7 @@ static int replay_read_speed(const char *text, double *speed)
     *speed = strtod(text, &end);
     if (end != text && *end == '\0' && isfinite(*speed) && *speed >= 0)
         return 0;
-    fprintf(stderr, "fleetroute replay: --speed wants a number such as 1 or 10, not \"%s\"\n",
+    fprintf(stderr, "fleetroute replay: --speed must be a number such as 1 or 10, not \"%s\"\n",
             text);
     return -1;
 }
@@ -338,15 +349,15 @@ int fr_cmd_replay(int argc, char **argv)
         }
     }
     if (optind == argc) {
-        fputs("fleetroute replay: which files? `-` is standard input.\n", stderr);
+        fputs("fleetroute replay: at least one file is required; `-` is standard input\n", stderr);
         return EXIT_FAILURE;
     }
-    r.stream = fr_control_ask(path, "replay", &error);
+    r.stream = fr_control_request(path, "replay", &error);
     if (r.stream == NULL) {
         fprintf(stderr, "fleetroute replay: %s\n", error.text);
         return EXIT_FAILURE;
     }
-    status = send_all(&r, argc - optind, argv + optind);
+    status = replay_send_all(&r, argc - optind, argv + optind);
     fclose(r.stream);
     return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

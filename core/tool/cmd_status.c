@@ -1,4 +1,4 @@
-/* fleetroute status: what the daemon says of itself. */
+/* fleetroute status: prints the status of the daemon. */
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,61 +10,62 @@
 
 static const char help[] =
     "usage: fleetroute status [-s SOCKET] [--json]\n"
-    "Shows how the daemon is: vehicles, records, sinks.\n"
+    "Prints the status of the daemon: vehicles, records, journal, sinks, sources.\n"
     "\n"
     "  -s, --socket PATH  the daemon's control socket (" FR_CONTROL_PATH ")\n"
-    "      --json         one JSON object with every counter\n"
-    "  -h, --help         show this\n";
+    "      --json         print one JSON object with all counters\n"
+    "  -h, --help         print this help and exit\n";
 
-static long long number(const json_t *object, const char *key)
+static long long status_number(const json_t *object, const char *key)
 {
     return (long long)json_integer_value(json_object_get(object, key));
 }
 
-static void show_journal(const json_t *journal)
+static void status_print_journal(const json_t *journal)
 {
     const char *why = json_string_value(json_object_get(journal, "why"));
 
     if (!json_is_object(journal))
         return;
     printf("journal %-13s %-8s %lld records, %.1f of %.1f MB%s%s\n", "",
-           json_string_value(json_object_get(journal, "health")), number(journal, "records"),
-           (double)number(journal, "record_bytes") / 1e6, (double)number(journal, "size") / 1e6,
-           why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : "");
+           json_string_value(json_object_get(journal, "health")), status_number(journal, "records"),
+           (double)status_number(journal, "record_bytes") / 1e6,
+           (double)status_number(journal, "size") / 1e6, why != NULL && why[0] != '\0' ? ": " : "",
+           why != NULL ? why : "");
 }
 
-static void show_sink(const char *name, const json_t *sink)
+static void status_print_sink(const char *name, const json_t *sink)
 {
     const json_t *deleted = json_object_get(sink, "deleted_undelivered");
 
-    printf("sink %-16s %-8s %lld delivered, %lld behind, ", name,
-           json_string_value(json_object_get(sink, "health")), number(sink, "delivered"),
-           json_object_get(sink, "behind") != NULL ? number(sink, "behind")
-                                                   : number(sink, "unfinished"));
+    printf("sink %-16s %-8s %lld delivered, lag %lld, ", name,
+           json_string_value(json_object_get(sink, "health")), status_number(sink, "delivered"),
+           json_object_get(sink, "lag") != NULL ? status_number(sink, "lag")
+                                                : status_number(sink, "unfinished"));
     if (deleted != NULL)
         printf("%lld deleted undelivered, ", (long long)json_integer_value(deleted));
-    printf("%lld dropped, %lld refused, %lld set aside: %s\n", number(sink, "dropped"),
-           number(sink, "refused"), number(sink, "dead_letters"),
+    printf("%lld dropped, %lld refused, %lld dead-lettered: %s\n", status_number(sink, "dropped"),
+           status_number(sink, "refused"), status_number(sink, "dead_letters"),
            json_string_value(json_object_get(sink, "why")));
 }
 
-static void show(const json_t *status)
+static void status_print(const json_t *status)
 {
     const json_t *counters = json_object_get(status, "counters"), *sink;
     const char *name;
 
     printf("fleetrouted %s, up %lld s, %lld kB of memory, %lld vehicles connected\n",
            json_string_value(json_object_get(status, "version")),
-           number(status, "uptime_ms") / 1000, number(status, "resident_kb"),
-           number(status, "connections"));
-    printf("%lld messages, %lld acknowledged, %lld refused\n", number(counters, "messages"),
-           number(counters, "acknowledged"), number(counters, "error_replies"));
-    show_journal(json_object_get(status, "journal"));
-    json_object_foreach(json_object_get(status, "sinks"), name, sink) show_sink(name, sink);
+           status_number(status, "uptime_ms") / 1000, status_number(status, "resident_kb"),
+           status_number(status, "connections"));
+    printf("%lld messages, %lld acknowledged, %lld refused\n", status_number(counters, "messages"),
+           status_number(counters, "acknowledged"), status_number(counters, "error_replies"));
+    status_print_journal(json_object_get(status, "journal"));
+    json_object_foreach(json_object_get(status, "sinks"), name, sink) status_print_sink(name, sink);
     json_object_foreach(json_object_get(status, "sources"), name, sink)
-        printf("source %-14s %-8s %lld submitted, %lld stored, %lld left out: %s\n", name,
-               json_string_value(json_object_get(sink, "health")), number(sink, "submitted"),
-               number(sink, "stored"), number(sink, "left_out"),
+        printf("source %-14s %-8s %lld submitted, %lld stored, %lld skipped: %s\n", name,
+               json_string_value(json_object_get(sink, "health")), status_number(sink, "submitted"),
+               status_number(sink, "stored"), status_number(sink, "skipped"),
                json_string_value(json_object_get(sink, "why")));
 }
 
@@ -75,13 +76,13 @@ int fr_cmd_status(int argc, char **argv)
 
     if (!fr_daemon_options(argc, argv, help, &options))
         return options.status;
-    status = fr_control_order("fleetroute status", options.socket, "status");
+    status = fr_control_command("fleetroute status", options.socket, "status");
     if (status == NULL)
         return EXIT_FAILURE;
     if (options.as_json)
-        fr_show_json(status);
+        fr_print_json(status);
     else
-        show(status);
+        status_print(status);
     json_decref(status);
     return EXIT_SUCCESS;
 }

@@ -1,4 +1,4 @@
-/* fleetroute tail: live, decoded records, a line for each value. */
+/* fleetroute tail: prints decoded records as the daemon receives them, one line for each value. */
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -11,29 +11,29 @@
 #include "tool/commands.h"
 #include "tool/control_client.h"
 
-#define FIELDS_MOST 64
+#define FIELDS_MAX 64
 
 static const char help[] =
     "usage: fleetroute tail [-s SOCKET] [--vin VIN] [--field NAME]... [-n COUNT] [--json] "
     "[--redact]\n"
-    "Shows what vehicles send, as it comes in, until it is interrupted.\n"
+    "Prints the records that vehicles send, one line for each value, until it is interrupted.\n"
     "\n"
     "  -s, --socket PATH  the daemon's control socket (" FR_CONTROL_PATH ")\n"
-    "      --vin VIN      this vehicle only\n"
-    "      --field NAME   this field only; may be given more than once\n"
-    "  -n, --count COUNT  end after so many lines\n"
-    "      --json         one JSON object for each record\n"
-    "      --redact       show no VINs and no places\n"
-    "  -h, --help         show this\n";
+    "      --vin VIN      print only this vehicle\n"
+    "      --field NAME   print only this field; may be repeated, up to 64 times\n"
+    "  -n, --count COUNT  exit after this number of lines\n"
+    "      --json         print one JSON object for each record\n"
+    "      --redact       redact VINs and positions\n"
+    "  -h, --help         print this help and exit\n";
 
-struct view {
-    const char *fields[FIELDS_MOST];
+struct tail_view {
+    const char *fields[FIELDS_MAX];
     size_t field_count;
     bool as_json;
-    long long left; /* lines to show; -1: no end */
+    long long remaining; /* lines to print; -1: no limit */
 };
 
-static bool wanted(const struct view *view, const char *field)
+static bool tail_includes_field(const struct tail_view *view, const char *field)
 {
     for (size_t i = 0; i < view->field_count; i++)
         if (strcmp(view->fields[i], field) == 0)
@@ -41,21 +41,21 @@ static bool wanted(const struct view *view, const char *field)
     return view->field_count == 0;
 }
 
-static void end_line(struct view *view)
+static void tail_end_line(struct tail_view *view)
 {
     putchar('\n');
-    if (view->left > 0)
-        view->left--;
+    if (view->remaining > 0)
+        view->remaining--;
 }
 
-static const char *text_of(const json_t *object, const char *key)
+static const char *tail_text_of(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
 
     return text != NULL ? text : "";
 }
 
-static bool contains(const json_t *list, const char *word)
+static bool tail_contains(const json_t *list, const char *word)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
@@ -66,8 +66,9 @@ static bool contains(const json_t *list, const char *word)
     return false;
 }
 
-/* Numbers at six digits, locations and doors in short; for eyes, not for programs. */
-static void show_value(const json_t *value)
+/* Print a value in short: numbers with six digits, locations as "LAT, LON", and the keys that are
+ * true of an object such as doors. */
+static void tail_print_value(const json_t *value)
 {
     const json_t *latitude = json_object_get(value, "latitude");
     const json_t *item;
@@ -94,16 +95,16 @@ static void show_value(const json_t *value)
         fputs("-", stdout);
 }
 
-static void show_head(const json_t *record)
+static void tail_print_head(const json_t *record)
 {
-    const char *at = text_of(record, "created_at");
+    const char *at = tail_text_of(record, "created_at");
 
     if (at[0] == '\0')
-        at = text_of(record, "received_at");
-    printf("%.12s  %s  ", strlen(at) > 11 ? at + 11 : "", text_of(record, "vin"));
+        at = tail_text_of(record, "received_at");
+    printf("%.12s  %s  ", strlen(at) > 11 ? at + 11 : "", tail_text_of(record, "vin"));
 }
 
-static void show_data(struct view *view, json_t *record)
+static void tail_print_data(struct tail_view *view, json_t *record)
 {
     json_t *value;
     const char *key;
@@ -112,69 +113,70 @@ static void show_data(struct view *view, json_t *record)
     {
         const struct fr_field *field = fr_field_by_name(key);
 
-        if (!wanted(view, key) || view->left == 0)
+        if (!tail_includes_field(view, key) || view->remaining == 0)
             continue;
-        show_head(record);
+        tail_print_head(record);
         printf("%-28s ", key);
-        if (contains(json_object_get(record, "invalid"), key))
+        if (tail_contains(json_object_get(record, "invalid"), key))
             fputs("invalid", stdout);
         else
-            show_value(value);
+            tail_print_value(value);
         if (field != NULL && field->unit[0] != '\0' && !json_is_null(value))
             printf(" %s", field->unit);
         if (json_is_true(json_object_get(record, "resend")))
             fputs("  (resent)", stdout);
-        end_line(view);
+        tail_end_line(view);
     }
 }
 
-static void show_other(struct view *view, json_t *record)
+static void tail_print_other(struct tail_view *view, json_t *record)
 {
     static const char *const lists[] = {"alerts", "errors"};
-    const char *type = text_of(record, "type");
+    const char *type = tail_text_of(record, "type");
 
     if (view->field_count != 0)
         return;
     for (size_t i = 0; i < 2; i++) {
         const json_t *list = json_object_get(record, lists[i]);
 
-        for (size_t k = 0; k < json_array_size(list) && view->left != 0; k++) {
-            show_head(record);
-            printf("%-28s %s", type, text_of(json_array_get(list, k), "name"));
-            end_line(view);
+        for (size_t k = 0; k < json_array_size(list) && view->remaining != 0; k++) {
+            tail_print_head(record);
+            printf("%-28s %s", type, tail_text_of(json_array_get(list, k), "name"));
+            tail_end_line(view);
         }
     }
     if (json_object_get(record, "status") != NULL) {
-        show_head(record);
-        printf("%-28s %s %s", type, text_of(record, "status"), text_of(record, "networkInterface"));
-        end_line(view);
+        tail_print_head(record);
+        printf("%-28s %s %s", type, tail_text_of(record, "status"),
+               tail_text_of(record, "networkInterface"));
+        tail_end_line(view);
     }
 }
 
-static void show_line(struct view *view, const char *line)
+static void tail_print_line(struct tail_view *view, const char *line)
 {
-    json_t *record = json_loads(line, 0, NULL);
-    const json_t *missed = json_object_get(record, "missed");
+    json_t *record = json_loads(line, JSON_ALLOW_NUL, NULL);
+    const json_t *skipped = json_object_get(record, "skipped");
 
     if (record == NULL)
         return;
-    if (missed != NULL)
-        printf("(%lld records were missed: this terminal is too slow)\n",
-               (long long)json_integer_value(missed));
-    else if (view->as_json) {
+    if (view->as_json) {
         fputs(line, stdout);
-        if (view->left > 0)
-            view->left--;
-    } else if (strcmp(text_of(record, "type"), "V") == 0)
-        show_data(view, record);
+        if (skipped == NULL && view->remaining > 0)
+            view->remaining--;
+    } else if (skipped != NULL)
+        printf("(%lld records were skipped: the output is too slow)\n",
+               (long long)json_integer_value(skipped));
+    else if (strcmp(tail_text_of(record, "type"), "V") == 0)
+        tail_print_data(view, record);
     else
-        show_other(view, record);
+        tail_print_other(view, record);
     json_decref(record);
     if (fflush(stdout) != 0)
-        view->left = 0;
+        view->remaining = 0;
 }
 
-static int follow(struct view *view, const char *path, const char *vin, bool redact)
+static int tail_follow(struct tail_view *view, const char *path, const char *vin, bool redact)
 {
     char request[160], *line = NULL;
     struct fr_error error;
@@ -183,19 +185,19 @@ static int follow(struct view *view, const char *path, const char *vin, bool red
 
     snprintf(request, sizeof request, "tail%s%s%.100s", redact ? " redact" : "",
              vin != NULL ? " vin=" : "", vin != NULL ? vin : "");
-    stream = fr_control_ask(path, request, &error);
+    stream = fr_control_request(path, request, &error);
     if (stream == NULL) {
         fprintf(stderr, "fleetroute tail: %s\n", error.text);
         return EXIT_FAILURE;
     }
-    while (view->left != 0 && getline(&line, &size, stream) > 0)
-        show_line(view, line);
+    while (view->remaining != 0 && getline(&line, &size, stream) > 0)
+        tail_print_line(view, line);
     free(line);
     fclose(stream);
     return EXIT_SUCCESS;
 }
 
-static int add_field(struct view *view, const char *name)
+static int tail_add_field(struct tail_view *view, const char *name)
 {
     struct fr_suggestion suggestion = fr_suggest_begin(name);
 
@@ -208,7 +210,7 @@ static int add_field(struct view *view, const char *name)
                 best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
         return -1;
     }
-    if (view->field_count < FIELDS_MOST)
+    if (view->field_count < FIELDS_MAX)
         view->fields[view->field_count++] = name;
     return 0;
 }
@@ -222,7 +224,7 @@ int fr_cmd_tail(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     const char *path = FR_CONTROL_PATH, *vin = NULL;
-    struct view view = {.left = -1};
+    struct tail_view view = {.remaining = -1};
     bool redact = false;
     int option;
 
@@ -235,11 +237,11 @@ int fr_cmd_tail(int argc, char **argv)
             vin = optarg;
             break;
         case 'f':
-            if (add_field(&view, optarg) != 0)
+            if (tail_add_field(&view, optarg) != 0)
                 return EXIT_FAILURE;
             break;
         case 'n':
-            view.left = strtoll(optarg, NULL, 10);
+            view.remaining = strtoll(optarg, NULL, 10);
             break;
         case 'j':
             view.as_json = true;
@@ -254,5 +256,5 @@ int fr_cmd_tail(int argc, char **argv)
             return EXIT_FAILURE;
         }
     }
-    return follow(&view, path, vin, redact);
+    return tail_follow(&view, path, vin, redact);
 }

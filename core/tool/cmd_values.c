@@ -1,4 +1,4 @@
-/* fleetroute values: the newest value of each field of a vehicle. */
+/* fleetroute values: prints the newest value of each field of a vehicle. */
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -13,23 +13,22 @@
 
 static const char help[] =
     "usage: fleetroute values [-s SOCKET] [--json] VIN\n"
-    "Shows the newest value that is known of each field of a vehicle, and when the vehicle\n"
-    "measured it.\n"
+    "Prints the newest known value of each field of a vehicle and the time of its measurement.\n"
     "\n"
     "  -s, --socket PATH  the daemon's control socket (" FR_CONTROL_PATH ")\n"
-    "      --json         one JSON object\n"
-    "  -h, --help         show this\n";
+    "      --json         print one JSON object\n"
+    "  -h, --help         print this help and exit\n";
 
-static void show(const json_t *answer)
+static void values_print(const json_t *reply)
 {
-    const json_t *presence = json_object_get(answer, "presence"), *value;
+    const json_t *presence = json_object_get(reply, "presence"), *value;
     const char *name;
 
     if (presence != NULL)
         printf("%-40s %s since %s\n", "(the vehicle)",
                json_string_value(json_object_get(presence, "status")),
                json_string_value(json_object_get(presence, "createdAt")));
-    json_object_foreach(json_object_get(answer, "values"), name, value)
+    json_object_foreach(json_object_get(reply, "values"), name, value)
     {
         char *text = json_dumps(json_object_get(value, "value"), JSON_ENCODE_ANY | JSON_COMPACT);
         const char *unit = json_string_value(json_object_get(value, "unit"));
@@ -49,23 +48,23 @@ int fr_cmd_values(int argc, char **argv)
 {
     struct fr_daemon_options options;
     char *request;
-    json_t *answer;
+    json_t *reply;
 
     if (!fr_daemon_options(argc, argv, help, &options))
         return options.status;
     if (optind + 1 != argc) {
-        fputs("fleetroute values: which vehicle? Give its VIN.\n", stderr);
+        fputs("fleetroute values: one VIN is required\n", stderr);
         return EXIT_FAILURE;
     }
     request = fr_asprintf("values %s", argv[optind]);
-    answer = fr_control_order("fleetroute values", options.socket, request);
+    reply = fr_control_command("fleetroute values", options.socket, request);
     free(request);
-    if (answer == NULL)
+    if (reply == NULL)
         return EXIT_FAILURE;
     if (options.as_json)
-        fr_show_json(answer);
+        fr_print_json(reply);
     else
-        show(answer);
-    json_decref(answer);
+        values_print(reply);
+    json_decref(reply);
     return EXIT_SUCCESS;
 }

@@ -6,28 +6,29 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int connect_to(const char *path, struct fr_error *error)
+static int client_connect_to(const char *path, struct fr_error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd;
 
     if (strlen(path) >= sizeof address.sun_path)
-        return fr_error_set(error, "%s is longer than a socket's path can be", path);
+        return fr_error_set(error, "the path of the socket is longer than %zu bytes: %s",
+                            sizeof address.sun_path - 1, path);
     strcpy(address.sun_path, path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
         return fd;
     fr_error_set(error, "%s: %s (%s)", path, strerror(errno),
-                 errno == EACCES ? "try it as root or in the daemon's group"
-                                 : "does fleetrouted run, with this path as `control:`?");
+                 errno == EACCES ? "run the command as root or in the daemon's group"
+                                 : "check that fleetrouted runs with this path as `control:`");
     if (fd >= 0)
         close(fd);
     return -1;
 }
 
-FILE *fr_control_ask(const char *path, const char *request, struct fr_error *error)
+FILE *fr_control_request(const char *path, const char *request, struct fr_error *error)
 {
-    int fd = connect_to(path, error);
+    int fd = client_connect_to(path, error);
     FILE *stream;
 
     if (fd < 0)
@@ -40,28 +41,28 @@ FILE *fr_control_ask(const char *path, const char *request, struct fr_error *err
     return stream;
 }
 
-json_t *fr_control_order(const char *command, const char *path, const char *request)
+json_t *fr_control_command(const char *command, const char *path, const char *request)
 {
     struct fr_error error;
-    FILE *stream = fr_control_ask(path, request, &error);
+    FILE *stream = fr_control_request(path, request, &error);
     json_error_t problem;
-    const char *complaint;
-    json_t *answer;
+    const char *reason;
+    json_t *reply;
 
     if (stream == NULL) {
         fprintf(stderr, "%s: %s\n", command, error.text);
         return NULL;
     }
-    answer = json_loadf(stream, 0, &problem);
+    reply = json_loadf(stream, 0, &problem);
     fclose(stream);
-    if (answer == NULL) {
-        fprintf(stderr, "%s: the answer cannot be read: %s\n", command, problem.text);
+    if (reply == NULL) {
+        fprintf(stderr, "%s: cannot read the reply of the daemon: %s\n", command, problem.text);
         return NULL;
     }
-    complaint = json_string_value(json_object_get(answer, "error"));
-    if (complaint == NULL)
-        return answer;
-    fprintf(stderr, "%s: %s\n", command, complaint);
-    json_decref(answer);
+    reason = json_string_value(json_object_get(reply, "error"));
+    if (reason == NULL)
+        return reply;
+    fprintf(stderr, "%s: %s\n", command, reason);
+    json_decref(reply);
     return NULL;
 }

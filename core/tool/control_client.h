@@ -1,4 +1,7 @@
-/* control_client.h - asking a running daemon over its Unix socket. */
+/*
+ * Sends requests to a running daemon over its control socket: one line of text, answered by JSON.
+ * core/admin/control_socket.h is the other end.
+ */
 #ifndef FR_CONTROL_CLIENT_H
 #define FR_CONTROL_CLIENT_H
 
@@ -12,12 +15,12 @@
 #endif
 #define FR_CONTROL_PATH FR_RUN_DIR "/control.sock"
 
-/* Connect to the socket, send one request line and return a stream to read the answer from.
- * NULL and why. */
-FILE *fr_control_ask(const char *path, const char *request, struct fr_error *error);
+/* Connect to the socket at `path`, send `request` as one line, and return a stream to read the
+ * reply from. The caller closes the stream. NULL on error. */
+FILE *fr_control_request(const char *path, const char *request, struct fr_error *error);
 
-/* Send one request and read the one object that answers it; the caller drops it. NULL: it
- * failed, and the reason is on standard error behind the command's name. */
-json_t *fr_control_order(const char *command, const char *path, const char *request);
+/* Send one request and read the reply, one JSON object; the caller releases it. NULL: an error, or
+ * a reply with the key "error", was printed to standard error after the name `command`. */
+json_t *fr_control_command(const char *command, const char *path, const char *request);
 
 #endif

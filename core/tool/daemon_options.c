@@ -36,8 +36,8 @@ bool fr_daemon_options(int argc, char **argv, const char *help, struct fr_daemon
     return true;
 }
 
-void fr_show_json(const json_t *answer)
+void fr_print_json(const json_t *reply)
 {
-    json_dumpf(answer, stdout, JSON_INDENT(2));
+    json_dumpf(reply, stdout, JSON_INDENT(2));
     putchar('\n');
 }

@@ -1,4 +1,4 @@
-/* fleetroute(1): the owner's tool. */
+/* fleetroute(1): runs the subcommand that argv[1] names. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,23 +12,26 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-    {"check", fr_cmd_check, "check the configuration and say all that is wrong with it"},
-    {"journal", fr_cmd_journal, "show the journal, move a sink in it, write it out"},
-    {"reload", fr_cmd_reload, "let the daemon follow its changed configuration"},
+    {"check", fr_cmd_check, "check the configuration and list all errors in it"},
+    {"journal", fr_cmd_journal, "print, check or repair the journal, or move a sink in it"},
+    {"key", fr_cmd_key, "make the command key, print its public half and the pairing link"},
+    {"reload", fr_cmd_reload, "make the daemon read its configuration again"},
     {"replay", fr_cmd_replay, "send records from files to the daemon"},
-    {"simulate", fr_cmd_simulate, "be a vehicle, or many"},
-    {"status", fr_cmd_status, "show how the daemon is"},
-    {"tail", fr_cmd_tail, "show what vehicles send, as it comes in"},
-    {"values", fr_cmd_values, "show the newest value of each field of a vehicle"},
+    {"simulate", fr_cmd_simulate, "simulate a vehicle, or many"},
+    {"status", fr_cmd_status, "print the status of the daemon"},
+    {"tail", fr_cmd_tail, "print records as vehicles send them"},
+    {"values", fr_cmd_values, "print the newest value of each field of a vehicle"},
+    {"vehicle-config", fr_cmd_vehicle_config,
+     "print the configuration that vehicles need, and its price"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
-static void help(FILE *to)
+static void fleetroute_help(FILE *to)
 {
     fputs("usage: fleetroute COMMAND [ARGUMENTS]\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fputs("\n`fleetroute COMMAND --help` says more; so does fleetroute(1).\n", to);
+        fprintf(to, "  %-15s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n`fleetroute COMMAND --help` describes a command; see also fleetroute(1).\n", to);
 }
 
 int main(int argc, char **argv)
@@ -37,12 +40,12 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
-        help(stderr);
+        fleetroute_help(stderr);
         return EXIT_FAILURE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
-        help(stdout);
+        fleetroute_help(stdout);
         return EXIT_SUCCESS;
     }
     if (strcmp(argv[1], "--version") == 0) {

@@ -1,4 +1,5 @@
-/* address.h - what an IP address means. */
+/* Classification of IP addresses: loopback, local peers, and the key under which the connections of
+ * one peer are counted. */
 #ifndef FR_ADDRESS_H
 #define FR_ADDRESS_H
 
@@ -6,14 +7,15 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* Whether an address, as text, is reached from this machine only. */
+/* Returns whether `address`, a numeric IPv4 or IPv6 address, is a loopback address. */
 bool fr_is_loopback(const char *address);
 
-/* What stands for a peer's address: an IPv4 address, or the /64 network of an IPv6 address, which
- * is what one subscriber has. An IPv4 address mapped into IPv6 is the IPv4 address. */
+/* Returns the key under which the connections of a peer are counted: the IPv4 address, or the /64
+ * network of an IPv6 address, because one subscriber has a whole /64. An IPv4-mapped IPv6 address
+ * has the key of its IPv4 address. Other address families have the key 0. */
 uint64_t fr_address_source(const struct sockaddr_storage *address);
 
-/* Whether a peer is on this machine: a loopback address or a Unix socket. */
+/* Returns whether a peer is on this machine: a loopback address or a Unix socket. */
 bool fr_address_is_local(const struct sockaddr_storage *address);
 
 #endif

@@ -1,5 +1,6 @@
 #include "util/buffer.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,10 @@ void fr_buffer_free(struct fr_buffer *buffer)
 static void buffer_empty(struct fr_buffer *buffer)
 {
     buffer->len = 0;
-    if (buffer->room > FR_BUFFER_KEEP_MAX) {
+    if (buffer->capacity > FR_BUFFER_KEEP_MAX) {
         free(buffer->bytes);
         buffer->bytes = NULL;
-        buffer->room = 0;
+        buffer->capacity = 0;
     }
 }
 
@@ -29,25 +30,26 @@ void fr_buffer_clear(struct fr_buffer *buffer)
 
 uint8_t *fr_buffer_reserve(struct fr_buffer *buffer, size_t len)
 {
-    size_t room;
+    size_t capacity;
     uint8_t *bytes;
 
+    assert(buffer->len <= buffer->capacity);
     if (buffer->failed)
         return NULL;
-    if (buffer->room - buffer->len >= len)
+    if (buffer->capacity - buffer->len >= len)
         return buffer->bytes + buffer->len;
     if (len > SIZE_MAX / 2 - buffer->len)
-        goto gone;
-    room = buffer->room ? buffer->room : 256;
-    while (room < buffer->len + len)
-        room *= 2;
-    bytes = realloc(buffer->bytes, room);
+        goto failed;
+    capacity = buffer->capacity ? buffer->capacity : 256;
+    while (capacity < buffer->len + len)
+        capacity *= 2;
+    bytes = realloc(buffer->bytes, capacity);
     if (bytes == NULL)
-        goto gone;
+        goto failed;
     buffer->bytes = bytes;
-    buffer->room = room;
+    buffer->capacity = capacity;
     return bytes + buffer->len;
-gone:
+failed:
     buffer->failed = true;
     return NULL;
 }

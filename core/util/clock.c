@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-static int64_t read_ns(clockid_t clock)
+static int64_t clock_read_ns(clockid_t clock)
 {
     struct timespec now;
 
@@ -12,17 +12,17 @@ static int64_t read_ns(clockid_t clock)
 
 int64_t fr_wall_ms(void)
 {
-    return read_ns(CLOCK_REALTIME) / 1000000;
+    return clock_read_ns(CLOCK_REALTIME) / 1000000;
 }
 
 int64_t fr_wall_ns(void)
 {
-    return read_ns(CLOCK_REALTIME);
+    return clock_read_ns(CLOCK_REALTIME);
 }
 
 int64_t fr_monotonic_ms(void)
 {
-    return read_ns(CLOCK_MONOTONIC) / 1000000;
+    return clock_read_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 struct timespec fr_monotonic_after(int64_t ms)
@@ -39,5 +39,5 @@ struct timeval fr_timeval(int64_t ms)
 
 int64_t fr_cpu_us(void)
 {
-    return read_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000;
+    return clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000;
 }

@@ -1,9 +1,6 @@
-/*
- * clock.h - the two clocks.
- *
- * Wall time says when something happened and may jump; it is used only in what is shown
- * or stored. Intervals (windows, time-outs, back-off) are measured with monotonic time.
- */
+/* The clocks. Wall time may jump, so it is used only for times that are displayed or stored.
+ * Intervals (windows, timeouts, back-off) are measured with monotonic time. Any thread may call
+ * these functions. */
 #ifndef FR_CLOCK_H
 #define FR_CLOCK_H
 
@@ -11,22 +8,23 @@
 #include <sys/time.h>
 #include <time.h>
 
-/* Milliseconds since 1970. */
+/* Wall time in milliseconds since 1970. */
 int64_t fr_wall_ms(void);
 
-/* Nanoseconds since 1970. */
+/* Wall time in nanoseconds since 1970. */
 int64_t fr_wall_ns(void);
 
-/* Milliseconds since some fixed moment; never goes back. */
+/* Monotonic time in milliseconds since an unspecified moment. */
 int64_t fr_monotonic_ms(void);
 
-/* The moment so many ms from now on the monotonic clock, for timed waits. */
+/* The moment `ms` milliseconds from now on the monotonic clock, for timed waits on condition
+ * variables that use CLOCK_MONOTONIC. */
 struct timespec fr_monotonic_after(int64_t ms);
 
-/* An interval of ms as libevent's timers want it. */
+/* An interval of `ms` milliseconds (>= 0) as the struct that libevent's timers take. */
 struct timeval fr_timeval(int64_t ms);
 
-/* CPU time that this process has used, in microseconds, all threads together. */
+/* CPU time that all threads of this process have used together, in microseconds. */
 int64_t fr_cpu_us(void);
 
 #endif

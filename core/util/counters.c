@@ -1,6 +1,6 @@
 #include "util/counters.h"
 
-#include <pthread.h>
+#include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -17,16 +17,17 @@ static const char *const names[] = {
 #undef COUNTER_NAME
 };
 
-static _Thread_local struct thread_counts *mine;
-static _Atomic(struct thread_counts *) all;
+static _Thread_local struct thread_counts *own_counts;
+static _Atomic(struct thread_counts *) all_counts; /* linked by next */
 
-/* Kept for the life of the process: threads are few, and their counts must outlast them. */
-static struct thread_counts *begin_counting(void)
+/* The array of a thread is never freed: its counts stay part of the sums after the thread ends, and
+ * the number of threads is bounded. */
+static struct thread_counts *counters_add_thread(void)
 {
     struct thread_counts *counts = fr_calloc(1, sizeof *counts);
 
-    counts->next = atomic_load(&all);
-    while (!atomic_compare_exchange_weak(&all, &counts->next, counts))
+    counts->next = atomic_load(&all_counts);
+    while (!atomic_compare_exchange_weak(&all_counts, &counts->next, counts))
         ;
     return counts;
 }
@@ -35,10 +36,12 @@ void fr_count_add(enum fr_counter counter, uint64_t n)
 {
     _Atomic uint64_t *count;
 
-    if (mine == NULL)
-        mine = begin_counting();
-    count = &mine->count[counter];
-    /* Only this thread writes here; atomic so that a reader never sees half a number. */
+    assert(counter < FR_COUNTER_END);
+    if (own_counts == NULL)
+        own_counts = counters_add_thread();
+    count = &own_counts->count[counter];
+    /* Only this thread writes to its array, so no atomic addition is needed. The store is atomic
+     * because other threads read the count. */
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
                           memory_order_relaxed);
 }
@@ -47,7 +50,7 @@ uint64_t fr_count_read(enum fr_counter counter)
 {
     uint64_t sum = 0;
 
-    for (struct thread_counts *c = atomic_load(&all); c != NULL; c = c->next)
+    for (struct thread_counts *c = atomic_load(&all_counts); c != NULL; c = c->next)
         sum += atomic_load_explicit(&c->count[counter], memory_order_relaxed);
     return sum;
 }

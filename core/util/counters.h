@@ -1,10 +1,7 @@
-/*
- * counters.h - what the daemon counts about itself.
- *
- * Each thread counts in an array of its own, without locks; reading adds the arrays up.
- * A count never goes down. The names are those shown by `fleetroute status`. Those of one type
- * each stand in the order of enum fr_record_type.
- */
+/* Counters of the daemon. Each thread counts in its own array without locks; a read adds the arrays
+ * of all threads. A counter never decreases. The names are those of `fleetroute status`. The
+ * counters of one record type each (RECORDS_V and following, BYTES_V and following) are in the
+ * order of enum fr_record_type; record_types.c asserts this. */
 #ifndef FR_COUNTERS_H
 #define FR_COUNTERS_H
 
@@ -27,7 +24,9 @@
     X(WEBSOCKET_ERROR, "websocket_protocol_errors")                                                \
     X(WEBSOCKET_TEXT, "websocket_text_refused")                                                    \
     X(MESSAGE_TOO_BIG, "messages_too_big")                                                         \
+    X(WRITE_ERRORS, "socket_write_errors")                                                         \
     X(REPLIES_UNREAD, "connections_closed_with_replies_unread")                                    \
+    X(PEER_TIMEOUT, "connections_closed_as_silent")                                                \
     X(MESSAGES, "messages")                                                                        \
     X(ENVELOPE_BAD, "envelopes_malformed")                                                         \
     X(ENVELOPE_UNKNOWN, "envelopes_of_unknown_kind")                                               \
@@ -53,11 +52,11 @@
     X(ACKS, "acknowledged")                                                                        \
     X(ACKS_MISSED, "acknowledgements_missed")                                                      \
     X(ERROR_REPLIES, "error_replies")                                                              \
-    X(HELD_BACK, "times_vehicles_held_back")                                                       \
+    X(VEHICLES_PAUSED, "vehicles_paused")                                                          \
     X(OUT_OF_MEMORY, "records_refused_without_memory")                                             \
     X(VALUES_AS_SENT, "values_without_their_canonical_type")                                       \
     X(TAIL_DROPPED, "records_skipped_by_tail")                                                     \
-    X(DUPLICATES, "duplicates_left_out")                                                           \
+    X(DUPLICATES, "duplicates_skipped")                                                            \
     X(JOURNAL_DROPPED, "journal_records_deleted_undelivered")                                      \
     X(JOURNAL_DAMAGED, "journal_records_damaged")                                                  \
     X(JOURNAL_MISSING, "journal_records_missing")                                                  \
@@ -80,19 +79,19 @@ enum fr_counter {
         FR_COUNTER_END
 };
 
-/* Add to a counter of the calling thread. */
+/* Add `n` to a counter. Any thread. */
 void fr_count_add(enum fr_counter counter, uint64_t n);
 
-/* Add one. */
+/* Add one to a counter. Any thread. */
 static inline void fr_count(enum fr_counter counter)
 {
     fr_count_add(counter, 1);
 }
 
-/* The sum over all threads, those that have ended included. */
+/* Returns the sum over all threads, including those that have ended. Any thread. */
 uint64_t fr_count_read(enum fr_counter counter);
 
-/* The name of a counter. */
+/* Returns the name of a counter ("messages"), a static text. */
 const char *fr_count_name(enum fr_counter counter);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <sys/resource.h>
 
-#define RESERVED 256
+#define RESERVED 256 /* descriptors for purposes other than vehicle connections */
 
 void fr_descriptors_raise(void)
 {

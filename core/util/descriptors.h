@@ -1,17 +1,19 @@
-/* descriptors.h - how many file descriptors this process may have. */
+/* Limits on the number of open file descriptors of this process. */
 #ifndef FR_DESCRIPTORS_H
 #define FR_DESCRIPTORS_H
 
 #include <stddef.h>
 
-/* Raise the soft limit of open files (RLIMIT_NOFILE) to the hard one. */
+/* Raise the soft limit of open files (RLIMIT_NOFILE) to the hard limit. Failure is ignored: the
+ * limit in force is read by fr_descriptors_limit(). */
 void fr_descriptors_raise(void);
 
-/* The soft limit. */
+/* Returns the soft limit of open files; 1024 if the kernel does not report it. */
 size_t fr_descriptors_limit(void);
 
-/* How many of them vehicles' connections may take up. The rest, 256 or half of a small limit, is
- * for the admin and control sockets, the journal, sinks, and files that are read again. */
+/* Returns the number of descriptors that vehicle connections may use. The others, 256 or half of a
+ * small limit, are reserved for the admin and control sockets, the journal, sinks, and
+ * configuration files that a reload opens. */
 size_t fr_descriptors_for_vehicles(void);
 
 #endif

@@ -1,6 +1,6 @@
 #include "util/event_base.h"
 
-#define CALLBACKS_MAX 16 /* between two looks at descriptors and timers */
+#define CALLBACKS_MAX 16 /* run between two polls of descriptors and timers */
 
 struct event_base *fr_event_base_new(void)
 {

@@ -11,10 +11,10 @@ const char *fr_file_remedy(int code)
     case EROFS:
         return "mount its file system read-write";
     case EIO:
-        return "look at the kernel's log and the disk";
+        return "check the kernel's log and the disk";
     case EACCES:
     case EPERM:
-        return "let the daemon's user write there";
+        return "give the daemon's user permission to write there";
     case EMFILE:
     case ENFILE:
         return "raise LimitNOFILE= of the systemd unit or `ulimit -n`";
@@ -24,8 +24,8 @@ const char *fr_file_remedy(int code)
     case ENOTEMPTY:
     case ENXIO:
     case ELOOP:
-        return "move away what stands in its place";
+        return "move away the file at this path";
     default:
-        return "look at its folder and the disk";
+        return "check its folder and the disk";
     }
 }

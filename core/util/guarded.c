@@ -12,39 +12,39 @@
 
 #include "util/clock.h"
 
-static void guarded_child(int (*work)(void *ctx, struct fr_error *error), void *ctx, int answer)
+static void guarded_child(int (*work)(void *ctx, struct fr_error *error), void *ctx, int output)
 {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTERM, SIGINT};
     struct rlimit no_core = {0, 0};
     struct fr_error error = {""};
     int status;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* do not outlive the caller */
     setrlimit(RLIMIT_CORE, &no_core);
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
         signal(crashes[i], SIG_DFL);
     status = work(ctx, &error);
-    if (status != 0 && write(answer, error.text, strlen(error.text)) < 0)
+    if (status != 0 && write(output, error.text, strlen(error.text)) < 0)
         _exit(2);
     _exit(status == 0 ? 0 : 1);
 }
 
-/* Read what the child says until it ends. False: it took too long. */
-static bool guarded_listen(int answer, int64_t max_ms, char *text, size_t size)
+/* Read the error text of the child until the child closes the pipe. Returns false on timeout. */
+static bool guarded_read_error(int input, int64_t max_ms, char *text, size_t size)
 {
-    int64_t until = fr_monotonic_ms() + max_ms;
-    struct pollfd wait = {.fd = answer, .events = POLLIN};
+    int64_t deadline = fr_monotonic_ms() + max_ms;
+    struct pollfd wait = {.fd = input, .events = POLLIN};
     size_t len = 0;
     ssize_t n = 1;
 
     while (n > 0 || (n < 0 && errno == EINTR)) {
-        int64_t left = until - fr_monotonic_ms();
+        int64_t left = deadline - fr_monotonic_ms();
 
         if (max_ms != 0 && left <= 0)
             return false;
         if (poll(&wait, 1, max_ms == 0 ? -1 : (int)left) <= 0)
             continue;
-        n = read(answer, text + len, size - 1 - len);
+        n = read(input, text + len, size - 1 - len);
         len += n > 0 ? (size_t)n : 0;
         if (len == size - 1)
             break;
@@ -57,27 +57,27 @@ enum fr_guarded fr_guarded_run(int (*work)(void *ctx, struct fr_error *error), v
                                int64_t max_ms, struct fr_error *error)
 {
     char text[sizeof error->text] = "";
-    int answer[2], status = 0;
+    int error_pipe[2], status = 0;
     bool in_time;
     pid_t child;
 
-    if (pipe(answer) != 0) {
-        fr_error_set(error, "cannot make a pipe: %s", strerror(errno));
+    if (pipe(error_pipe) != 0) {
+        fr_error_set(error, "cannot open a pipe: %s", strerror(errno));
         return FR_GUARDED_NOT_RUN;
     }
     child = fork();
     if (child == 0) {
-        close(answer[0]);
-        guarded_child(work, ctx, answer[1]);
+        close(error_pipe[0]);
+        guarded_child(work, ctx, error_pipe[1]);
     }
-    close(answer[1]);
+    close(error_pipe[1]);
     if (child < 0) {
-        close(answer[0]);
-        fr_error_set(error, "cannot make a process: %s", strerror(errno));
+        close(error_pipe[0]);
+        fr_error_set(error, "cannot start a process: %s", strerror(errno));
         return FR_GUARDED_NOT_RUN;
     }
-    in_time = guarded_listen(answer[0], max_ms, text, sizeof text);
-    close(answer[0]);
+    in_time = guarded_read_error(error_pipe[0], max_ms, text, sizeof text);
+    close(error_pipe[0]);
     if (!in_time)
         kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)

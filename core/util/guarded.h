@@ -1,7 +1,5 @@
-/*
- * guarded.h - do something that may crash or hang in a process of its own, so that a crash is an
- * answer.
- */
+/* Runs a function that may crash or hang in a child process, so that the caller gets an error
+ * instead. */
 #ifndef FR_GUARDED_H
 #define FR_GUARDED_H
 
@@ -10,16 +8,18 @@
 #include "util/error.h"
 
 enum fr_guarded {
-    FR_GUARDED_WELL,    /* it returned 0 */
-    FR_GUARDED_FAILED,  /* it returned another number; `error` is its own */
-    FR_GUARDED_CRASHED, /* a signal ended it */
-    FR_GUARDED_LATE,    /* it took too long and was killed */
-    FR_GUARDED_NOT_RUN, /* no process could be made */
+    FR_GUARDED_WELL,    /* the function returned 0 */
+    FR_GUARDED_FAILED,  /* the function returned another number and set `error` */
+    FR_GUARDED_CRASHED, /* the child process was ended by a signal */
+    FR_GUARDED_LATE,    /* the function ran longer than max_ms and was killed */
+    FR_GUARDED_NOT_RUN, /* the child process could not be started */
 };
 
-/* Run work(ctx, error) in a child process, for max_ms at most; 0: without a limit. The child has
- * copies of everything and must neither log nor wait for a lock of another thread. What it leaves
- * in `error` is handed back, except with FR_GUARDED_WELL. */
+/* Run work(ctx, error) in a child process for at most max_ms milliseconds; 0: no limit. The child
+ * works on a copy of the memory: its only result is the returned status and the text in its
+ * `error`, which is copied to the caller's `error` on FR_GUARDED_FAILED. `work` must neither log
+ * nor take a lock, because another thread may have held the lock at the time of fork(). Blocks
+ * until the child has ended. `error` is set for every result but FR_GUARDED_WELL. */
 enum fr_guarded fr_guarded_run(int (*work)(void *ctx, struct fr_error *error), void *ctx,
                                int64_t max_ms, struct fr_error *error);
 

@@ -1,4 +1,5 @@
-/* hash.h - a hash of bytes or a text for tables inside the process (FNV-1a). */
+/* FNV-1a hash for hash tables inside the process. Not a security hash: a peer that chooses the keys
+ * can make them collide, unless the seed is secret. */
 #ifndef FR_HASH_H
 #define FR_HASH_H
 
@@ -6,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* `seed` goes into it: 0, or what else the key consists of. */
+/* Hash `len` bytes. `seed` is 0, or a hash of the other parts of the key. */
 static inline uint64_t fr_hash_bytes(const void *bytes, size_t len, uint64_t seed)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ seed;
@@ -17,7 +18,7 @@ static inline uint64_t fr_hash_bytes(const void *bytes, size_t len, uint64_t see
     return hash ^ hash >> 29;
 }
 
-/* The same of a text. */
+/* Hash a NUL-terminated text, without its NUL. */
 static inline uint64_t fr_hash_text(const char *text, uint64_t seed)
 {
     return fr_hash_bytes(text, strlen(text), seed);

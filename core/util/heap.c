@@ -7,14 +7,15 @@
 #include "util/clock.h"
 #include "util/process.h"
 
-#define LARGE_BLOCK (256 * 1024)
-#define TOP_KEPT (1024 * 1024) /* bytes at the end of an arena */
-#define GROWN_KB 8192
-#define BUSY_EVERY_MS 60000
+#define LARGE_BLOCK (256 * 1024) /* bytes from which on a block has its own mapping */
+#define TOP_KEPT (1024 * 1024)   /* free bytes that stay at the end of an arena */
+#define GROWN_KB 8192            /* growth since the last trim that causes a trim */
+#define BUSY_EVERY_MS 60000      /* min time between trims while the daemon is not idle */
 
 void fr_heap_set_up(void)
 {
-    /* Without a fixed threshold glibc raises it to 32 MB as large blocks are freed. */
+    /* A fixed threshold disables glibc's dynamic one, which rises up to 32 MB when large blocks are
+     * freed. */
     mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
     mallopt(M_TRIM_THRESHOLD, TOP_KEPT);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *or_die(void *memory)
+static void *memory_or_die(void *memory)
 {
     if (memory == NULL) {
         fputs("fleetroute: out of memory\n", stderr);
@@ -17,14 +17,14 @@ static void *or_die(void *memory)
 
 void *fr_calloc(size_t count, size_t size)
 {
-    return or_die(calloc(count ? count : 1, size ? size : 1));
+    return memory_or_die(calloc(count ? count : 1, size ? size : 1));
 }
 
 void *fr_realloc(void *memory, size_t count, size_t size)
 {
     if (size != 0 && count > SIZE_MAX / size)
-        or_die(NULL);
-    return or_die(realloc(memory, count != 0 && size != 0 ? count * size : 1));
+        memory_or_die(NULL);
+    return memory_or_die(realloc(memory, count != 0 && size != 0 ? count * size : 1));
 }
 
 char *fr_strdup(const char *text)
@@ -34,7 +34,7 @@ char *fr_strdup(const char *text)
 
 char *fr_strndup(const char *bytes, size_t len)
 {
-    char *copy = or_die(malloc(len + 1));
+    char *copy = memory_or_die(malloc(len + 1));
 
     if (len != 0)
         memcpy(copy, bytes, len);
@@ -51,5 +51,5 @@ char *fr_asprintf(const char *format, ...)
     if (vasprintf(&text, format, ap) < 0)
         text = NULL;
     va_end(ap);
-    return or_die(text);
+    return memory_or_die(text);
 }

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* The sizes of statm(5): resident, and what of it belongs to files. */
-static void read_statm(long *resident_kb, long *shared_kb)
+/* Read the resident memory and its file-backed part from /proc/self/statm (proc(5)). */
+static void process_read_statm(long *resident_kb, long *shared_kb)
 {
     long page_kb = sysconf(_SC_PAGESIZE) / 1024;
     FILE *file = fopen("/proc/self/statm", "re");
@@ -24,7 +24,7 @@ long fr_resident_kb(void)
 {
     long resident, shared;
 
-    read_statm(&resident, &shared);
+    process_read_statm(&resident, &shared);
     return resident;
 }
 
@@ -32,7 +32,7 @@ long fr_anonymous_kb(void)
 {
     long resident, shared;
 
-    read_statm(&resident, &shared);
+    process_read_statm(&resident, &shared);
     return resident - shared;
 }
 
@@ -46,5 +46,5 @@ unsigned fr_open_files(void)
     while (readdir(folder) != NULL)
         count++;
     closedir(folder);
-    return count > 3 ? count - 3 : 0; /* ".", "..", and the one that reads it */
+    return count > 3 ? count - 3 : 0; /* ".", ".." and the descriptor of `folder` */
 }

@@ -1,14 +1,15 @@
-/* process.h - what the kernel says of this process. */
+/* Memory and open files of this process, read from /proc/self. Each function returns 0 if /proc
+ * cannot be read. */
 #ifndef FR_PROCESS_H
 #define FR_PROCESS_H
 
-/* Resident memory in kB; 0 when /proc cannot be read. */
+/* Resident memory in kB. */
 long fr_resident_kb(void);
 
-/* Resident memory in kB that belongs to no file; 0 when /proc cannot be read. */
+/* Resident memory that is not backed by a file, in kB. */
 long fr_anonymous_kb(void);
 
-/* Open file descriptors; 0 when /proc cannot be read. */
+/* Number of open file descriptors. */
 unsigned fr_open_files(void);
 
 #endif

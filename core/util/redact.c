@@ -9,18 +9,18 @@
 
 static bool redacting;
 static unsigned char key[32];
+static bool has_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Without a secret key the few million VINs could simply be tried. */
-static void make_key(void)
+/* The key is secret because there are few enough VINs to try them all. */
+static void redact_make_key(void)
 {
-    if (RAND_bytes(key, sizeof key) != 1)
-        memset(key, 0x5a, sizeof key);
+    has_key = RAND_bytes(key, sizeof key) == 1;
 }
 
 void fr_redact_ready(void)
 {
-    pthread_once(&once, make_key);
+    pthread_once(&once, redact_make_key);
 }
 
 void fr_redact_set(bool on)
@@ -35,7 +35,7 @@ bool fr_redacting(void)
     return redacting;
 }
 
-const char *fr_shown_vin(const char *vin, char buffer[FR_REDACTED_VIN_SIZE])
+const char *fr_display_vin(const char *vin, char buffer[FR_REDACTED_VIN_SIZE])
 {
     return redacting ? fr_redacted_vin(vin, buffer) : vin;
 }
@@ -50,10 +50,11 @@ const char *fr_redacted_vin(const char *vin, char buffer[FR_REDACTED_VIN_SIZE])
         len = 64;
     memcpy(text, key, sizeof key);
     memcpy(text + sizeof key, vin, len);
-    if (EVP_Digest(text, sizeof key + len, digest, NULL, EVP_sha256(), NULL) != 1)
-        memset(digest, 0, sizeof digest);
-    snprintf(buffer, FR_REDACTED_VIN_SIZE, "%.3s-%02x%02x%02x%02x", vin, digest[0], digest[1],
-             digest[2], digest[3]);
+    if (has_key && EVP_Digest(text, sizeof key + len, digest, NULL, EVP_sha256(), NULL) == 1)
+        snprintf(buffer, FR_REDACTED_VIN_SIZE, "%.3s-%02x%02x%02x%02x", vin, digest[0], digest[1],
+                 digest[2], digest[3]);
+    else
+        snprintf(buffer, FR_REDACTED_VIN_SIZE, "%.3s-redacted", vin);
     return buffer;
 }
 

@@ -1,10 +1,8 @@
-/*
- * redact.h - outputs that can be shown to strangers.
- *
- * With redaction on, a VIN is shown as its first three characters (the maker) and a tag
- * that is the same for one vehicle within one run and says nothing to an outsider; a
- * coordinate keeps two decimals (about a kilometre); names of places become "redacted".
- */
+/* Redaction of personal data in logs, status and outputs. A redacted VIN consists of its first
+ * three characters (the manufacturer) and a tag. The tag of a vehicle is the same within one run of
+ * the process and cannot be traced back to the VIN. Without random bytes for the secret key of the
+ * tags, each tag is "redacted". A redacted coordinate has two decimals (about
+ * one kilometre). Names of places become "redacted". */
 #ifndef FR_REDACT_H
 #define FR_REDACT_H
 
@@ -12,20 +10,23 @@
 
 #define FR_REDACTED_VIN_SIZE 80
 
-/* Switch redaction for the whole process. Call it before threads start. */
+/* Switch redaction of the whole process on or off. Called before other threads start. */
 void fr_redact_set(bool on);
+
+/* Returns whether redaction is on. Any thread. */
 bool fr_redacting(void);
 
-/* Make the secret behind the tags, for an output that redacts although the process does not. */
+/* Make the secret key of the tags. Needed before fr_redacted_vin() if redaction is off. */
 void fr_redact_ready(void);
 
-/* The VIN as it may be shown: itself, or its redacted form written into `buffer`. The second
- * always redacts. */
-const char *fr_shown_vin(const char *vin, char buffer[FR_REDACTED_VIN_SIZE]);
+/* Returns the VIN in the form that may be logged: `vin` itself if redaction is off, else the
+ * redacted form, which is written to `buffer`. Any thread. */
+const char *fr_display_vin(const char *vin, char buffer[FR_REDACTED_VIN_SIZE]);
 
+/* Returns the redacted form of the VIN, written to `buffer`. Any thread. */
 const char *fr_redacted_vin(const char *vin, char buffer[FR_REDACTED_VIN_SIZE]);
 
-/* A coordinate in degrees with two decimals. */
+/* Returns a coordinate, in degrees, rounded to two decimals. */
 double fr_redacted_degrees(double degrees);
 
 #endif

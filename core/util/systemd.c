@@ -13,8 +13,8 @@
 
 static int journald = -1;
 
-/* A datagram socket connected to a path, or to a name in the abstract namespace ("@..."). */
-static int connect_to(const char *path)
+/* Returns a datagram socket that is connected to a path or to an abstract name ("@..."), or -1. */
+static int systemd_connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t len = strlen(path);
@@ -37,12 +37,12 @@ static int connect_to(const char *path)
 void fr_systemd_notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
-    int fd = path != NULL ? connect_to(path) : -1;
+    int fd = path != NULL ? systemd_connect_to(path) : -1;
 
     if (fd < 0)
         return;
     if (send(fd, state, strlen(state), MSG_NOSIGNAL) < 0) {
-        /* Nobody to tell. */
+        /* The service manager detects a missing message by its own timeout. */
     }
     close(fd);
 }
@@ -59,7 +59,7 @@ int64_t fr_systemd_watchdog_ms(void)
 bool fr_journald_open(void)
 {
     if (journald < 0)
-        journald = connect_to(JOURNALD);
+        journald = systemd_connect_to(JOURNALD);
     return journald >= 0;
 }
 

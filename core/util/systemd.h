@@ -1,27 +1,27 @@
-/*
- * systemd.h - words for systemd: readiness, the watchdog, the journal's fields.
- *
- * Both protocols are datagrams of NAME=value lines to a socket (sd_notify(3) and "Native Journal
- * Protocol" in systemd's documentation) and are declared stable, so no library is needed. Where
- * systemd is not there, nothing happens.
- */
+/* Messages to systemd: readiness and watchdog to the service manager, log entries with fields to
+ * journald. Both protocols are datagrams of NAME=value lines (sd_notify(3) and systemd's "Native
+ * Journal Protocol"); systemd declares both stable, so no library is needed. Without systemd the
+ * functions do nothing. */
 #ifndef FR_SYSTEMD_H
 #define FR_SYSTEMD_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Tell the service manager ("READY=1"). */
+/* Send a state ("READY=1") to the service manager. Failure is ignored. */
 void fr_systemd_notify(const char *state);
 
-/* How often the watchdog wants to hear of us, in ms: half of WatchdogSec; 0: it does not. */
+/* Returns the interval in ms at which the daemon sends "WATCHDOG=1": half of WatchdogSec=; 0 if the
+ * unit has no watchdog. */
 int64_t fr_systemd_watchdog_ms(void);
 
-/* Connect to journald's socket; false: there is none. */
+/* Connect to journald's socket. Returns false if journald is not running. Called
+ * by fr_log_set_format() only, which publishes the socket to the threads that log. */
 bool fr_journald_open(void);
 
-/* Send one entry; `subject` and `name` become a field (SINK=home); NULL: none. False: it was not
- * taken. */
+/* Send one log entry of a syslog(3) priority. `subject` ("sink") and `name` ("home") become the
+ * field FLEETROUTE_SINK=home; `subject` NULL: no field. Returns false if the entry was not sent.
+ * Any thread. */
 bool fr_journald_send(int priority, const char *message, const char *subject, const char *name);
 
 #endif

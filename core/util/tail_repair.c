@@ -7,8 +7,8 @@
 
 #define CHUNK 4096
 
-/* Where the last line begins that no line feed ends; `size`: there is none. -1 on error. */
-static off_t last_line(int fd, off_t size)
+/* Returns the offset of the last line if it lacks a line feed, else `size`. -1 on error. */
+static off_t tail_unended_line(int fd, off_t size)
 {
     char bytes[CHUNK];
 
@@ -26,8 +26,8 @@ static off_t last_line(int fd, off_t size)
     return 0;
 }
 
-/* Whether what stands there is a whole JSON object: its braces are closed. */
-static bool is_whole(int fd, off_t at, off_t size)
+/* Whether the bytes from `at` on are a complete JSON object: all its braces are closed. */
+static bool tail_is_complete(int fd, off_t at, off_t size)
 {
     bool quoted = false, escaped = false;
     char bytes[CHUNK];
@@ -54,22 +54,22 @@ static bool is_whole(int fd, off_t at, off_t size)
     return depth == 0 && !quoted;
 }
 
-/* Half a record is cut off: it was not confirmed, so it comes again. A whole one is only ended. */
-static int end_line(int fd, off_t size)
+/* Cut off an incomplete last line, or end a complete one with a line feed. */
+static int tail_end_line(int fd, off_t size)
 {
-    off_t at = last_line(fd, size);
+    off_t at = tail_unended_line(fd, size);
 
     if (at < 0)
         return -1;
     if (at == size)
         return 0;
-    if (!is_whole(fd, at, size))
+    if (!tail_is_complete(fd, at, size))
         return ftruncate(fd, at) == 0 ? 1 : -1;
     return write(fd, "\n", 1) == 1 ? 1 : -1;
 }
 
-/* Where the message that starts at `at` ends; `size` or more: it is cut off. */
-static off_t message_end(int fd, off_t at, off_t size)
+/* Returns the offset behind the message at `at`; more than `size` if the message is incomplete. */
+static off_t tail_message_end(int fd, off_t at, off_t size)
 {
     uint8_t head[10];
     ssize_t n = pread(fd, head, sizeof head, at);
@@ -83,12 +83,13 @@ static off_t message_end(int fd, off_t at, off_t size)
     return size + 1;
 }
 
-static int cut_message(int fd, off_t size)
+/* Cut off an incomplete last message. */
+static int tail_cut_message(int fd, off_t size)
 {
     off_t at = 0;
 
     while (at < size) {
-        off_t end = message_end(fd, at, size);
+        off_t end = tail_message_end(fd, at, size);
 
         if (end > size)
             return ftruncate(fd, at) == 0 ? 1 : -1;
@@ -105,5 +106,5 @@ int fr_tail_repair(int fd, bool binary)
         return -1;
     if (st.st_size == 0)
         return 0;
-    return binary ? cut_message(fd, st.st_size) : end_line(fd, st.st_size);
+    return binary ? tail_cut_message(fd, st.st_size) : tail_end_line(fd, st.st_size);
 }

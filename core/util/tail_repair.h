@@ -1,11 +1,14 @@
-/* tail_repair.h - the end of a file that a crash left in the middle of a record. */
+/* Repairs the end of an output file that was open when the process or the machine crashed. */
 #ifndef FR_TAIL_REPAIR_H
 #define FR_TAIL_REPAIR_H
 
 #include <stdbool.h>
 
-/* Make the file end with a whole record: half a line of JSON and half a length-delimited message are
- * cut off, a whole line that only lacks its end gets it. Returns 1 when it had to, 0 when not, -1 on error. */
+/* Make the file end with a complete record. `binary`: the file consists of length-delimited
+ * protobuf messages, else of lines with one JSON object each. An incomplete record is cut off; it
+ * was not confirmed, so it is delivered again. A complete line without a line feed gets one.
+ * Returns 1 if the file was changed, 0 if not, -1 on error with errno set. The file must be open
+ * for reading and for appending. */
 int fr_tail_repair(int fd, bool binary);
 
 #endif

@@ -7,13 +7,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A socket file that nobody listens on is a dead daemon's. */
-static int remove_stale(const struct sockaddr_un *address, struct fr_error *error)
+/* Remove the socket file if no process listens on it; it is left from a daemon that has ended. */
+static int socket_remove_stale(const struct sockaddr_un *address, struct fr_error *error)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), status;
 
     if (fd < 0)
-        return fr_error_set(error, "cannot make a socket: %s", strerror(errno));
+        return fr_error_set(error, "cannot open a socket: %s", strerror(errno));
     status = connect(fd, (const struct sockaddr *)address, sizeof *address);
     if (status == 0) {
         close(fd);
@@ -31,10 +31,11 @@ int fr_unix_listen(const char *path, const char *what, struct fr_error *error)
     int fd;
 
     if (strlen(path) >= sizeof address.sun_path)
-        return fr_error_set(error, "%s: %s is longer than a socket's path can be (%zu)", what, path,
-                            sizeof address.sun_path - 1);
+        return fr_error_set(error,
+                            "%s: %s is longer than the max length of a socket path (%zu bytes)",
+                            what, path, sizeof address.sun_path - 1);
     strcpy(address.sun_path, path);
-    if (remove_stale(&address, error) != 0)
+    if (socket_remove_stale(&address, error) != 0)
         return -1;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||

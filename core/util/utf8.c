@@ -2,7 +2,7 @@
 
 size_t fr_utf8_length(const uint8_t *bytes, size_t len)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
     uint32_t code;
     size_t size;
 
@@ -25,5 +25,5 @@ size_t fr_utf8_length(const uint8_t *bytes, size_t len)
             return 0;
         code = code << 6 | (bytes[i] & 0x3fu);
     }
-    return code < least[size] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? 0 : size;
+    return code < min[size] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? 0 : size;
 }

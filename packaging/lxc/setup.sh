@@ -1,22 +1,23 @@
 #!/bin/sh
-# Turns a fresh Debian 12 or 13 (an LXC of Proxmox, say) into a running telemetry server; see
-# fleetroute-lxc(7). What is there already it leaves alone, so it can be run again.
+# Turn a fresh Debian 12 or 13, for example a Proxmox container, into a running telemetry server; see
+# fleetroute-lxc(7). It can be run again: it keeps the configuration, the test CA and the Let's Encrypt
+# certificate of an earlier run.
 set -eu
 
 usage() {
     cat <<'EOF'
 usage: setup.sh --name HOST [OPTIONS]
-      --name HOST           the server's name, as cars will call it
-      --port PORT           where cars connect (443)
-      --email ADDRESS       for Let's Encrypt, which certifies the name
-      --test-ca             no certificate from outside: a private CA, to try with a simulated car
+      --name HOST           the server's name, to which cars connect
+      --port PORT           the port to which cars connect (443)
+      --email ADDRESS       your address for Let's Encrypt, which issues the certificate
+      --test-ca             a private CA, for a test with a simulated car
       --certificate FILE --key FILE
-                            a certificate that you have
+                            a certificate that you already have
       --vehicle-ca FILE     Tesla's production CA bundle (prod_ca.crt), in PEM
-      --vin VIN[=NAME]      who is let in; may be given again
-      --home URL            Home Assistant
-      --token-file FILE     a long-lived access token of it
-      --packages FOLDER     where the .deb files are (the folder of this script, or /root)
+      --vin VIN[=NAME]      a vehicle that may connect; may be given more than once
+      --home URL            the URL of Home Assistant
+      --token-file FILE     a long-lived access token of Home Assistant
+      --packages FOLDER     the folder of the .deb files (the folder of this script, or /root)
 EOF
 }
 
@@ -25,7 +26,7 @@ fail() {
     exit 1
 }
 
-say() { echo "== $*"; }
+log_step() { echo "== $*"; }
 
 name= port=443 email= test_ca= certificate= key= vehicle_ca= vehicles= home= token= packages=
 while [ $# -gt 0 ]; do
@@ -46,20 +47,20 @@ while [ $# -gt 0 ]; do
         --home) home=$2 ;;
         --token-file) token=$2 ;;
         --packages) packages=$2 ;;
-        *) fail "\"$1\" is not known (--help)" ;;
+        *) fail "unknown option \"$1\" (--help)" ;;
     esac
     shift 2
 done
 
 [ "$(id -u)" = 0 ] || fail "run it as root"
-[ -n "$name" ] || fail "--name is needed: the server's name, as cars will call it"
-case $name in *[!A-Za-z0-9.-]*) fail "--name: \"$name\" is no host name" ;; esac
-case $port in '' | *[!0-9]*) fail "--port: \"$port\" is no number" ;; esac
+[ -n "$name" ] || fail "--name is required: the server's name, to which cars connect"
+case $name in *[!A-Za-z0-9.-]*) fail "--name: \"$name\" is not a host name" ;; esac
+case $port in '' | *[!0-9]*) fail "--port: \"$port\" is not a number" ;; esac
 [ -n "$test_ca$certificate$email" ] ||
-    fail "who certifies the name? --email for Let's Encrypt, --certificate and --key, or --test-ca"
+    fail "no certificate: use --email for Let's Encrypt, --certificate and --key, or --test-ca"
 [ -z "$certificate" ] || [ -n "$key" ] || fail "--certificate needs --key"
 [ -n "$test_ca$vehicle_ca" ] ||
-    fail "--vehicle-ca is needed: Tesla's production CA bundle, config/files/prod_ca.crt of its fleet-telemetry server"
+    fail "--vehicle-ca is required: Tesla's production CA bundle, config/files/prod_ca.crt of its fleet-telemetry server"
 for file in "$certificate" "$key" "$vehicle_ca" "$token"; do
     [ -z "$file" ] || [ -r "$file" ] || fail "$file cannot be read"
 done
@@ -74,14 +75,14 @@ find_deb() {
             [ ! -e "$deb" ] || { (cd "$(dirname "$deb")" && echo "$PWD/$(basename "$deb")"); return; }
         done
     done
-    fail "there is no $1_….deb in $here or /root (--packages)"
+    fail "no package $1_*.deb in $here or /root: name its folder with --packages"
 }
 
 export DEBIAN_FRONTEND=noninteractive
 wanted=$(find_deb fleetroute)
 [ -z "$home" ] || wanted="$wanted $(find_deb fleetroute-homeassistant)"
 [ -z "$email" ] || wanted="$wanted certbot"
-say "installing $wanted"
+log_step "installing $wanted"
 apt-get update -qq
 # shellcheck disable=SC2086 # words
 apt-get install -y -qq --no-install-recommends ca-certificates $wanted >/dev/null
@@ -102,11 +103,11 @@ if [ -n "$certificate" ]; then
     certificate=$config/tls/server.pem
     key=$config/tls/server.key
 else
-    say "a certificate for $name from Let's Encrypt"
+    log_step "requesting a certificate for $name from Let's Encrypt"
     [ -e "/etc/letsencrypt/live/$name/fullchain.pem" ] ||
         certbot certonly --standalone --non-interactive --agree-tos --key-type ecdsa \
             -m "$email" -d "$name" ||
-        fail "Let's Encrypt did not certify $name: does it resolve to your public address, and is port 80 forwarded to this machine?"
+        fail "Let's Encrypt issued no certificate for $name: check that the name resolves to your public address, and that port 80 is forwarded to this machine"
     certificate=/etc/letsencrypt/live/$name/fullchain.pem
     key=/etc/letsencrypt/live/$name/privkey.pem
 fi
@@ -115,7 +116,7 @@ fi
 # ---- configuration ------------------------------------------------------------------------
 
 if ! grep -q '^# written by setup.sh' $config/fleetroute.yaml; then
-    say "writing $config"
+    log_step "writing $config"
     cp -p $config/fleetroute.yaml $config/fleetroute.yaml.orig
     {
         echo "# written by setup.sh; the example is fleetroute.yaml.orig, the manual fleetroute.yaml(5)"
@@ -158,7 +159,7 @@ fleetroute check
 
 # ---- running ------------------------------------------------------------------------------
 
-say "starting"
+log_step "starting"
 if [ -d /run/systemd/system ]; then
     systemctl enable -q fleetroute
     systemctl restart fleetroute
@@ -167,15 +168,15 @@ else
 fi
 fleetroute status
 if [ -n "$test_ca" ]; then
-    say "a simulated car drives home, fast"
+    log_step "simulating a car that drives home"
     fleetroute simulate --pki /root/fleetroute-test-ca --connect "127.0.0.1:$port" --speed 200 -q \
         ${vehicles:+--vin "${vehicles%%[=
 ]*}"}
     fleetroute status
 fi
 cat <<EOF
-== done. What is left to do:
+== done. Remaining steps:
    - forward TCP port $port of your router to this machine${email:+, and 80 for the certificate's renewal}
    - send the car its telemetry configuration: host $name, port $port
-   fleetroute tail shows what it sends; http://127.0.0.1:8480/ how the server is.
+   fleetroute tail prints the values that the car sends; http://127.0.0.1:8480/ shows the state of the server.
 EOF

@@ -12,7 +12,7 @@
 
 #include "text_buffer.h"
 
-#define STEP (256 * 1024) /* bytes compressed before the sink's thread does something else */
+#define STEP (256 * 1024) /* bytes compressed before the event loop continues */
 
 struct fr_compress {
     struct fr_sink *sink;
@@ -21,7 +21,7 @@ struct fr_compress {
     void (*emptied)(void *ctx);
     void *ctx;
     struct event *step_event;
-    char *waiting[FR_COMPRESS_WAITING_MAX]; /* a ring */
+    char *waiting[FR_COMPRESS_WAITING_MAX]; /* ring buffer of paths */
     size_t first, count;
 
     /* The file being compressed; source < 0: none. */
@@ -35,7 +35,7 @@ struct fr_compress {
 
 /* ---- one step of a file ---------------------------------------------------------- */
 
-static int put(int fd, const unsigned char *bytes, size_t len)
+static int compress_put(int fd, const unsigned char *bytes, size_t len)
 {
     while (len > 0) {
         ssize_t n = write(fd, bytes, len);
@@ -50,7 +50,7 @@ static int put(int fd, const unsigned char *bytes, size_t len)
     return 0;
 }
 
-static int step_gzip(struct fr_compress *c, size_t len)
+static int compress_step_gzip(struct fr_compress *c, size_t len)
 {
     int flush = len == 0 ? Z_FINISH : Z_NO_FLUSH;
 
@@ -60,13 +60,13 @@ static int step_gzip(struct fr_compress *c, size_t len)
         c->gzip.next_out = c->out;
         c->gzip.avail_out = sizeof c->out;
         if (deflate(&c->gzip, flush) == Z_STREAM_ERROR ||
-            put(c->target, c->out, sizeof c->out - c->gzip.avail_out) != 0)
+            compress_put(c->target, c->out, sizeof c->out - c->gzip.avail_out) != 0)
             return -1;
     } while (c->gzip.avail_out == 0);
     return 0;
 }
 
-static int step_zstd(struct fr_compress *c, size_t len)
+static int compress_step_zstd(struct fr_compress *c, size_t len)
 {
     ZSTD_inBuffer in = {c->in, len, 0};
     size_t left;
@@ -75,13 +75,13 @@ static int step_zstd(struct fr_compress *c, size_t len)
         ZSTD_outBuffer out = {c->out, sizeof c->out, 0};
 
         left = ZSTD_compressStream2(c->zstd, &out, &in, len == 0 ? ZSTD_e_end : ZSTD_e_continue);
-        if (ZSTD_isError(left) || put(c->target, c->out, out.pos) != 0)
+        if (ZSTD_isError(left) || compress_put(c->target, c->out, out.pos) != 0)
             return -1;
     } while (len == 0 ? left != 0 : in.pos < in.size);
     return 0;
 }
 
-static int begin_method(struct fr_compress *c)
+static int compress_begin_method(struct fr_compress *c)
 {
     errno = ENOMEM;
     if (c->method == FR_COMPRESS_GZIP) {
@@ -93,8 +93,8 @@ static int begin_method(struct fr_compress *c)
     return c->zstd != NULL ? 0 : -1;
 }
 
-/* -1 and errno; ENOENT: the file is gone, EWOULDBLOCK: somebody else compresses it. */
-static int begin(struct fr_compress *c, const char *path)
+/* -1 and errno; ENOENT: the file was removed, EWOULDBLOCK: another sink compresses it. */
+static int compress_begin(struct fr_compress *c, const char *path)
 {
     fr_text_buffer_clear(&c->final);
     fr_text_buffer_clear(&c->part);
@@ -107,10 +107,10 @@ static int begin(struct fr_compress *c, const char *path)
     if (c->source < 0 || flock(c->source, LOCK_EX | LOCK_NB) != 0)
         return -1;
     c->target = open(c->part.bytes, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-    return c->target >= 0 ? begin_method(c) : -1;
+    return c->target >= 0 ? compress_begin_method(c) : -1;
 }
 
-static void release(struct fr_compress *c)
+static void compress_release(struct fr_compress *c)
 {
     if (c->source >= 0)
         close(c->source);
@@ -123,60 +123,60 @@ static void release(struct fr_compress *c)
     c->zstd = NULL;
 }
 
-static int finish(struct fr_compress *c, const char *path)
+static int compress_finish(struct fr_compress *c, const char *path)
 {
     if (fsync(c->target) != 0 || rename(c->part.bytes, c->final.bytes) != 0)
         return -1;
     if (unlink(path) == 0)
         return 0;
-    /* `keep` has removed the original meanwhile, so the file is not wanted any more. */
+    /* The option `keep` has removed the original meanwhile: remove the result, too. */
     return errno == ENOENT ? unlink(c->final.bytes) : -1;
 }
 
-static void fail(struct fr_compress *c, const char *path)
+static void compress_fail(struct fr_compress *c, const char *path)
 {
     if (errno != ENOENT && errno != EWOULDBLOCK)
-        c->host->log(c->sink, FR_LOG_WARNING, "cannot compress %s: %s; it stays as it is", path,
-                     strerror(errno));
+        c->host->log(c->sink, FR_LOG_WARNING, "cannot compress %s: %s; the file stays uncompressed",
+                     path, strerror(errno));
     if (c->target >= 0)
         unlink(c->part.bytes);
-    release(c);
+    compress_release(c);
 }
 
-/* One step; false when the file is done with, well or not. */
-static bool step_file(struct fr_compress *c)
+/* Run one step. False: the file is finished, with or without success. */
+static bool compress_step_file(struct fr_compress *c)
 {
     const char *path = c->waiting[c->first];
     ssize_t n;
     int status;
 
-    if (c->source < 0 && begin(c, path) != 0) {
-        fail(c, path);
+    if (c->source < 0 && compress_begin(c, path) != 0) {
+        compress_fail(c, path);
         return false;
     }
     n = read(c->source, c->in, sizeof c->in);
     status = n < 0                           ? -1
-             : c->method == FR_COMPRESS_GZIP ? step_gzip(c, (size_t)n)
-                                             : step_zstd(c, (size_t)n);
+             : c->method == FR_COMPRESS_GZIP ? compress_step_gzip(c, (size_t)n)
+                                             : compress_step_zstd(c, (size_t)n);
     if (status == 0 && n > 0)
         return true;
-    if (status != 0 || finish(c, path) != 0)
-        fail(c, path);
+    if (status != 0 || compress_finish(c, path) != 0)
+        compress_fail(c, path);
     else
-        release(c);
+        compress_release(c);
     return false;
 }
 
-/* ---- those that wait ------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------------------- */
 
-static void drop_first(struct fr_compress *c)
+static void compress_drop_first(struct fr_compress *c)
 {
     free(c->waiting[c->first]);
     c->first = (c->first + 1) % FR_COMPRESS_WAITING_MAX;
     c->count--;
 }
 
-static void step(evutil_socket_t fd, short what, void *ctx)
+static void compress_step(evutil_socket_t fd, short what, void *ctx)
 {
     static const struct timeval soon = {0, 1000};
     struct fr_compress *c = ctx;
@@ -184,8 +184,8 @@ static void step(evutil_socket_t fd, short what, void *ctx)
     (void)fd, (void)what;
     if (c->count == 0)
         return;
-    if (!step_file(c))
-        drop_first(c);
+    if (!compress_step_file(c))
+        compress_drop_first(c);
     if (c->count != 0)
         event_add(c->step_event, &soon);
     else
@@ -205,7 +205,7 @@ bool fr_compress_add(struct fr_compress *c, const char *path)
     return true;
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- creation -------------------------------------------------------------------- */
 
 struct fr_compress *fr_compress_new(struct fr_sink *sink, const struct fr_host *host,
                                     enum fr_compression method, void (*emptied)(void *ctx),
@@ -221,7 +221,7 @@ struct fr_compress *fr_compress_new(struct fr_sink *sink, const struct fr_host *
     c->emptied = emptied;
     c->ctx = ctx;
     c->source = c->target = -1;
-    c->step_event = event_new(host->event_base(sink), -1, 0, step, c);
+    c->step_event = event_new(host->event_base(sink), -1, 0, compress_step, c);
     if (c->step_event != NULL)
         return c;
     free(c);
@@ -233,11 +233,11 @@ void fr_compress_free(struct fr_compress *c)
     if (c == NULL)
         return;
     if (c->source >= 0) {
-        release(c);
+        compress_release(c);
         unlink(c->part.bytes);
     }
     while (c->count != 0)
-        drop_first(c);
+        compress_drop_first(c);
     fr_text_buffer_free(&c->part);
     fr_text_buffer_free(&c->final);
     event_free(c->step_event);

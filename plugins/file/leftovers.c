@@ -12,7 +12,7 @@
 #include "rotated_name.h"
 #include "text_buffer.h"
 
-/* A folder to look into, and which part of the pattern its entries must fit. */
+/* A folder to be read. Its entries must match glob[depth]. */
 struct folder {
     struct folder *next;
     size_t depth;
@@ -20,9 +20,9 @@ struct folder {
 };
 
 struct fr_leftovers {
-    char *globs; /* the pattern's parts between slashes as globs, one behind the other */
+    char *globs; /* one glob for each level of the pattern; the storage of `glob` */
     const char **glob;
-    size_t depth; /* how many */
+    size_t depth; /* number of globs */
     bool absolute;
     struct folder *folders;
     size_t count;
@@ -33,8 +33,8 @@ struct fr_leftovers {
 
 /* ---- the pattern ----------------------------------------------------------------- */
 
-/* The pattern with `*` for each conversion; characters that fnmatch() takes for its own are quoted. */
-static char *globs_of(const char *pattern)
+/* The pattern with `*` for each conversion. Characters with a meaning for fnmatch() are escaped. */
+static char *leftovers_globs_of(const char *pattern)
 {
     struct fr_text_buffer globs = {0};
 
@@ -55,7 +55,7 @@ static char *globs_of(const char *pattern)
     return NULL;
 }
 
-static bool split(struct fr_leftovers *l)
+static bool leftovers_split(struct fr_leftovers *l)
 {
     size_t parts = 1;
     char *save = NULL;
@@ -73,7 +73,7 @@ static bool split(struct fr_leftovers *l)
 
 /* ---- folders --------------------------------------------------------------------- */
 
-static void push(struct fr_leftovers *l, const char *path, const char *name, size_t depth)
+static void leftovers_push(struct fr_leftovers *l, const char *path, const char *name, size_t depth)
 {
     struct fr_text_buffer whole = {0};
     struct folder *folder;
@@ -94,8 +94,8 @@ static void push(struct fr_leftovers *l, const char *path, const char *name, siz
     fr_text_buffer_free(&whole);
 }
 
-/* A half-compressed file is of no use, unless somebody is at its original just now. */
-static void remove_part(const char *part)
+/* Remove a partly compressed file, unless its original is locked because it is being compressed. */
+static void leftovers_remove_part(const char *part)
 {
     size_t len = strlen(part) - strlen(".part");
     char *original = strndup(part, len);
@@ -113,8 +113,8 @@ static void remove_part(const char *part)
     free(original);
 }
 
-/* Whether a rotated file's name, up to its tilde, fits the pattern's last part. */
-static bool fits(const struct fr_leftovers *l, const char *name)
+/* Whether a rotated file's name, up to the tilde, matches the last level of the pattern. */
+static bool leftovers_matches(const struct fr_leftovers *l, const char *name)
 {
     char *base = strndup(name, (size_t)(strrchr(name, '~') - name));
     bool ok = base != NULL && fnmatch(l->glob[l->depth - 1], base, 0) == 0;
@@ -123,52 +123,52 @@ static bool fits(const struct fr_leftovers *l, const char *name)
     return ok;
 }
 
-static bool look_at_file(struct fr_leftovers *l, const char *folder, const char *name)
+static bool leftovers_check_file(struct fr_leftovers *l, const char *folder, const char *name)
 {
     struct fr_text_buffer path = {0};
     uint64_t sequence;
     enum fr_rotated_kind kind = fr_rotated_kind(name, NULL, &sequence);
     bool more = true;
 
-    if ((kind != FR_ROTATED_PLAIN && kind != FR_ROTATED_PART) || !fits(l, name))
+    if ((kind != FR_ROTATED_PLAIN && kind != FR_ROTATED_PART) || !leftovers_matches(l, name))
         return true;
     fr_text_buffer_add(&path, folder);
     fr_text_buffer_add(&path, name);
     if (!path.failed && kind == FR_ROTATED_PART)
-        remove_part(path.bytes);
+        leftovers_remove_part(path.bytes);
     else if (!path.failed)
         more = l->found(l->ctx, path.bytes);
     fr_text_buffer_free(&path);
     return more;
 }
 
-static bool look_into(struct fr_leftovers *l, const struct folder *folder)
+static bool leftovers_read_folder(struct fr_leftovers *l, const struct folder *folder)
 {
     bool last = folder->depth + 1 == l->depth, more = true;
     const char *glob = l->glob[folder->depth];
     struct dirent *entry;
     DIR *dir;
 
-    if (!last && strpbrk(glob, "*\\") == NULL) { /* it has one name: its parent may be unreadable */
-        push(l, folder->path, glob, folder->depth + 1);
+    if (!last && strpbrk(glob, "*\\") == NULL) { /* a fixed name: the parent may be unreadable */
+        leftovers_push(l, folder->path, glob, folder->depth + 1);
         return true;
     }
     dir = opendir(folder->path[0] != '\0' ? folder->path : ".");
     while (dir != NULL && more && (entry = readdir(dir)) != NULL) {
         if (last)
-            more = look_at_file(l, folder->path, entry->d_name);
+            more = leftovers_check_file(l, folder->path, entry->d_name);
         else if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
                  (entry->d_type == DT_DIR || entry->d_type == DT_LNK ||
                   entry->d_type == DT_UNKNOWN) &&
                  fnmatch(glob, entry->d_name, 0) == 0)
-            push(l, folder->path, entry->d_name, folder->depth + 1);
+            leftovers_push(l, folder->path, entry->d_name, folder->depth + 1);
     }
     if (dir != NULL)
         closedir(dir);
     return more;
 }
 
-static void drop_folders(struct fr_leftovers *l)
+static void leftovers_drop_folders(struct fr_leftovers *l)
 {
     while (l->folders != NULL) {
         struct folder *next = l->folders->next;
@@ -179,7 +179,7 @@ static void drop_folders(struct fr_leftovers *l)
     l->count = 0;
 }
 
-static void look_on(evutil_socket_t fd, short what, void *ctx)
+static void leftovers_step_due(evutil_socket_t fd, short what, void *ctx)
 {
     static const struct timeval soon = {0, 1000};
     struct fr_leftovers *l = ctx;
@@ -190,21 +190,21 @@ static void look_on(evutil_socket_t fd, short what, void *ctx)
         return;
     l->folders = folder->next;
     l->count--;
-    if (!look_into(l, folder))
-        drop_folders(l);
+    if (!leftovers_read_folder(l, folder))
+        leftovers_drop_folders(l);
     free(folder);
     if (l->folders != NULL)
         event_add(l->step, &soon);
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- creation -------------------------------------------------------------------- */
 
-void fr_leftovers_again(struct fr_leftovers *l)
+void fr_leftovers_restart(struct fr_leftovers *l)
 {
     static const struct timeval soon = {0, 1000};
 
-    drop_folders(l);
-    push(l, l->absolute ? "/" : "", "", 0);
+    leftovers_drop_folders(l);
+    leftovers_push(l, l->absolute ? "/" : "", "", 0);
     event_add(l->step, &soon);
 }
 
@@ -212,7 +212,7 @@ void fr_leftovers_free(struct fr_leftovers *l)
 {
     if (l == NULL)
         return;
-    drop_folders(l);
+    leftovers_drop_folders(l);
     if (l->step != NULL)
         event_free(l->step);
     free(l->globs);
@@ -230,10 +230,10 @@ struct fr_leftovers *fr_leftovers_new(struct event_base *base, const char *patte
     l->found = found;
     l->ctx = ctx;
     l->absolute = pattern[0] == '/';
-    l->globs = globs_of(pattern);
-    l->step = event_new(base, -1, 0, look_on, l);
-    if (l->globs != NULL && l->step != NULL && split(l)) {
-        fr_leftovers_again(l);
+    l->globs = leftovers_globs_of(pattern);
+    l->step = event_new(base, -1, 0, leftovers_step_due, l);
+    if (l->globs != NULL && l->step != NULL && leftovers_split(l)) {
+        fr_leftovers_restart(l);
         return l;
     }
     fr_leftovers_free(l);

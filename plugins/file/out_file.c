@@ -10,11 +10,11 @@
 
 #include "util/tail_repair.h"
 
-#define KEEP_ROOM 65536 /* bytes of memory that a file keeps between batches */
+#define KEEP_CAPACITY 65536 /* bytes of memory that a file keeps between batches */
 
 /* ---- lists ----------------------------------------------------------------------- */
 
-static void list_append(struct fr_out_list *list, struct fr_delivery *d)
+static void out_list_append(struct fr_out_list *list, struct fr_delivery *d)
 {
     d->plugin_data = NULL;
     if (list->last != NULL)
@@ -26,7 +26,7 @@ static void list_append(struct fr_out_list *list, struct fr_delivery *d)
 }
 
 /* Move all of `from` to the end of `to`. */
-static void list_move(struct fr_out_list *to, struct fr_out_list *from)
+static void out_list_move(struct fr_out_list *to, struct fr_out_list *from)
 {
     if (from->first == NULL)
         return;
@@ -41,7 +41,7 @@ static void list_move(struct fr_out_list *to, struct fr_out_list *from)
 
 /* ---- opening --------------------------------------------------------------------- */
 
-static int make_parents(char *path)
+static int out_make_parents(char *path)
 {
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         int status;
@@ -55,8 +55,8 @@ static int make_parents(char *path)
     return 0;
 }
 
-/* When the file was made, ms since 1970; now where the file system does not say. */
-static int64_t begun_ms(int fd)
+/* Creation time, ms since 1970; without support of the file system, the current time. */
+static int64_t out_created_ms(int fd)
 {
     struct statx st;
     struct timespec now;
@@ -68,7 +68,7 @@ static int64_t begun_ms(int fd)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int look_at_file(struct fr_out *out, bool *mended)
+static int out_check_file(struct fr_out *out, bool *repaired)
 {
     struct stat st;
 
@@ -78,32 +78,32 @@ static int look_at_file(struct fr_out *out, bool *mended)
         errno = EINVAL;
         return -1;
     }
-    /* As it was left, its end is whole: there is no need to read it. */
+    /* The file is as it was closed, so its end is complete and need not be read. */
     if (!out->end_unknown && out->inode == st.st_ino && out->device == st.st_dev &&
         out->size == st.st_size)
         return 0;
-    *mended = fr_tail_repair(out->fd, out->binary) > 0;
+    *repaired = fr_tail_repair(out->fd, out->binary) > 0;
     out->end_unknown = false;
-    if (*mended && fstat(out->fd, &st) != 0)
+    if (*repaired && fstat(out->fd, &st) != 0)
         return -1;
     if (out->inode != st.st_ino || out->device != st.st_dev)
-        out->opened_ms = begun_ms(out->fd);
+        out->opened_ms = out_created_ms(out->fd);
     out->inode = st.st_ino;
     out->device = st.st_dev;
     out->size = st.st_size;
     return 0;
 }
 
-int fr_out_open(struct fr_out *out, bool *mended)
+int fr_out_open(struct fr_out *out, bool *repaired)
 {
-    *mended = false;
-    /* O_NONBLOCK: a FIFO in the place of the file must not block the thread. */
+    *repaired = false;
+    /* O_NONBLOCK: a FIFO at the path must not block the thread. */
     out->fd = open(out->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
-    if (out->fd < 0 && errno == ENOENT && make_parents(out->path) == 0)
+    if (out->fd < 0 && errno == ENOENT && out_make_parents(out->path) == 0)
         out->fd = open(out->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
     if (out->fd < 0)
         return -1;
-    if (look_at_file(out, mended) != 0) {
+    if (out_check_file(out, repaired) != 0) {
         int saved = errno;
 
         fr_out_close(out);
@@ -126,14 +126,14 @@ void fr_out_close(struct fr_out *out)
 
 static bool out_append(struct fr_out *out, const void *bytes, size_t len)
 {
-    if (out->room - out->len < len) {
-        size_t room = (out->len + len) * 2;
-        char *grown = realloc(out->bytes, room);
+    if (out->capacity - out->len < len) {
+        size_t capacity = (out->len + len) * 2;
+        char *grown = realloc(out->bytes, capacity);
 
         if (grown == NULL)
             return false;
         out->bytes = grown;
-        out->room = room;
+        out->capacity = capacity;
     }
     if (len != 0)
         memcpy(out->bytes + out->len, bytes, len);
@@ -159,13 +159,13 @@ bool fr_out_gather(struct fr_out *out, const void *bytes, size_t len, struct fr_
                           : out_append(out, bytes, len) && out_append(out, "\n", 1);
 
     if (ok)
-        list_append(&out->gathered, d);
+        out_list_append(&out->gathered, d);
     else
         out->len = before;
     return ok;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
+static int out_write_all(int fd, const char *bytes, size_t len)
 {
     while (len != 0) {
         ssize_t n = write(fd, bytes, len);
@@ -182,12 +182,12 @@ static int write_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
-/* Take out what a write left behind the last whole record. */
-static int mend(struct fr_out *out)
+/* Truncate the file to its last complete record. */
+static int out_truncate(struct fr_out *out)
 {
     if (ftruncate(out->fd, out->size) != 0) {
         out->torn = true;
-        out->end_unknown = true; /* the next open mends it */
+        out->end_unknown = true; /* the next open repairs the end */
         return -1;
     }
     out->torn = false;
@@ -196,25 +196,25 @@ static int mend(struct fr_out *out)
 
 int fr_out_write(struct fr_out *out, struct fr_out_list *failed)
 {
-    int status = out->torn ? mend(out) : 0, saved;
+    int status = out->torn ? out_truncate(out) : 0, saved;
 
     if (status == 0)
-        status = write_all(out->fd, out->bytes, out->len);
+        status = out_write_all(out->fd, out->bytes, out->len);
     saved = errno;
     if (status == 0) {
         out->size += (off_t)out->len;
         out->unsynced = true;
-        list_move(&out->written, &out->gathered);
+        out_list_move(&out->written, &out->gathered);
     } else {
         if (!out->torn)
-            mend(out);
-        list_move(failed, &out->gathered);
+            out_truncate(out);
+        out_list_move(failed, &out->gathered);
     }
     out->len = 0;
-    if (out->room > KEEP_ROOM) {
+    if (out->capacity > KEEP_CAPACITY) {
         free(out->bytes);
         out->bytes = NULL;
-        out->room = 0;
+        out->capacity = 0;
     }
     errno = saved;
     return status;
@@ -236,17 +236,17 @@ int fr_out_sync(struct fr_out *out, bool durable, struct fr_out_list *done,
     if (!out->unsynced || durable || fdatasync(out->fd) == 0) {
         out->unsynced = false;
         out->synced = out->size;
-        list_move(done, &out->written);
+        out_list_move(done, &out->written);
         return 0;
     }
-    /* What the kernel could not write it may have dropped: all of it is written again, so it is
-     * taken out first, or it would stand there twice. */
+    /* The kernel may have dropped bytes that it could not write. All unsynced records are written
+     * again; truncate them first to avoid duplicates. */
     saved = errno;
     if (ftruncate(out->fd, out->synced) == 0)
         out->size = out->synced;
     else
         out->end_unknown = true;
-    list_move(failed, &out->written);
+    out_list_move(failed, &out->written);
     fr_out_close(out);
     errno = saved;
     return -1;
@@ -265,7 +265,7 @@ enum fr_out_identity fr_out_identity(const struct fr_out *out)
     return FR_OUT_MOVED;
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- creation -------------------------------------------------------------------- */
 
 struct fr_out *fr_out_new(const char *path, bool binary)
 {

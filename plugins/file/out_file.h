@@ -1,6 +1,7 @@
 /*
- * out_file.h - one file of the sink: bytes that are gathered, written and synced, and the deliveries
- * that wait for each step. Used on the sink's thread.
+ * One file of the sink: bytes that are gathered, written and synced, and the deliveries that wait
+ * for each step. All functions run on the sink's thread. Functions that return int return 0, or -1
+ * with errno.
  */
 #ifndef FR_OUT_FILE_H
 #define FR_OUT_FILE_H
@@ -21,58 +22,61 @@ struct fr_out {
     char *path;
     int fd;            /* -1: closed */
     bool binary;       /* length-delimited protobuf, not lines */
-    off_t size;        /* after what was written as a whole */
-    off_t synced;      /* up to here a sync succeeded, or the file was opened */
-    int64_t opened_ms; /* when the file was begun */
+    off_t size;        /* after the last complete write */
+    off_t synced;      /* size at the last successful sync, or when the file was opened */
+    int64_t opened_ms; /* creation of the file, ms since 1970 */
     dev_t device;
-    bool
-        end_unknown; /* a failed write or sync may have left half a record: the next open reads the end */
-    ino_t inode; /* of the file when it was last open; 0: it was never */
+    bool end_unknown; /* the file may end in a partial record: the next open checks the end */
+    ino_t inode;      /* when the file was last open; 0: never */
     bool unsynced;
-    bool torn; /* a write failed and its part could not be taken out again */
+    bool torn; /* a partial write could not be truncated */
 
     char *bytes; /* not yet written */
-    size_t len, room;
-    struct fr_out_list gathered; /* whose bytes they are */
+    size_t len, capacity;
+    struct fr_out_list gathered; /* deliveries of `bytes` */
     struct fr_out_list written;  /* written, waiting for a sync */
 
     /* out_table.h */
     struct fr_out *next_in_bucket;
-    struct fr_out *newer, *older; /* all, by their last use */
-    struct fr_out *next_dirty;    /* those with gathered bytes */
+    struct fr_out *newer, *older; /* all files, by last use */
+    struct fr_out *next_dirty;    /* files with gathered bytes */
     bool dirty;
 };
 
-/* What is at the file's path now. */
+/* Whether the open file still has its path. */
 enum fr_out_identity { FR_OUT_SAME, FR_OUT_MOVED, FR_OUT_DELETED };
 
-/* NULL: no memory. */
+/* Create a closed file; the path is copied. NULL: no memory. */
 struct fr_out *fr_out_new(const char *path, bool binary);
 
-/* Closes it; it must have no deliveries. */
+/* Close and free a file, which must have no deliveries. */
 void fr_out_free(struct fr_out *out);
 
-/* Open or make the file, with its folders, and mend its end if a crash left half a record there;
- * `*mended` says so. -1 and errno. */
-int fr_out_open(struct fr_out *out, bool *mended);
+/* Open or create the file, with its folders. If a crash left a partial record at the end, remove it
+ * and set *repaired. */
+int fr_out_open(struct fr_out *out, bool *repaired);
+
+/* Close the file, if it is open. */
 void fr_out_close(struct fr_out *out);
 
-/* Gather a delivery's bytes: a line, or a length and a message. False: no memory, nothing was taken. */
+/* Append the bytes of a delivery to the gathered ones, with a newline or a length prefix. False: no
+ * memory; nothing was appended. */
 bool fr_out_gather(struct fr_out *out, const void *bytes, size_t len, struct fr_delivery *delivery);
 
-/* Write what is gathered; its deliveries then wait for the sync. -1 and errno: the file is as it was
- * and the deliveries are gathered no more but in *failed. */
+/* Write the gathered bytes; their deliveries then wait for a sync. On failure the file is unchanged
+ * and the deliveries are moved to *failed. */
 int fr_out_write(struct fr_out *out, struct fr_out_list *failed);
 
-/* Begin to write back, so that several files can be synced together. */
+/* Start writing back without waiting, so that several files can be synced in parallel. */
 void fr_out_begin_sync(const struct fr_out *out);
 
-/* Sync, unless the caller knows that the file is durable. On success *done are the deliveries that were written. -1 and errno: *failed are they; what
- * was not synced was taken out of the file again, and it is closed. */
+/* Sync the file; `durable`: the caller has synced it by other means. On success, move the written
+ * deliveries to *done. On failure, move them to *failed, truncate the unsynced bytes and close the
+ * file. */
 int fr_out_sync(struct fr_out *out, bool durable, struct fr_out_list *done,
                 struct fr_out_list *failed);
 
-/* Whether the open file is still the one at its path. */
+/* Compare the open file with the file at its path. A closed file is FR_OUT_SAME. */
 enum fr_out_identity fr_out_identity(const struct fr_out *out);
 
 #endif

@@ -4,12 +4,12 @@
 
 #include "text_hash.h"
 
-static struct fr_out **bucket_of(struct fr_out_table *table, const char *path)
+static struct fr_out **table_bucket_of(struct fr_out_table *table, const char *path)
 {
     return &table->bucket[fr_text_hash(path) % FR_OUT_BUCKETS];
 }
 
-static void unlink_use(struct fr_out_table *table, struct fr_out *out)
+static void table_unlink_use(struct fr_out_table *table, struct fr_out *out)
 {
     if (out->newer != NULL)
         out->newer->older = out->older;
@@ -22,7 +22,7 @@ static void unlink_use(struct fr_out_table *table, struct fr_out *out)
     out->newer = out->older = NULL;
 }
 
-static void link_newest(struct fr_out_table *table, struct fr_out *out)
+static void table_link_newest(struct fr_out_table *table, struct fr_out *out)
 {
     out->older = table->newest;
     if (table->newest != NULL)
@@ -34,7 +34,7 @@ static void link_newest(struct fr_out_table *table, struct fr_out *out)
 
 struct fr_out *fr_out_table_find(const struct fr_out_table *table, const char *path)
 {
-    struct fr_out *out = *bucket_of((struct fr_out_table *)(uintptr_t)table, path);
+    struct fr_out *out = *table_bucket_of((struct fr_out_table *)(uintptr_t)table, path);
 
     while (out != NULL && strcmp(out->path, path) != 0)
         out = out->next_in_bucket;
@@ -43,11 +43,11 @@ struct fr_out *fr_out_table_find(const struct fr_out_table *table, const char *p
 
 void fr_out_table_add(struct fr_out_table *table, struct fr_out *out)
 {
-    struct fr_out **bucket = bucket_of(table, out->path);
+    struct fr_out **bucket = table_bucket_of(table, out->path);
 
     out->next_in_bucket = *bucket;
     *bucket = out;
-    link_newest(table, out);
+    table_link_newest(table, out);
     table->count++;
 }
 
@@ -55,17 +55,17 @@ void fr_out_table_touch(struct fr_out_table *table, struct fr_out *out)
 {
     if (table->newest == out)
         return;
-    unlink_use(table, out);
-    link_newest(table, out);
+    table_unlink_use(table, out);
+    table_link_newest(table, out);
 }
 
 void fr_out_table_remove(struct fr_out_table *table, struct fr_out *out)
 {
-    struct fr_out **at = bucket_of(table, out->path);
+    struct fr_out **at = table_bucket_of(table, out->path);
 
     while (*at != out)
         at = &(*at)->next_in_bucket;
     *at = out->next_in_bucket;
-    unlink_use(table, out);
+    table_unlink_use(table, out);
     table->count--;
 }

@@ -17,12 +17,12 @@ struct fr_rotated {
     struct fr_sink *sink;
     const struct fr_host *host;
     size_t keep;
-    struct fr_compress *compress;   /* NULL: not wanted */
-    struct fr_leftovers *leftovers; /* NULL: not wanted */
-    bool left_some;                 /* more files were to be compressed than can wait */
+    struct fr_compress *compress;   /* NULL: no compression */
+    struct fr_leftovers *leftovers; /* NULL: no compression */
+    bool skipped;                   /* the queue was full: search again when it is empty */
 };
 
-/* ---- the rotated files of a path -------------------------------------------------- */
+/* ---- the rotated files of a path ------------------------------------------------- */
 
 struct rotated_file {
     uint64_t sequence;
@@ -31,11 +31,11 @@ struct rotated_file {
 
 struct rotated_files {
     struct rotated_file *file;
-    size_t count, room;
+    size_t count, capacity;
     DIR *dir;
 };
 
-static void files_free(struct rotated_files *files)
+static void rotated_files_free(struct rotated_files *files)
 {
     for (size_t i = 0; i < files->count; i++)
         free(files->file[i].name);
@@ -44,16 +44,16 @@ static void files_free(struct rotated_files *files)
         closedir(files->dir);
 }
 
-static int files_add(struct rotated_files *files, uint64_t sequence, const char *name)
+static int rotated_files_add(struct rotated_files *files, uint64_t sequence, const char *name)
 {
-    if (files->count == files->room) {
-        size_t room = files->room != 0 ? files->room * 2 : 64;
-        struct rotated_file *more = realloc(files->file, room * sizeof *more);
+    if (files->count == files->capacity) {
+        size_t capacity = files->capacity != 0 ? files->capacity * 2 : 64;
+        struct rotated_file *more = realloc(files->file, capacity * sizeof *more);
 
         if (more == NULL)
             return -1;
         files->file = more;
-        files->room = room;
+        files->capacity = capacity;
     }
     files->file[files->count] = (struct rotated_file){sequence, strdup(name)};
     if (files->file[files->count].name == NULL)
@@ -62,8 +62,8 @@ static int files_add(struct rotated_files *files, uint64_t sequence, const char 
     return 0;
 }
 
-/* List them. -1 and errno; to be freed in any case. */
-static int files_list(struct rotated_files *files, const char *path)
+/* List the rotated files of a path. Returns 0, or -1 with errno. Free *files in both cases. */
+static int rotated_files_list(struct rotated_files *files, const char *path)
 {
     const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
     char *folder = slash != NULL ? strndup(path, (size_t)(slash - path + 1)) : strdup(".");
@@ -80,7 +80,7 @@ static int files_list(struct rotated_files *files, const char *path)
         enum fr_rotated_kind kind = fr_rotated_kind(entry->d_name, base, &sequence);
 
         if ((kind == FR_ROTATED_PLAIN || kind == FR_ROTATED_COMPRESSED) &&
-            files_add(files, sequence, entry->d_name) != 0) {
+            rotated_files_add(files, sequence, entry->d_name) != 0) {
             errno = ENOMEM;
             return -1;
         }
@@ -88,15 +88,16 @@ static int files_list(struct rotated_files *files, const char *path)
     return errno == 0 ? 0 : -1;
 }
 
-static int by_sequence(const void *a, const void *b)
+static int rotated_by_sequence(const void *a, const void *b)
 {
     const struct rotated_file *x = a, *y = b;
 
     return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
 }
 
-/* Remove the oldest, so that with the newest one that is not listed `keep` are left. */
-static void remove_oldest(struct fr_rotated *r, const struct rotated_files *files)
+/* Remove the oldest files so that `keep` remain, including the newest one, which is not in the
+ * list. */
+static void rotated_remove_oldest(struct fr_rotated *r, const struct rotated_files *files)
 {
     for (size_t i = 0; i + r->keep < files->count + 1; i++)
         if (unlinkat(dirfd(files->dir), files->file[i].name, 0) != 0 && errno != ENOENT)
@@ -104,23 +105,23 @@ static void remove_oldest(struct fr_rotated *r, const struct rotated_files *file
                          files->file[i].name, strerror(errno));
 }
 
-/* ---- compressing later ------------------------------------------------------------ */
+/* ---- compression ----------------------------------------------------------------- */
 
-static bool found(void *ctx, const char *path)
+static bool rotated_found(void *ctx, const char *path)
 {
     struct fr_rotated *r = ctx;
 
-    r->left_some = !fr_compress_add(r->compress, path);
-    return !r->left_some;
+    r->skipped = !fr_compress_add(r->compress, path);
+    return !r->skipped;
 }
 
-static void emptied(void *ctx)
+static void rotated_emptied(void *ctx)
 {
     struct fr_rotated *r = ctx;
 
-    if (r->left_some && r->leftovers != NULL)
-        fr_leftovers_again(r->leftovers);
-    r->left_some = false;
+    if (r->skipped && r->leftovers != NULL)
+        fr_leftovers_restart(r->leftovers);
+    r->skipped = false;
 }
 
 int fr_rotated_add(struct fr_rotated *r, const char *path)
@@ -128,11 +129,11 @@ int fr_rotated_add(struct fr_rotated *r, const char *path)
     struct fr_text_buffer name = {0};
     struct rotated_files files;
     uint64_t sequence = 0;
-    int status = files_list(&files, path);
+    int status = rotated_files_list(&files, path);
 
     if (status == 0) {
         if (files.count != 0) {
-            qsort(files.file, files.count, sizeof files.file[0], by_sequence);
+            qsort(files.file, files.count, sizeof files.file[0], rotated_by_sequence);
             sequence = files.file[files.count - 1].sequence;
         }
         fr_text_buffer_add(&name, path);
@@ -141,15 +142,15 @@ int fr_rotated_add(struct fr_rotated *r, const char *path)
         status = name.failed ? -1 : rename(path, name.bytes);
     }
     if (status == 0 && r->keep > 0)
-        remove_oldest(r, &files);
+        rotated_remove_oldest(r, &files);
     if (status == 0 && r->compress != NULL && !fr_compress_add(r->compress, name.bytes))
-        r->left_some = true;
-    files_free(&files);
+        r->skipped = true;
+    rotated_files_free(&files);
     fr_text_buffer_free(&name);
     return status;
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- creation -------------------------------------------------------------------- */
 
 struct fr_rotated *fr_rotated_new(struct fr_sink *sink, const struct fr_host *host)
 {
@@ -163,9 +164,10 @@ struct fr_rotated *fr_rotated_new(struct fr_sink *sink, const struct fr_host *ho
     r->keep = (size_t)host->number(sink, "keep");
     if (method == FR_COMPRESS_NONE)
         return r;
-    r->compress = fr_compress_new(sink, host, method, emptied, r);
+    r->compress = fr_compress_new(sink, host, method, rotated_emptied, r);
     if (r->compress != NULL)
-        r->leftovers = fr_leftovers_new(host->event_base(sink), host->text(sink, "path"), found, r);
+        r->leftovers =
+            fr_leftovers_new(host->event_base(sink), host->text(sink, "path"), rotated_found, r);
     if (r->leftovers != NULL)
         return r;
     fr_rotated_free(r);

@@ -1,22 +1,23 @@
 /*
- * rotated.h - what happens to a file that is full: it gets a sequence number and a date
- * (rotated_name.h), is compressed in small steps, and the oldest beyond `keep` are removed.
+ * Rotation of files: a full file gets a name with sequence number and date (rotated_name.h) and is
+ * compressed in small steps; the oldest files beyond `keep` are removed. All functions run on the
+ * sink's thread.
  */
-#ifndef ROTATED_H
-#define ROTATED_H
+#ifndef FR_ROTATED_H
+#define FR_ROTATED_H
 
 #include "fleetroute/plugin.h"
 
 struct fr_rotated;
 
-/* Reads the options `path`, `compress` and `keep`, and begins to look for files that a stop left
- * uncompressed. NULL: no memory. */
+/* Read the options `path`, `compress` and `keep`, and start the search for files that are not
+ * compressed yet (leftovers.h). NULL: no memory. */
 struct fr_rotated *fr_rotated_new(struct fr_sink *sink, const struct fr_host *host);
 
-/* Stops compressing; a half-compressed file is removed, its original stays. NULL is allowed. */
+/* Stop compressing; a partly compressed file is removed and its original kept. NULL is allowed. */
 void fr_rotated_free(struct fr_rotated *rotated);
 
-/* Take over a closed file: rename it and do the rest later. -1 and errno. */
+/* Rename a closed file and start the rest. Returns 0, or -1 with errno. */
 int fr_rotated_add(struct fr_rotated *rotated, const char *path);
 
 #endif

@@ -5,16 +5,16 @@
 #define DIGITS_MIN 8
 #define DIGITS_MAX 18
 
-static size_t digits_at(const char *text)
+static size_t rotated_count_digits(const char *text)
 {
     return strspn(text, "0123456789");
 }
 
-/* "-20261124T112650Z", or NULL. What is behind it. */
-static const char *behind_date(const char *text)
+/* The text after a date such as "-20261124T112650Z"; NULL: the text has no date. */
+static const char *rotated_skip_date(const char *text)
 {
-    if (text[0] != '-' || digits_at(text + 1) != 8 || text[9] != 'T' || digits_at(text + 10) != 6 ||
-        text[16] != 'Z')
+    if (text[0] != '-' || rotated_count_digits(text + 1) != 8 || text[9] != 'T' ||
+        rotated_count_digits(text + 10) != 6 || text[16] != 'Z')
         return NULL;
     return text + 17;
 }
@@ -29,12 +29,12 @@ enum fr_rotated_kind fr_rotated_kind(const char *name, const char *base, uint64_
     if (base != NULL &&
         ((size_t)(at - name) != strlen(base) || strncmp(name, base, strlen(base)) != 0))
         return FR_ROTATED_NONE;
-    digits = digits_at(++at);
+    digits = rotated_count_digits(++at);
     if (digits < DIGITS_MIN || digits > DIGITS_MAX)
         return FR_ROTATED_NONE;
     for (*sequence = 0; digits != 0; digits--, at++)
         *sequence = *sequence * 10 + (uint64_t)(*at - '0');
-    at = behind_date(at);
+    at = rotated_skip_date(at);
     if (at == NULL)
         return FR_ROTATED_NONE;
     if (*at == '\0')

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each type of a vehicle takes two slots; half of them stay free. */
+/* A power of two. FR_TYPES_MAX types use two slots each, so that half of the slots stay free. */
 #define SLOTS 16384
 
-static uint64_t hash_of(const char *vin, const char *type, unsigned number)
+static uint64_t limit_hash_of(const char *vin, const char *type, unsigned number)
 {
     uint64_t h = 14695981039346656037ULL ^ number; /* FNV-1a */
 
@@ -18,8 +18,8 @@ static uint64_t hash_of(const char *vin, const char *type, unsigned number)
     return h != 0 ? h : 1;
 }
 
-/* Where a hash stands, or would. */
-static size_t slot_of(const struct fr_type_limit *limit, uint64_t hash)
+/* The slot of a hash, or the empty slot where it is to be inserted. */
+static size_t limit_slot_of(const struct fr_type_limit *limit, uint64_t hash)
 {
     size_t slot = (size_t)(hash >> 7) % SLOTS;
 
@@ -28,24 +28,24 @@ static size_t slot_of(const struct fr_type_limit *limit, uint64_t hash)
     return slot;
 }
 
-static bool is_ours(const char *type)
+static bool limit_is_known_type(const char *type)
 {
-    static const char *const ours[] = {"V",        "alerts", "errors", "connectivity",
-                                       "presence", "fields", "other"};
+    static const char *const known[] = {"V",        "alerts", "errors", "connectivity",
+                                        "presence", "fields", "other"};
 
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (strcmp(type, ours[i]) == 0)
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(type, known[i]) == 0)
             return true;
     return false;
 }
 
-/* Note the next type of a vehicle: the vehicle with the number of its types is noted, too. False:
- * it has too many. */
-static bool count_type(struct fr_type_limit *limit, const char *vin)
+/* Count one more type of a vehicle, by a hash of the vehicle and the count. False: the limit is
+ * reached. */
+static bool limit_count_type(struct fr_type_limit *limit, const char *vin)
 {
     for (unsigned n = 1; n <= FR_TYPES_PER_VEHICLE; n++) {
-        uint64_t hash = hash_of(vin, "", n);
-        size_t slot = slot_of(limit, hash);
+        uint64_t hash = limit_hash_of(vin, "", n);
+        size_t slot = limit_slot_of(limit, hash);
 
         if (limit->known[slot] == 0) {
             limit->known[slot] = hash;
@@ -57,19 +57,19 @@ static bool count_type(struct fr_type_limit *limit, const char *vin)
 
 const char *fr_type_in_path(struct fr_type_limit *limit, const char *vin, const char *type)
 {
-    uint64_t hash = hash_of(vin, type, 0);
+    uint64_t hash = limit_hash_of(vin, type, 0);
     size_t slot;
 
-    if (is_ours(type))
+    if (limit_is_known_type(type))
         return type;
     if (limit->known == NULL && (limit->known = calloc(SLOTS, sizeof *limit->known)) == NULL)
         return "other";
-    slot = slot_of(limit, hash);
+    slot = limit_slot_of(limit, hash);
     if (limit->known[slot] != 0)
         return type;
-    if (limit->count == FR_TYPES_MAX || !count_type(limit, vin))
+    if (limit->count == FR_TYPES_MAX || !limit_count_type(limit, vin))
         return "other";
-    limit->known[slot_of(limit, hash)] = hash;
+    limit->known[limit_slot_of(limit, hash)] = hash;
     limit->count++;
     return type;
 }

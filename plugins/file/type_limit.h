@@ -1,8 +1,9 @@
 /*
- * type_limit.h - how many record types of its own a vehicle can bring into file names.
+ * Limits the record types that a vehicle can bring into file names.
  *
- * A type that fleetroute does not know is the vehicle's choice. Beyond FR_TYPES_PER_VEHICLE of them
- * for a vehicle, or FR_TYPES_MAX of all vehicles, since the start, %{type} is "other".
+ * Vehicles choose the names of record types that are unknown to fleetroute. Beyond
+ * FR_TYPES_PER_VEHICLE unknown types of a vehicle, or FR_TYPES_MAX of all vehicles, since the sink
+ * was opened, %{type} is "other". The table belongs to one thread; all zero is an empty table.
  */
 #ifndef FR_TYPE_LIMIT_H
 #define FR_TYPE_LIMIT_H
@@ -15,13 +16,14 @@
 #define FR_TYPES_MAX 4096
 
 struct fr_type_limit {
-    uint64_t *known; /* hashes of vehicle and type, and of vehicle and a number of types */
+    uint64_t *known; /* hashes of (vehicle, type) and (vehicle, number of types); NULL: empty */
     size_t count;
 };
 
-/* What stands for a type in a path: the type, or "other". */
+/* Returns `type`, or "other" beyond the limits or without memory. */
 const char *fr_type_in_path(struct fr_type_limit *limit, const char *vin, const char *type);
 
+/* Free the memory; the table is empty then. */
 void fr_type_limit_free(struct fr_type_limit *limit);
 
 #endif

@@ -1,43 +1,75 @@
-/* device_state.h - what a device consists of; for the files device*.c only. */
+/*
+ * The state of one vehicle as a device of Home Assistant, and what all device_*.c files need of it.
+ * Internal to these files. Used on the sink's thread.
+ */
 #ifndef FR_DEVICE_STATE_H
 #define FR_DEVICE_STATE_H
 
-#include "ha_websocket/device.h"
+#include "ha_websocket/device_env.h"
+#include "ha_websocket/registration.h"
+#include "ha_websocket/registration_file.h"
+#include "home_assistant/published.h"
+#include "home_assistant/vehicles.h"
 
-struct device {
-    const struct device_house *house;
-    struct fr_ha_vehicle *vehicle;
-    enum device_state state;
-    struct remembered remembered;
-    struct registration *asking;
-    bool name_tracker; /* newly registered: its tracker gets our name */
-    bool naming;
-    int64_t registered_ms; /* monotonic; when it was last asked for or done */
-    char tracker[160];
-    struct fr_shown shown;
-    struct fr_delivery **pending, **riding;
-    size_t pending_count, pending_room, riding_count, riding_room;
-    size_t commands;
-    unsigned tries;
-    unsigned dead_flights; /* in a row that ended with an unknown webhook */
-    bool flying, unknown_entities, gone, keep_it;
-    bool cut_short; /* the session had no room for all states of this flight */
-    bool unsent;    /* a command of this batch could not be sent */
-    bool queued;
-    int64_t settle_ms; /* 0, or when all is told once more */
+enum device_state {
+    DEVICE_UNKNOWN,     /* its registration must be looked up in Home Assistant */
+    DEVICE_REGISTERING, /* a registration request has no answer yet */
+    DEVICE_READY,
+    DEVICE_DISABLED, /* by the user, in Home Assistant: nothing is sent */
 };
 
-/* The vehicle's name. */
+/* A list of deliveries without an outcome. Owns the array. */
+struct delivery_list {
+    struct fr_delivery **items;
+    size_t count, capacity;
+};
+
+struct device {
+    const struct device_env *env;
+    struct fr_ha_vehicle *vehicle; /* owned by the hub's table */
+    enum device_state state;
+    bool queued; /* in the hub's queue */
+
+    /* Registration: */
+    struct saved_registration saved;
+    bool unsaved;                      /* `saved` differs from the file */
+    struct registration *registration; /* the request without an answer; NULL: none */
+    int64_t registered_ms;             /* monotonic; last request or answer; 0: none */
+    bool rename_tracker;               /* newly registered: rename the tracker once */
+    bool renaming;                     /* the command to rename has no answer yet */
+    char tracker[160];                 /* entity id; "": unknown */
+
+    /* Sending: */
+    struct fr_published published;
+    struct delivery_list pending;   /* for the next batch */
+    struct delivery_list in_flight; /* of the current batch */
+    bool batch_active;
+    size_t open_commands;  /* of the batch; plus one while the batch is sent */
+    unsigned attempts;     /* batches in a row with unknown entities */
+    unsigned dead_batches; /* batches in a row with an unknown webhook */
+    int64_t republish_ms;  /* monotonic; when all states are sent once more; 0: not at all */
+
+    /* Results of the batch: */
+    bool unknown_entities; /* an entity is not registered in Home Assistant */
+    bool webhook_unknown;  /* Home Assistant has no such webhook, or not yet */
+    bool truncated;        /* the session had no capacity for all states */
+    bool unsent;           /* a command could not be sent */
+};
+
+/* The vehicle's name. Valid until the next delivery of the vehicle. */
 const char *device_name(const struct device *device);
 
-/* Everything is to be told again. */
-void device_tell_all(struct device *device);
+/* Append the id that Home Assistant has for the device: the VIN, escaped by fr_safe_name(). */
+void device_append_id(const struct device *device, struct fr_text_buffer *id);
 
-/* Its registration must be looked up, in so many ms. */
-void device_be_unknown(struct device *device, int64_t look_again_ms);
+/* Mark all entities to be announced and published. */
+void device_mark_all(struct device *device);
 
-/* device_flight.c: answer the deliveries of a list, and empty it. */
-void device_answer(const struct device *device, struct fr_delivery **list, size_t *count,
-                   enum fr_outcome outcome);
+/* Enter DEVICE_UNKNOWN and look up the registration in `ms` milliseconds. */
+void device_lookup(struct device *device, int64_t ms);
+
+/* Save the registration if it has changed. After a failure, attempts are made only from
+ * env->save_retry_ms on. Returns false if it is not saved. */
+bool device_save(struct device *device);
 
 #endif

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
-#define HEAD_MOST 8192
-#define MESSAGE_MOST (32u << 20) /* a large house's registry is some megabytes */
-#define FRAMES_MOST 4096         /* of one message: wslay allocates memory for each */
-#define INPUT_MOST 262144        /* bytes that are read from the socket before wslay takes them */
+#define HEAD_MAX 8192           /* bytes of the HTTP response head */
+#define MESSAGE_MAX (32u << 20) /* a large registry has some megabytes */
+#define FRAMES_MAX 4096         /* in one message: wslay allocates memory for each */
+#define INPUT_MAX 262144        /* bytes read from the socket and not yet passed to wslay */
 #define CONNECT_SECONDS 5
-#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455, section 1.3 */
 
 struct link {
     const struct peer *peer;
@@ -25,26 +25,26 @@ struct link {
     char address[64];
     struct bufferevent *socket;
     wslay_event_context_ptr ws; /* NULL until the upgrade is done */
-    struct event *later;        /* what cannot be said before link_new returns */
-    char later_why[160];
+    struct event *late_loss;    /* reports late_why after link_new() has returned */
+    char late_why[160];
     char key[32], accept[32];
     bool ended, in_wslay, freed;
-    uint64_t message_bytes, message_frames; /* of the message that is coming */
-    const char *refused;                    /* why nothing more is read; NULL: it is */
+    uint64_t message_bytes, message_frames; /* of the message that is being received */
+    const char *refused;                    /* why reading was stopped; NULL: it was not */
 };
 
-static void try_next_address(struct link *link);
+static void link_try_next_address(struct link *link);
 
 /* ---- ending ---------------------------------------------------------------------- */
 
-static void destroy(struct link *link)
+static void link_destroy(struct link *link)
 {
     if (link->ws != NULL)
         wslay_event_context_free(link->ws);
     if (link->socket != NULL)
         bufferevent_free(link->socket);
-    if (link->later != NULL)
-        event_free(link->later);
+    if (link->late_loss != NULL)
+        event_free(link->late_loss);
     if (link->addresses != NULL)
         freeaddrinfo(link->addresses);
     free(link);
@@ -56,12 +56,12 @@ void link_free(struct link *link)
         return;
     link->ended = true;
     if (link->in_wslay)
-        link->freed = true; /* wslay is on the stack; it is freed behind it */
+        link->freed = true; /* wslay is on the stack: link_run_ws() frees it afterwards */
     else
-        destroy(link);
+        link_destroy(link);
 }
 
-static void lose(struct link *link, const char *why)
+static void link_lose(struct link *link, const char *why)
 {
     if (link->ended)
         return;
@@ -69,17 +69,18 @@ static void lose(struct link *link, const char *why)
     link->events->lost(link->ctx, why);
 }
 
-static void say_later(evutil_socket_t fd, short what, void *ctx)
+static void link_report_late_loss(evutil_socket_t fd, short what, void *ctx)
 {
     struct link *link = ctx;
 
     (void)fd, (void)what;
-    lose(link, link->later_why);
+    link_lose(link, link->late_why);
 }
 
 /* ---- wslay's callbacks ----------------------------------------------------------- */
 
-static ssize_t take_bytes(wslay_event_context_ptr ws, uint8_t *to, size_t len, int flags, void *ctx)
+static ssize_t link_on_recv(wslay_event_context_ptr ws, uint8_t *to, size_t len, int flags,
+                            void *ctx)
 {
     struct link *link = ctx;
     int n = bufferevent_get_input(link->socket) != NULL
@@ -93,8 +94,8 @@ static ssize_t take_bytes(wslay_event_context_ptr ws, uint8_t *to, size_t len, i
     return -1;
 }
 
-static ssize_t give_bytes(wslay_event_context_ptr ws, const uint8_t *from, size_t len, int flags,
-                          void *ctx)
+static ssize_t link_on_send(wslay_event_context_ptr ws, const uint8_t *from, size_t len, int flags,
+                            void *ctx)
 {
     struct link *link = ctx;
 
@@ -105,14 +106,14 @@ static ssize_t give_bytes(wslay_event_context_ptr ws, const uint8_t *from, size_
     return -1;
 }
 
-static int make_mask(wslay_event_context_ptr ws, uint8_t *to, size_t len, void *ctx)
+static int link_on_mask(wslay_event_context_ptr ws, uint8_t *to, size_t len, void *ctx)
 {
     (void)ws, (void)ctx;
     return RAND_bytes(to, (int)len) == 1 ? 0 : -1;
 }
 
-static void message(wslay_event_context_ptr ws, const struct wslay_event_on_msg_recv_arg *arg,
-                    void *ctx)
+static void link_on_message(wslay_event_context_ptr ws,
+                            const struct wslay_event_on_msg_recv_arg *arg, void *ctx)
 {
     struct link *link = ctx;
 
@@ -121,10 +122,10 @@ static void message(wslay_event_context_ptr ws, const struct wslay_event_on_msg_
         link->events->text(link->ctx, (const char *)arg->msg, arg->msg_length);
 }
 
-/* A frame begins. One that is too much ends the connection at once: wslay would answer it with a
- * close frame and leave what the peer goes on sending in the socket's buffer. */
-static void frame_begins(wslay_event_context_ptr ws,
-                         const struct wslay_event_on_frame_recv_start_arg *arg, void *ctx)
+/* Enforce the limits when a frame begins. A message that exceeds them ends the connection at once:
+ * wslay would send a close frame and leave further input in the socket's buffer. */
+static void link_on_frame(wslay_event_context_ptr ws,
+                          const struct wslay_event_on_frame_recv_start_arg *arg, void *ctx)
 {
     struct link *link = ctx;
 
@@ -133,36 +134,36 @@ static void frame_begins(wslay_event_context_ptr ws,
     if (arg->opcode != WSLAY_CONTINUATION_FRAME)
         link->message_bytes = link->message_frames = 0;
     link->message_frames++;
-    if (arg->payload_length > MESSAGE_MOST - link->message_bytes)
-        link->refused = "it sent a message of more than 32 MiB";
-    else if (link->message_frames > FRAMES_MOST)
-        link->refused = "it sent a message in more than 4096 frames";
+    if (arg->payload_length > MESSAGE_MAX - link->message_bytes)
+        link->refused = "Home Assistant sent a message of more than 32 MiB";
+    else if (link->message_frames > FRAMES_MAX)
+        link->refused = "Home Assistant sent a message in more than 4096 frames";
     else
         link->message_bytes += arg->payload_length;
     if (link->refused != NULL)
         wslay_event_shutdown_read(ws);
 }
 
-static bool open_ws(struct link *link)
+static bool link_open_ws(struct link *link)
 {
     static const struct wslay_event_callbacks callbacks = {
-        .recv_callback = take_bytes,
-        .send_callback = give_bytes,
-        .genmask_callback = make_mask,
-        .on_frame_recv_start_callback = frame_begins,
-        .on_msg_recv_callback = message,
+        .recv_callback = link_on_recv,
+        .send_callback = link_on_send,
+        .genmask_callback = link_on_mask,
+        .on_frame_recv_start_callback = link_on_frame,
+        .on_msg_recv_callback = link_on_message,
     };
 
     if (wslay_event_context_client_init(&link->ws, &callbacks, link) != 0)
         return false;
-    /* frame_begins() looks at the length, too, and first. */
+    /* link_on_frame() checks the length earlier. */
     wslay_event_config_set_max_recv_msg_length(link->ws, INT64_MAX);
     return true;
 }
 
 /* ---- the upgrade ----------------------------------------------------------------- */
 
-static bool make_key(struct link *link)
+static bool link_make_key(struct link *link)
 {
     uint8_t random[16], digest[EVP_MAX_MD_SIZE];
     char both[64];
@@ -178,7 +179,7 @@ static bool make_key(struct link *link)
     return true;
 }
 
-static void ask_for_upgrade(struct link *link)
+static void link_send_upgrade(struct link *link)
 {
     const struct peer *p = link->peer;
     const char *left = strchr(p->host, ':') != NULL ? "[" : "", *right = *left ? "]" : "";
@@ -190,8 +191,8 @@ static void ask_for_upgrade(struct link *link)
                         p->prefix, left, p->host, right, p->port, link->key);
 }
 
-/* The value of a header in a head, whatever its case; NULL: it is not there. */
-static const char *header(const char *head, const char *name)
+/* The value of a header; its name is compared without case. NULL: the header is absent. */
+static const char *link_header(const char *head, const char *name)
 {
     size_t len = strlen(name);
 
@@ -203,38 +204,39 @@ static const char *header(const char *head, const char *name)
     return NULL;
 }
 
-/* True: the upgrade is done. */
-static bool read_head(struct link *link)
+/* Read the response to the upgrade. Returns true if the upgrade is complete; false if the head is
+ * incomplete, or the link was lost. */
+static bool link_read_head(struct link *link)
 {
     struct evbuffer *input = bufferevent_get_input(link->socket);
     struct evbuffer_ptr end = evbuffer_search(input, "\r\n\r\n", 4, NULL);
-    char head[HEAD_MOST + 1], why[128];
+    char head[HEAD_MAX + 1], why[128];
     const char *accept;
     size_t len;
 
-    if (end.pos < 0 && evbuffer_get_length(input) <= HEAD_MOST)
+    if (end.pos < 0 && evbuffer_get_length(input) <= HEAD_MAX)
         return false;
-    len = end.pos < 0 ? HEAD_MOST + 1 : (size_t)end.pos + 4;
-    if (len > HEAD_MOST) {
-        lose(link, "its answer is no HTTP");
+    len = end.pos < 0 ? HEAD_MAX + 1 : (size_t)end.pos + 4;
+    if (len > HEAD_MAX) {
+        link_lose(link, "the answer is not HTTP");
         return false;
     }
     evbuffer_remove(input, head, len);
     head[len] = '\0';
-    accept = header(head, "Sec-WebSocket-Accept");
+    accept = link_header(head, "Sec-WebSocket-Accept");
     if (strncmp(head, "HTTP/1.1 101", 12) == 0 && accept != NULL &&
         strncmp(accept, link->accept, strlen(link->accept)) == 0)
         return true;
-    snprintf(why, sizeof why, "it answers \"%.*s\" instead of a WebSocket (is `url:` right?)",
+    snprintf(why, sizeof why, "the answer is \"%.*s\" instead of a WebSocket; check `url:`",
              (int)strcspn(head, "\r\n"), head);
-    lose(link, why);
+    link_lose(link, why);
     return false;
 }
 
 /* ---- the socket's events --------------------------------------------------------- */
 
-/* Let wslay read and write what there is. */
-static void run_ws(struct link *link)
+/* Let wslay process the input and send the output. */
+static void link_run_ws(struct link *link)
 {
     bool ok;
 
@@ -242,15 +244,16 @@ static void run_ws(struct link *link)
     ok = wslay_event_recv(link->ws) == 0 && wslay_event_send(link->ws) == 0;
     link->in_wslay = false;
     if (link->freed)
-        destroy(link);
+        link_destroy(link);
     else if (link->refused != NULL)
-        lose(link, link->refused);
+        link_lose(link, link->refused);
     else if (!ok || !wslay_event_get_read_enabled(link->ws))
-        lose(link, ok && wslay_event_get_close_received(link->ws) ? "it closed the connection"
-                                                                  : "it does not speak WebSocket");
+        link_lose(link, ok && wslay_event_get_close_received(link->ws)
+                            ? "Home Assistant closed the connection"
+                            : "WebSocket protocol error");
 }
 
-static void can_read(struct bufferevent *socket, void *ctx)
+static void link_on_readable(struct bufferevent *socket, void *ctx)
 {
     struct link *link = ctx;
 
@@ -258,25 +261,25 @@ static void can_read(struct bufferevent *socket, void *ctx)
     if (link->ended)
         return;
     if (link->ws == NULL) {
-        if (!read_head(link))
+        if (!link_read_head(link))
             return;
         bufferevent_set_timeouts(link->socket, NULL, NULL);
-        if (!open_ws(link)) {
-            lose(link, "no memory");
+        if (!link_open_ws(link)) {
+            link_lose(link, "no memory");
             return;
         }
         link->in_wslay = true;
         link->events->up(link->ctx);
         link->in_wslay = false;
         if (link->freed) {
-            destroy(link);
+            link_destroy(link);
             return;
         }
     }
-    run_ws(link);
+    link_run_ws(link);
 }
 
-static void happened(struct bufferevent *socket, short what, void *ctx)
+static void link_on_event(struct bufferevent *socket, short what, void *ctx)
 {
     struct link *link = ctx;
 
@@ -284,16 +287,16 @@ static void happened(struct bufferevent *socket, short what, void *ctx)
         return;
     if (what & BEV_EVENT_CONNECTED) {
         link->next_address = NULL;
-        ask_for_upgrade(link);
+        link_send_upgrade(link);
     } else if (link->next_address != NULL)
-        try_next_address(link);
+        link_try_next_address(link);
     else
-        lose(link, peer_trouble(socket, what));
+        link_lose(link, peer_error(socket, what));
 }
 
 /* ---- connecting ------------------------------------------------------------------ */
 
-static bool connect_to(struct link *link, const struct addrinfo *address)
+static bool link_connect_to(struct link *link, const struct addrinfo *address)
 {
     const struct timeval limit = {CONNECT_SECONDS, 0};
 
@@ -305,22 +308,22 @@ static bool connect_to(struct link *link, const struct addrinfo *address)
     if (getnameinfo(address->ai_addr, address->ai_addrlen, link->address, sizeof link->address,
                     NULL, 0, NI_NUMERICHOST) != 0)
         link->address[0] = '\0';
-    bufferevent_setcb(link->socket, can_read, NULL, happened, link);
-    bufferevent_setwatermark(link->socket, EV_READ, 0, INPUT_MOST);
+    bufferevent_setcb(link->socket, link_on_readable, NULL, link_on_event, link);
+    bufferevent_setwatermark(link->socket, EV_READ, 0, INPUT_MAX);
     bufferevent_set_timeouts(link->socket, &limit, &limit);
     bufferevent_enable(link->socket, EV_READ | EV_WRITE);
     return bufferevent_socket_connect(link->socket, address->ai_addr, (int)address->ai_addrlen) ==
            0;
 }
 
-static void try_next_address(struct link *link)
+static void link_try_next_address(struct link *link)
 {
     const struct addrinfo *address = link->next_address;
 
     link->next_address = address->ai_next;
-    if (!connect_to(link, address) && !link->ended) {
-        snprintf(link->later_why, sizeof link->later_why, "a socket cannot be made");
-        event_active(link->later, EV_TIMEOUT, 0);
+    if (!link_connect_to(link, address) && !link->ended) {
+        snprintf(link->late_why, sizeof link->late_why, "no socket can be created");
+        event_active(link->late_loss, EV_TIMEOUT, 0);
     }
 }
 
@@ -336,19 +339,19 @@ struct link *link_new(const struct peer *peer, struct event_base *base,
     link->base = base;
     link->events = events;
     link->ctx = ctx;
-    link->later = event_new(base, -1, 0, say_later, link);
-    if (link->later != NULL && make_key(link))
+    link->late_loss = event_new(base, -1, 0, link_report_late_loss, link);
+    if (link->late_loss != NULL && link_make_key(link))
         link->addresses = peer_resolve(peer, why, why_size);
     if (link->addresses == NULL) {
-        destroy(link);
+        link_destroy(link);
         return NULL;
     }
     link->next_address = link->addresses;
-    try_next_address(link);
+    link_try_next_address(link);
     return link;
 }
 
-/* ---- talking --------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------- */
 
 bool link_send(struct link *link, const char *text, size_t len)
 {

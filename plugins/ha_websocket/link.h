@@ -1,6 +1,8 @@
 /*
- * link.h - one WebSocket to Home Assistant: connect, upgrade, and then texts both ways. A link
- * that has ended is freed and a new one made.
+ * One WebSocket connection to Home Assistant (RFC 6455): connects, upgrades, and transfers text
+ * messages. A link whose connection has ended is not used again.
+ *
+ * Used on the sink's thread.
  */
 #ifndef FR_LINK_H
 #define FR_LINK_H
@@ -8,24 +10,25 @@
 #include "ha_websocket/peer.h"
 
 struct link_events {
-    void (*up)(void *ctx);
+    void (*up)(void *ctx); /* the upgrade is complete */
     void (*text)(void *ctx, const char *text, size_t len);
-    void (*lost)(void *ctx, const char *why); /* the last one */
+    void (*lost)(void *ctx, const char *why); /* the connection has ended; no event follows */
 };
 
 struct link;
 
-/* Begin to connect. NULL and why: it cannot even begin. No event comes before it returns. */
+/* Begin to connect. `peer` and `events` must outlive the link. No event is reported before the call
+ * returns. Returns NULL with a message in `why` on failure. May block on name resolution. */
 struct link *link_new(const struct peer *peer, struct event_base *base,
                       const struct link_events *events, void *ctx, char *why, size_t why_size);
 
-/* Hang up. May be called in an event. NULL is nothing. */
+/* Close the connection. May be called within an event; NULL is allowed. */
 void link_free(struct link *link);
 
-/* Send a text. False: no memory. */
+/* Send a text message. Returns false if the link is not up, or without memory. */
 bool link_send(struct link *link, const char *text, size_t len);
 
-/* The address that answered, for people and for a second connection. */
+/* The numeric address that the link is connected to; owned by the link. */
 const char *link_address(const struct link *link);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool take_host(struct peer *p, const char *from, size_t len)
+static bool peer_set_host(struct peer *p, const char *from, size_t len)
 {
     if (len == 0 || len >= sizeof p->host)
         return false;
@@ -18,7 +18,7 @@ static bool take_host(struct peer *p, const char *from, size_t len)
     return strpbrk(p->host, " @\r\n\t") == NULL;
 }
 
-static bool take_port(struct peer *p, const char *from, size_t len)
+static bool peer_set_port(struct peer *p, const char *from, size_t len)
 {
     char text[8] = "";
     char *end;
@@ -41,20 +41,20 @@ int peer_parse(struct peer *p, const char *url, char *why, size_t why_size)
     if (p->tls || strncmp(url, "http://", 7) == 0)
         at += p->tls ? 8 : 7;
     else {
-        snprintf(why, why_size, "\"%s\" is no URL such as http://homeassistant.local:8123", url);
+        snprintf(why, why_size, "\"%s\" is not a URL such as http://homeassistant.local:8123", url);
         return -1;
     }
     end = at + strcspn(at, "/");
     host_end = at + strcspn(at, ":/");
     if (*at == '[') { /* [::1] */
         host_end = strchr(at, ']');
-        ok =
-            host_end != NULL && host_end < end && take_host(p, at + 1, (size_t)(host_end - at - 1));
+        ok = host_end != NULL && host_end < end &&
+             peer_set_host(p, at + 1, (size_t)(host_end - at - 1));
         host_end = ok ? host_end + 1 : end;
     } else
-        ok = take_host(p, at, (size_t)(host_end - at));
+        ok = peer_set_host(p, at, (size_t)(host_end - at));
     if (*host_end == ':')
-        ok = ok && take_port(p, host_end + 1, (size_t)(end - host_end - 1));
+        ok = ok && peer_set_port(p, host_end + 1, (size_t)(end - host_end - 1));
     else
         snprintf(p->port, sizeof p->port, "%s", p->tls ? "443" : "8123");
     snprintf(p->prefix, sizeof p->prefix, "%s", end);
@@ -62,11 +62,12 @@ int peer_parse(struct peer *p, const char *url, char *why, size_t why_size)
         p->prefix[strlen(p->prefix) - 1] = '\0';
     if (ok && strpbrk(p->prefix, " \r\n") == NULL && strlen(end) < sizeof p->prefix)
         return 0;
-    snprintf(why, why_size, "\"%s\" is no URL such as http://homeassistant.local:8123", url);
+    snprintf(why, why_size, "\"%s\" is not a URL such as http://homeassistant.local:8123", url);
     return -1;
 }
 
-static const char *ssl_reason(void)
+/* The first error of this thread's OpenSSL queue, which is then cleared. */
+static const char *peer_ssl_reason(void)
 {
     unsigned long code = ERR_get_error();
     const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
@@ -75,7 +76,7 @@ static const char *ssl_reason(void)
     return reason != NULL ? reason : "unknown reason";
 }
 
-int peer_prepare(struct peer *p, const char *ca, char *why, size_t why_size)
+int peer_init_tls(struct peer *p, const char *ca, char *why, size_t why_size)
 {
     if (!p->tls)
         return 0;
@@ -86,12 +87,12 @@ int peer_prepare(struct peer *p, const char *ca, char *why, size_t why_size)
         SSL_CTX_set_min_proto_version(p->context, TLS1_2_VERSION);
         return 0;
     }
-    snprintf(why, why_size, "%s: %s", ca != NULL ? ca : "the system's CAs", ssl_reason());
-    peer_end(p);
+    snprintf(why, why_size, "%s: %s", ca != NULL ? ca : "the system's CAs", peer_ssl_reason());
+    peer_clear(p);
     return -1;
 }
 
-void peer_end(struct peer *p)
+void peer_clear(struct peer *p)
 {
     SSL_CTX_free(p->context);
     p->context = NULL;
@@ -104,7 +105,7 @@ struct addrinfo *peer_resolve(const struct peer *p, char *why, size_t why_size)
     struct addrinfo *found = NULL;
     int code = getaddrinfo(p->host, p->port, &hints, &found);
 
-    if (code != 0) /* a machine with nothing but loopback has no configured addresses */
+    if (code != 0) /* AI_ADDRCONFIG ignores loopback: retry for a host without other addresses */
         code = getaddrinfo(p->host, p->port, &any, &found);
     if (code == 0)
         return found;
@@ -113,17 +114,17 @@ struct addrinfo *peer_resolve(const struct peer *p, char *why, size_t why_size)
     return NULL;
 }
 
-static bool is_address(const char *host)
+static bool peer_is_address(const char *host)
 {
-    unsigned char room[sizeof(struct in6_addr)];
+    unsigned char address[sizeof(struct in6_addr)];
 
-    return inet_pton(AF_INET, host, room) == 1 || inet_pton(AF_INET6, host, room) == 1;
+    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-static SSL *new_ssl(const struct peer *p)
+static SSL *peer_new_ssl(const struct peer *p)
 {
     SSL *ssl = SSL_new(p->context);
-    bool address = is_address(p->host);
+    bool address = peer_is_address(p->host);
 
     if (ssl != NULL &&
         (address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), p->host)
@@ -141,7 +142,7 @@ struct bufferevent *peer_socket(const struct peer *p, struct event_base *base)
 
     if (!p->tls)
         return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    if ((ssl = new_ssl(p)) == NULL)
+    if ((ssl = peer_new_ssl(p)) == NULL)
         return NULL;
     socket = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,
                                             BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
@@ -152,7 +153,7 @@ struct bufferevent *peer_socket(const struct peer *p, struct event_base *base)
     return socket;
 }
 
-const char *peer_trouble(struct bufferevent *socket, short what)
+const char *peer_error(struct bufferevent *socket, short what)
 {
     static _Thread_local char text[160];
     SSL *ssl = bufferevent_openssl_get_ssl(socket);
@@ -160,15 +161,15 @@ const char *peer_trouble(struct bufferevent *socket, short what)
     long verify = ssl != NULL ? SSL_get_verify_result(ssl) : X509_V_OK;
 
     if (verify != X509_V_OK)
-        snprintf(text, sizeof text, "its certificate is not accepted: %s",
+        snprintf(text, sizeof text, "the certificate is not accepted: %s",
                  X509_verify_cert_error_string(verify));
     else if (code != 0)
         snprintf(text, sizeof text, "TLS: %s", ERR_reason_error_string(code));
     else if (what & BEV_EVENT_TIMEOUT)
-        snprintf(text, sizeof text, "it does not answer");
+        snprintf(text, sizeof text, "the connection timed out");
     else if (what & BEV_EVENT_ERROR && EVUTIL_SOCKET_ERROR() != 0)
         snprintf(text, sizeof text, "%s", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
     else
-        snprintf(text, sizeof text, "it closed the connection");
+        snprintf(text, sizeof text, "Home Assistant closed the connection");
     return text;
 }

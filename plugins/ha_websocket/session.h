@@ -1,7 +1,9 @@
 /*
- * session.h - talking to Home Assistant: a link, signed in, with commands that are answered.
- * It comes back by itself with growing pauses; with a token that is refused only when the token
- * file has changed, or after ten minutes.
+ * A signed-in session with Home Assistant: commands and their answers over a link. A lost session
+ * reconnects with increasing pauses. After a refused token, it reconnects when the token file has
+ * changed, or after ten minutes.
+ *
+ * Protocol: https://developers.home-assistant.io/docs/api/websocket. Used on the sink's thread.
  */
 #ifndef FR_SESSION_H
 #define FR_SESSION_H
@@ -11,41 +13,46 @@
 #include "fleetroute/plugin.h"
 #include "ha_websocket/peer.h"
 
-/* Commands under way at a time. */
-#define SESSION_COMMANDS_MAX 256
+#define SESSION_COMMANDS_MAX 256 /* commands without an answer */
 
 struct session_events {
-    void (*ready)(void *ctx); /* signed in; the hub reports the health */
-    void (*lost)(void *ctx);  /* it was ready and is not any more; commands are not answered */
-    void (*room)(void *ctx);  /* a command was answered: there may be room for another */
+    void (*ready)(void *ctx);       /* signed in; the receiver reports the health */
+    void (*lost)(void *ctx);        /* no longer ready; open commands are not answered */
+    void (*on_writable)(void *ctx); /* a command was answered: there may be capacity for another */
 };
 
-/* A command's answer: `error` is NULL and `result` what Home Assistant returned, or `error` is
- * its code ("unknown_command"). Both belong to the caller of this. */
+/* Receives the answer of a command. On success `error` is NULL and `result` is Home Assistant's
+ * result; else `error` is its error code ("unknown_command"). Both are valid for the call. */
 typedef void session_answer(void *ctx, const json_t *result, const char *error);
 
 struct session;
 
-/* Begin to connect with the sink's options. NULL: no memory. */
+/* Begin to connect, with the options `url` and `token_file` of the sink. The arguments must outlive
+ * the session. NULL: no memory. */
 struct session *session_new(struct fr_sink *sink, const struct fr_host *host,
                             const struct peer *peer, const struct session_events *events,
                             void *ctx);
+
+/* End the session without an event; NULL is allowed. */
 void session_free(struct session *session);
 
+/* Whether the session is signed in. */
 bool session_ready(const struct session *session);
 
-/* Send a command, whose reference passes to the session; the id is put into it. False: there is
- * no room, or no connection; nothing will be answered. */
+/* Send a command, whose reference passes to the session, and add its id. `answer` may be NULL.
+ * Returns false if the session is not ready, has SESSION_COMMANDS_MAX open commands, or without
+ * memory; then `answer` is not called. */
 bool session_send(struct session *session, json_t *command, session_answer *answer, void *ctx);
 
-/* How many commands there is room for. */
-size_t session_room(const struct session *session);
+/* The number of commands that should still be sent now. */
+size_t session_capacity(const struct session *session);
 
-/* The token, and where Home Assistant answered; while it is ready. */
+/* The token, and the numeric address of Home Assistant. Call them only while the session is ready.
+ */
 const char *session_token(const struct session *session);
 const char *session_address(const struct session *session);
 
-/* "2024.3.3" */
+/* The version of Home Assistant, such as "2024.3.3"; "": unknown. */
 const char *session_version(const struct session *session);
 
 #endif

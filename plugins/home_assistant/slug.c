@@ -1,14 +1,14 @@
-/* Names as parts of entity ids. */
+#include "home_assistant/slug.h"
+
 #include <string.h>
 
-#include "home_assistant/entities.h"
-
-/* The letters of U+00C0 to U+017F without their accents, one character each; a space has none. */
+/* The letters U+00C0 to U+017F without their accents, one byte each; a space: no Latin letter. */
 static const char plain[] = "AAAAAAACEEEEIIIIDNOOOOO OUUUUYTsaaaaaaaceeeeiiiidnooooo ouuuuyty"
                             "AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIiIiJjKkkLlLlLlL"
                             "lLlNnNnNnnNnOoOoOoOoRrRrRrSsSsSsSsTtTtTtUuUuUuUuUuUuWwYyYZzZzZzs";
 
-static char letter_of(const unsigned char **at)
+/* Read one character at *at, advance *at, and return it without its accent; ' ': no letter. */
+static char slug_next_letter(const unsigned char **at)
 {
     unsigned char c = *(*at)++;
     unsigned code;
@@ -27,7 +27,7 @@ void fr_entity_slug(const char *name, char *slug, size_t size)
     size_t len = 0;
 
     while (*at != '\0' && len + 1 < size) {
-        char c = letter_of(&at);
+        char c = slug_next_letter(&at);
 
         if (c >= 'A' && c <= 'Z')
             c = (char)(c - 'A' + 'a');

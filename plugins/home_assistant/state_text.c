@@ -5,11 +5,12 @@
 #include <string.h>
 #include <time.h>
 
-#define PLAIN_MAX 1e15          /* from here on a real is written with an exponent */
-#define MOMENT_MAX 253402300799 /* s since 1970: the end of the year 9999 */
+#define PLAIN_MAX 1e15          /* from this value on, a real is written with an exponent */
+#define TIME_MAX_S 253402300799 /* seconds since 1970: the end of the year 9999 */
 
-/* One digit more than is shown, so that nothing jitters that nobody sees. */
-static void put_real(double real, int precision, struct fr_state_text *state)
+/* Format with one digit more than `precision`. Changes below that are not displayed and cause no
+ * update. */
+static void state_put_real(double real, int precision, struct fr_state_text *state)
 {
     if (!isfinite(real)) {
         state->has_value = false;
@@ -17,7 +18,7 @@ static void put_real(double real, int precision, struct fr_state_text *state)
     }
     state->number = real;
     state->is_number = true;
-    if (fabs(real) >= PLAIN_MAX) { /* its digits would not fit a state */
+    if (fabs(real) >= PLAIN_MAX) { /* its digits would exceed FR_STATE_MAX */
         snprintf(state->text, sizeof state->text, "%.7g", real);
         return;
     }
@@ -40,25 +41,25 @@ static void put_real(double real, int precision, struct fr_state_text *state)
         strcpy(state->text, "0");
 }
 
-static void put_moment(int64_t seconds, struct fr_state_text *state)
+static void state_put_time(int64_t seconds, struct fr_state_text *state)
 {
-    time_t moment = (time_t)seconds;
+    time_t when = (time_t)seconds;
     struct tm tm;
 
-    state->has_value = seconds > 0 && seconds <= MOMENT_MAX && gmtime_r(&moment, &tm) != NULL &&
+    state->has_value = seconds > 0 && seconds <= TIME_MAX_S && gmtime_r(&when, &tm) != NULL &&
                        strftime(state->text, sizeof state->text, "%Y-%m-%dT%H:%M:%S+00:00", &tm);
 }
 
-static bool is_moment(const struct fr_entity *entity)
+static bool state_is_timestamp(const struct fr_entity *entity)
 {
     return entity->device_class != NULL && strcmp(entity->device_class, "timestamp") == 0;
 }
 
-static void put_integer(const struct fr_entity *entity, int64_t integer,
-                        struct fr_state_text *state)
+static void state_put_integer(const struct fr_entity *entity, int64_t integer,
+                              struct fr_state_text *state)
 {
-    if (is_moment(entity)) {
-        put_moment(integer, state);
+    if (state_is_timestamp(entity)) {
+        state_put_time(integer, state);
         return;
     }
     snprintf(state->text, sizeof state->text, "%lld", (long long)integer);
@@ -66,11 +67,11 @@ static void put_integer(const struct fr_entity *entity, int64_t integer,
     state->is_number = true;
 }
 
-/* Cut to what Home Assistant takes, at a character's end. */
-static void put_text(const char *bytes, size_t len, struct fr_state_text *state)
+/* Cut to FR_STATE_MAX bytes, at the end of a character. */
+static void state_put_text(const char *bytes, size_t len, struct fr_state_text *state)
 {
-    if (len > FR_STATE_MOST) {
-        len = FR_STATE_MOST;
+    if (len > FR_STATE_MAX) {
+        len = FR_STATE_MAX;
         while (len > 0 && (bytes[len] & 0xc0) == 0x80)
             len--;
     }
@@ -80,9 +81,9 @@ static void put_text(const char *bytes, size_t len, struct fr_state_text *state)
         state->has_value = len != 0 && state->text[0] != '\0';
 }
 
-static void put_choice(const struct fr_value *value, struct fr_state_text *state)
+static void state_put_choice(const struct fr_value *value, struct fr_state_text *state)
 {
-    static const char *const nothing[] = {"Unknown", "Invalid", "SNA"};
+    static const char *const no_value[] = {"Unknown", "Invalid", "SNA"};
 
     if (value->choice.name == NULL) {
         snprintf(state->text, sizeof state->text, "unknown(%d)", (int)value->choice.number);
@@ -90,34 +91,34 @@ static void put_choice(const struct fr_value *value, struct fr_state_text *state
         return;
     }
     snprintf(state->text, sizeof state->text, "%s", value->choice.name);
-    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
-        if (strcmp(state->text, nothing[i]) == 0)
+    for (size_t i = 0; i < sizeof no_value / sizeof *no_value; i++)
+        if (strcmp(state->text, no_value[i]) == 0)
             state->has_value = false;
 }
 
-static void put_value(const struct fr_entity *entity, const struct fr_value *value,
-                      struct fr_state_text *state)
+static void state_put_value(const struct fr_entity *entity, const struct fr_value *value,
+                            struct fr_state_text *state)
 {
     switch (value->kind) {
     case FR_VALUE_BOOL:
         strcpy(state->text, value->boolean ? "true" : "false");
         break;
     case FR_VALUE_INT:
-        put_integer(entity, value->integer, state);
+        state_put_integer(entity, value->integer, state);
         break;
     case FR_VALUE_REAL:
-        if (is_moment(entity))
-            put_moment(value->real > 0 && value->real <= (double)MOMENT_MAX ? (int64_t)value->real
-                                                                            : 0,
-                       state);
+        if (state_is_timestamp(entity))
+            state_put_time(
+                value->real > 0 && value->real <= (double)TIME_MAX_S ? (int64_t)value->real : 0,
+                state);
         else
-            put_real(value->real, entity->precision, state);
+            state_put_real(value->real, entity->precision, state);
         break;
     case FR_VALUE_TEXT:
-        put_text(value->text.bytes, value->text.len, state);
+        state_put_text(value->text.bytes, value->text.len, state);
         break;
     case FR_VALUE_ENUM:
-        put_choice(value, state);
+        state_put_choice(value, state);
         break;
     case FR_VALUE_LOCATION:
         snprintf(state->text, sizeof state->text, "%.6f, %.6f", value->location.latitude,
@@ -140,8 +141,9 @@ static void put_value(const struct fr_entity *entity, const struct fr_value *val
     }
 }
 
-/* A field that once was text may say "1.5" where the class wants a number, or nonsense. */
-static bool suits(const struct fr_entity *entity, const struct fr_state_text *state)
+/* Whether a sensor with a unit or a state class has a number. A value that the vehicle sends as
+ * text may have any content. */
+static bool state_matches_class(const struct fr_entity *entity, const struct fr_state_text *state)
 {
     bool number = entity->state_class != NULL || entity->unit != NULL;
 
@@ -152,8 +154,8 @@ void fr_state_text(const struct fr_entity *entity, const struct fr_delivery *del
                    struct fr_state_text *state)
 {
     *state = (struct fr_state_text){.has_value = true};
-    put_value(entity, &delivery->value, state);
-    if (state->has_value && !suits(entity, state))
+    state_put_value(entity, &delivery->value, state);
+    if (state->has_value && !state_matches_class(entity, state))
         state->has_value = false;
     if (state->has_value && entity->options.count != 0 &&
         fr_words_find(&entity->options, state->text) < 0)

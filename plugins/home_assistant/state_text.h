@@ -1,21 +1,24 @@
-/* state_text.h - a value as the state of an entity. */
+/*
+ * Converts a value to the state text of an entity.
+ */
 #ifndef FR_STATE_TEXT_H
 #define FR_STATE_TEXT_H
 
 #include "fleetroute/plugin.h"
-#include "home_assistant/entities.h"
+#include "home_assistant/entity.h"
 
-#define FR_STATE_MOST 255 /* what Home Assistant takes for a state, in characters */
+#define FR_STATE_MAX 255 /* Home Assistant's limit of a state in characters; used for bytes here */
 
 struct fr_state_text {
-    bool has_value; /* false: the vehicle has none, or one that the catalogue calls none */
+    bool has_value; /* false: the value is invalid or does not suit the entity */
     bool is_number;
-    bool unlisted; /* none of the entity's options: a number, say, that nobody knows yet */
-    double number;
-    char text[FR_STATE_MOST + 1];
+    bool
+        unlisted; /* not in the entity's `options`, such as an enum value unknown to this version */
+    double number; /* if is_number */
+    char text[FR_STATE_MAX + 1];
 };
 
-/* What a delivered value makes of an entity's state: "on" and "off" for binary_sensor. */
+/* Convert the value of a delivery; a binary_sensor has the state "on" or "off". Any thread. */
 void fr_state_text(const struct fr_entity *entity, const struct fr_delivery *delivery,
                    struct fr_state_text *state);
 

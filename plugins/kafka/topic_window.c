@@ -27,7 +27,7 @@ void topic_window_sent(struct topic_window *w, size_t cost)
     w->count++;
 }
 
-void topic_window_answered(struct topic_window *w, size_t cost)
+void topic_window_reported(struct topic_window *w, size_t cost)
 {
     w->bytes -= cost;
     w->count--;
@@ -61,7 +61,8 @@ void topic_window_learn(struct topic_window *w, size_t max_message_bytes)
         limit = 1;
     else if (limit >= BATCH_MAX)
         limit = 0;
-    /* What is on its way was sent under a larger limit: its failures say nothing about one record. */
+    /* Records in flight were sent under a larger limit: a failure does not prove that one record is
+     * too large. */
     if (limit != 0 && (w->limit == 0 || limit < w->limit) && w->count > 1)
         w->draining = true;
     w->limit = limit;

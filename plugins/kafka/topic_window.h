@@ -1,8 +1,10 @@
 /*
- * topic_window.h - how many bytes of a topic may be on their way at once.
+ * Limits the bytes of a topic that are in flight.
  *
- * librdkafka has one batch size for all topics. A topic that takes less than a batch gets a window
- * instead: no batch can be larger than what is on its way. Other topics keep their full batches.
+ * librdkafka has one batch size for all topics. A topic whose max.message.bytes is smaller gets a
+ * window: a batch cannot be larger than the bytes in flight. Other topics keep their full batches.
+ *
+ * A window belongs to one thread. All sizes are in bytes.
  */
 #ifndef FR_KAFKA_TOPIC_WINDOW_H
 #define FR_KAFKA_TOPIC_WINDOW_H
@@ -12,36 +14,37 @@
 
 #include "fleetroute/plugin.h"
 
-/* All zero is a window without a limit. One thread's. */
+/* All zero: a window without a limit. */
 struct topic_window {
-    size_t limit;        /* bytes; 0: none */
-    size_t bytes, count; /* on their way */
-    bool draining;       /* a batch was too large: nothing is sent until all of it is answered */
+    size_t limit;        /* 0: none */
+    size_t bytes, count; /* in flight */
+    bool draining;       /* a batch was too large: send nothing until all in flight are reported */
 };
 
-/* What a delivery takes in a batch, at most, in bytes. */
+/* Upper bound of a delivery's size in a batch. */
 size_t topic_window_cost(const struct fr_delivery *delivery);
 
-/* Whether a record may be sent now. One alone always may. */
+/* Whether a record of this cost may be sent now. With nothing in flight, any record may. */
 bool topic_window_allows(const struct topic_window *window, size_t cost);
 
-/* A record was sent; a record was answered. */
+/* Count a record that was sent, and one whose delivery report came. */
 void topic_window_sent(struct topic_window *window, size_t cost);
-void topic_window_answered(struct topic_window *window, size_t cost);
+void topic_window_reported(struct topic_window *window, size_t cost);
 
-/* A batch with this record was too large for the topic; call it after topic_window_answered(). True:
- * other records may have been in the batch, the window is smaller now and the record is sent again
- * when the topic has drained. False: the record was alone, so it is too large itself. */
+/* A batch with this record was too large for the topic. Call after topic_window_reported(). True:
+ * the batch may have had other records; the window is smaller now, and the record must be sent
+ * again when the topic has drained. False: the record was alone in its batch and is too large
+ * itself. */
 bool topic_window_shrink(struct topic_window *window, size_t cost);
 
-/* Call it when the result of an answered record was looked at. False: others of the time before the
- * window shrank are on their way. */
+/* Call after the result of a reported record was handled. False: records that were sent before the
+ * window shrank are still in flight. */
 bool topic_window_drained(struct topic_window *window);
 
-/* The topic takes batches of so many bytes. */
+/* Set the limit from the topic's max.message.bytes. */
 void topic_window_learn(struct topic_window *window, size_t max_message_bytes);
 
-/* Try twice as much: the topic's limit may have been raised, and it cannot be asked for. */
+/* Double the limit: the topic's limit may have been raised, and reading it may not be allowed. */
 void topic_window_widen(struct topic_window *window);
 
 #endif

@@ -39,7 +39,7 @@ bool in_flight_take(struct in_flight *f, int id, struct in_flight_message *messa
 
 bool in_flight_take_any(struct in_flight *f, struct in_flight_message *message)
 {
-    /* Ids are given in turn, so the oldest message is near behind the last id. */
+    /* Ids are assigned in turn, so the oldest message has the first used id after last_id. */
     for (int n = 0, id = in_flight_next_id(f); n < UINT16_MAX && f->count != 0; n++) {
         if (in_flight_take(f, id, message))
             return true;

@@ -1,10 +1,12 @@
 /*
- * in_flight.h - messages that were given to libmosquitto and that the broker has not confirmed, by
- * their MQTT message id.
+ * Messages that were passed to libmosquitto and are not confirmed by the broker, by MQTT message
+ * id.
  *
- * libmosquitto gives ids from 1 to 65,535 in turn and does not look whether one is still in use, and
- * its own work for a message grows with the number in flight. So the number is bounded here, and an
- * id that is in use is waited for.
+ * libmosquitto assigns the ids 1 to 65,535 in turn without checking whether an id is in use. Its
+ * cost for each message grows with the number in flight. Therefore this table limits the number and
+ * reports no capacity while the next id is in use.
+ *
+ * The table owns no jobs. It is used on the sink's thread.
  */
 #ifndef FR_MQTT_IN_FLIGHT_H
 #define FR_MQTT_IN_FLIGHT_H
@@ -14,15 +16,15 @@
 #include <stdint.h>
 
 #define IN_FLIGHT_MAX 500
-#define IN_FLIGHT_BYTES_MAX (4u << 20) /* one message more may go beyond it */
+#define IN_FLIGHT_BYTES_MAX (4u << 20) /* one more message may exceed it */
 
 struct job;
 
 struct in_flight_message {
     bool used;
     uint32_t size;   /* bytes of topic and payload */
-    uint64_t hash;   /* of both; 0: not computed */
-    struct job *job; /* NULL: of no delivery */
+    uint64_t hash;   /* suspect_hash(); 0: not computed */
+    struct job *job; /* NULL: none */
 };
 
 struct in_flight {
@@ -31,22 +33,22 @@ struct in_flight {
     uint16_t last_id;
 };
 
-/* Whether there is capacity for one message more, and its id is free. */
+/* Whether another message may be added, and its id is free. */
 bool in_flight_has_capacity(const struct in_flight *in_flight);
 
-/* The id that libmosquitto gives next. */
+/* The id that libmosquitto assigns next. */
 uint16_t in_flight_next_id(const struct in_flight *in_flight);
 
-/* Note a message under the next id. The id must be free. */
+/* Add a message under the next id, which must be free. */
 void in_flight_add(struct in_flight *in_flight, const struct in_flight_message *message);
 
-/* libmosquitto has used this id. */
+/* libmosquitto has assigned this id; 0: a new client, which starts at 1. */
 void in_flight_used_id(struct in_flight *in_flight, int id);
 
-/* Take a message out. False: there is none with this id. */
+/* Remove a message and copy it to *message. False: there is none with this id. */
 bool in_flight_take(struct in_flight *in_flight, int id, struct in_flight_message *message);
 
-/* Take any message out, in the order of ids. False: there is none. */
+/* Remove the oldest message and copy it to *message. False: there is none. */
 bool in_flight_take_any(struct in_flight *in_flight, struct in_flight_message *message);
 
 /* The only message; NULL: there are none, or several. */

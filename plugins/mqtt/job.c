@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mqtt/record_messages.h"
 #include "text_hash.h"
 
 #define FLOW_BUCKETS 1024 /* a power of two */
 
-/* The jobs of one vehicle, in their order. A flow exists while it has jobs. */
+/* The jobs of one vehicle, in order of arrival. A flow exists while it has jobs. */
 struct flow {
     struct flow *next_in_bucket;
     struct flow *next; /* in the ring */
@@ -23,19 +22,19 @@ struct job_queue {
     const struct fr_host *host;
     const struct job_events *events;
     void *ctx;
-    struct flow *last; /* the ring: last->next has the next step; NULL: no jobs */
+    struct flow *last; /* of the ring; last->next has the next step. NULL: no jobs */
     struct flow *buckets[FLOW_BUCKETS];
     struct event *turn;
 };
 
-/* The plugin_data of a delivery that the broker may have, while fleetroute keeps it for another try. */
+/* Value of plugin_data that marks a delivery with `lost` until its next attempt. Never written. */
 static char job_published_before;
 
 /* ---- one job --------------------------------------------------------------------- */
 
-static void job_free(struct job *job)
+static void job_free(struct job_queue *queue, struct job *job)
 {
-    record_messages_free(job->messages);
+    queue->events->release(job);
     free(job);
 }
 
@@ -51,7 +50,7 @@ static void job_complete(struct job_queue *queue, struct job *job)
         queue->host->done(queue->sink, delivery, job->retry ? FR_RETRY : FR_DONE);
     else
         queue->host->fail(queue->sink, delivery, job->outcome, "%s", job->why);
-    job_free(job);
+    job_free(queue, job);
 }
 
 void job_fail(struct job *job, enum fr_outcome outcome, const char *format, ...)
@@ -77,31 +76,31 @@ void job_confirmed(struct job_queue *queue, struct job *job)
     job_complete(queue, job);
 }
 
-void job_abandon(struct job *job)
+void job_abandon(struct job_queue *queue, struct job *job)
 {
     job->unconfirmed--;
     if (job->produced && job->unconfirmed == 0)
-        job_free(job);
+        job_free(queue, job);
 }
 
 /* ---- flows ----------------------------------------------------------------------- */
 
-static const char *flow_vin(const struct flow *flow)
+static const char *job_flow_vin(const struct flow *flow)
 {
     return flow->first->delivery->vin;
 }
 
-static struct flow **flow_bucket(struct job_queue *queue, const char *vin)
+static struct flow **job_flow_bucket(struct job_queue *queue, const char *vin)
 {
     return &queue->buckets[fr_text_hash(vin) & (FLOW_BUCKETS - 1)];
 }
 
 /* Append a job to the flow of its vehicle. False: no memory. */
-static bool flow_append(struct job_queue *queue, struct job *job)
+static bool job_flow_append(struct job_queue *queue, struct job *job)
 {
-    struct flow **bucket = flow_bucket(queue, job->delivery->vin), *flow = *bucket;
+    struct flow **bucket = job_flow_bucket(queue, job->delivery->vin), *flow = *bucket;
 
-    while (flow != NULL && strcmp(flow_vin(flow), job->delivery->vin) != 0)
+    while (flow != NULL && strcmp(job_flow_vin(flow), job->delivery->vin) != 0)
         flow = flow->next_in_bucket;
     if (flow != NULL) {
         flow->last->next = job;
@@ -120,9 +119,9 @@ static bool flow_append(struct job_queue *queue, struct job *job)
     return true;
 }
 
-static void flow_free(struct job_queue *queue, struct flow *flow, const char *vin)
+static void job_flow_free(struct job_queue *queue, struct flow *flow, const char *vin)
 {
-    struct flow **at = flow_bucket(queue, vin);
+    struct flow **at = job_flow_bucket(queue, vin);
 
     while (*at != flow)
         at = &(*at)->next_in_bucket;
@@ -134,7 +133,7 @@ static void flow_free(struct job_queue *queue, struct flow *flow, const char *vi
     free(flow);
 }
 
-/* Take the first job out of the flow that has the next step. */
+/* Remove the first job of the flow that has the next step. */
 static struct job *job_dequeue(struct job_queue *queue)
 {
     struct flow *flow = queue->last->next;
@@ -143,16 +142,15 @@ static struct job *job_dequeue(struct job_queue *queue)
     flow->first = job->next;
     job->next = NULL;
     if (flow->first == NULL)
-        flow_free(queue, flow, job->delivery->vin);
+        job_flow_free(queue, flow, job->delivery->vin);
     else
-        queue->last = flow; /* the next vehicle has its turn */
+        queue->last = flow; /* continue with the next vehicle */
     return job;
 }
 
 /* ---- the queue ------------------------------------------------------------------- */
 
-/* One step; false: there is nothing to do, or no capacity. Each vehicle has a step in turn, so that a
- * delivery of many messages delays those of its own vehicle alone. */
+/* Run one step. False: nothing to do, or no capacity. */
 static bool job_queue_step(struct job_queue *queue)
 {
     const struct job_events *events = queue->events;
@@ -191,7 +189,7 @@ static void job_queue_turn(evutil_socket_t fd, short what, void *ctx)
 
 void job_queue_wake(struct job_queue *queue)
 {
-    /* A timer of 0 s, not event_active(): sockets are looked at between two turns. */
+    /* A timer of 0 s instead of event_active(), so that sockets are served between two calls. */
     static const struct timeval now = {0, 0};
 
     if (!event_pending(queue->turn, EV_TIMEOUT, NULL))
@@ -209,7 +207,7 @@ void job_enqueue(struct job_queue *queue, struct fr_delivery *delivery)
     job->delivery = delivery;
     job->repeated = delivery->plugin_data == &job_published_before;
     delivery->plugin_data = job;
-    if (flow_append(queue, job))
+    if (job_flow_append(queue, job))
         return;
     delivery->plugin_data = job->repeated ? &job_published_before : NULL;
     free(job);
@@ -226,9 +224,9 @@ void job_queue_lost(struct job_queue *queue)
     }
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- creation -------------------------------------------------------------------- */
 
-static void flows_free(struct flow *flow)
+static void job_flows_free(struct job_queue *queue, struct flow *flow)
 {
     struct flow *next;
 
@@ -237,7 +235,7 @@ static void flows_free(struct flow *flow)
 
         for (; job != NULL; job = after) {
             after = job->next;
-            job_free(job);
+            job_free(queue, job);
         }
         next = flow->next_in_bucket;
         free(flow);
@@ -249,7 +247,7 @@ void job_queue_free(struct job_queue *queue)
     if (queue == NULL)
         return;
     for (size_t i = 0; i < FLOW_BUCKETS; i++)
-        flows_free(queue->buckets[i]);
+        job_flows_free(queue, queue->buckets[i]);
     if (queue->turn != NULL)
         event_free(queue->turn);
     free(queue);

@@ -1,6 +1,7 @@
 /*
- * mqtt.so - values and records to an MQTT broker: as entities that Home Assistant discovers, or
- * in the topics of Tesla's server.
+ * The sink plugin mqtt.so: publishes values and records to an MQTT broker, as entities for Home
+ * Assistant's discovery or in the topics of Tesla's server. This file connects the parts;
+ * everything runs on the sink's thread.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,100 +13,119 @@
 #include "mqtt/record_messages.h"
 #include "mqtt/tesla_topics.h"
 
-enum { LAYOUT_TESLA, LAYOUT_HOME_ASSISTANT }; /* as in the list of `layout` */
-
-struct instance {
+struct mqtt_sink {
     struct topics topics;
     struct fr_entities *entities;
-    struct discovery *discovery; /* NULL: Tesla's layout */
+    struct discovery *discovery; /* NULL unless LAYOUT_HOME_ASSISTANT */
 };
 
-/* ---- the broker's events --------------------------------------------------------- */
+/* ---- events of the broker -------------------------------------------------------- */
 
-static void up(void *ctx)
+static void mqtt_broker_up(void *ctx)
 {
-    struct instance *i = ctx;
+    struct mqtt_sink *sink = ctx;
 
-    if (i->discovery != NULL)
-        discovery_up(i->discovery);
+    if (sink->discovery != NULL)
+        discovery_up(sink->discovery);
 }
 
-static void down(void *ctx)
+static void mqtt_broker_down(void *ctx)
 {
-    struct instance *i = ctx;
+    struct mqtt_sink *sink = ctx;
 
-    if (i->discovery != NULL)
-        discovery_down(i->discovery);
+    if (sink->discovery != NULL)
+        discovery_down(sink->discovery);
 }
 
-static void message(void *ctx, const char *topic, const char *payload, size_t len, bool retained)
+static void mqtt_broker_message(void *ctx, const char *topic, const char *payload, size_t len,
+                                bool retained)
 {
-    struct instance *i = ctx;
+    struct mqtt_sink *sink = ctx;
 
-    if (i->discovery != NULL)
-        discovery_message(i->discovery, topic, payload, len, retained);
+    if (sink->discovery != NULL)
+        discovery_message(sink->discovery, topic, payload, len, retained);
 }
 
-static const struct broker_events events = {up, down, message};
+static const struct broker_events broker_events = {mqtt_broker_up, mqtt_broker_down,
+                                                   mqtt_broker_message};
 
-/* ---- delivering ------------------------------------------------------------------ */
+/* ---- deliveries ------------------------------------------------------------------ */
 
-static bool job_background(void *ctx)
+static bool mqtt_job_background(void *ctx)
 {
-    struct instance *i = ctx;
+    struct mqtt_sink *sink = ctx;
 
-    return i->discovery != NULL && discovery_background(i->discovery);
+    return sink->discovery != NULL && discovery_background(sink->discovery);
 }
 
-static bool job_ready(void *ctx)
+static bool mqtt_job_ready(void *ctx)
 {
-    struct instance *i = ctx;
+    struct mqtt_sink *sink = ctx;
 
-    return i->discovery == NULL || discovery_ready(i->discovery);
+    return sink->discovery == NULL || discovery_ready(sink->discovery);
 }
 
-static bool job_has_capacity(void *ctx)
+static bool mqtt_job_has_capacity(void *ctx)
 {
-    struct instance *i = ctx;
+    struct mqtt_sink *sink = ctx;
 
-    return i->topics.broker != NULL && broker_has_capacity(i->topics.broker);
+    return sink->topics.broker != NULL && broker_has_capacity(sink->topics.broker);
 }
 
-static bool job_produce(void *ctx, struct job *job)
+/* Whether a delivery is published in the messages of Tesla's server. A route that names another
+ * format for its records gets records in this format. */
+static bool mqtt_as_tesla(const struct mqtt_sink *sink, const struct fr_delivery *d)
 {
-    struct instance *i = ctx;
+    return sink->topics.layout == LAYOUT_TESLA &&
+           (d->kind == FR_DELIVERY_FIELD || d->format == FR_FORMAT_JSON);
+}
 
-    if (i->discovery != NULL)
-        return discovery_produce(i->discovery, job);
+static bool mqtt_job_produce(void *ctx, struct job *job)
+{
+    struct mqtt_sink *sink = ctx;
+    enum fr_tesla_result result;
+
+    if (sink->discovery != NULL)
+        return discovery_produce(sink->discovery, job);
+    if (job->messages == NULL && mqtt_as_tesla(sink, job->delivery)) {
+        result = tesla_topics_step(&sink->topics, job);
+        if (result != FR_TESLA_UNKNOWN)
+            return result != FR_TESLA_MESSAGE;
+    }
     if (job->delivery->kind == FR_DELIVERY_FIELD) {
-        tesla_topics_value(&i->topics, job);
+        tesla_topics_value(&sink->topics, job);
         return true;
     }
     if (job->messages == NULL && (job->messages = record_messages_new(job->delivery)) == NULL) {
         job->retry = true;
         return true;
     }
-    return record_messages_step(job->messages, &i->topics, job);
+    return record_messages_step(job->messages, &sink->topics, job);
 }
 
-static const struct job_events job_events = {job_background, job_ready, job_has_capacity,
-                                             job_produce};
-
-static void deliver(void *state, struct fr_delivery *const *batch, size_t count)
+static void mqtt_job_release(struct job *job)
 {
-    struct instance *i = state;
+    record_messages_free(job->messages);
+}
+
+static const struct job_events job_events = {
+    mqtt_job_background, mqtt_job_ready, mqtt_job_has_capacity, mqtt_job_produce, mqtt_job_release};
+
+static void mqtt_deliver(void *state, struct fr_delivery *const *batch, size_t count)
+{
+    struct mqtt_sink *sink = state;
 
     for (size_t k = 0; k < count; k++)
-        if (broker_is_up(i->topics.broker))
-            job_enqueue(i->topics.jobs, batch[k]);
+        if (broker_is_up(sink->topics.broker))
+            job_enqueue(sink->topics.jobs, batch[k]);
         else
-            i->topics.host->done(i->topics.sink, batch[k], FR_RETRY);
-    job_queue_run(i->topics.jobs);
+            sink->topics.host->done(sink->topics.sink, batch[k], FR_RETRY);
+    job_queue_run(sink->topics.jobs);
 }
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- open and close -------------------------------------------------------------- */
 
-static const char *base_of(struct fr_sink *sink, const struct fr_host *host)
+static const char *mqtt_base_of(struct fr_sink *sink, const struct fr_host *host)
 {
     const char *base = host->text(sink, "topic");
 
@@ -114,115 +134,117 @@ static const char *base_of(struct fr_sink *sink, const struct fr_host *host)
                                                                    : "tesla";
 }
 
-static bool is_topic(const char *text)
+static bool mqtt_is_topic(const char *text)
 {
     return strpbrk(text, "+#") == NULL && text[0] != '\0' && strlen(text) <= 100;
 }
 
-static void check(struct fr_sink *sink, const struct fr_host *host)
+static void mqtt_check(struct fr_sink *sink, const struct fr_host *host)
 {
     int64_t port = host->number(sink, "port");
     char why[512];
 
-    if (!is_topic(base_of(sink, host)))
-        host->wrong(sink, "topic", NULL,
-                    "topic must be 1 to 100 characters without + and #, such as tesla");
-    if (!is_topic(host->text(sink, "discovery_prefix")))
-        host->wrong(sink, "discovery_prefix", NULL,
-                    "discovery_prefix must be 1 to 100 characters without + and #");
+    if (!mqtt_is_topic(mqtt_base_of(sink, host)))
+        host->config_error(sink, "topic", NULL,
+                           "topic must be 1 to 100 characters without + and #, such as tesla");
+    if (!mqtt_is_topic(host->text(sink, "discovery_prefix")))
+        host->config_error(sink, "discovery_prefix", NULL,
+                           "discovery_prefix must be 1 to 100 characters without + and #");
     if (host->text(sink, "port") != NULL && (port < 1 || port > 65535))
-        host->wrong(sink, "port", NULL, "port must lie between 1 and 65535");
+        host->config_error(sink, "port", NULL, "port must be between 1 and 65535");
     if (host->number(sink, "keepalive") < 5000 || host->number(sink, "keepalive") > 3600000)
-        host->wrong(sink, "keepalive", NULL, "keepalive must lie between 5 s and 1 h");
+        host->config_error(sink, "keepalive", NULL, "keepalive must be between 5 s and 1 h");
     if (host->number(sink, "layout") == LAYOUT_HOME_ASSISTANT) {
         struct fr_entities *entities =
             fr_entities_load(host->text(sink, "entities"), why, sizeof why);
 
         if (entities == NULL)
-            host->wrong(sink, "entities", NULL, "%s", why);
+            host->config_error(sink, "entities", NULL, "%s", why);
         fr_entities_free(entities);
     }
 }
 
-static void close_instance(void *state)
+static void mqtt_close_instance(void *state)
 {
-    struct instance *i = state;
+    struct mqtt_sink *sink = state;
 
-    if (i->discovery != NULL && i->topics.broker != NULL)
-        discovery_end(i->discovery);
-    broker_free(i->topics.broker);
-    name_limit_free(i->topics.names);
-    job_queue_free(i->topics.jobs);
-    discovery_free(i->discovery);
-    fr_entities_free(i->entities);
-    free(i);
+    if (sink->discovery != NULL && sink->topics.broker != NULL)
+        discovery_end(sink->discovery);
+    broker_free(sink->topics.broker);
+    name_limit_free(sink->topics.names);
+    job_queue_free(sink->topics.jobs);
+    discovery_free(sink->discovery);
+    fr_entities_free(sink->entities);
+    free(sink);
 }
 
-static bool open_layout(struct instance *i)
+static bool mqtt_open_layout(struct mqtt_sink *sink)
 {
     char why[512];
 
-    if (i->topics.host->number(i->topics.sink, "layout") != LAYOUT_HOME_ASSISTANT)
+    if (sink->topics.layout != LAYOUT_HOME_ASSISTANT)
         return true;
-    i->entities =
-        fr_entities_load(i->topics.host->text(i->topics.sink, "entities"), why, sizeof why);
-    if (i->entities == NULL) {
-        i->topics.host->wrong(i->topics.sink, "entities", NULL, "%s", why);
+    sink->entities =
+        fr_entities_load(sink->topics.host->text(sink->topics.sink, "entities"), why, sizeof why);
+    if (sink->entities == NULL) {
+        sink->topics.host->config_error(sink->topics.sink, "entities", NULL, "%s", why);
         return false;
     }
-    i->discovery = discovery_new(&i->topics, i->entities);
-    return i->discovery != NULL;
+    sink->discovery = discovery_new(&sink->topics, sink->entities);
+    return sink->discovery != NULL;
 }
 
-static void *open_instance(struct fr_sink *sink, const struct fr_host *host)
+static void *mqtt_open_instance(struct fr_sink *handle, const struct fr_host *host)
 {
-    struct instance *i = calloc(1, sizeof *i);
+    struct mqtt_sink *sink = calloc(1, sizeof *sink);
 
-    if (i == NULL)
+    if (sink == NULL)
         return NULL;
-    i->topics = (struct topics){
-        .sink = sink,
+    sink->topics = (struct topics){
+        .layout = (enum layout)host->number(handle, "layout"),
+        .sink = handle,
         .host = host,
-        .base = base_of(sink, host),
-        .retain = host->number(sink, "retain"),
+        .base = mqtt_base_of(handle, host),
+        .retain = host->number(handle, "retain"),
     };
-    i->topics.jobs = job_queue_new(sink, host, &job_events, i);
-    i->topics.names = name_limit_new();
-    if (i->topics.jobs != NULL && i->topics.names != NULL && open_layout(i))
-        i->topics.broker =
-            broker_new(sink, host, i->discovery != NULL ? discovery_will(i->discovery) : NULL,
-                       i->topics.jobs, &events, i);
-    if (i->topics.broker != NULL)
-        return i;
-    close_instance(i);
+    sink->topics.jobs = job_queue_new(handle, host, &job_events, sink);
+    sink->topics.names = name_limit_new();
+    if (sink->topics.jobs != NULL && sink->topics.names != NULL && mqtt_open_layout(sink))
+        sink->topics.broker = broker_new(
+            handle, host, sink->discovery != NULL ? discovery_will(sink->discovery) : NULL,
+            sink->topics.layout == LAYOUT_VALUES ? "messages have no unit, age and flags" : NULL,
+            sink->topics.jobs, &broker_events, sink);
+    if (sink->topics.broker != NULL)
+        return sink;
+    mqtt_close_instance(sink);
     return NULL;
 }
 
 static const struct fr_option options[] = {
-    {"layout", FR_OPTION_CHOICE, "tesla", false, "tesla|homeassistant",
-     "topics of Tesla's server, or entities that Home Assistant discovers"},
+    {"layout", FR_OPTION_CHOICE, "tesla", false, "tesla|homeassistant|values",
+     "messages of Tesla's server, entities that Home Assistant discovers, or canonical values"},
     {"topic", FR_OPTION_TEXT, NULL, false, NULL,
-     "what topics begin with; if not set, tesla or (homeassistant) fleetroute"},
+     "first level of all topics; if not set, tesla or (homeassistant) fleetroute"},
     {"retain", FR_OPTION_BOOLEAN, "true", false, NULL,
-     "the broker keeps the last value (homeassistant: always)"},
+     "let the broker retain the last value (homeassistant: always)"},
     BROKER_OPTIONS,
     {"discovery_prefix", FR_OPTION_TEXT, "homeassistant", false, NULL,
-     "homeassistant: as in Home Assistant's MQTT settings"},
+     "homeassistant: the discovery prefix of Home Assistant's MQTT settings"},
     {"when_away", FR_OPTION_CHOICE, "keep", false, "keep|unavailable",
-     "homeassistant: entities of a vehicle that is not connected"},
+     "homeassistant: state of the entities of a vehicle that is not connected"},
     {"entities", FR_OPTION_TEXT, FR_DATA_DIR "/entities.yaml", false, NULL,
      "homeassistant: the entity catalogue"},
     {"position_age", FR_OPTION_DURATION, "30 s", false, NULL,
-     "homeassistant: an older position sets off no zone automation"},
+     "homeassistant: an older position triggers no zone automation"},
     {"position_gap", FR_OPTION_DURATION, "10 min", false, NULL,
-     "homeassistant: nor does one after so long a silence"},
+     "homeassistant: a position after a gap of this length triggers no zone automation"},
     {0},
 };
 
 extern const struct fr_plugin fleetroute_plugin;
 
 const struct fr_plugin fleetroute_plugin = {
-    .abi = FLEETROUTE_PLUGIN_ABI,
+    FR_PLUGIN_HEADER,
     .name = "mqtt",
     .version = PACKAGE_VERSION,
     .summary = "an MQTT broker, with Home Assistant's discovery or the topics of Tesla's server",
@@ -230,8 +252,8 @@ const struct fr_plugin fleetroute_plugin = {
     .format = FR_FORMAT_JSON,
     .in_flight = 2000,
     .mode = FR_MODE_LATEST,
-    .check = check,
-    .open = open_instance,
-    .deliver = deliver,
-    .close = close_instance,
+    .check = mqtt_check,
+    .open = mqtt_open_instance,
+    .deliver = mqtt_deliver,
+    .close = mqtt_close_instance,
 };

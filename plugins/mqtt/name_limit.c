@@ -6,16 +6,16 @@
 
 #define SLOTS_MIN 256
 
-/* A name, or a vehicle with the number of its names. A hash of 0 is an empty slot. */
+/* A name, or a vehicle with the number of its names. A hash of 0 marks an empty slot. */
 struct slot {
     uint64_t hash;
     uint64_t names;
 };
 
 struct name_limit {
-    uint64_t secret; /* so that a vehicle cannot make names whose hashes are equal */
+    uint64_t secret; /* prevents vehicles from choosing names with equal hashes */
     struct slot *slots;
-    size_t size; /* a power of two; at most half of the slots are used */
+    size_t size; /* a power of two; at most half of the slots are in use */
     size_t used, names;
     uint64_t refused;
 };
@@ -43,7 +43,7 @@ void name_limit_free(struct name_limit *limit)
     free(limit);
 }
 
-/* FNV-1a with a final mix; a text ends with its NUL, so that "a" "bc" differs from "ab" "c". */
+/* FNV-1a with a final mix. The NUL is hashed, so that "a" "bc" differs from "ab" "c". */
 static uint64_t limit_hash(uint64_t hash, const char *text)
 {
     for (size_t i = 0, len = strlen(text) + 1; i < len; i++)
@@ -53,7 +53,7 @@ static uint64_t limit_hash(uint64_t hash, const char *text)
     return hash ^ hash >> 32;
 }
 
-/* The slot of a hash, or the empty one where it belongs. */
+/* The slot of a hash, or the empty slot where it is to be inserted. */
 static struct slot *limit_find(const struct name_limit *limit, uint64_t hash)
 {
     size_t at = hash & (limit->size - 1);
@@ -63,7 +63,7 @@ static struct slot *limit_find(const struct name_limit *limit, uint64_t hash)
     return &limit->slots[at];
 }
 
-/* Make space for two more. */
+/* Ensure capacity for two more slots. */
 static bool limit_grow(struct name_limit *limit)
 {
     struct name_limit larger = *limit;
@@ -82,7 +82,7 @@ static bool limit_grow(struct name_limit *limit)
     return true;
 }
 
-/* Enter a new name of a vehicle. */
+/* Add a new name of a vehicle. */
 static bool limit_add(struct name_limit *limit, uint64_t vehicle, uint64_t name)
 {
     struct slot *slot;

@@ -1,8 +1,9 @@
 /*
- * name_limit.h - how many names of alerts and errors a vehicle may have topics for.
+ * Limits the names of alerts and errors that get a topic of their own.
  *
- * A broker keeps a retained message for each topic, and a vehicle chooses the names. A vehicle may
- * have NAME_LIMIT_VEHICLE of them, and all vehicles NAME_LIMIT_TOTAL, for the life of the process.
+ * A broker stores a retained message for each topic, and vehicles choose the names. A vehicle may
+ * use NAME_LIMIT_VEHICLE names, and all vehicles together NAME_LIMIT_TOTAL, while the sink is open.
+ * The table belongs to one thread.
  */
 #ifndef FR_MQTT_NAME_LIMIT_H
 #define FR_MQTT_NAME_LIMIT_H
@@ -16,19 +17,18 @@
 
 struct name_limit;
 
-/* Of an empty table; NULL: out of memory. One thread's. */
+/* Create an empty table. NULL: no memory. */
 struct name_limit *name_limit_new(void);
 
 /* NULL is allowed. */
 void name_limit_free(struct name_limit *limit);
 
-/* Whether this name (of `kind`, "alerts" or "errors") is within the limits of its vehicle. A name that
- * once was stays so. Without memory for a new name
- * the answer is no. */
+/* Whether this name is within the limits; `kind` is "alerts" or "errors". An allowed name stays
+ * allowed. Without memory, a new name is not allowed. */
 bool name_limit_allows(struct name_limit *limit, const char *vin, const char *kind,
                        const char *name);
 
-/* How often the answer was no. */
+/* Number of calls that returned false. */
 uint64_t name_limit_refused(const struct name_limit *limit);
 
 #endif

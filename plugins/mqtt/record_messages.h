@@ -1,6 +1,8 @@
 /*
- * record_messages.h - the messages that one record makes in the topics of Tesla's server, one step
- * at a time (tesla_topics.h lists the topics).
+ * Publishes one record to the topics of Tesla's server (tesla_topics.h), in several steps: for the
+ * layouts homeassistant and values, and in the layout tesla for records that Tesla's server does not
+ * publish. Alerts, errors and connectivity have the members of Tesla's payloads; those without
+ * content are null or empty. All functions run on the sink's thread.
  */
 #ifndef FR_RECORD_MESSAGES_H
 #define FR_RECORD_MESSAGES_H
@@ -9,11 +11,13 @@
 
 struct record_messages;
 
-/* Look at a record. Linear in its size. NULL: no memory. */
+/* Parse a record, in time linear in its size. The delivery must outlive the result. NULL: no
+ * memory. */
 struct record_messages *record_messages_new(const struct fr_delivery *delivery);
+/* NULL is allowed. */
 void record_messages_free(struct record_messages *messages);
 
-/* Publish the next alert (two messages) or error, or the whole record. True: that was all. */
+/* Publish the alerts of one name (two messages), one error, or the whole record. True: complete. */
 bool record_messages_step(struct record_messages *messages, const struct topics *topics,
                           struct job *job);
 

@@ -1,5 +1,5 @@
-"""The attacks of the campaign: each is a function that does one round of a second or two with a
-Target. attack_until() runs them in a random order in a process of its own."""
+"""The attacks of campaign.py. Each is a function that runs one round of one or two seconds against a
+Target. attack_until() runs attacks in random order and is called in its own process."""
 import json
 import os
 import random
@@ -10,14 +10,14 @@ import time
 from hostile import Hostile, client_hello, envelope, field, frame, peer, text_value, vehicle_data
 from messages import alerts, bare_errors, datum, location
 
-PAUSE_S = 0.5  # after each round: the attackers, Kafka and the vehicles share the machine's cores
+PAUSE_S = 0.5  # after each round; attackers, Kafka and vehicles share the cores of the machine
 VINS = [f"5YJ3E1EA7KFA{n:05d}" for n in range(8)]
 FLAWS = ("expired", "foreign", "no-identity")
 LOCATION, HEADING, SPEED, ODOMETER, ENERGY = 21, 23, 4, 5, 103
 
 
 class Target:
-    """The daemon as an attacking process sees it, and its own random numbers."""
+    """The attacked daemon, with the random numbers and the transaction ids of one attacking process."""
 
     def __init__(self, daemon, seed):
         self.daemon, self.random, self.txid = daemon, random.Random(seed), 0
@@ -34,7 +34,7 @@ class Target:
         car.send(envelope(topic, payload, b"hostile-%d-%09d" % (os.getpid(), self.txid), **more))
 
     def records(self, topic, payloads):
-        """One vehicle sends these and reads a reply for each."""
+        """Send the payloads from one vehicle and read one reply for each."""
         car = self.car()
         for payload in payloads:
             self.send(car, topic, payload)
@@ -42,11 +42,12 @@ class Target:
             car.receive_reply()
         car.close()
 
-    def bytes(self, most):
-        return self.random.randbytes(self.random.randrange(most))
+    def bytes(self, max_size):
+        """Fewer than `max_size` random bytes."""
+        return self.random.randbytes(self.random.randrange(max_size))
 
     def mutated(self, octets):
-        """The same with a few bytes changed, cut out or repeated."""
+        """`octets` with one to seven random changes: bytes changed, removed or repeated."""
         out = bytearray(octets)
         for _ in range(self.random.randrange(1, 8)):
             at = self.random.randrange(len(out)) if out else 0
@@ -101,7 +102,7 @@ def unread_replies(t):
 
 
 def slow_peers(t):
-    """Slow in reading, in sending a message, and in the upgrade."""
+    """Vehicles that read replies, send a message, and send the upgrade request, each slowly."""
     reader, writer, upgrade = t.car(receive_buffer=4096), t.car(), t.car(upgrade=False)
     message = frame(envelope(payload=vehicle_data(), txid=b"slow-%d" % t.random.randrange(1 << 40)))
     for _ in range(100):
@@ -125,7 +126,7 @@ def connections_of_one_vin(t):
 def reconnect_storm(t):
     for _ in range(30):
         car = t.car()
-        if t.random.random() < 0.5:  # a reset instead of a goodbye
+        if t.random.random() < 0.5:  # close with a TCP reset
             car.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if t.random.random() < 0.5:
             t.send(car, b"V", vehicle_data())
@@ -133,8 +134,8 @@ def reconnect_storm(t):
 
 
 def half_open_flood(t):
-    firsts = (b"", b"\x16", t.hello[:-1], t.hello)
-    crowd = [peer(t.daemon.port, firsts[n % 4], source=f"127.0.2.{1 + n % 200}") for n in range(300)]
+    prefixes = (b"", b"\x16", t.hello[:-1], t.hello)
+    crowd = [peer(t.daemon.port, prefixes[n % 4], source=f"127.0.2.{1 + n % 200}") for n in range(300)]
     time.sleep(1)
     for s in crowd:
         s.close()
@@ -156,7 +157,7 @@ def bad_certificates(t):
         except AssertionError as refusal:
             assert "101" not in str(refusal), refusal
             continue
-        raise RuntimeError(f"a certificate is taken: {flaw}")
+        raise RuntimeError(f"a bad certificate is accepted: {flaw}")
 
 
 def bad_upgrades(t):
@@ -197,20 +198,20 @@ def error_flood(t):
     t.records(b"errors", [bare_errors(*[f"e{n}" for n in range(1000)])])
 
 
-def odd_names(t):
+def invalid_names(t):
     names = ["a/b+c#d", "\x01\x7f", "\ufffe\ufdd0", "ä" * 100, b"a\xffb", b"\xc0\xaf", "%n%s", "\u202e", ""]
     t.records(b"alerts", [alerts(names)])
     t.records(b"errors", [bare_errors(*names)])
 
 
-def wild_numbers(t):
-    wild = (1e300, -1e308, float("inf"), float("nan"), 90.0001, -0.0, 5e-324)
+def extreme_numbers(t):
+    numbers = (1e300, -1e308, float("inf"), float("nan"), 90.0001, -0.0, 5e-324)
     t.records(b"V", [datum(LOCATION, location(n, n)) + datum(HEADING, field(5, n)) +
                      datum(SPEED, field(5, n)) + datum(ENERGY, field(5, n)) + vehicle_data()
-                     for n in wild])
+                     for n in numbers])
 
 
-def wild_texts(t):
+def invalid_texts(t):
     texts = (b"9" * 60_000, b"1e999", b"-", b"0x10", b"\xff\xfe", b"(1e300, 1e300)", b"\0", b"NaN")
     t.records(b"V", [vehicle_data([(n, text_value(text)) for n in (LOCATION, SPEED, ODOMETER, 10)])
                      for text in texts])
@@ -221,15 +222,15 @@ def huge_fields(t):
                                    for _ in range(16)]) for _ in range(4)])
 
 
-def odd_times(t):
+def extreme_times(t):
     now = time.time()
     t.records(b"V", [vehicle_data([(ODOMETER, field(5, 1.0))], created=created)
                      for created in (now + 299, now + 301, now + 1e9, 1 << 40, -(1 << 40), 0, -1)])
 
 
-def same_again(t):
+def repeated_txid(t):
     car = t.car()
-    for n in range(200):  # one txid, now with the same payload and now with another
+    for n in range(200):  # the same txid; every payload is sent twice
         car.send(envelope(b"V", vehicle_data([(4, field(5, float(n // 2)))], created=1.8e9),
                           b"again", sender="vehicle_device.x"))
         car.receive_reply()
@@ -258,12 +259,12 @@ def mutated_envelopes(t):
 ATTACKS = (garbage_frames, huge_messages, message_in_pieces, unread_replies, slow_peers,
            connections_of_one_vin, reconnect_storm, half_open_flood, garbage_instead_of_tls,
            bad_certificates, bad_upgrades, many_values, too_many_values, invalid_topics, alert_flood,
-           error_flood, odd_names, wild_numbers, wild_texts, huge_fields, odd_times, same_again,
-           mutated_payloads, mutated_envelopes)
+           error_flood, invalid_names, extreme_numbers, invalid_texts, huge_fields, extreme_times,
+           repeated_txid, mutated_payloads, mutated_envelopes)
 
 
 def prepare(daemon):
-    """Make the certificates once, before the processes start."""
+    """Create the certificates before the attacking processes start."""
     for vin in VINS:
         daemon.certificate(vin)
     for flaw in FLAWS:
@@ -271,9 +272,9 @@ def prepare(daemon):
 
 
 def attack_until(daemon, number, attacks, begin, end, report):
-    """Run these attacks from `begin` to `end` of the monotonic clock; write a JSON of {attack: [rounds, rounds
-    that the daemon ended, seconds, mistakes of the attack]} to `report`."""
-    os.nice(10)  # a real attacker brings a machine of his own
+    """Run the attacks from `begin` to `end` (monotonic clock, s). Write {attack: [rounds, rounds that the
+    daemon ended, seconds, errors in the attack's own code]} as JSON to the file `report`."""
+    os.nice(10)  # real attackers do not use CPU time of this machine
     target = Target(daemon, number)
     done = {attack.__name__: [0, 0, 0.0, []] for attack in attacks}
     time.sleep(max(0, begin - time.monotonic()))
@@ -285,10 +286,10 @@ def attack_until(daemon, number, attacks, begin, end, report):
             row[0] += 1
             try:
                 attack(target)
-            except (OSError, AssertionError):  # hung up on, refused: the daemon's right
+            except (OSError, AssertionError):  # the daemon may close or refuse the connection
                 row[1] += 1
-            except Exception as mistake:
-                row[3].append(repr(mistake))
+            except Exception as error:
+                row[3].append(repr(error))
             row[2] += time.monotonic() - begun
             time.sleep(PAUSE_S)
     with open(report, "w") as f:

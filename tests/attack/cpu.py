@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a vehicle can make the daemon compute is in proportion to what it sends: requests and messages in
-pieces of a byte, in many small frames, with many small headers."""
+"""The CPU time that a vehicle costs is bounded for each 100 kB that it sends: requests and messages in pieces
+of one byte, many small frames, many small headers, and large records."""
 from hostile import SLOWER, Daemon, Hostile, envelope, field, frame, text_value, \
     vehicle_data, wait_until
 
@@ -8,13 +8,13 @@ ROUTING = 'records: [{type: "*", to: archive}]'
 SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
 
 
-def cost(d, what, attack):
-    """CPU milliseconds of the daemon for each 100 kB that the attack sends."""
+def cpu_cost(d, name, attack):
+    """Milliseconds of CPU of the daemon for each 100 kB that attack() sends; it returns the bytes sent."""
     before = d.status()["cpu_us"]
     sent = attack()
     wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["unfinished"] == 0)
     each = (d.status()["cpu_us"] - before) / 1000 / (sent / 100_000)
-    print(f"{what}: {each:.0f} ms of CPU for 100 kB")
+    print(f"{name}: {each:.0f} ms of CPU for 100 kB")
     return each
 
 
@@ -27,7 +27,7 @@ def request_in_bytes(d):
             for i in range(len(head)):
                 car.raw(head[i:i + 1])
             car.close()
-            sent += len(head) * 23  # each byte is a TLS record
+            sent += len(head) * 23  # each byte is one TLS record of 23 bytes
         return sent
     return attack
 
@@ -72,14 +72,14 @@ def frame_heads_in_bytes(d):
 
 def big_records(topic, payload, count=4):
     def attack(d):
-        def run():
+        def send():
             car = Hostile(d)
             for _ in range(count):
                 car.message(topic=topic, payload=payload)
                 car.receive_reply()
             car.close()
             return count * len(payload)
-        return run
+        return send
     return attack
 
 
@@ -105,15 +105,15 @@ RECORDS = {
 }
 
 with Daemon(ROUTING, SINKS) as d:
-    for attack, most in ((request_in_bytes, 20), (message_in_frames_of_a_byte, 10),
+    for attack, max_ms in ((request_in_bytes, 20), (message_in_frames_of_a_byte, 10),
                          (empty_fragments, 10), (frame_heads_in_bytes, 20)):
-        each = cost(d, attack.__name__.replace("_", " "), attack(d))
-        assert each < most * SLOWER, (attack.__name__, each)
+        each = cpu_cost(d, attack.__name__.replace("_", " "), attack(d))
+        assert each < max_ms * SLOWER, (attack.__name__, each)
     for name, (topic, payload) in RECORDS.items():
-        each = cost(d, name, big_records(topic, payload)(d))
+        each = cpu_cost(d, name, big_records(topic, payload)(d))
         assert each < 60 * SLOWER, (name, each)
-    # One record of a megabyte must not take a hundred times that.
+    # The peak of the resident memory is below 100 times the largest record of 1 MB.
     with open(f"/proc/{d.process.pid}/status") as status:
         peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    print(f"memory at its peak: {peak // 1024} MB")
+    print(f"peak resident memory: {peak // 1024} MB")
     assert SLOWER > 1 or peak < 100_000, peak

@@ -1,14 +1,14 @@
-"""What the fake peers have in common: a listener, a thread that accepts, and an end without leftovers."""
+"""Base class of the fake peers: a listener and a thread that accepts and serves connections."""
 import socket
 import threading
 
 
 class FakePeer:
-    """Serves one connection at a time, with _one(client, stream) of the subclass, which calls listen() when
-    all that _one() needs is there."""
+    """Serves one connection at a time with _one(client, stream) of the subclass. The subclass calls listen()
+    after it has set every attribute that _one() uses."""
 
     BUFFER = 1 << 18
-    ENDS = (OSError, EOFError, ValueError)  # what may end a connection
+    ENDS = (OSError, EOFError, ValueError)  # exceptions that end a connection without an error
 
     def listen(self):
         self.client, self.stopped = None, False
@@ -40,7 +40,7 @@ class FakePeer:
         return self
 
     def __exit__(self, *_):
-        # The thread ends before the descriptor is closed: else it could accept from the next listener.
+        # Join the thread before the descriptor is closed: it could accept on a later listener that reuses it.
         self.stopped = True
         self.hang_up()
         try:

@@ -1,6 +1,6 @@
-"""An honest fleet beside every kind of sink, for campaign.py and soak.py: a daemon with Kafka, mosquitto
-in both layouts, files by VIN and, where it is given, Home Assistant; vehicles that number their messages;
-samples of the daemon's memory, descriptors and health; and the proof for each sink."""
+"""An honest fleet and a daemon with every kind of sink, for campaign.py and soak.py: Kafka, mosquitto in both
+layouts, one file for each VIN and, optionally, Home Assistant; vehicles that number their messages; samples
+of the daemon's memory, descriptors and health; and a check of every record for each sink."""
 import collections
 import os
 import re
@@ -15,16 +15,16 @@ from hostile import SOURCE, Daemon, wait_until  # first: it adds the folder of `
 from verifier import Histogram, Ledger, Sink, lines
 import mosquitto
 
-EAGER = "retry: {least: 50 ms, most: 1 s}"
-RESENT_MOST = 50  # messages of a topic that the broker may send its subscriber again
-MAY_COME_AGAIN = 10  # records at the beginning of a file
-ODOMETER, ENERGY = 5, 103  # the fields that count the messages of the fleet and of those in Home Assistant
+EAGER = "retry: {min: 50 ms, max: 1 s}"
+MAX_RESENT = 50  # max messages of a topic that the broker sends again to its subscriber
+MAX_REPEATED_AFTER_DELETION = 10  # max repeated records without a flag, after a deleted file
+ODOMETER, ENERGY = 5, 103  # fields with the sequence number: of the fleet, of vehicles in Home Assistant
 TOPIC_OF_VALUE = re.compile(r"fleetroute/(\w+)/(odometer|lifetime_energy_used_driving)$")
 HOME_ENTITY = re.compile(r"sensor\.tesla_model_3_(\d{6})_lifetime_energy_used_driving$")
 
 
 class Mosquitto(mosquitto.Mosquitto):
-    """A line of `received` is the time of arrival, the message id, the topic and the payload."""
+    """A line of the file `received` has the arrival time, the message id, the topic and the payload."""
 
     TOPICS = ("tesla/+/V", "fleetroute/+/odometer", "fleetroute/+/lifetime_energy_used_driving")
 
@@ -49,7 +49,7 @@ class Mosquitto(mosquitto.Mosquitto):
 
 
 class Samples(threading.Thread):
-    """The daemon's memory, descriptors and sinks, once a second, until stop()."""
+    """Samples the daemon's memory, descriptors and sink health once a second until stop()."""
 
     def __init__(self, daemon):
         super().__init__(daemon=True)
@@ -64,27 +64,27 @@ class Samples(threading.Thread):
                 descriptors = len(os.listdir(f"/proc/{self.d.process.pid}/fd"))
                 with open(f"/proc/{self.d.process.pid}/status") as f:
                     own_kb = int(re.search(r"RssAnon:\s+(\d+)", f.read())[1])
-            except (OSError, ValueError, TypeError):  # it has ended
+            except (OSError, ValueError, TypeError):  # the daemon has ended
                 continue
             if status is None:
                 continue
             self.rows.append((time.monotonic(), status["resident_kb"], descriptors, own_kb))
             for name, sink in status["sinks"].items():
                 if sink["health"] != "up":
-                    whys = self.unhealthy.setdefault(name, {})
-                    why = f"{sink['health']}: {sink['why']}"
-                    whys[why] = whys.get(why, 0) + 1
+                    reasons = self.unhealthy.setdefault(name, {})
+                    reason = f"{sink['health']}: {sink['why']}"
+                    reasons[reason] = reasons.get(reason, 0) + 1
 
     def stop(self):
         self.ended.set()
         self.join()
 
-    def most_kb(self, begin=0.0, end=float("inf")):
+    def max_kb(self, begin=0.0, end=float("inf")):
         return max((kb for at, kb, *_ in self.rows if begin <= at < end), default=0)
 
     def curve(self, points=10):
-        """Memory and descriptors at some times of the run: resident, and of that what is no file's page (the
-        journal is a mapped file)."""
+        """Resident memory, in parentheses its anonymous part (without the mapped journal), and descriptors,
+        at about `points` times of the run."""
         step = max(1, len(self.rows) // points)
         begun = self.rows[0][0] if self.rows else 0
         return ", ".join(f"{at - begun:.0f} s: {kb / 1024:.0f} ({own / 1024:.0f}) MB, {fds} fds"
@@ -92,17 +92,19 @@ class Samples(threading.Thread):
 
 
 class Fleet:
-    """The daemon with its sinks. `vehicles` report their Odometer; `at_home` more are in Home Assistant."""
+    """The daemon with its sinks. `vehicles` vehicles report their Odometer; `at_home` further vehicles are
+    also in Home Assistant."""
 
     def __init__(self, kafka, mosquitto, home=None, vehicles=490, at_home=10, extra=""):
         self.kafka, self.mosquitto, self.home = kafka, mosquitto, home
         self.vehicles, self.at_home = vehicles, at_home
         self.loads, self.samples = [], None
-        self.set_aside = {}  # number of a vehicle: names of its files that were moved away, oldest first
-        self.restarts = []  # when the daemon was started again, in ms
+        self.moved_files = {}  # {number of a vehicle: names of its files that were moved away, oldest first}
+        self.restarts = []  # times of restarts of the daemon, ms since 1970
         options = f"port: {mosquitto.port}, retain: false"
         ha = f"port: {mosquitto.port}, layout: homeassistant, entities: {SOURCE}/etc/entities.yaml"
-        sinks = f'  files: {{plugin: file, {EAGER}, options: {{path: "@/files/%{{vin}}.jsonl", rotate_size: 0}}}}\n' \
+        files = 'path: "@/files/%{vin}.jsonl", rotate_size: 0'
+        sinks = f'  files: {{plugin: file, {EAGER}, options: {{{files}}}}}\n' \
             f'  kafka: {{plugin: kafka, {EAGER}, options: {{brokers: "{kafka.address}"}}}}\n' \
             f'  mqtt: {{plugin: mqtt, delivery: log, {EAGER}, options: {{{options}}}}}\n' \
             f'  ha_mqtt: {{plugin: mqtt, delivery: log, {EAGER}, options: {{{ha}}}}}\n'
@@ -135,8 +137,8 @@ class Fleet:
 
     # ---- vehicles ----
 
-    def drive(self, rate, seconds, reconnect=0):
-        """Start the vehicles; wait until all have sent."""
+    def start_vehicles(self, rate, seconds, reconnect=0):
+        """Start the vehicles; wait until as many messages as there are vehicles are acknowledged."""
         common = ("--rate", rate, "--duration", seconds, "--patience", 120, "--reconnect", reconnect)
         self.loads = [self.d.simulate_beside("--vehicles", self.vehicles, "--sequence", ODOMETER,
                                              "--acknowledged", self.d.path("acknowledged.0"), *common)]
@@ -146,37 +148,40 @@ class Fleet:
                 "--acknowledged", self.d.path("acknowledged.1"), *common))
         self.d.wait_count("acknowledged", self.vehicles + self.at_home, 120)
 
-    def park(self, seconds, now=False):
-        """Wait for the vehicles' end, and until every sink has delivered everything. `now`: ask them to."""
+    def wait_delivered(self, seconds, now=False):
+        """Wait until the vehicles have ended and every sink has delivered all records. `now`: interrupt the
+        vehicles first."""
         for load in self.loads if now else ():
             load.send_signal(signal.SIGINT)
         for load in self.loads:
             print("vehicles:", load.communicate(timeout=seconds)[0].strip())
             assert load.returncode == 0, load.returncode
         wait_until("all is delivered", lambda: all(
-            s["behind"] == 0 for s in self.d.status()["sinks"].values()), 300)
+            s["lag"] == 0 for s in self.d.status()["sinks"].values()), 300)
         with open(self.d.path("acknowledged"), "w") as out:
             for n in range(len(self.loads)):
                 with open(self.d.path(f"acknowledged.{n}")) as f:
                     shutil.copyfileobj(f, out)
 
     def delays(self):
-        """The counters of all delays, to compare with later."""
+        """The delay histograms of all sinks, for Histogram."""
         return {name: s["delay_ms"] for name, s in self.d.status()["sinks"].items()}
 
-    # ---- the proof ----
+    # ---- verification ----
 
     def verify(self, borders=()):
-        """{sink: verifier.Sink} of the sinks that get everything; phases end at `borders` (wall clock, ms)."""
+        """{sink: verifier.Sink} of the sinks that deliver all records; phases end at `borders` (wall clock,
+        ms)."""
         ledger = Ledger(self.d.path("acknowledged"))
         assert ledger.count > 0, "nothing was acknowledged"
         sinks = {name: Sink(name, ledger, borders) for name in ("files", "kafka", "mqtt", "ha_mqtt")}
         for n in range(self.vehicles + self.at_home):
-            again = 0  # what was not yet delivered when a file was deleted is rightly written to the next
-            for name in (*self.set_aside.get(n, ()), f"files/5YJ3E1EA7KF{n:06d}.jsonl"):
+            # Records that were in delivery when their file was deleted are written again to the next file.
+            again = 0
+            for name in (*self.moved_files.get(n, ()), f"files/5YJ3E1EA7KF{n:06d}.jsonl"):
                 for line in lines(self.d.path(name)):
-                    again -= sinks["files"].take_line(line, excused=again > 0)
-                again = MAY_COME_AGAIN if name.endswith(".deleted") else 0
+                    again -= sinks["files"].add_line(line, excused=again > 0)
+                again = MAX_REPEATED_AFTER_DELETION if name.endswith(".deleted") else 0
         self.read_kafka(sinks["kafka"])
         self.read_mosquitto(sinks["mqtt"], sinks["ha_mqtt"], ledger)
         for name, sink in sinks.items():
@@ -184,50 +189,52 @@ class Fleet:
         return sinks
 
     def superseded(self, sink):
-        """A state that was on its way when mosquitto stopped is not told any more once a newer one was: Home
-        Assistant would show it as the newest. Such values are counted apart, not as lost."""
+        """Returns a function that tests for a superseded value: its publishing was unconfirmed when mosquitto
+        stopped, and a newer value was published since. The daemon does not publish the old value again:
+        Home Assistant would display it as the current one. Such a value does not count as lost."""
         def test(prefix, number, created):
             return number < sink.last.get(prefix, -1) and any(
                 t - 5000 < created < t + 1000 for t in self.mosquitto.stops)
         return test
 
     def read_kafka(self, sink):
-        """Arrival is the broker's time of appending: log.message.timestamp.type=LogAppendTime."""
+        """The arrival is the time at which the broker appended the record
+        (log.message.timestamp.type=LogAppendTime)."""
         kcat = subprocess.Popen(["kcat", "-b", self.kafka.address, "-C", "-t", "tesla_V", "-o", "beginning",
                                  "-e", "-q", "-f", "%T\t%s\n"], stdout=subprocess.PIPE, text=True,
                                 errors="replace")
         for line in kcat.stdout:
             arrived, _, record = line.partition("\t")
-            sink.take_line(record, float(arrived) if arrived.isdigit() else None)
+            sink.add_line(record, float(arrived) if arrived.isdigit() else None)
         assert kcat.wait() == 0, "kcat failed"
 
     def read_mosquitto(self, records, values, ledger):
-        """The subscriber may lag behind; it has all when nothing came for a while. What the broker itself
-        sends it again, with the same message id, is no delivery of the daemon's."""
+        """Wait until the subscriber has received nothing for 2 s, then read what it received. A message that
+        the broker itself sends again, with the same message id, is not a delivery of the daemon."""
         size, known = -1, {}
         while size != os.path.getsize(self.mosquitto.received):
             size = os.path.getsize(self.mosquitto.received)
             time.sleep(2)
         for line in lines(self.mosquitto.received):
             arrived, mid, topic, payload = (*line.rstrip("\n").split("\t", 3), "", "", "")[:4]
-            recent = known.setdefault(topic, collections.deque(maxlen=RESENT_MOST))
+            recent = known.setdefault(topic, collections.deque(maxlen=MAX_RESENT))
             if (mid, payload) in recent:
                 continue
             recent.append((mid, payload))
             if topic.startswith("tesla/"):
-                records.take_line(payload, float(arrived) * 1000)
+                records.add_line(payload, float(arrived) * 1000)
                 continue
             found = TOPIC_OF_VALUE.match(topic)
             prefix = found and ledger.prefix_of.get(found[1])
-            if prefix is None or not payload.isdigit() or not self.counts(found[1], found[2]):
+            if prefix is None or not payload.isdigit() or not self.has_sequence(found[1], found[2]):
                 continue
             number, times = int(payload) - 1, ledger.created[prefix]
             if number < len(times):
-                values.take(prefix, number, times[number], float(arrived) * 1000,
-                            self.tells_again(values, prefix, number, times[number]))
+                values.add_value(prefix, number, times[number], float(arrived) * 1000,
+                             self.may_repeat(values, prefix, number, times[number]))
 
     def read_home(self, watch, ledger, borders):
-        """What Home Assistant showed, by home.Watch: the newest values, in order, and not every one."""
+        """The states of Home Assistant by home.Watch: values in order; not every value becomes a state."""
         shown = Sink("home", ledger, borders)
         ahead = time.time() - time.monotonic()
         for moment, entity, state, _ in list(watch.changes):
@@ -236,35 +243,35 @@ class Fleet:
             if prefix is None or not re.fullmatch(r"\d+(\.0)?", state or ""):
                 continue
             number, times = int(float(state)) - 1, ledger.created[prefix]
-            shown.take(prefix, number, times[number], (moment + ahead) * 1000)
+            shown.add_value(prefix, number, times[number], (moment + ahead) * 1000)
         return shown
 
-    def tells_again(self, sink, prefix, number, created):
-        """Whether a state, which can have no mark, may come again: the last one after each connection, and
-        after a restart what came since the cursor was kept, a second before the end."""
+    def may_repeat(self, sink, prefix, number, created):
+        """Whether a state may arrive twice. A state has no flag `repeated`. The last state is published again
+        after each connection, and the states since the last stored cursor after a restart."""
         return number == sink.last.get(prefix) or any(t - 6000 < created <= t for t in self.restarts)
 
-    def counts(self, vin, entity):
-        """Whether this entity holds the vehicle's sequence."""
+    def has_sequence(self, vin, entity):
+        """Whether this entity has the sequence numbers of this vehicle."""
         return (entity == "odometer") == (int(vin[-6:]) < self.vehicles)
 
 
-def print_proof(sinks):
-    """A line for each sink; the mistakes."""
-    print(f"\n{'sink':10} acknowledged  delivered  lost  doubled and unmarked  repeated  out of order")
+def print_results(sinks):
+    """Print a line for each sink; returns the problems."""
+    print(f"\n{'sink':10} acknowledged  delivered  lost  doubled, no flag  repeated  out of order")
     for name, sink in sinks.items():
-        print(f"{name:10} {sink.ledger.count:12} {sink.count:10} {sum(sink.lost):5} {sum(sink.doubled):21} "
+        print(f"{name:10} {sink.ledger.count:12} {sink.count:10} {sum(sink.lost):5} {sum(sink.doubled):16} "
               f"{sink.repeated:9} {sum(sink.disorder):13}")
         if sink.superseded:
-            print(f"{name}: {sink.superseded} states that were on their way when the broker stopped were "
+            print(f"{name}: {sink.superseded} states were unconfirmed when the broker stopped and were "
                   "superseded by newer ones")
-    return [f"{name}: {sink.examples}" for name, sink in sinks.items() if not sink.is_right()]
+    return [f"{name}: {sink.examples}" for name, sink in sinks.items() if not sink.is_correct()]
 
 
-def lateness(name, sink, before, after, phase):
-    """(how it was measured, p50, p99, greatest) of a sink in ms."""
+def sink_delays(name, sink, before, after, phase):
+    """(method of measurement, p50, p99, maximum) of the delay of a sink in ms."""
     measured = sink and sink.percentiles(phase)
     if measured:
         return ("arrival at the peer", *measured)
     h = Histogram(before[name], after[name])
-    return ("the daemon's histogram", h.percentile(0.5), h.percentile(0.99), h.most())
+    return ("the daemon's histogram", h.percentile(0.5), h.percentile(0.99), h.max())

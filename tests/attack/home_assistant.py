@@ -1,4 +1,4 @@
-"""A Home Assistant that speaks just enough of its WebSocket API, and can misbehave."""
+"""A fake Home Assistant with the needed part of the WebSocket API. Its behaviour can be changed."""
 import base64
 import hashlib
 import json
@@ -11,10 +11,10 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class FakeHome(FakePeer):
-    """Keeps commands in `commands`. Attributes that change its behaviour:
-    answer   called with a command: the result, or None to be silent
-    accept   called with each token: False to refuse it
-    flood    two byte strings: sent once after the upgrade, and then again and again
+    """Appends received commands to `commands`. Attributes that change the behaviour:
+    answer   called with each command; returns the result, or None for no response
+    accept   called with each token; returns whether it is valid
+    flood    two byte strings: the first is sent once after the upgrade, the second in a loop
     """
 
     def __init__(self, answer=None, flood=None):

@@ -1,7 +1,7 @@
-"""What the attack scenarios share: hostile vehicles and peers, and how an honest vehicle fares.
+"""Library of the attack scenarios: hostile vehicles and peers, and an honest vehicle that measures delays.
 
-A hostile vehicle has a valid certificate and sends what it likes: any envelope, any payload, any
-WebSocket frame, at any pace. A hostile peer has no certificate. Everything stays on 127.0.0.0/8.
+A hostile vehicle has a valid certificate and can send any envelope, payload and WebSocket frame at any rate.
+A hostile peer has no certificate. All addresses are in 127.0.0.0/8.
 """
 import os
 import socket
@@ -17,20 +17,20 @@ from messages import Table, Vector, field, stream_envelope, table, varint  # noq
 
 
 def sanitized():
-    """Whether the daemon is built with a sanitizer: it is slow then, and keeps freed memory."""
+    """Whether the daemon is built with a sanitizer, which slows it down and delays freeing of memory."""
     with open(f"{BUILD}/fleetrouted", "rb") as f:
         program = f.read()
     return b"__asan_init" in program or b"__tsan_init" in program
 
 
-SLOWER = 10 if sanitized() else 1  # by how much bounds of time and memory are wider
+SLOWER = 10 if sanitized() else 1  # factor of all bounds of time and memory
 
 
 # ---- envelopes and payloads --------------------------------------------------------------
 
 def envelope(topic=b"V", payload=b"", txid=b"attack-000000001", sender=f"vehicle_device.{VIN}",
              kind=4, **fields):
-    """An envelope of Tesla's; `fields` replaces whole slots: root={0: …}, stream={2: …}."""
+    """A Tesla envelope; `fields` replaces whole slots: root={0: …}, stream={2: …}."""
     return stream_envelope(topic, payload, txid, sender.encode(), kind, **fields)
 
 
@@ -39,7 +39,7 @@ def text_value(text):
 
 
 def vehicle_data(data=(), created=None, vin=VIN, resend=False, extra=b""):
-    """The payload of a V message; `data` is (field number, bytes of a Value), `created` seconds."""
+    """The payload of a V message; `data` is (field number, bytes of a Value), `created` in s since 1970."""
     out = b"".join(field(1, field(1, key) + field(2, value)) for key, value in data)
     created = time.time() if created is None else created
     out += field(2, field(1, int(created)) + field(2, int(created % 1 * 1e9)))
@@ -50,7 +50,7 @@ def vehicle_data(data=(), created=None, vin=VIN, resend=False, extra=b""):
 # ---- peers -------------------------------------------------------------------------------
 
 def frame(payload, opcode=2, final=True, rsv=0, mask=b"\0\0\0\0", length=None):
-    """A WebSocket frame of any kind; `length`: what its head claims; mask=None: not masked."""
+    """A WebSocket frame; `length` replaces the length in its header; mask=None: the frame is not masked."""
     length = len(payload) if length is None else length
     head = bytes([(0x80 if final else 0) | rsv << 4 | opcode])
     bit = 0x80 if mask is not None else 0
@@ -67,20 +67,20 @@ def frame(payload, opcode=2, final=True, rsv=0, mask=b"\0\0\0\0", length=None):
 
 
 class Hostile(Car):
-    """A vehicle with a good certificate and bad manners."""
+    """A vehicle with a valid certificate that can violate every protocol."""
 
     def raw(self, octets):
         self.socket.sendall(octets)
 
     def message(self, topic=b"V", payload=None, **more):
-        """Send one message; the txid counts up unless it is given."""
+        """Send one message. The default txid has a number that increases with each message."""
         self.sent = getattr(self, "sent", 0) + 1
         more.setdefault("txid", b"attack-%09d" % self.sent)
         self.send(envelope(topic, vehicle_data() if payload is None else payload, **more))
 
     def flood(self, octets, seconds, patience=0.5):
-        """Send the bytes over and over without ever reading; bytes that were sent. It ends when the
-        daemon has not taken any for `patience` seconds, or hangs up."""
+        """Send the bytes in a loop for `seconds` without reading; returns the number of bytes sent. Ends
+        early when the daemon receives nothing for `patience` seconds or closes the connection."""
         until, sent = time.monotonic() + seconds, 0
         self.socket.settimeout(patience)
         while time.monotonic() < until:
@@ -93,7 +93,7 @@ class Hostile(Car):
 
 
 def peer(port, first=b"", source=None, seconds=15):
-    """A TCP connection that has sent `first` and says nothing more."""
+    """A TCP connection that sends `first` and then nothing."""
     s = socket.socket()
     s.settimeout(seconds)
     if source:
@@ -105,7 +105,7 @@ def peer(port, first=b"", source=None, seconds=15):
 
 
 def hung_up(s, seconds=0.01):
-    """Whether the other side has closed the connection; what it sent is read over."""
+    """Whether the other side has closed the connection; received bytes are discarded."""
     s.settimeout(seconds)
     try:
         while s.recv(65536):
@@ -118,7 +118,7 @@ def hung_up(s, seconds=0.01):
 
 
 def client_hello(daemon):
-    """The first flight of a TLS client, without the rest of the handshake."""
+    """The ClientHello of a TLS client, which is the first message of a handshake."""
     import ssl
     out = ssl.MemoryBIO()
     context = ssl.create_default_context(cafile=daemon.path("server-ca.pem"))
@@ -130,16 +130,16 @@ def client_hello(daemon):
 
 
 class Honest:
-    """A vehicle that sends a message every 20 ms and measures how long its acknowledgements take;
-    for a `with` block. It fails when its connection ends or an answer is no acknowledgement."""
+    """Context manager: a vehicle that sends a message every 20 ms and measures the time to its
+    acknowledgement. The block fails if the connection ends or a reply is not the acknowledgement."""
 
     def __init__(self, daemon, vin="5YJ3E1EA7KF000000"):
         self.car = Hostile(daemon, vin=vin)
         self.vin, self.slowest, self.count, self.problem = vin, 0.0, 0, None
         self.stop = threading.Event()
-        self.thread = threading.Thread(target=self.drive)
+        self.thread = threading.Thread(target=self._run)
 
-    def drive(self):
+    def _run(self):
         try:
             while not self.stop.wait(0.02):
                 begin = time.monotonic()
@@ -150,7 +150,7 @@ class Honest:
                 assert answer == ("ack", f"honest-{self.count:09d}"), answer
                 self.slowest = max(self.slowest, time.monotonic() - begin)
                 self.count += 1
-        except Exception as problem:  # told where the block ends
+        except Exception as problem:  # __exit__() raises it
             self.problem = problem
 
     def __enter__(self):

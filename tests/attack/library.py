@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The library of hostile vehicles makes valid messages where it is asked to, so that the attacks are
-refused for what they attack with and not for a mistake of the library."""
+"""hostile.py creates valid messages by default. So the daemon refuses an attack because of the attack, not
+because of a mistake in the library."""
 from hostile import Daemon, Honest, Hostile, Table, Vector, envelope, field, frame, text_value, \
     vehicle_data, vector, wait_until
 
@@ -12,9 +12,9 @@ with Daemon('records: [{type: "*", to: archive, ack: archive}]',
     car.raw(frame(envelope(payload=vehicle_data(), txid=b"raw", root={4: Vector(b"id")}),
                   mask=b"abcd"))
     assert car.receive_reply() == ("ack", "raw")
-    wait_until("it is delivered", lambda: len(d.records("V.jsonl")) == 2)
+    wait_until("both records are delivered", lambda: len(d.records("V.jsonl")) == 2)
     assert len(d.records("V.jsonl")[0]["data"]) == 2, d.records("V.jsonl")
-    # And invalid ones where it is asked to.
+    # The same library creates invalid messages.
     for bad in (envelope(kind=9), envelope(topic=b""), envelope(payload=b"\xff"),
                 envelope(root={3: Table()}), vector("12_text_garbage")):
         car.send(bad)

@@ -1,5 +1,5 @@
-"""What a hostile vehicle can send: any envelope and any protobuf payload, written by hand so that
-no encoder corrects it. Used by scenarios and by hostile.py; sent with fr.Car.send()."""
+"""Encoders for any envelope and any protobuf payload, also invalid ones, which the usual encoders refuse.
+Used by scenarios and by hostile.py; sent with fr.Car.send()."""
 import itertools
 import struct
 import time
@@ -19,7 +19,7 @@ def varint(number):
 
 
 def field(number, value):
-    """bytes and str length-delimited, int as varint, float as fixed64."""
+    """A protobuf field: bytes and str are length-delimited, int is a varint, float is a fixed64."""
     if isinstance(value, float):
         return varint(number << 3 | 1) + struct.pack("<d", value)
     if isinstance(value, int):
@@ -34,7 +34,7 @@ def moment(seconds=None):
 
 
 def datum(key, value):
-    """`value` is the message Value."""
+    """A Datum; `value` has the encoded fields of its Value."""
     return field(1, field(1, key) + field(2, value))
 
 
@@ -47,7 +47,7 @@ def vehicle_data(*data, created=None):
 
 
 def alerts(names, started=1700000000, audiences=(1,)):
-    """Names may be bytes that are not UTF-8."""
+    """The payload of a message of alerts; a name may be bytes that are not UTF-8."""
     return b"".join(field(1, field(1, name) + b"".join(field(2, a) for a in audiences) +
                           field(3, moment(started + i))) for i, name in enumerate(names)) + \
         field(2, moment())
@@ -59,7 +59,7 @@ def errors(names, body="body"):
 
 
 def bare_errors(*names):
-    """As many errors as a message can hold: nothing but names."""
+    """Errors with a name only, so that a message can contain the maximum number."""
     return b"".join(field(1, field(2, name)) for name in names) + field(2, moment())
 
 
@@ -70,12 +70,12 @@ class Vector(bytes):
 
 
 class Table(dict):
-    """A field that is a table of its own."""
+    """A field that is a table."""
 
 
 def table(fields):
-    """A FlatBuffers table of {slot: value} as (bytes, position of the table in them). A value is a
-    Vector, a Table, or bytes that stand in the table itself."""
+    """A FlatBuffers table of {slot: value}; returns (bytes, offset of the table in them). A value is a
+    Vector, a Table, or bytes that are stored in the table."""
     slots = max(fields, default=-1) + 1
     inline, positions = b"", {}
     for slot, value in fields.items():
@@ -107,7 +107,7 @@ def stream_envelope(topic, payload, txid, sender, kind=4, root=(), stream=()):
 
 
 def envelope(topic, payload, vin, txid=None):
-    """The same with every field that vehicles send; text or bytes."""
+    """An envelope with every field that vehicles send; the arguments are str or bytes."""
     def raw(text):
         return text if isinstance(text, bytes) else text.encode()
 

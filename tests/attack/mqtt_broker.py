@@ -1,4 +1,4 @@
-"""An MQTT broker (3.1.1 and 5) for one test at a time, that can misbehave."""
+"""A fake MQTT broker (3.1.1 and 5) for one client at a time, with changeable behaviour."""
 import struct
 import threading
 
@@ -12,9 +12,9 @@ class Publish:
 
 
 class FakeBroker(FakePeer):
-    """Keeps what is published in `published`. Attributes that change its behaviour:
-    ack      called with a Publish: True to confirm it
-    limit    hangs up on a packet with more bytes than this
+    """Appends received messages to `published`. Attributes that change the behaviour:
+    ack      called with each Publish; returns whether to confirm it
+    limit    maximum bytes of a packet; a longer one closes the connection
     """
 
     def __init__(self, limit=None, ack=None, properties=b""):
@@ -28,7 +28,7 @@ class FakeBroker(FakePeer):
         return [p.topic for p in list(self.published)]
 
     def last(self, topic):
-        """The payload last published to a topic; None."""
+        """The last payload published to a topic, or None."""
         for p in reversed(list(self.published)):
             if p.topic == topic:
                 return p.payload
@@ -39,7 +39,7 @@ class FakeBroker(FakePeer):
             self.client.sendall(data)
 
     def publish(self, topic, payload=b"", retain=False):
-        """To the client, whatever it has subscribed to."""
+        """Send a message to the client, regardless of its subscriptions."""
         topic = topic if isinstance(topic, bytes) else topic.encode()
         body = struct.pack(">H", len(topic)) + topic + (b"\0" if self.version == 5 else b"") + payload
         self.send(bytes([0x30 | (1 if retain else 0)]) + self._length(len(body)) + body)
@@ -103,7 +103,7 @@ class FakeBroker(FakePeer):
                     if self.version == 5 else b""
                 self.send(b"\x20" + self._length(2 + len(tail)) + b"\0\0" + tail)
             elif kind >> 4 == 3:
-                self._take(kind, body, size)
+                self._receive_publish(kind, body, size)
             elif kind >> 4 == 8:
                 self.subscribed.append(body)
                 tail = b"\0" if self.version == 5 else b""
@@ -113,7 +113,7 @@ class FakeBroker(FakePeer):
             elif kind >> 4 == 14:
                 raise EOFError
 
-    def _take(self, kind, body, size):
+    def _receive_publish(self, kind, body, size):
         length = struct.unpack(">H", body[:2])[0]
         topic, at, qos, mid = body[2:2 + length].decode(), 2 + length, kind >> 1 & 3, 0
         if qos:

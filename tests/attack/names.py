@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""VINs and types that come from a file or another system are checked like those of certificates: no
-path, no control character, no length reaches a sink. A record over 1 MiB is no problem either."""
+"""VINs of replayed records are checked like those of certificates: a VIN with a path, with a control
+character or of more than 64 bytes does not reach a sink. A record of more than 1 MiB is replayed."""
 import json
 import os
 
@@ -21,17 +21,17 @@ with Daemon("records: [{type: '*', to: by_vin}]",
             journal="{}") as d:
     out = fleetroute("replay", "-s", d.control, "--as-new", "-",
                      input="\n".join(line(vin, n) for n, vin in enumerate(BAD)) + "\n", check=False)
-    assert f" 0 stored, {len(BAD)} left out" in out.stdout, out
+    assert f" 0 stored, {len(BAD)} skipped" in out.stdout, out
     refused = d.count("source_records_without_valid_vin")
-    # Those that are no valid JSON text or too long are left out by the tool itself.
+    # The tool itself skips records that are not valid JSON or have a VIN that is too long.
     assert len(BAD) - 4 <= refused <= len(BAD), refused
     assert d.log_text().count("its VIN is not 1 to 64") == 1, d.log_text()
     d.say(*(line(vin, n) for n, vin in enumerate(GOOD)))
-    wait_until("they are delivered", lambda: os.path.isdir(d.path("vin")) and
+    wait_until("the valid records are delivered", lambda: os.path.isdir(d.path("vin")) and
                len(os.listdir(d.path("vin"))) == len(GOOD))
-    assert not os.path.exists("/tmp/fr-attack"), "a file outside the folder"
+    assert not os.path.exists("/tmp/fr-attack"), "a sink wrote a file outside its folder"
     assert d.status()["journal"]["records"] == len(GOOD)
-    # Longer than the control socket reads ahead.
+    # Longer than the read buffer of the control socket.
     big = line(VIN, 99, data={"VehicleName": "n" * 2_500_000})
     out = fleetroute("replay", "-s", d.control, "--as-new", "-", input=big + "\n" + line(VIN, 100) +
                      "\n", timeout=20)

@@ -1,6 +1,6 @@
 /*
- * no_threads.so - preloaded into the daemon, it lets FR_THREADS threads start; every further
- * pthread_create(3) fails with EAGAIN, as it does at a limit of the system. errno stays as it is.
+ * no_threads.so - preloaded into the daemon. The first FR_THREADS threads start; every further
+ * pthread_create(3) fails with EAGAIN, as at a limit of the system, and does not change errno.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,9 +14,9 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
                    void *argument)
 {
     static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    const char *most = getenv("FR_THREADS");
+    const char *max = getenv("FR_THREADS");
 
-    if (most != NULL && atomic_fetch_add(&started, 1) >= strtol(most, NULL, 10))
+    if (max != NULL && atomic_fetch_add(&started, 1) >= strtol(max, NULL, 10))
         return EAGAIN;
     if (real == NULL)
         *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");

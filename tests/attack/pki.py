@@ -1,4 +1,4 @@
-"""Certificate authorities with every kind of fault, made with openssl(1)."""
+"""Certificate authorities and vehicle certificates with faults, created with openssl(1)."""
 import os
 import subprocess
 import time
@@ -31,6 +31,9 @@ keyUsage = critical,keyCertSign,cRLSign
 [short]
 basicConstraints = critical,CA:TRUE,pathlen:0
 keyUsage = critical,keyCertSign,cRLSign
+[for_servers]
+basicConstraints = critical,CA:TRUE
+extendedKeyUsage = serverAuth
 [no_authority]
 basicConstraints = critical,CA:FALSE
 [leaf]
@@ -48,7 +51,8 @@ def openssl(*words):
 
 
 class Authority:
-    """A CA in a folder of its own below `folder`; `issuer` None: self-signed."""
+    """A CA in the folder `folder`/`label`; self-signed if `issuer` is None. `begins` and `ends` are seconds
+    from now."""
 
     def __init__(self, folder, label, name="Tesla Issuing CA", issuer=None, extensions="authority",
                  begins=-86400, ends=86400 * 300):
@@ -74,13 +78,13 @@ class Authority:
                 request)
 
     def sign(self, request, certificate, extensions, begins, ends, self_signed=False):
-        who = ["-selfsign"] if self_signed else ["-cert", self.certificate]
-        openssl("ca", "-config", self.path("cnf"), "-batch", "-notext", *who, "-keyfile", self.key,
+        signer = ["-selfsign"] if self_signed else ["-cert", self.certificate]
+        openssl("ca", "-config", self.path("cnf"), "-batch", "-notext", *signer, "-keyfile", self.key,
                 "-in", request, "-out", certificate, "-extensions", extensions, "-startdate",
                 stamp(begins), "-enddate", stamp(ends))
 
     def vehicle(self, vin, begins=-86400, ends=86400 * 300, chain=()):
-        """Paths of a vehicle's certificate, with the chain behind it, and of its key."""
+        """Paths of a vehicle certificate, followed by `chain`, and of its key."""
         base = self.path(f"{vin}-{len(os.listdir(self.folder))}")
         self.request(base + ".key", base + ".csr", vin)
         self.sign(base + ".csr", base + ".leaf", "leaf", begins, ends)
@@ -95,7 +99,7 @@ class Authority:
                 self.key, "-revoke", files[0].replace(".pem", ".leaf"))
 
     def crl(self, begins=-3600, ends=86400):
-        """The text of a CRL of everything that was revoked."""
+        """The text of a CRL with all revoked certificates."""
         openssl("ca", "-config", self.path("cnf"), "-batch", "-cert", self.certificate, "-keyfile",
                 self.key, "-gencrl", "-crl_lastupdate", stamp(begins), "-crl_nextupdate",
                 stamp(ends), "-out", self.path("crl.pem"))

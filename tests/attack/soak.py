@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""2,000 messages a second, reconnects, and one fault after the other:
+"""2,000 messages a second, reconnects, and a sequence of faults:
 
     soak.py [SECONDS [FAULT...]]
 
-Each fault of soak_faults.py comes at least once, and again until the time is over; the issue's form is
-1800 s. For each: what the log, /readyz and the status said within 10 s, how long after its end delivery
-went on by itself, and what was lost, doubled without a mark, or out of order. It fails for any of these,
-for a fault that was not told of, and from 600 s on when memory or descriptors grew after a sixth of the
-time. Not in `make check`."""
+Each fault of soak_faults.py occurs at least once, and again until the time is over; the reference run is
+1800 s. The table has for each fault: its lines in the log, /readyz and the status within 10 s, the time from
+its end until delivery resumed without intervention, and the records that were lost, doubled without the flag
+`repeated`, or out of order. The test fails if any record was, if a fault was not reported, or, with
+SECONDS >= 600, if memory or descriptors grew after a sixth of the time. Not part of `make check`."""
 import contextlib
 import re
 import shutil
@@ -16,16 +16,16 @@ import time
 import urllib.error
 import urllib.request
 
-from fleet import Fleet, Mosquitto, print_proof
+from fleet import Fleet, Mosquitto, print_results
 from hostile import Kafka, free_port, skip
 from faults import Faults
 from soak_faults import FAULTS
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 120
 RATE, RECONNECT_S = 4, 60
-TOLD_S, GOES_ON_S = 10, 60
+REPORT_S, RESUME_S = 10, 60
 PAUSE_S = 5
-BORDER_MS = 4000  # what a fault spoils may have been created so long before it
+BORDER_MS = 4000  # a fault affects records that were created up to 4 s before it
 LEVEL = re.compile(r" (error|warning|notice)|^<[0-5]>", re.I)
 
 
@@ -35,7 +35,7 @@ class Soak:
         self.rows, self.problems, self.borders, self.restarted_at = [], [], [], 0.0
 
     def readyz(self):
-        """The lines of /readyz that tell of something; "no answer" where there is none."""
+        """The lines of /readyz that report a problem; ["no answer"] if it does not respond."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/readyz", timeout=2):
                 return []
@@ -44,48 +44,49 @@ class Soak:
         except OSError:
             return ["no answer"]
 
-    def told(self, log_from):
-        """(log, readyz, status) that tell of something now: a line of each."""
+    def reports(self, log_from):
+        """The current (log lines, lines of /readyz, lines of the status) that report a problem."""
         with open(self.d.path("log"), errors="replace") as f:
             f.seek(log_from)
             log = [line for line in f.read().splitlines() if not line.startswith("fault_io:")]
         status = self.d.status(check=False) or {"sinks": {}, "journal": {"state": "no answer"}}
-        sick = [f"{name}: {s['health']}: {s['why']}" for name, s in status["sinks"].items()
+        unhealthy = [f"{name}: {s['health']}: {s['why']}" for name, s in status["sinks"].items()
                 if s["health"] != "up"]
         if status["journal"]["state"] != "well":
-            sick.insert(0, f"journal: {status['journal']['state']}: {status['journal'].get('why', '')}")
-        return log, self.readyz(), sick
+            unhealthy.insert(0, f"journal: {status['journal']['state']}: {status['journal'].get('why', '')}")
+        return log, self.readyz(), unhealthy
 
     def watch(self, fault, log_from, begun):
-        """Look until the fault is told of, for TOLD_S at most; a line of each place, and how late."""
-        seen, found, late = [None] * 3, None, None
-        while time.monotonic() - begun < max(TOLD_S if fault.seen and not late else 0, fault.seconds):
-            for place, lines in enumerate(self.told(log_from)):
-                right = [line for line in lines if fault.seen and re.search(fault.seen, line)]
-                seen[place] = seen[place] or (right or [None])[0]
-                if right and late is None:
+        """Wait until the fault is reported, for at most REPORT_S; returns the first matching line of log,
+        /readyz and status, and the seconds until the first report (None: not reported)."""
+        seen, late = [None] * 3, None
+        while time.monotonic() - begun < max(REPORT_S if fault.seen and not late else 0, fault.seconds):
+            for source, lines in enumerate(self.reports(log_from)):
+                matching = [line for line in lines if fault.seen and re.search(fault.seen, line)]
+                seen[source] = seen[source] or (matching or [None])[0]
+                if matching and late is None:
                     late = time.monotonic() - begun
             time.sleep(0.25)
         if fault.seen and late is None:
-            self.problems.append(f"{fault.name}: nothing says {fault.seen!r} within {TOLD_S} s")
+            self.problems.append(f"{fault.name}: {fault.seen!r} is not reported within {REPORT_S} s")
         return seen, late
 
-    def goes_on(self, fault):
-        """Seconds until every sink is up and delivers what comes now."""
+    def wait_resumed(self, fault):
+        """Seconds until every sink is up and delivers new records."""
         begun = time.monotonic()
         first = self.d.status()
-        while time.monotonic() - begun < GOES_ON_S:
+        while time.monotonic() - begun < RESUME_S:
             status = self.d.status()
             sinks = status["sinks"].items()
             if status["journal"]["next"] > first["journal"]["next"] and not self.readyz() and all(
-                    s["behind"] < 2000 and s["health"] in ("up", "degraded") and
+                    s["lag"] < 2000 and s["health"] in ("up", "degraded") and
                     s["delivered"] > first["sinks"][name]["delivered"] for name, s in sinks):
                 return time.monotonic() - begun
             time.sleep(0.1)
-        self.problems.append(f"{fault.name}: not gone on within {GOES_ON_S} s: {self.told(0)[1:]}")
+        self.problems.append(f"{fault.name}: delivery not resumed within {RESUME_S} s: {self.reports(0)[1:]}")
         return float("nan")
 
-    def play(self, fault):
+    def apply(self, fault):
         self.borders.append(time.time() * 1000 - BORDER_MS)
         log_from = len(self.d.log_text().encode(errors="replace"))
         fault.begin()
@@ -97,50 +98,52 @@ class Soak:
         seen, late = self.watch(fault, log_from, begun)
         if not fault.restarts:
             fault.end()
-        self.rows.append((fault.name, seen, late, self.goes_on(fault)))
-        print(f"{time.strftime('%H:%M:%S')} {fault.name}: told after {late}, went on after "
+        self.rows.append((fault.name, seen, late, self.wait_resumed(fault)))
+        print(f"{time.strftime('%H:%M:%S')} {fault.name}: reported after {late} s, resumed after "
               f"{self.rows[-1][3]:.1f} s", flush=True)
         time.sleep(PAUSE_S)
         fault.check()
 
     def run(self):
-        self.fleet.drive(RATE, 86400, RECONNECT_S)
+        self.fleet.start_vehicles(RATE, 86400, RECONNECT_S)
         end = time.monotonic() + SECONDS
         time.sleep(PAUSE_S)
         chosen = [f for f in FAULTS if f.__name__ in sys.argv[2:]] or FAULTS
         queue = list(chosen)
         while queue:
-            self.play(queue.pop(0)(self.fleet, self.faults))
+            self.apply(queue.pop(0)(self.fleet, self.faults))
             if not queue and time.monotonic() < end:
                 queue = [f for f in chosen if not f.restarts]
                 if not queue:
                     break
         time.sleep(max(0, min(5, end - time.monotonic())))
-        self.fleet.park(180, now=True)
+        self.fleet.wait_delivered(180, now=True)
 
     def table(self, sinks):
-        print("\nfault | log line | /readyz | status | s until told | s until it went on | lost | "
-              "doubled and unmarked | out of order")
-        for n, (name, seen, late, on) in enumerate(self.rows):
+        print("\nfault | log line | /readyz | status | s until reported | s until resumed | lost | "
+              "doubled without a flag | out of order")
+        for n, (name, seen, late, resumed) in enumerate(self.rows):
             counts = [sum(counts[n + 1] for counts in (getattr(s, what) for s in sinks.values()))
                       for what in ("lost", "doubled", "disorder")]
             words = [(line or "-")[:100] for line in seen]
-            print(" | ".join([name, *words, "-" if late is None else f"{late:.1f}", f"{on:.1f}",
+            print(" | ".join([name, *words, "-" if late is None else f"{late:.1f}", f"{resumed:.1f}",
                               *map(str, counts)]))
 
-    def flat(self):
-        """Memory and descriptors do not grow after the first five minutes since the last restart."""
+    def check_growth(self):
+        """Compare the maxima of memory and descriptors before and after a border: a sixth of SECONDS, at
+        least 30 s, after the last restart."""
         rows = [row for row in self.fleet.samples.rows if row[0] > self.restarted_at]
         border = rows[0][0] + max(30, SECONDS / 6)
         early, late = ([row for row in rows if (row[0] < border) == first] for first in (True, False))
         if not late:
             return
         for what, column, unit, allowance in (("resident memory", 1, "kB", None),
-                                              ("memory of its own", 3, "kB", 16384), ("descriptors", 2, "", 64)):
+                                              ("anonymous memory", 3, "kB", 16384),
+                                              ("descriptors", 2, "", 64)):
             before, after = max(row[column] for row in early), max(row[column] for row in late)
             print(f"{what}: at most {before} {unit} until {border - rows[0][0]:.0f} s after the last "
                   f"restart, {after} {unit} later")
-            # Resident pages of the journal's map are page cache: their number follows the backlog.
+            # Resident pages of the mapped journal are page cache; their number depends on the backlog.
             if SECONDS >= 600 and allowance is not None and after > before * 1.1 + allowance:
                 self.problems.append(f"{what} grew from {before} to {after}")
         print(self.fleet.samples.curve())
@@ -157,9 +160,9 @@ def main():
         soak = Soak(fleet, faults, admin_port)
         soak.run()
         sinks = fleet.verify(soak.borders)
-        soak.problems += print_proof(sinks)
+        soak.problems += print_results(sinks)
         soak.table(sinks)
-        soak.flat()
+        soak.check_growth()
         assert not soak.problems, "\n".join(soak.problems)
 
 

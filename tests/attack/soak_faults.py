@@ -1,4 +1,4 @@
-"""The faults of soak.py: each is a class with begin(), end() and what must be seen of it."""
+"""The faults of soak.py. Each is a class with begin(), end() and the pattern of its report."""
 import os
 import resource
 import subprocess
@@ -8,10 +8,10 @@ from hostile import BUILD, fleetroute
 
 
 class Fault:
-    """`seen` must be in /readyz, the status or the log within 10 s of begin(); None: nobody has to notice.
-    `seconds`: how long it lasts."""
+    """`seen`: pattern that /readyz, the status or the log must contain within 10 s of begin(); None: no
+    report is required. `seconds`: duration of the fault."""
     name, seen, seconds = "", None, 8.0
-    restarts = False  # the daemon gets another process
+    restarts = False  # the fault ends the process of the daemon; end() starts another
 
     def __init__(self, fleet, faults):
         self.fleet, self.d, self.faults = fleet, fleet.d, faults
@@ -23,7 +23,7 @@ class Fault:
         pass
 
     def check(self):
-        """After everything has been delivered again."""
+        """Called after delivery has resumed."""
 
 
 class Killed(Fault):
@@ -41,10 +41,10 @@ class Stopped(Killed):
     name = "SIGTERM and start"
 
     def begin(self):
-        assert self.d.end() == 0, "it did not end well"
+        assert self.d.end() == 0, "the daemon did not stop with status 0"
 
 
-class KafkaAway(Fault):
+class KafkaStopped(Fault):
     name, seen = "Kafka stopped", "brokers are down"
 
     def begin(self):
@@ -55,7 +55,7 @@ class KafkaAway(Fault):
 
 
 class TopicDeleted(Fault):
-    """Of another record type than the one that is verified: what was in the topic is gone."""
+    """The topic of a record type that is not verified, because its records are lost."""
     name, seen, seconds = "Kafka topic deleted", "created topic tesla_connectivity", 10.0
 
     def begin(self):
@@ -63,8 +63,8 @@ class TopicDeleted(Fault):
 
 
 class SmallTopic(Fault):
-    """A limit of the topic below the producer's batches, and above every record."""
-    name = "Kafka topic takes 5 kB"
+    """The topic's limit is smaller than the producer's batches and larger than every record."""
+    name = "Kafka topic limited to 5 kB"
 
     def set(self, *words):
         self.fleet.kafka.admin("ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name",
@@ -80,10 +80,10 @@ class SmallTopic(Fault):
         path = self.d.path("state/dead-letters/kafka.jsonl")
         if os.path.exists(path):
             with open(path) as f:
-                assert '"type":"V"' not in f.read(), "ordinary records are dead letters"
+                assert '"type":"V"' not in f.read(), "records below the limit are dead-lettered"
 
 
-class MosquittoAway(Fault):
+class MosquittoStopped(Fault):
     name, seen = "mosquitto stopped", "mqtt"
 
     def begin(self):
@@ -94,7 +94,7 @@ class MosquittoAway(Fault):
 
 
 class Disk(Fault):
-    """A rule of tests/fault_io."""
+    """A fault of tests/fault_io; `rule` is in its syntax."""
     rule = ""
 
     def begin(self):
@@ -109,7 +109,7 @@ class FilesFull(Disk):
 
 
 class FilesFail(Disk):
-    name, rule, seen = "EIO in writing files", "write files/ EIO", "failing|Input/output"
+    name, rule, seen = "EIO in write of files", "write files/ EIO", "failing|Input/output"
 
 
 class FilesSync(Disk):
@@ -129,32 +129,33 @@ class JournalOnce(Disk):
 
 
 class FilesMoved(Fault):
-    """As logrotate moves them: all, for half of them are closed at any moment, which nobody notices."""
+    """Files are moved as by logrotate. All are moved because the daemon reports only files that are open,
+    about half of them at any time."""
     name, seen, seconds, suffix = "files moved", "moved away", 4.0, ""
 
     def paths(self):
         for n in range(self.fleet.vehicles):
             name = f"files/5YJ3E1EA7KF{n:06d}.jsonl"
-            names = self.fleet.set_aside.setdefault(n, [])
-            aside = f"{name}.{len(names)}{self.suffix}"
-            names.append(aside)
-            yield self.d.path(name), self.d.path(aside)
+            names = self.fleet.moved_files.setdefault(n, [])
+            moved = f"{name}.{len(names)}{self.suffix}"
+            names.append(moved)
+            yield self.d.path(name), self.d.path(moved)
 
     def begin(self):
-        for path, aside in self.paths():
-            os.rename(path, aside)
+        for path, moved in self.paths():
+            os.rename(path, moved)
 
 
 class FilesDeleted(FilesMoved):
-    """What was written before is the operator's loss: keep it for the verifier."""
+    """Files are deleted. The records in them are not lost by the daemon: keep a copy for the verifier."""
     name, seen, suffix = "files deleted", "was deleted", ".deleted"
 
     def begin(self):
-        for path, aside in self.paths():
+        for path, moved in self.paths():
             with open(path, "rb") as f:
                 before = os.fstat(f.fileno()).st_size
                 os.unlink(path)
-                with open(aside, "wb") as out:
+                with open(moved, "wb") as out:
                     kept = f.read(before)
                     out.write(kept[:kept.rfind(b"\n") + 1])
 
@@ -183,7 +184,7 @@ class JournalLowered(Fault):
 
 
 class DumpKilled(Fault):
-    """One is blocked in a pipe, one is killed while it prints."""
+    """One dump is blocked in a pipe, another one is killed while it prints."""
     name = "journal dump blocked, and killed"
 
     def begin(self):
@@ -200,7 +201,7 @@ class DumpKilled(Fault):
 
 
 class ClockAhead(Fault):
-    name = "clock a day ahead, and back"
+    name = "clock set a day ahead, and back"
 
     def begin(self):
         self.faults.clock(86400)
@@ -212,9 +213,9 @@ class ClockAhead(Fault):
 class Rewound(Fault):
     name, seconds = "journal rewind, also beyond the end", 1.0
 
-    def rewind(self, sink, place):
-        return fleetroute("journal", "rewind", sink, "--to", place, "-c", self.d.path("fleetroute.yaml"),
-                          check=False)
+    def rewind(self, sink, position):
+        return fleetroute("journal", "rewind", sink, "--to", position,
+                          "-c", self.d.path("fleetroute.yaml"), check=False)
 
     def begin(self):
         newest = self.d.status()["journal"]["next"]
@@ -226,18 +227,18 @@ class Rewound(Fault):
 
 
 class Reloads(Fault):
-    """SIGHUP after SIGHUP, then two sinks with other options while Kafka is away."""
-    name, seconds = "20 reloads, two sinks changed", 4.0
+    """20 times SIGHUP, then a reload that changes the retry option of every sink."""
+    name, seconds = "20 reloads, sinks changed", 4.0
 
     def begin(self):
         for _ in range(20):
             self.d.process.send_signal(1)
             time.sleep(0.05)
-        self.d.sinks = self.d.sinks.replace("most: 1 s", "most: 1200 ms")
+        self.d.sinks = self.d.sinks.replace("max: 1 s", "max: 1200 ms")
         self.d.reload()
 
     def end(self):
-        self.d.sinks = self.d.sinks.replace("most: 1200 ms", "most: 1 s")
+        self.d.sinks = self.d.sinks.replace("max: 1200 ms", "max: 1 s")
         self.d.reload()
 
 
@@ -247,14 +248,15 @@ class NoDescriptors(Fault):
     def begin(self):
         pid = self.d.process.pid
         self.before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) - 20, self.before[1]))
+        soft_limit = len(os.listdir(f"/proc/{pid}/fd")) - 20
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft_limit, self.before[1]))
 
     def end(self):
         resource.prlimit(self.d.process.pid, resource.RLIMIT_NOFILE, self.before)
 
 
-# Those with a restart first: memory and descriptors are compared afterwards.
-FAULTS = (Killed, Stopped, KafkaAway, MosquittoAway, FilesFull, FilesFail, FilesSync, JournalMeta, JournalFull,
-          JournalOnce, FilesMoved, FilesDeleted, JournalMoved, JournalLowered, DumpKilled, ClockAhead, Rewound,
-          Reloads, NoDescriptors, TopicDeleted, SmallTopic)
+# Faults that restart the daemon are first: memory and descriptors are compared after the last restart.
+FAULTS = (Killed, Stopped, KafkaStopped, MosquittoStopped, FilesFull, FilesFail, FilesSync, JournalMeta,
+          JournalFull, JournalOnce, FilesMoved, FilesDeleted, JournalMoved, JournalLowered, DumpKilled,
+          ClockAhead, Rewound, Reloads, NoDescriptors, TopicDeleted, SmallTopic)
 

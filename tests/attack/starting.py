@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""What cannot start says why, and leaks nothing: threads that run out at the start, and a source that
-does not start, reload after reload."""
+"""A failed start is reported with its reason and leaks nothing: threads that cannot be created, and a source
+that fails in every reload."""
 import os
 import subprocess
 
-from hostile import BUILD, Daemon, Hostile, fleetroute, skip, wait_until
+from hostile import BUILD, Daemon, Hostile, fleetroute, skip, run_parts, wait_until
 
 ROUTING = 'records: [{type: "*", to: archive}]'
 SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
 SOURCES = f"\nsources: {{broken: {{plugin: {BUILD}/.libs/failing_source.so}}}}"
 
 
-def out_of_threads():
-    """Whichever thread is the one that is too many, the last line names it and the reason."""
+def startup_thread_count():
+    """For each thread of the daemon in turn, pthread_create(3) fails: the last log line names the thread and
+    the reason. Returns the number of threads that the daemon needs; None with a sanitizer."""
     d = Daemon(ROUTING, SINKS, journal="{}")
     d.write()
     named = []
@@ -23,40 +24,41 @@ def out_of_threads():
                                  env=dict(os.environ, LD_PRELOAD=f"{BUILD}/.libs/no_threads.so",
                                           FR_THREADS=str(count)))
         except subprocess.TimeoutExpired:
-            break  # it has all the threads it needs, and runs
+            break  # every thread could be created: the daemon runs
         last = run.stderr.strip().split("\n")[-1]
         if "cannot be preloaded" in run.stderr:
-            skip("nothing can be preloaded here")
+            skip("LD_PRELOAD does not work")
         assert run.returncode == 1, (count, run)
         assert "Resource temporarily unavailable" in last and "Success" not in run.stderr, run.stderr
         named.append(last)
     if not named:
-        return None  # a sanitizer's own pthread_create comes before the preloaded one
+        return None  # the pthread_create() of a sanitizer takes precedence over the preloaded one
     assert len(named) >= 4, named
-    for what in ("journal", "last values", "sink archive", "ingest thread 1 of"):
-        assert any(what in line for line in named), (what, named)
+    for name in ("journal", "last values", "sink archive", "ingest thread 1 of"):
+        assert any(name in line for line in named), (name, named)
     return len(named)
 
 
 def sink_without_a_thread(threads):
-    """A reload adds a sink, and no thread is left for it: the reload fails and says why, the status does not
-    call the sink up, and the other sink goes on."""
+    """A reload adds a sink whose thread cannot be created: the reload fails with the reason, the new sink is
+    not `up`, and the other sink still delivers."""
     d = Daemon(ROUTING, SINKS, journal="{}")
     d.environment = dict(os.environ, LD_PRELOAD=f"{BUILD}/.libs/no_threads.so", FR_THREADS=str(threads))
     with d:
         d.sinks += "\n" + SINKS.replace("archive", "second").replace("@", "@/second")
         d.routing = ROUTING.replace("to: archive", "to: [archive, second]")
         out = d.reload(check=False)
-        assert out.returncode == 1 and "not everything could be started" in out.stdout, out
+        assert out.returncode == 1 and "a sink or a source could not be started" in out.stdout, out
         assert "sink second" in out.stderr and "Resource temporarily unavailable" in out.stderr, out
         second = d.status()["sinks"]["second"]
         assert second["health"] != "up" and "thread" in second["why"], second
         d.say({"Soc": 1})
-        wait_until("the other sink goes on", lambda: d.status()["sinks"]["archive"]["behind"] == 0)
+        wait_until("the other sink delivers", lambda: d.status()["sinks"]["archive"]["lag"] == 0)
         assert len(d.lines("V.jsonl")) == 1
 
 
-def source_that_does_not_start():
+def source_fails_to_start():
+    """A source that fails in each of six reloads leaks no descriptor, and the daemon still works."""
     with Daemon(ROUTING, SINKS, journal="{}") as d:
         def open_files():
             return len(os.listdir(f"/proc/{d.process.pid}/fd"))
@@ -64,8 +66,8 @@ def source_that_does_not_start():
         counts = []
         for _ in range(6):
             out = d.reload(check=False)
-            assert out.returncode == 1 and "not everything could be started" in out.stdout, out
-            assert "source broken: plugin failing_source could not begin" in out.stderr, out
+            assert out.returncode == 1 and "a sink or a source could not be started" in out.stdout, out
+            assert "source broken: plugin failing_source cannot open" in out.stderr, out
             counts.append(open_files())
         assert len(set(counts[1:])) == 1, counts
         assert fleetroute("status", "-s", d.control, "--json").returncode == 0
@@ -77,7 +79,11 @@ def source_that_does_not_start():
         assert "source broken" not in d.reload().stdout
 
 
-needed = out_of_threads()
-if needed:
-    sink_without_a_thread(needed)
-source_that_does_not_start()
+def thread_creation_fails():
+    needed = startup_thread_count()
+    if needed:
+        sink_without_a_thread(needed)
+
+
+if __name__ == "__main__":
+    run_parts(thread_creation_fails, source_fails_to_start)

@@ -1,8 +1,8 @@
-"""What became of each acknowledged record in each sink: lost, doubled, out of order, and how late.
+"""Checks each acknowledged record in each sink: lost, doubled, out of order, and its delay.
 
-A simulated vehicle's txid is a prefix of its own, `-` and a number that counts its messages from 0; with
-`--sequence FIELD` the field holds that number plus 1. So a sink that gets whole records is checked by
-txid, and one that gets values by value."""
+The txid of a simulated vehicle is a prefix that is unique for the vehicle, `-`, and the number of the message
+from 0. With `--sequence FIELD` the value of the field is that number plus 1. So a sink of records is checked
+by txid, and a sink of values by the value."""
 import array
 import bisect
 import calendar
@@ -15,7 +15,7 @@ _minutes = {}
 
 
 def created_ms(minute, seconds):
-    """Milliseconds since 1970 of a record's time, which is in UTC."""
+    """The creation time of a record (UTC) in ms since 1970."""
     if minute not in _minutes:
         _minutes[minute] = calendar.timegm(time.strptime(minute, "%Y-%m-%dT%H:%M")) * 1000
     return _minutes[minute] + float(seconds) * 1000
@@ -26,7 +26,7 @@ def percentile(ordered, share):
 
 
 class Ledger:
-    """What the vehicles say was acknowledged, and when each record was created."""
+    """The records that were acknowledged, by the vehicles' own files, and the creation times of records."""
 
     def __init__(self, path):
         self.acknowledged, self.created, self.prefix_of = {}, {}, {}
@@ -38,23 +38,24 @@ class Ledger:
                 numbers.add(int(number))
                 self.count += 1
 
-    def learn(self, prefix, number, vin, created):
-        """Remember a record's vehicle and creation time, for sinks that get values only."""
+    def store(self, prefix, number, vin, created):
+        """Store the vehicle and the creation time of a record, for sinks of values."""
         self.prefix_of[vin] = prefix
         times = self.created.setdefault(prefix, array.array("d"))
         if number >= len(times):
             times.extend([0.0] * (number + 1 - len(times)))
         times[number] = created
 
-    def when(self, prefix, number):
-        """The creation time of a record, or of one before it that some sink has got."""
+    def creation_time(self, prefix, number):
+        """The creation time of a record, or of the last record before it with a known creation time; else
+        0."""
         times = self.created.get(prefix, ())
         return next((t for t in reversed(times[:number + 1]) if t), 0.0)
 
 
 class Sink:
-    """What one sink has got. Phases are told apart by the creation time: `borders` in ms, the n-th
-    phase ends before the n-th border. Mistakes are counted for each phase."""
+    """The records that one sink delivered. The creation time determines the phase: the n-th phase ends before
+    the n-th of `borders` (ms since 1970). Problems are counted for each phase."""
 
     def __init__(self, name, ledger, borders):
         self.name, self.ledger, self.borders = name, ledger, borders
@@ -68,61 +69,62 @@ class Sink:
     def phase(self, created):
         return bisect.bisect_right(self.borders, created)
 
-    def take(self, prefix, number, created, arrived=None, repeated=False):
+    def add_value(self, prefix, number, created, arrived=None, repeated=False):
         seen = self.seen.setdefault(prefix, set())
         self.count += 1
         if number in seen:
             self.repeated += repeated
             if not repeated:
-                self.note("doubled", self.doubled, created, prefix, number)
+                self.count_problem("doubled", self.doubled, created, prefix, number)
             return
         seen.add(number)
         if number < self.last.get(prefix, -1):
-            self.note("out of order", self.disorder, created, prefix, number)
+            self.count_problem("out of order", self.disorder, created, prefix, number)
         self.last[prefix] = number
         if arrived is not None:
             self.delays[self.phase(created)].append(arrived - created)
 
-    def note(self, what, counts, created, prefix, number):
+    def count_problem(self, what, counts, created, prefix, number):
         counts[self.phase(created)] += 1
         if len(self.examples) < 10:
             at = time.strftime("%H:%M:%S", time.gmtime(created / 1000))
             self.examples.append(f"{what}: {prefix}-{number} of {at}")
 
     def count_lost(self, superseded):
-        """Count the acknowledged records that did not come; once, after the last one was taken.
-        `superseded`: called with prefix, number and creation time, whether it need not come."""
+        """Count the acknowledged records that were not delivered. Called once, after all records were read.
+        superseded(prefix, number, creation time) returns whether a record need not be delivered."""
         for prefix, numbers in self.ledger.acknowledged.items():
             for number in numbers - self.seen.get(prefix, set()):
-                created = self.ledger.when(prefix, number)
+                created = self.ledger.creation_time(prefix, number)
                 if superseded(prefix, number, created):
                     self.superseded += 1
                 else:
-                    self.note("lost", self.lost, created, prefix, number)
+                    self.count_problem("lost", self.lost, created, prefix, number)
 
-    def is_right(self):
+    def is_correct(self):
         return not (any(self.lost) or any(self.doubled) or any(self.disorder))
 
     def percentiles(self, phase):
-        """p50, p99 and the greatest delay in ms; None where no arrival was measured."""
+        """p50, p99 and maximum of the delay in ms; None if no arrival was measured."""
         delays = sorted(self.delays[phase])
         return (percentile(delays, 0.5), percentile(delays, 0.99), delays[-1]) if delays else None
 
-    def take_line(self, line, arrived=None, excused=False):
-        """A record as JSON; other lines, and those of vehicles that are not the fleet's, are skipped.
-        `excused`: it may come again without a mark. Whether it was one of the fleet's."""
+    def add_line(self, line, arrived=None, excused=False):
+        """Count a record in JSON; returns whether it is a V record of the fleet. Other lines are skipped.
+        `excused`: the record may be repeated without the flag."""
         if '"type":"V"' not in line:
             return False
         found = RECORD.search(line)
         if found is None or found[2] not in self.ledger.acknowledged:
             return False
         created = created_ms(found[4], found[5])
-        self.ledger.learn(found[2], int(found[3]), found[1], created)
-        self.take(found[2], int(found[3]), created, arrived, excused or '"repeated":true' in line)
+        self.ledger.store(found[2], int(found[3]), found[1], created)
+        self.add_value(found[2], int(found[3]), created, arrived, excused or '"repeated":true' in line)
         return True
 
 
 def lines(path):
+    """The complete lines of a file."""
     with open(path, errors="replace") as f:
         for line in f:
             if line.endswith("\n"):
@@ -130,7 +132,7 @@ def lines(path):
 
 
 class Histogram:
-    """Delays of a sink between two looks at its counters; percentiles are interpolated in a class."""
+    """Delays of a sink between two samples of its counters; percentiles are interpolated within a class."""
 
     def __init__(self, before, after):
         self.classes = [(float(bound) if bound != "more" else 120000.0, after[bound] - before[bound])
@@ -144,5 +146,5 @@ class Histogram:
             seen, low = seen + n, bound
         return float("nan")
 
-    def most(self):
+    def max(self):
         return max((bound for bound, n in self.classes if n), default=float("nan"))

@@ -1,11 +1,11 @@
 /*
- * bench - what fleetroute does for a second of CPU time, beside the least a server can do.
+ * bench - work of fleetroute for each second of CPU time, compared with a minimal server.
  *
  *   tests/bench/bench [--kafka HOST:PORT] [--seconds N] [--only WORD]
  *
- * Every row is one run: a fresh server process, the same generator. CPU time is the server
- * process's own (clock_getcpuclockid), so what else the machine does matters little. Run it
- * from the build folder.
+ * Each row is one run with a new server process and the same load generator. CPU time is that of
+ * the server process (clock_getcpuclockid), so other load has little effect. Run bench in the
+ * build folder.
  */
 #include <arpa/inet.h>
 #include <getopt.h>
@@ -26,6 +26,7 @@
 #include "floor_server.h"
 #include "ingest/tls.h"
 #include "sim/load.h"
+#include "sim/load_handshakes.h"
 #include "util/clock.h"
 #include "util/memory.h"
 
@@ -101,7 +102,7 @@ static void wait_for(uint16_t port)
     exit(EXIT_FAILURE);
 }
 
-static void forget_journal(void)
+static void delete_journal(void)
 {
     static const char *const names[] = {"state/journal/data.mdb", "state/journal/lock.mdb"};
 
@@ -114,7 +115,7 @@ static void forget_journal(void)
     rmdir_in_folder("state/journal");
 }
 
-/* `journal` is what stands behind `journal:`; each run begins with an empty one. */
+/* `journal` is the value of the key `journal:`. Each run starts with an empty journal. */
 static struct server start_fleetrouted(const char *routing, const char *journal)
 {
     struct server server = {.port = free_port()};
@@ -131,7 +132,7 @@ static struct server start_fleetrouted(const char *routing, const char *journal)
                     bench.kafka ? bench.kafka : "", bench.kafka ? "\"}}\n" : "");
     char *path = in_folder("fleetroute.yaml");
 
-    forget_journal();
+    delete_journal();
     write_file("fleetroute.yaml", config);
     write_file("routing.yaml", routing);
     server.pid = fork();
@@ -210,34 +211,34 @@ static long resident_kb(pid_t pid)
 
 /* ---- runs ------------------------------------------------------------------------ */
 
-/* CPU time counts from the moment all vehicles are connected to the end of the load. */
+/* CPU time is measured from when all vehicles are connected to the end of the load. */
 struct window {
     pid_t pid;
     double cpu_at_start;
-    long most_kb;
+    long max_kb;
 };
 
-static void connected(void *ctx)
+static void window_begin(void *ctx)
 {
     struct window *w = ctx;
 
     w->cpu_at_start = cpu_seconds(w->pid);
 }
 
-static void second(void *ctx)
+static void window_sample(void *ctx)
 {
     struct window *w = ctx;
     long kb = resident_kb(w->pid);
 
-    if (kb > w->most_kb)
-        w->most_kb = kb;
+    if (kb > w->max_kb)
+        w->max_kb = kb;
 }
 
-/* A car that drives two hours a day, a message a second, and says something once a minute for
- * the rest of it. */
+/* Of a car that drives two hours a day and sends a message a second while driving, and a message a
+ * minute otherwise. */
 #define WEEK_OF_RECORDS (7 * (2 * 3600 + 22 * 60))
 
-static void show_journal(uint64_t records)
+static void print_journal_size(uint64_t records)
 {
     char *path = in_folder("state/journal/data.mdb");
     struct stat st;
@@ -264,8 +265,8 @@ static double run_load(const char *name, struct server server, size_t vehicles, 
         .data = 8,
         .duration_ms = bench.ms,
         .patience_ms = 20000,
-        .connected = connected,
-        .second = second,
+        .connected = window_begin,
+        .second = window_sample,
         .ctx = &w,
     };
     struct fr_load_result r;
@@ -280,21 +281,21 @@ static double run_load(const char *name, struct server server, size_t vehicles, 
     cpu = cpu_seconds(server.pid) - w.cpu_at_start;
     per_cpu = (double)r.acknowledged / cpu;
     printf("%-34s %9.0f %11.0f %8.2f %8.2f %7.1f%s\n", name, (double)r.acknowledged / r.seconds,
-           per_cpu, r.p50_ms, r.p99_ms, (double)w.most_kb / 1024,
+           per_cpu, r.p50_ms, r.p99_ms, (double)w.max_kb / 1024,
            r.unanswered != 0 ? "  (some never acknowledged)" : "");
     fflush(stdout);
     stop(server);
-    show_journal(r.acknowledged);
+    print_journal_size(r.acknowledged);
     return per_cpu;
 }
 
-static void ratio(double ours, double floor)
+static void print_ratio(double value, double reference)
 {
-    if (ours > 0 && floor > 0)
-        printf("%-34s %31.0f %%\n", "", ours / floor * 100);
+    if (value > 0 && reference > 0)
+        printf("%-34s %31.0f %%\n", "", value / reference * 100);
 }
 
-static const char nothing[] = "records: [{type: alerts, to: archive}]\n";
+static const char to_no_sink[] = "records: [{type: alerts, to: archive}]\n";
 static const char to_file[] = "records: [{type: V, to: archive, ack: archive}]\n";
 static const char to_kafka[] = "records: [{type: V, to: kafka, ack: kafka}]\n";
 
@@ -303,28 +304,28 @@ static bool wanted(const char *word)
     return bench.only == NULL || strcmp(bench.only, word) == 0;
 }
 
-/* What the journal costs: in CPU, in time to the acknowledgement, on disk. */
+/* The cost of the journal in CPU time, delay of the acknowledgement, and disk space. */
 static void journal_cost(const char *label, size_t vehicles, double rate, size_t window)
 {
     double without, with;
     char name[64];
 
     snprintf(name, sizeof name, "no journal, %s", label);
-    without = run_load(name, start_fleetrouted(nothing, "off"), vehicles, rate, window);
+    without = run_load(name, start_fleetrouted(to_no_sink, "off"), vehicles, rate, window);
     snprintf(name, sizeof name, "journal, fsync, %s", label);
-    with = run_load(name, start_fleetrouted(nothing, "{values: false, size: 8 GB}"), vehicles, rate,
-                    window);
-    ratio(with, without);
+    with = run_load(name, start_fleetrouted(to_no_sink, "{values: false, size: 8 GB}"), vehicles,
+                    rate, window);
+    print_ratio(with, without);
     snprintf(name, sizeof name, "and last values, %s", label);
-    with = run_load(name, start_fleetrouted(nothing, "{size: 8 GB}"), vehicles, rate, window);
-    ratio(with, without);
+    with = run_load(name, start_fleetrouted(to_no_sink, "{size: 8 GB}"), vehicles, rate, window);
+    print_ratio(with, without);
     snprintf(name, sizeof name, "and the file sink, %s", label);
     with = run_load(name, start_fleetrouted(to_file, "{size: 8 GB}"), vehicles, rate, window);
-    ratio(with, without);
+    print_ratio(with, without);
     snprintf(name, sizeof name, "full, pruning, %s", label);
-    with = run_load(name, start_fleetrouted(nothing, "{values: false, size: 16 MB}"), vehicles,
+    with = run_load(name, start_fleetrouted(to_no_sink, "{values: false, size: 16 MB}"), vehicles,
                     rate, window);
-    ratio(with, without);
+    print_ratio(with, without);
 }
 
 static void throughput(const char *label, size_t vehicles, double rate, size_t window)
@@ -335,26 +336,27 @@ static void throughput(const char *label, size_t vehicles, double rate, size_t w
     snprintf(name, sizeof name, "floor, %s", label);
     floor = run_load(name, start_floor(), vehicles, rate, window);
     snprintf(name, sizeof name, "acknowledged at once, %s", label);
-    ours = run_load(name, start_fleetrouted(nothing, "off"), vehicles, rate, window);
-    ratio(ours, floor);
+    ours = run_load(name, start_fleetrouted(to_no_sink, "off"), vehicles, rate, window);
+    print_ratio(ours, floor);
     snprintf(name, sizeof name, "file, fsync, %s", label);
     ours = run_load(name, start_fleetrouted(to_file, "off"), vehicles, rate, window);
-    ratio(ours, floor);
+    print_ratio(ours, floor);
     if (bench.kafka == NULL)
         return;
     snprintf(name, sizeof name, "Kafka, acks=all, %s", label);
     ours = run_load(name, start_fleetrouted(to_kafka, "off"), vehicles, rate, window);
-    ratio(ours, floor);
+    print_ratio(ours, floor);
 }
 
-static void tell_parent(void *ctx)
+static void notify_parent(void *ctx)
 {
     if (write(*(int *)ctx, "", 1) != 1)
         _exit(EXIT_FAILURE);
 }
 
-/* Connections that do nothing until the process that holds them is killed. */
-static pid_t hold_connections(uint16_t port, size_t vehicles, int tell)
+/* Start a process with `vehicles` idle connections, which it keeps until it is killed. It writes a
+ * byte to `pipe_fd` when all are open. */
+static pid_t start_idle_vehicles(uint16_t port, size_t vehicles, int pipe_fd)
 {
     struct fr_load_settings settings = {
         .host = "127.0.0.1",
@@ -364,8 +366,8 @@ static pid_t hold_connections(uint16_t port, size_t vehicles, int tell)
         .window = 1,
         .data = 1,
         .duration_ms = 600000,
-        .connected = tell_parent,
-        .ctx = &tell,
+        .connected = notify_parent,
+        .ctx = &pipe_fd,
     };
     struct fr_load_result r;
     struct fr_error error;
@@ -379,32 +381,32 @@ static pid_t hold_connections(uint16_t port, size_t vehicles, int tell)
     _exit(EXIT_FAILURE);
 }
 
-/* What one more connection costs: between 500 and 2,500 of them, so that what a server
- * allocates once (buffers, the handshakes under way) does not count. */
+/* The memory of one connection: measured between 500 and 2,500 connections, so that memory which a
+ * server allocates once (buffers, handshakes in progress) is not included. */
 static void idle_run(const char *name, struct server server)
 {
     const size_t first = 500, more = 2000;
     long before, after;
     int ends[2];
     char byte;
-    pid_t holders[2];
+    pid_t processes[2];
 
     if (pipe(ends) != 0)
         exit(EXIT_FAILURE);
-    holders[0] = hold_connections(server.port, first, ends[1]);
+    processes[0] = start_idle_vehicles(server.port, first, ends[1]);
     if (read(ends[0], &byte, 1) != 1)
         exit(EXIT_FAILURE);
     usleep(500000);
     before = resident_kb(server.pid);
-    holders[1] = hold_connections(server.port, more, ends[1]);
+    processes[1] = start_idle_vehicles(server.port, more, ends[1]);
     if (read(ends[0], &byte, 1) != 1)
         exit(EXIT_FAILURE);
     usleep(500000);
     after = resident_kb(server.pid);
     printf("%-34s %9.1f kB\n", name, (double)(after - before) / (double)more);
     for (int i = 0; i < 2; i++) {
-        kill(holders[i], SIGKILL);
-        waitpid(holders[i], NULL, 0);
+        kill(processes[i], SIGKILL);
+        waitpid(processes[i], NULL, 0);
     }
     close(ends[0]);
     close(ends[1]);
@@ -440,14 +442,14 @@ static void run_all(void)
         journal_cost("100 x 10/s", 100, 10, 5000);
     }
     if (wanted("idle")) {
-        printf("\nmemory of one more idle connection\n");
+        printf("\nmemory of one idle connection\n");
         idle_run("floor", start_floor());
-        idle_run("fleetrouted", start_fleetrouted(nothing, "off"));
+        idle_run("fleetrouted", start_fleetrouted(to_no_sink, "off"));
     }
     if (wanted("handshakes")) {
-        printf("\nhandshakes for a second of CPU time (P-256, to an open WebSocket)\n");
+        printf("\nhandshakes per second of CPU time (P-256, to an open WebSocket)\n");
         handshake_run("floor", start_floor());
-        handshake_run("fleetrouted", start_fleetrouted(nothing, "off"));
+        handshake_run("fleetrouted", start_fleetrouted(to_no_sink, "off"));
     }
 }
 

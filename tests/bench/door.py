@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""How long the garage door takes with the shipped routing after a long drive: numbers only.
+"""Measures the delay of the garage door with the shipped routing after a long drive. Prints numbers only.
 
     FR_BUILD=build FR_SOURCE=. tests/bench/door.py [ARRIVALS] [DRIVE_S] [VEHICLES]
 
-One car drives for DRIVE_S (300) seconds, then comes home ARRIVALS (50) times with short drives between;
-or VEHICLES (1) cars drive beside each other and share the arrivals. For each way into Home Assistant,
-with and without other fields that change, all beside each other. FR_HA and FR_WAY as in the
-scenarios."""
+VEHICLES (1) cars drive for DRIVE_S (300) seconds at the same time, then arrive at home ARRIVALS (50) times in
+total, with short drives between arrivals. Each way into Home Assistant is measured with and without other
+fields that change; all measurements run at the same time. FR_HA and FR_WAY are as in the scenarios."""
 import os
 import sys
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ingest/envelope.h"
+#include "ingest/http_request.h"
 #include "ingest/http_upgrade.h"
 #include "ingest/websocket.h"
 
@@ -23,7 +24,8 @@ struct peer {
 
 static struct fr_buffer replies, envelope;
 
-/* One masked frame at `at`; returns its whole length, 0 when it is not all there. */
+/* Process one masked frame at `at`. Returns its length with the header, or 0 if the `left` bytes do
+ * not contain the whole frame. */
 static size_t frame(unsigned char *at, size_t left)
 {
     size_t head = 2, len;
@@ -55,7 +57,7 @@ static void consume(struct peer *p)
     if (!p->upgraded) {
         struct fr_http_request request;
 
-        used = fr_http_request_read((const char *)p->in, p->len, &request);
+        used = fr_http_request_read((char *)p->in, p->len, &request);
         if (used == 0)
             return;
         p->upgraded = 1;

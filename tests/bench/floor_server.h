@@ -1,6 +1,6 @@
 /*
- * floor_server.h - the least a server can do: decrypt, unmask, acknowledge. No identity, no
- * records, no routing. What fleetroute costs beyond it is fleetroute's own.
+ * floor_server.h - a minimal server: it decrypts, unmasks and acknowledges messages. It has no
+ * identities, records or routing, so the difference to fleetroute is the cost of these.
  */
 #ifndef FLOOR_SERVER_H
 #define FLOOR_SERVER_H
@@ -8,7 +8,7 @@
 #include <openssl/ssl.h>
 #include <stdint.h>
 
-/* Serve on a listening socket until the process is killed. */
+/* Serve connections of a listening socket. Does not return. */
 void floor_serve(int listener, SSL_CTX *context);
 
 #endif

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How fast Home Assistant follows: numbers, from real parts on one machine.
+"""Measures the delay of Home Assistant with real programs on one machine. Prints numbers only.
 
     FR_BUILD=build FR_SOURCE=. tests/bench/home_assistant.py [RUNS] [SECONDS]
 
-A car's message that it is at home, over TLS, to the state change of the garage's cover (RUNS, 200);
-then 100 vehicles with 20 fields each, every second (SECONDS, 120). FR_HA and FR_WAY as in the
-scenarios."""
+First the time from sending a car's message that it is at home, over TLS, to the state change of the garage's
+cover (RUNS, 200); then 100 vehicles with 20 fields a second each (SECONDS, 120). FR_HA and FR_WAY are as in
+the scenarios."""
 import os
 import struct
 import sys
@@ -20,8 +20,8 @@ SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 120
 AT_ONCE = CAR + "fields: [{field: [Location, Gear, VehicleSpeed], to: home, unit: metric}]"
 
 
-def shipped():
-    """The routing that is installed as an example; the test's car is in it."""
+def shipped_routing():
+    """The installed example of a routing file; it contains the car of the test."""
     with open(f"{SOURCE}/etc/home-assistant/routing.yaml") as f:
         return f.read()
 
@@ -33,15 +33,16 @@ def varint(number):
     return out + bytes([number])
 
 
-def message(number, place):
-    """A vehicle's message with its place, now: the vector with three data, with other numbers in it."""
+def message(number, position):
+    """A message with this number, the position and the current time: a test vector with these bytes
+    replaced."""
     text = vector("01_v_three_datums").replace(b"-000000001", b"-%09d" % number)
     at = text.index(b"\x3a\x12\x09") + 3
-    text = text[:at] + struct.pack("<d", place["latitude"]) + b"\x11" + \
-        struct.pack("<d", place["longitude"]) + text[at + 17:]
+    text = text[:at] + struct.pack("<d", position["latitude"]) + b"\x11" + \
+        struct.pack("<d", position["longitude"]) + text[at + 17:]
     at = text.index(b"\x12\x0b\x08") + 3
     now = time.time()
-    nanos = max(1 << 21, min(int(now % 1 * 1e9), (1 << 28) - 1))  # what takes as much room
+    nanos = max(1 << 21, min(int(now % 1 * 1e9), (1 << 28) - 1))  # encoded in 4 bytes, as in the vector
     return text[:at] + varint(int(now)) + b"\x10" + varint(nanos) + text[at + 10:]
 
 
@@ -49,24 +50,24 @@ def share(sorted_numbers, part):
     return sorted_numbers[min(len(sorted_numbers) - 1, int(len(sorted_numbers) * part))]
 
 
-def arrivals(plugin, routing, what, runs, settle):
+def arrivals(plugin, routing, name, runs, pause_s):
     with Way(plugin) as way, HomeAssistant(GARAGE) as home:
         way.join(home)
         with Daemon(routing, way.sink(home), journal="{}") as d:
             watch = Watch(home)
             car = d.car()
             delays, number = [], 2
-            for place in (AWAY, AT_HOME) * (runs + 1):
-                if place is AT_HOME:
+            for position in (AWAY, AT_HOME) * (runs + 1):
+                if position is AT_HOME:
                     home.service("cover", "close_cover", entity_id="cover.garage")
                     home.wait("cover.garage", "closed")
-                    time.sleep(settle)
+                    time.sleep(pause_s)
                 count = len(watch.states("cover.garage"))
                 begin = time.monotonic()
-                car.send(message(number, place))
+                car.send(message(number, position))
                 assert car.receive_reply()[0] == "ack"
                 number += 1
-                if place is AWAY:
+                if position is AWAY:
                     home.wait("device_tracker.melan_y_location", "not_home", 15)
                     continue
                 wait_until("the door opens", lambda: "open" in watch.states("cover.garage")[count:], 15)
@@ -76,20 +77,20 @@ def arrivals(plugin, routing, what, runs, settle):
             car.close()
             watch.close()
     delays = sorted(delays[1:])
-    print(f"{plugin}, {what}: {len(delays)} arrivals, send to open door: "
-          f"p50 {share(delays, .5):.1f} ms, p99 {share(delays, .99):.1f} ms, most {delays[-1]:.1f} ms",
+    print(f"{plugin}, {name}: {len(delays)} arrivals, send to open door: "
+          f"p50 {share(delays, .5):.1f} ms, p99 {share(delays, .99):.1f} ms, max {delays[-1]:.1f} ms",
           flush=True)
 
 
-def many(plugin):
+def many_vehicles(plugin):
     with Way(plugin) as way, HomeAssistant() as home:
         way.join(home)
         with Daemon('records: [{type: presence, to: home}]\nfields: [{field: "*", to: home, unit: metric}]',
                     way.sink(home), journal="{}") as d:
             load = d.simulate_beside("--vehicles", 100, "--rate", 1, "--data", 20,
                                      "--duration", SECONDS + 20)
-            wait_until("all vehicles are there", lambda: d.status()["connections"] == 100, 60)
-            time.sleep(20)  # every device is registered; what follows is the steady state
+            wait_until("all vehicles are connected", lambda: d.status()["connections"] == 100, 60)
+            time.sleep(20)  # until every device is registered
             first, begin = d.status(), time.monotonic()
             time.sleep(SECONDS)
             last, end = d.status(), time.monotonic()
@@ -108,7 +109,7 @@ def many(plugin):
                 return bound
     print(f"{plugin}: 100 vehicles, 20 fields, {end - begin:.0f} s: {entities} entities, "
           f"{(b['delivered'] - a['delivered']) / (end - begin):.0f} values/s delivered, "
-          f"{b['replaced'] - a['replaced']} replaced by newer ones; receipt to Home Assistant's answer "
+          f"{b['replaced'] - a['replaced']} replaced by newer ones; receipt to Home Assistant's response "
           f"p50 < {below(.5):.0f} ms, p99 < {below(.99):.0f} ms; fleetroute "
           f"{(last['cpu_us'] - first['cpu_us']) / (end - begin) / 1e4:.1f} % of a core, "
           f"{last['resident_kb'] / 1024:.0f} MB", flush=True)
@@ -116,5 +117,5 @@ def many(plugin):
 
 for each in ways():
     arrivals(each, AT_ONCE, "at once", RUNS, 0)
-    arrivals(each, shipped(), "the shipped routing", min(RUNS, 50), 1.2)
-    many(each)
+    arrivals(each, shipped_routing(), "the shipped routing", min(RUNS, 50), 1.2)
+    many_vehicles(each)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""What three sick Kafka topics cost the good one: throughput and delay of vehicle data, numbers only.
+"""Measures the effect of three faulty Kafka topics on throughput and delay of another topic, which has the
+vehicle data. Prints numbers only.
 
     FR_BUILD=build tests/bench/kafka_topics.py [ROUNDS [SECONDS]]
 
-In each round the same records are sent twice: to topics that are all well, and to topics of which
-tesla_connectivity is missing, tesla_alerts is forbidden and tesla_errors takes 1 kB. First with as much
-vehicle data as 20 vehicles can send, then with 1,000 records a second; beside them, 50 records of each
-of the other types a second."""
+In each round the same load is sent twice: to topics without a fault (good_*), and to topics (faulty_*) of
+which "connectivity" is missing, "alerts" is forbidden and "errors" has a limit of 1 kB. The load is as much
+vehicle data as 20 vehicles can send, then 1,000 records a second, and at the same time 50 records a second of
+each other type."""
 import os
 import sys
 import threading
@@ -23,24 +24,24 @@ ACLS = """authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAut
 allow.everyone.if.no.acl.found=true
 super.users=User:ADMIN
 """
-BESIDE = [f"5YJ3E1EA7KG{n:06d}" for n in range(5)]
+OTHER_VINS = [f"5YJ3E1EA7KG{n:06d}" for n in range(5)]
 
 
 def prepare(kafka):
-    for prefix in ("well", "sick"):
+    for prefix in ("good", "faulty"):
         for record_type in ("V", "alerts", "errors", "connectivity"):
-            if (prefix, record_type) != ("sick", "connectivity"):
+            if (prefix, record_type) != ("faulty", "connectivity"):
                 kafka.admin("TopicCommand", "--create", "--topic", f"{prefix}_{record_type}",
                             "--partitions", "4")
     kafka.admin("AclCommand", "--add", "--deny-principal", "User:ANONYMOUS", "--operation", "Write",
-                "--topic", "sick_alerts")
-    kafka.admin("ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", "sick_errors",
+                "--topic", "faulty_alerts")
+    kafka.admin("ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", "faulty_errors",
                 "--add-config", "max.message.bytes=1000")
 
 
-def beside(d, stop):
-    """50 records a second of each of the other types, from a few vehicles."""
-    cars = [(vin, d.car(vin=vin)) for vin in BESIDE]
+def send_other_types(d, stop):
+    """Send 50 records a second of each other type, from the vehicles OTHER_VINS."""
+    cars = [(vin, d.car(vin=vin)) for vin in OTHER_VINS]
     due = time.monotonic()
     while not stop.is_set():
         for vin, car in cars:
@@ -48,19 +49,19 @@ def beside(d, stop):
                                    ("connectivity", field(1, "id") + field(2, 1))):
                 car.send(envelope(topic, payload, vin))
                 car.receive_reply()
-        due += len(BESIDE) / 50
+        due += len(OTHER_VINS) / 50
         time.sleep(max(0, due - time.monotonic()))
     for _, car in cars:
         car.close()
 
 
 def measure(kafka, prefix, load):
-    sinks = f'  kafka: {{plugin: kafka, retry: {{least: 100 ms, most: 1 s}}, options: {{brokers: ' \
+    sinks = f'  kafka: {{plugin: kafka, retry: {{min: 100 ms, max: 1 s}}, options: {{brokers: ' \
             f'"{kafka.address}", topic: "{prefix}_%{{type}}", create_topics: false}}}}'
     routing = "records: [{type: [V, alerts, errors, connectivity], to: kafka}]"
     with Daemon(routing, sinks, journal="{}") as d:
         stop = threading.Event()
-        thread = threading.Thread(target=beside, args=(d, stop))
+        thread = threading.Thread(target=send_other_types, args=(d, stop))
         thread.start()
         time.sleep(2)
         before = d.status()
@@ -86,5 +87,5 @@ with Kafka(properties=ACLS) as broker:
                        ("1,000 a second", ("--vehicles", 100, "--rate", 10))):
         print(name)
         for n in range(ROUNDS):
-            for topics in ("well", "sick") if n % 2 == 0 else ("sick", "well"):
+            for topics in ("good", "faulty") if n % 2 == 0 else ("faulty", "good"):
                 measure(broker, topics, load)

@@ -1,15 +1,15 @@
 /*
- * example.so - a whole plugin: it writes a line for each delivery to a file, as slowly as it
- * is told to. Build it with nothing but the installed header:
+ * example.so - a complete sink plugin. It appends one line for each delivery to a file and waits
+ * for the configured delay before each line. It needs only the installed header:
  *
- *   cc -shared -fPIC -o example.so example.c $(pkg-config --cflags --libs libevent_core)
+ *   cc -shared -fPIC -o example.so example.c $(pkg-config --cflags fleetroute)
  */
 #include <fleetroute/plugin.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-struct example {
+struct example_sink {
     struct fr_sink *sink;
     const struct fr_host *host;
     FILE *file;
@@ -18,59 +18,56 @@ struct example {
 
 static void *example_open(struct fr_sink *sink, const struct fr_host *host)
 {
-    struct example *e = calloc(1, sizeof *e);
+    struct example_sink *example = calloc(1, sizeof *example);
 
-    if (e == NULL)
+    if (example == NULL)
         return NULL;
-    e->sink = sink;
-    e->host = host;
-    e->delay_us = (useconds_t)host->number(sink, "delay") * 1000;
-    e->file = fopen(host->text(sink, "path"), "a");
-    if (e->file == NULL) {
+    example->sink = sink;
+    example->host = host;
+    example->delay_us = (useconds_t)host->number(sink, "delay") * 1000;
+    example->file = fopen(host->text(sink, "path"), "a");
+    if (example->file == NULL) {
         host->log(sink, FR_LOG_ERROR, "cannot write %s", host->text(sink, "path"));
-        free(e);
+        free(example);
         return NULL;
     }
-    return e;
+    return example;
 }
 
 static void example_deliver(void *state, struct fr_delivery *const *batch, size_t count)
 {
-    struct example *e = state;
+    struct example_sink *example = state;
 
     for (size_t i = 0; i < count; i++) {
-        usleep(e->delay_us);
-        fprintf(e->file, "%s %s %.*s\n", batch[i]->vin, batch[i]->record_type,
+        usleep(example->delay_us);
+        fprintf(example->file, "%s %s %.*s\n", batch[i]->vin, batch[i]->record_type,
                 (int)batch[i]->txid_len, batch[i]->txid);
-        e->host->done(e->sink, batch[i], fflush(e->file) == 0 ? FR_DONE : FR_RETRY);
+        example->host->done(example->sink, batch[i],
+                            fflush(example->file) == 0 ? FR_DONE : FR_RETRY);
     }
 }
 
 static void example_close(void *state)
 {
-    struct example *e = state;
+    struct example_sink *example = state;
 
-    fclose(e->file);
-    free(e);
+    fclose(example->file);
+    free(example);
 }
 
 static const struct fr_option example_options[] = {
-    {"path", FR_OPTION_PATH, NULL, true, NULL, "the file to write"},
-    {"delay", FR_OPTION_DURATION, "0", false, NULL, "how long to dawdle over each delivery"},
+    {"path", FR_OPTION_PATH, NULL, true, NULL, "file to which the lines are appended"},
+    {"delay", FR_OPTION_DURATION, "0", false, NULL, "time to wait before each delivery"},
     {0},
 };
 
 extern const struct fr_plugin fleetroute_plugin;
 
 const struct fr_plugin fleetroute_plugin = {
-#ifdef WRONG_ABI /* for the test that such a plugin is refused */
-    .abi = FLEETROUTE_PLUGIN_ABI + 1,
-#else
-    .abi = FLEETROUTE_PLUGIN_ABI,
-#endif
+    FR_PLUGIN_HEADER,
     .name = "example",
     .version = "1",
-    .summary = "a line for each delivery, as slowly as you like",
+    .summary = "one line for each delivery, after a delay",
     .options = example_options,
     .in_flight = 256,
     .open = example_open,

@@ -1,18 +1,23 @@
 /*
- * fault_io.so - a disk that fails on demand: preloaded into the daemon, it makes calls on chosen
- * files fail with a chosen error.
+ * fault_io.so - simulates disk faults. When it is preloaded into the daemon (LD_PRELOAD), calls on
+ * selected files fail with a selected error.
  *
- * The file that FR_FAULT_IO names is read at each call. A line is
+ * FR_FAULT_IO is the path of the file with the rules. The file is checked for changes at each call.
+ * Each line is
  *
  *     CALL PART ERROR [TIMES]
  *
- * CALL: write (write, writev, pwrite, pwritev, ftruncate), truncate (ftruncate), sync (fsync, fdatasync), or meta (a
- *       pwrite into the first two pages, where LMDB has its meta pages), or done (the same, and
- *       the bytes are written before it fails), or open (open, openat; not those of the C library's
- *       own), rename (by the new name), mkdir
- * PART: a part of the path of the file, or for sync of a folder
+ * CALL: write     write, writev, pwrite, pwritev, ftruncate
+ *       truncate  ftruncate
+ *       sync      fsync, fdatasync
+ *       meta      pwrite at an offset in the first two pages, the meta pages of LMDB
+ *       done      as meta, but the bytes are written before the call fails
+ *       open      open, openat; not the internal calls of the C library
+ *       rename    rename, by the new name
+ *       mkdir     mkdir
+ * PART: a part of the path of the file, or of the folder for sync
  * ERROR: EIO, ENOSPC, EROFS or EDQUOT
- * TIMES: so often only; without it, as long as the line is there
+ * TIMES: the number of calls that fail. Without it, every call fails while the line is in the file.
  *
  * Each failure is reported on standard error as "fault_io: CALL PATH ERROR".
  */
@@ -34,7 +39,7 @@
 
 struct rule {
     char call[16], part[128], error[16];
-    long times; /* -1: for ever */
+    long times; /* remaining failures; -1: unlimited */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -62,7 +67,7 @@ static ssize_t real_write(int fd, const void *bytes, size_t len)
     return ((ssize_t(*)(int, const void *, size_t))real("write"))(fd, bytes, len);
 }
 
-/* Read the rules again if the file has changed: counting begins anew then. */
+/* Read the rules again if the file has changed. This restarts the counts of TIMES. */
 static void read_rules(void)
 {
     const char *name = getenv("FR_FAULT_IO");
@@ -98,7 +103,7 @@ static int error_number(const char *name)
                                          : EIO;
 }
 
-/* Whether a rule is for this call on this file; it is used up by one. */
+/* Returns whether a rule applies to this call on this file. Decrements its remaining failures. */
 static int applies(struct rule *r, const char *call, const char *path)
 {
     if (strcmp(r->call, call) != 0 || strstr(path, r->part) == NULL || r->times == 0)
@@ -107,7 +112,8 @@ static int applies(struct rule *r, const char *call, const char *path)
     return 1;
 }
 
-/* 0: the call may go on; 1: it is to fail; 2: it is to fail when it is done. errno is set. */
+/* Returns 0 if the call must be executed, 1 if it must fail, 2 if it must be executed and then
+ * fail. Sets errno. */
 static int path_fails(const char *path, const char *call, int meta)
 {
     char report[PATH_MAX + 64];
@@ -147,7 +153,7 @@ static int fails(int fd, const char *call, int meta)
     return path_fails(path, call, meta);
 }
 
-/* ---- what is wrapped ------------------------------------------------------------- */
+/* ---- wrapped calls on descriptors ------------------------------------------------ */
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
@@ -220,7 +226,7 @@ int fsync(int fd)
     return ((int (*)(int))real("fsync"))(fd);
 }
 
-/* ---- names ----------------------------------------------------------------------- */
+/* ---- wrapped calls on paths ------------------------------------------------------ */
 
 int openat(int folder, const char *path, int flags, ...)
 {
@@ -248,7 +254,7 @@ int open(const char *path, int flags, ...)
     return openat(AT_FDCWD, path, flags, mode);
 }
 
-/* The same for programs that are built for large files. */
+/* The names in programs with _FILE_OFFSET_BITS=64. */
 int openat64(int folder, const char *path, int flags, ...) __attribute__((alias("openat")));
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 

@@ -1,7 +1,8 @@
 /*
- * shifted_clock.so - somebody sets the clock: preloaded into the daemon, it adds the seconds that the
- * file FR_SHIFTED_CLOCK holds to the wall clock. The file is read again a tenth of a second after the
- * last time; without it the clock is right. Monotonic clocks stay as they are.
+ * shifted_clock.so - simulates a change of the wall clock. When it is preloaded into the daemon
+ * (LD_PRELOAD), it adds a number of seconds to the wall clock. FR_SHIFTED_CLOCK is the path of the
+ * file with this number. The file is read at most once in 100 ms; without the file, the shift is 0.
+ * Monotonic clocks are not changed.
  */
 #include <dlfcn.h>
 #include <stdatomic.h>
@@ -17,16 +18,16 @@ static _Atomic long long read_ns;
 
 static int real_clock(clockid_t clock, struct timespec *now)
 {
-    static int (*found)(clockid_t, struct timespec *);
+    static int (*real_function)(clockid_t, struct timespec *);
 
-    if (found == NULL) {
+    if (real_function == NULL) {
         void *symbol = dlsym(RTLD_NEXT, "clock_gettime");
 
         if (symbol == NULL)
             abort();
-        *(void **)&found = symbol;
+        *(void **)&real_function = symbol;
     }
-    return found(clock, now);
+    return real_function(clock, now);
 }
 
 static long shift(void)
@@ -72,12 +73,12 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone)
     return 0;
 }
 
-time_t time(time_t *where)
+time_t time(time_t *result)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_REALTIME, &t);
-    if (where != NULL)
-        *where = t.tv_sec;
+    if (result != NULL)
+        *result = t.tv_sec;
     return t.tv_sec;
 }

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs every fuzz target on all cores for a time, minimises and keeps what was found, and prints the
-# executions of each. In a folder that was configured with --enable-fuzzers and built:
+# Runs the fuzz targets on all cores for SECONDS, minimises and keeps the inputs that were found,
+# and prints the number of executions of each target. Start it in a build folder:
 #   ../configure --enable-fuzzers CC=clang CFLAGS="-O1 -g" && make
 #   ../tests/fuzz/campaign.sh SECONDS [TARGET...]
-# Corpora are kept in corpora/TARGET (FR_CORPORA: another folder), faults in found/. Ends with 1 if
-# there is a fault.
+# Corpora are stored in corpora/TARGET (FR_CORPORA: another folder), faults in found/. The exit
+# status is 1 if a fault was found.
 set -eu
 seconds=${1:?usage: campaign.sh SECONDS [TARGET...]}
 shift
@@ -15,7 +15,7 @@ targets=${*:-$all}
 [ -n "$targets" ] || { echo "no fuzz target is built in tests/fuzz"; exit 1; }
 cores=$(nproc)
 count=$(echo "$targets" | wc -w)
-# All cores are busy the whole time: each target gets its share of one of them.
+# One target occupies one core, so this share of each target keeps all cores busy for SECONDS.
 share=$((seconds * cores / count))
 [ "$share" -gt 0 ] || share=1
 mkdir -p found "$corpora"
@@ -27,7 +27,7 @@ fuzz() {
         >"found/$1.log" 2>&1 || echo "$1" >>found/faults
 }
 
-# Only inputs that reach something the others do not are kept.
+# Keep only the inputs that add coverage.
 minimise() {
     rm -rf "$corpora/$1.new"
     mkdir "$corpora/$1.new"
@@ -48,7 +48,7 @@ for name in $targets; do
     run "$name" &
     running=$((running + 1))
     if [ "$running" -ge "$cores" ]; then
-        # Targets run equally long, so a group ends together.
+        # All targets have the same run time, so the targets of a group end together.
         wait
         running=0
     fi

@@ -16,7 +16,7 @@ const char fuzz_entities[] =
     "derived:\n"
     "  - {from: [presence], name: connected, platform: binary_sensor}\n"
     "  - {field: Gear, name: driving, platform: binary_sensor, on_if: [D, R]}\n"
-    "  - {most: [Soc, BatteryLevel], name: battery, class: battery, unit: \"%\", precision: 1}\n"
+    "  - {max: [Soc, BatteryLevel], name: battery, class: battery, unit: \"%\", precision: 1}\n"
     "fields:\n"
     "  - {field: Location, name: location, platform: device_tracker}\n"
     "  - {field: OriginLocation, name: origin, platform: device_tracker}\n"
@@ -86,13 +86,13 @@ static int64_t host_number(struct fr_sink *sink, const char *option)
                                                  : 1;
 }
 
-static const char *put_json(const struct fr_delivery *d, bool whole, size_t *len)
+static const char *write_json(const struct fr_delivery *d, bool whole_delivery, size_t *len)
 {
     static struct fr_buffer out;
     const char *text;
 
     fr_buffer_clear(&out);
-    if (!whole)
+    if (!whole_delivery)
         fr_json_value(&out, &d->value);
     else if (d->kind == FR_DELIVERY_FIELD)
         fr_json_field(&out, d);
@@ -107,16 +107,17 @@ static const char *put_json(const struct fr_delivery *d, bool whole, size_t *len
 static const char *host_json(struct fr_sink *sink, const struct fr_delivery *d, size_t *len)
 {
     (void)sink;
-    return put_json(d, true, len);
+    return write_json(d, true, len);
 }
 
 static const char *host_value(struct fr_sink *sink, const struct fr_delivery *d, size_t *len)
 {
     (void)sink;
-    return put_json(d, false, len);
+    return write_json(d, false, len);
 }
 
 const struct fr_host fuzz_host = {
+    .size = sizeof(struct fr_host),
     .log = host_log,
     .done = host_done,
     .fail = host_fail,
@@ -159,7 +160,7 @@ static void record_deliveries(struct fr_record *record, struct fr_delivery *d,
 {
     struct fr_buffer json = {0};
 
-    fr_json_record(&json, record, d->vehicle_name, d->marks, false);
+    fr_json_record(&json, record, d->vehicle_name, d->flags, false);
     fuzz_check_json(fr_buffer_string(&json), json.len);
     d->kind = FR_DELIVERY_RECORD;
     d->format = FR_FORMAT_JSON;
@@ -215,7 +216,7 @@ void fuzz_deliveries(const uint8_t *bytes, size_t len, void (*each)(struct fr_de
                                             .client_version = "",
                                             .name = bytes[0] & 32 ? "notification" : NULL,
                                             .created_ms = record->created_ns / 1000000,
-                                            .marks = bytes[0] & 64 ? FR_MARK_REPEATED : 0},
+                                            .flags = bytes[0] & 64 ? FR_FLAG_REPEATED : 0},
                       each);
     value_deliveries(record,
                      &(struct fr_delivery){.vin = record->vin,

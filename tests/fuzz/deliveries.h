@@ -1,9 +1,8 @@
 /*
- * deliveries.h - what a fuzz target of a plugin needs: a host, and the deliveries that a vehicle's
- * message makes.
+ * deliveries.h - support for the fuzz targets of plugins: a host, and the deliveries of one record.
  *
- * An input is one byte (the low three bits choose the record type, the others are the target's own)
- * and a protobuf payload.
+ * An input is one byte and a protobuf payload. Bits 0 to 2 of the byte select the record type; bits
+ * 3 to 6 select an unusual VIN, a vehicle name, an entity name and FR_FLAG_REPEATED.
  */
 #ifndef FR_FUZZ_DELIVERIES_H
 #define FR_FUZZ_DELIVERIES_H
@@ -13,21 +12,22 @@
 
 #include "fleetroute/plugin.h"
 
-/* A host whose options are the defaults of the plugins under test. done() counts. */
+/* A host that returns default options of the plugins under test. done() and fail() count the
+ * outcomes in the variables below. */
 extern const struct fr_host fuzz_host;
 extern size_t fuzz_done, fuzz_refused, fuzz_retried;
 
-/* The catalogue's text that the targets use. */
+/* The text of the entity catalogue of the targets. */
 extern const char fuzz_entities[];
 
-/* Make a record of the input and call each() for its deliveries: the record as JSON and as protobuf,
- * then its values one by one. They hold until it returns. */
+/* Create a record from the input and call each() for its deliveries: the record as JSON, the record
+ * as protobuf, then at most 64 of its values. A delivery is valid until each() returns. */
 void fuzz_deliveries(const uint8_t *bytes, size_t len, void (*each)(struct fr_delivery *delivery));
 
-/* abort() unless the text is one JSON value. */
+/* Call abort() unless the text is one JSON value. */
 void fuzz_check_json(const char *text, size_t len);
 
-/* abort() unless it is UTF-8 without control characters. */
+/* Call abort() unless the text is UTF-8 without control characters (below 0x20). */
 void fuzz_check_text(const char *text);
 
 #endif

@@ -1,4 +1,4 @@
-/* The FlatBuffers envelope, and the message it holds all the way to a record. */
+/* The parser and the writer of the FlatBuffers envelope. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,9 +9,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 extern volatile unsigned fuzz_sink;
-volatile unsigned fuzz_sink; /* so that reading is not optimised away */
+volatile unsigned fuzz_sink; /* prevents the compiler from removing the reads */
 
-/* Every byte of a span must be readable: the sanitizer sees to that. */
+/* Read every byte of a span, so that a sanitizer detects an invalid span. */
 static unsigned touch(struct fr_span span)
 {
     unsigned sum = 0;
@@ -24,7 +24,7 @@ static unsigned touch(struct fr_span span)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct fr_buffer out = {0};
-    struct fr_envelope e, again;
+    struct fr_envelope e, read_back;
 
     if (fr_envelope_read(bytes, len, &e) != 0)
         return 0;
@@ -32,10 +32,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
                 touch(e.sender_id) + touch(e.device_id) + touch(e.device_type);
     if (len > 100000)
         return 0;
-    /* What we write of it reads back the same. */
+    /* The written envelope must read back unchanged. */
     fr_envelope_write_stream(&out, &e);
-    if (fr_envelope_read(out.bytes, out.len, &again) != 0 || again.payload.len != e.payload.len ||
-        again.txid.len != e.txid.len || again.created_at != e.created_at)
+    if (fr_envelope_read(out.bytes, out.len, &read_back) != 0 ||
+        read_back.payload.len != e.payload.len || read_back.txid.len != e.txid.len ||
+        read_back.created_at != e.created_at)
         abort();
     fr_buffer_free(&out);
     return 0;

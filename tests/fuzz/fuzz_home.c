@@ -1,5 +1,5 @@
-/* entities.yaml, and what it makes of values: no text makes the reader fall, and whatever it takes
- * can be used. */
+/* The reader of the entity catalogue and the states of entities: no text crashes the reader, and
+ * each accepted catalogue can be used. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -8,10 +8,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-static void use(const struct fr_entities *entities, const uint8_t *bytes, size_t len)
+static void use_entities(const struct fr_entities *entities, const uint8_t *bytes, size_t len)
 {
     struct fr_vehicles *vehicles = fr_vehicles_new(entities, 30000);
-    bool moved;
 
     for (size_t i = 0; i < fr_entities_count(entities) * 4 && vehicles != NULL; i++) {
         const struct fr_entity *entity = fr_entities_get(entities, i / 4);
@@ -30,14 +29,14 @@ static void use(const struct fr_entities *entities, const uint8_t *bytes, size_t
             d.value.text.bytes = (const char *)bytes;
             d.value.text.len = len;
         }
-        if (fr_vehicles_take(vehicles, &d, 1000, &moved) == NULL)
+        if (fr_vehicles_receive(vehicles, &d, 1000) == NULL)
             __builtin_trap();
     }
     fr_vehicles_free(vehicles, NULL);
 }
 
-/* A record of presence is JSON that may come from anybody's Kafka. */
-static void tell_presence(const uint8_t *bytes, size_t len)
+/* A presence record is JSON. It may come from a Kafka topic with other writers. */
+static void receive_presence(const uint8_t *bytes, size_t len)
 {
     static const char text[] = "derived: [{name: c, from: [presence], platform: binary_sensor}]";
     struct fr_delivery d = {.kind = FR_DELIVERY_RECORD,
@@ -46,27 +45,27 @@ static void tell_presence(const uint8_t *bytes, size_t len)
                             .format = FR_FORMAT_JSON,
                             .bytes = bytes,
                             .len = len};
-    char why[256];
-    struct fr_entities *entities = fr_entities_parse(text, sizeof text - 1, "f", why, sizeof why);
+    char reason[256];
+    struct fr_entities *entities =
+        fr_entities_parse(text, sizeof text - 1, "f", reason, sizeof reason);
     struct fr_vehicles *vehicles = fr_vehicles_new(entities, 30000);
-    bool moved;
 
-    fr_vehicles_take(vehicles, &d, 1000, &moved);
+    fr_vehicles_receive(vehicles, &d, 1000);
     fr_vehicles_free(vehicles, NULL);
     fr_entities_free(entities);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    char why[256];
+    char reason[256];
     struct fr_entities *entities =
-        fr_entities_parse((const char *)bytes, len, "fuzz.yaml", why, sizeof why);
+        fr_entities_parse((const char *)bytes, len, "fuzz.yaml", reason, sizeof reason);
 
     if (entities != NULL)
-        use(entities, bytes, len);
-    else if (why[0] == '\0')
+        use_entities(entities, bytes, len);
+    else if (reason[0] == '\0')
         __builtin_trap();
     fr_entities_free(entities);
-    tell_presence(bytes, len);
+    receive_presence(bytes, len);
     return 0;
 }

@@ -1,14 +1,15 @@
-/* Records in JSON: Tesla's, fleetroute's own, dead letters. */
+/* The readers of JSON records: Tesla's layout, fleetroute's layout, dead letters. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "record/normalise.h"
+#include "source/json_line.h"
 #include "source/json_payload.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-/* What is made of JSON must be a message that a vehicle could have sent. */
+/* A payload that is converted from JSON must be accepted like the payload of a vehicle. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct fr_json_line line;

@@ -1,11 +1,13 @@
-/* Home Assistant over its WebSocket API: the commands that deliveries make, and odd answers to them. */
+/* The ha_websocket plugin: its commands for arbitrary deliveries, and its handling of unusual
+ * answers. */
 #include <event2/event.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "deliveries.h"
-#include "ha_websocket/device.h"
+#include "ha_websocket/registration.h"
+#include "ha_websocket/registration_file.h"
 #include "ha_websocket/hub.h"
 
 #define COMMANDS_MAX 4096
@@ -25,7 +27,7 @@ struct pending {
 
 static struct session session;
 static struct pending pending[COMMANDS_MAX];
-static size_t pending_count, given;
+static size_t pending_count, answer_index;
 static const uint8_t *input;
 static size_t input_len;
 
@@ -50,7 +52,7 @@ bool session_ready(const struct session *s)
     return true;
 }
 
-size_t session_room(const struct session *s)
+size_t session_capacity(const struct session *s)
 {
     (void)s;
     return 128 > pending_count ? 128 - pending_count : 0;
@@ -81,7 +83,7 @@ bool session_send(struct session *s, json_t *command, session_answer *answer, vo
 
     (void)s;
     if (text == NULL || type == NULL || pending_count == COMMANDS_MAX)
-        abort(); /* not even a command, or more than was allowed */
+        abort(); /* an invalid command, or more than session_capacity() allows */
     pending[pending_count++] = (struct pending){answer, ctx, type[0]};
     free(text);
     json_decref(command);
@@ -90,31 +92,31 @@ bool session_send(struct session *s, json_t *command, session_answer *answer, vo
 
 /* ---- registration ------------------------------------------------------------------ */
 
-int remembered_load(struct remembered *r, const char *folder, const char *vin,
-                    struct fr_text_buffer *why)
+int saved_registration_load(struct saved_registration *r, const char *folder, const char *vin,
+                            struct fr_text_buffer *reason)
 {
-    (void)folder, (void)vin, (void)why;
-    *r = (struct remembered){.webhook = strdup("hook"), .sensors = json_object()};
+    (void)folder, (void)vin, (void)reason;
+    *r = (struct saved_registration){.webhook = strdup("hook"), .sensors = json_object()};
     return 0;
 }
 
-bool remembered_save(const struct remembered *r, const char *folder, const char *vin,
-                     struct fr_text_buffer *why)
+bool saved_registration_save(const struct saved_registration *r, const char *folder,
+                             const char *vin, struct fr_text_buffer *reason)
 {
-    (void)r, (void)folder, (void)vin, (void)why;
+    (void)r, (void)folder, (void)vin, (void)reason;
     return true;
 }
 
-void remembered_clear(struct remembered *r)
+void saved_registration_clear(struct saved_registration *r)
 {
     free(r->webhook);
     free(r->device_name);
     json_decref(r->sensors);
 }
 
-struct registration *registration_ask(const struct peer *peer, struct event_base *base,
-                                      const char *address, const char *token, json_t *body,
-                                      registered *done, void *ctx)
+struct registration *registration_start(const struct peer *peer, struct event_base *base,
+                                        const char *address, const char *token, json_t *body,
+                                        registration_done *done, void *ctx)
 {
     (void)peer, (void)base, (void)address, (void)token, (void)done, (void)ctx;
     if (body == NULL)
@@ -159,14 +161,15 @@ static void answer_all(void)
 {
     for (int rounds = 0; rounds < 200 && pending_count != 0; rounds++) {
         struct pending p = pending[0];
-        uint8_t choice = input_len != 0 ? input[given++ % input_len] : 0;
+        uint8_t choice = input_len != 0 ? input[answer_index++ % input_len] : 0;
         json_t *result = answer_of(p.type, choice);
 
         memmove(pending, pending + 1, --pending_count * sizeof pending[0]);
         if (p.answer != NULL)
-            p.answer(p.ctx, choice % 11 == 0 ? NULL : result, choice % 11 == 0 ? "odd" : NULL);
+            p.answer(p.ctx, choice % 11 == 0 ? NULL : result,
+                     choice % 11 == 0 ? "unusual_error" : NULL);
         json_decref(result);
-        session.events->room(session.ctx);
+        session.events->on_writable(session.ctx);
         event_base_loop(fuzz_host.event_base(NULL), EVLOOP_NONBLOCK);
     }
 }
@@ -174,16 +177,16 @@ static void answer_all(void)
 /* ---- deliveries ---------------------------------------------------------------------- */
 
 static struct hub *hub;
-static size_t taken;
+static size_t received;
 
 static void deliver(struct fr_delivery *d)
 {
-    hub_take(hub, d);
-    taken++;
-    hub_go(hub);
+    hub_receive(hub, d);
+    received++;
+    hub_send(hub);
     event_base_loop(fuzz_host.event_base(NULL), EVLOOP_NONBLOCK);
     answer_all();
-    /* What still waits is answered before its bytes are gone. */
+    /* Complete the remaining deliveries while their bytes are valid. */
     session.events->lost(session.ctx);
     pending_count = 0;
     session.events->ready(session.ctx);
@@ -193,22 +196,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static struct fr_entities *entities;
     static struct peer peer;
-    char why[256];
+    char reason[256];
 
     if (len > 20000)
         return 0;
     if (entities == NULL)
-        entities = fr_entities_parse(fuzz_entities, strlen(fuzz_entities), "f", why, sizeof why);
+        entities =
+            fr_entities_parse(fuzz_entities, strlen(fuzz_entities), "f", reason, sizeof reason);
     input = bytes;
     input_len = len;
-    given = taken = fuzz_done = pending_count = 0;
+    answer_index = received = fuzz_done = pending_count = 0;
     hub = hub_new(NULL, &fuzz_host, &peer, entities);
     if (entities == NULL || hub == NULL)
         abort();
     session.events->ready(session.ctx);
     fuzz_deliveries(bytes, len, deliver);
-    if (fuzz_done != taken)
-        abort(); /* each delivery is answered once */
+    if (fuzz_done != received)
+        abort(); /* each delivery has one outcome */
     hub_free(hub);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* MQTT: topics and payloads of both layouts, and what a broker sends. */
+/* The mqtt plugin: topics and payloads of the layouts values and homeassistant, and messages from the
+ * broker. fuzz_record.c has the payloads of the layout tesla. */
 #include <event2/event.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,14 +16,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static struct topics topics;
 static struct discovery *discovery;
-static unsigned capacity;
+static unsigned capacity_calls;
 
-/* ---- a broker that takes what it is given ---------------------------------------- */
+/* ---- a stub broker that checks each message -------------------------------------- */
 
 bool broker_has_capacity(const struct broker *broker)
 {
     (void)broker;
-    return ++capacity % 5 != 0;
+    return ++capacity_calls % 5 != 0;
+}
+
+void broker_publish_with(struct broker *broker, const char *topic, const char *payload, size_t len,
+                         bool retain, const struct broker_property *properties, struct job *job)
+{
+    for (; properties != NULL && properties->name != NULL; properties++)
+        fuzz_check_text(properties->value);
+    broker_publish(broker, topic, payload, len, retain, job);
 }
 
 void broker_publish(struct broker *broker, const char *topic, const char *payload, size_t len,
@@ -69,7 +78,7 @@ static void run(struct fr_delivery *d, bool (*produce)(struct job *job))
         abort();
 }
 
-static bool produce_tesla(struct job *job)
+static bool produce_values(struct job *job)
 {
     if (job->delivery->kind == FR_DELIVERY_FIELD) {
         tesla_topics_value(&topics, job);
@@ -87,11 +96,11 @@ static bool produce_home(struct job *job)
 
 static void deliver(struct fr_delivery *d)
 {
-    run(d, produce_tesla);
+    run(d, produce_values);
     run(d, produce_home);
 }
 
-/* ---- what a broker sends ---------------------------------------------------------- */
+/* ---- messages from the broker ----------------------------------------------------- */
 
 static void receive(const char *topic, const uint8_t *bytes, size_t len, bool retained)
 {
@@ -104,7 +113,7 @@ static void receive(const char *topic, const uint8_t *bytes, size_t len, bool re
     free(copy);
 }
 
-static void connected(const uint8_t *bytes, size_t len)
+static void run_connection(const uint8_t *bytes, size_t len)
 {
     char topic[64] = "base/";
     size_t n = len < 40 ? len : 40;
@@ -124,18 +133,20 @@ static void connected(const uint8_t *bytes, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static struct fr_entities *entities;
-    char why[256];
+    char reason[256];
 
     if (len > 20000)
         return 0;
     if (entities == NULL)
-        entities = fr_entities_parse(fuzz_entities, strlen(fuzz_entities), "f", why, sizeof why);
-    topics = (struct topics){.host = &fuzz_host, .base = "base", .names = name_limit_new()};
+        entities =
+            fr_entities_parse(fuzz_entities, strlen(fuzz_entities), "f", reason, sizeof reason);
+    topics = (struct topics){
+        .layout = LAYOUT_VALUES, .host = &fuzz_host, .base = "base", .names = name_limit_new()};
     discovery = discovery_new(&topics, entities);
     if (entities == NULL || discovery == NULL)
         abort();
     fuzz_deliveries(bytes, len, deliver);
-    connected(bytes, len);
+    run_connection(bytes, len);
     fuzz_deliveries(bytes, len, deliver);
     discovery_down(discovery);
     discovery_free(discovery);

@@ -1,4 +1,4 @@
-/* Names of files: patterns, what vehicles bring into them, rotated files, escaped names. */
+/* File names: patterns with names from vehicles, rotated files, escaped names. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +29,7 @@ static void check_safe(const char *name)
     fr_text_buffer_free(&text);
 }
 
-/* Whatever a vehicle calls itself and its records, a path has the pattern's slashes and tildes and
- * no others, and a part of it is neither "." nor "..". */
+/* A path must have only the slashes and tildes of its pattern, for any VIN and record type. */
 static void check_path(const char *pattern, const struct fr_delivery *d, size_t size)
 {
     char *to = malloc(size);
@@ -60,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     text = malloc(len + 1);
     memcpy(text, bytes, len);
     text[len] = '\0';
-    /* Three texts: a VIN, a type, a pattern, with NULs between them. */
+    /* The input has three texts, separated by NUL: a VIN, a record type and a pattern. */
     for (size_t i = 0; i < 3; i++)
         parts[i] = i == 0 ? text + 3 : parts[i - 1] + strlen(parts[i - 1]);
     for (size_t i = 1; i < 3; i++)

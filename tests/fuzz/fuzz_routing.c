@@ -1,4 +1,4 @@
-/* routing.yaml: no text makes the reader fall, and what it takes can be compiled. */
+/* routing.yaml: no text crashes the reader, and each accepted file can be compiled. */
 #include <stddef.h>
 #include <stdint.h>
 

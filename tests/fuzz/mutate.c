@@ -1,7 +1,7 @@
 /*
- * Mutates the protobuf message behind the first byte of an input: fields are repeated, removed, given
- * odd numbers, or mutated alone, and the lengths around them stay right. So most inputs get past the
- * parser. With libFuzzer only.
+ * A libFuzzer mutator for the protobuf message that follows the first byte of an input. It repeats
+ * or removes a field, changes its number, sets a boundary value, or mutates its content. It adapts
+ * the lengths of the enclosing messages, so that the parser accepts most inputs.
  */
 #include <math.h>
 #include <stdint.h>
@@ -20,17 +20,18 @@ struct out {
 };
 
 struct field {
-    const uint8_t *start, *content; /* content: of a length-delimited one, else the value */
-    size_t size, len;               /* of the whole, and of the content */
+    const uint8_t *start, *content; /* content: after the key and the length */
+    size_t size, len;               /* of the field with its key, and of the content */
     uint64_t key;
 };
 
-static uint32_t state;
+static uint32_t random_state;
 
-static uint32_t any(uint32_t below)
+/* A pseudo-random number from 0 to below - 1. */
+static uint32_t random_below(uint32_t below)
 {
-    state = state * 1664525u + 1013904223u;
-    return (state >> 8) % below;
+    random_state = random_state * 1664525u + 1013904223u;
+    return (random_state >> 8) % below;
 }
 
 static void put(struct out *out, const void *bytes, size_t len)
@@ -63,7 +64,7 @@ static size_t get_varint(const uint8_t *at, size_t len, uint64_t *number)
     return 0;
 }
 
-/* Read the field at `at`; false: there is none. */
+/* Read the field at `at`. Returns 0 if there is no complete field. */
 static int next_field(const uint8_t *at, size_t len, struct field *f)
 {
     size_t head = get_varint(at, len, &f->key), more;
@@ -99,18 +100,21 @@ static int next_field(const uint8_t *at, size_t len, struct field *f)
     return f->size <= len;
 }
 
-static void put_odd_number(struct out *out, unsigned wire)
+static void put_boundary_value(struct out *out, unsigned wire)
 {
     static const double reals[] = {0,      -0.0,     1e300, -1e300, 90,  90.0001, -180,    180.0001,
                                    1e-300, 4.9e-324, 1e15,  9e15,   0.1, 2e9,     -9.3e18, 1.7e308};
     static const int64_t integers[] = {
         0,         1,         -1,           127,          128,   4096, INT32_MAX, INT32_MIN,
         INT64_MAX, INT64_MIN, 253402300800, 315576000000, 86400, 24,   60,        65536};
-    double real = any(6) == 0 ? (any(2) ? NAN : any(2) ? INFINITY : -INFINITY) : reals[any(16)];
+    double real = random_below(6) == 0 ? (random_below(2)   ? NAN
+                                          : random_below(2) ? INFINITY
+                                                            : -INFINITY)
+                                       : reals[random_below(16)];
     float single = (float)real;
 
     if (wire == 0)
-        put_varint(out, (uint64_t)integers[any(16)]);
+        put_varint(out, (uint64_t)integers[random_below(16)]);
     else if (wire == 1)
         put(out, &real, sizeof real);
     else
@@ -119,21 +123,22 @@ static void put_odd_number(struct out *out, unsigned wire)
 
 static size_t mutate_message(const uint8_t *bytes, size_t len, struct out *out, unsigned depth);
 
-/* A length-delimited field with other content: as a message, or as bytes. */
+/* Write a length-delimited field whose content is mutated as a message or as bytes. */
 static void put_mutated(struct out *out, const struct field *f, unsigned depth)
 {
     uint8_t *buffer = malloc(SIZE_MAX_OUT);
     struct out inner = {buffer, 0, SIZE_MAX_OUT};
     struct field probe;
 
-    if (depth < DEPTH_MAX && f->len != 0 && next_field(f->content, f->len, &probe) && any(4) != 0)
+    if (depth < DEPTH_MAX && f->len != 0 && next_field(f->content, f->len, &probe) &&
+        random_below(4) != 0)
         mutate_message(f->content, f->len, &inner, depth + 1);
     else {
-        size_t room = f->len + 64 < SIZE_MAX_OUT ? f->len + 64 : SIZE_MAX_OUT;
+        size_t capacity = f->len + 64 < SIZE_MAX_OUT ? f->len + 64 : SIZE_MAX_OUT;
 
-        inner.len = f->len < room ? f->len : room;
+        inner.len = f->len < capacity ? f->len : capacity;
         memcpy(buffer, f->content, inner.len);
-        inner.len = LLVMFuzzerMutate(buffer, inner.len, room);
+        inner.len = LLVMFuzzerMutate(buffer, inner.len, capacity);
     }
     put_varint(out, f->key);
     put_varint(out, inner.len);
@@ -143,15 +148,17 @@ static void put_mutated(struct out *out, const struct field *f, unsigned depth)
 
 static void mutate_field(struct out *out, const struct field *f, unsigned depth)
 {
-    unsigned wire = f->key & 7, how = any(8);
+    unsigned wire = f->key & 7, mutation = random_below(8);
 
-    if (how == 0) /* removed */
+    if (mutation == 0) /* removed */
         return;
-    if (how == 1) { /* repeated, sometimes often */
-        for (uint32_t n = any(16) == 0 ? any(200) : 2; n != 0; n--)
+    if (mutation == 1) { /* repeated twice, or up to 199 times */
+        for (uint32_t n = random_below(16) == 0 ? random_below(200) : 2; n != 0; n--)
             put(out, f->start, f->size);
-    } else if (how == 2) { /* of another number, of the catalogue or beyond it */
-        put_varint(out, (uint64_t)(any(3) ? any(60) + 1 : any(1u << 20)) << 3 | wire);
+    } else if (mutation == 2) { /* with another field number, small or large */
+        put_varint(out, (uint64_t)(random_below(3) ? random_below(60) + 1 : random_below(1u << 20))
+                                << 3 |
+                            wire);
         if (wire == 2)
             put_varint(out, f->len);
         put(out, f->content, f->len);
@@ -159,7 +166,7 @@ static void mutate_field(struct out *out, const struct field *f, unsigned depth)
         put_mutated(out, f, depth);
     else {
         put_varint(out, f->key);
-        put_odd_number(out, wire);
+        put_boundary_value(out, wire);
     }
 }
 
@@ -170,7 +177,7 @@ static size_t mutate_message(const uint8_t *bytes, size_t len, struct out *out, 
 
     for (size_t at = 0; at < len && next_field(bytes + at, len - at, &f); at += f.size)
         fields++;
-    chosen = any(fields != 0 ? fields : 1);
+    chosen = random_below(fields != 0 ? fields : 1);
     for (size_t at = 0; at < len && next_field(bytes + at, len - at, &f); at += f.size)
         if (chosen-- == 0)
             mutate_field(out, &f, depth);
@@ -185,11 +192,11 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     struct out out = {data + 1, 0, max_size > 0 ? max_size - 1 : 0};
     struct field probe;
 
-    state = seed;
-    if (size < 2 || any(3) == 0 || !next_field(data + 1, size - 1, &probe))
+    random_state = seed;
+    if (size < 2 || random_below(3) == 0 || !next_field(data + 1, size - 1, &probe))
         return LLVMFuzzerMutate(data, size, max_size);
-    if (any(8) == 0)
-        data[0] = (uint8_t)any(256);
+    if (random_below(8) == 0)
+        data[0] = (uint8_t)random_below(256);
     copy = malloc(size - 1);
     memcpy(copy, data + 1, size - 1);
     mutate_message(copy, size - 1, &out, 0);

@@ -1,4 +1,4 @@
-/* Runs a fuzz target over files and folders of files, for compilers without libFuzzer. */
+/* Runs a fuzz target with files and folders of files, for compilers without libFuzzer. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static void replay_file(const char *path)
     }
     len = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
-    /* A copy of just that size, so that a sanitizer sees a read beyond it. */
+    /* A copy of the exact size, so that a sanitizer detects a read beyond the end. */
     exact = malloc(len ? len : 1);
     if (exact == NULL)
         abort();

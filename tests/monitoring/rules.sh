@@ -1,5 +1,5 @@
 #!/bin/sh
-# The alert rules and the dashboard, by the tools of those who will read them.
+# Check the alert rules with promtool and the syntax of the dashboard.
 command -v promtool >/dev/null || exit 77
 top=${top_srcdir:-.}
 promtool check rules "$top/etc/prometheus/fleetroute.rules.yaml" &&

@@ -1,10 +1,10 @@
 /*
- * power_cut.so - what a disk holds when the power goes: preloaded into the daemon, it keeps,
- * beside each file under FR_POWER_ROOT, a shadow under FR_POWER_SHADOW with only what was
- * synced. After kill -9 the test puts the shadows in the files' place.
+ * power_cut.so - simulates the content of a disk after a power failure. When it is preloaded into
+ * the daemon (LD_PRELOAD), each file under FR_POWER_ROOT has a shadow file under FR_POWER_SHADOW
+ * with only the synced changes. After kill -9 the test replaces the files by their shadows.
  *
- * A write is in the shadow when fdatasync or fsync on its file has begun and, at the latest,
- * when it has returned; a write with O_DSYNC when it returns, and no other with it.
+ * fdatasync and fsync apply all earlier changes of a file to its shadow before they return. A write
+ * with O_DSYNC is applied before it returns, and applies no other change.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -17,12 +17,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define FILES_MOST 256
+#define FILES_MAX 256
 
 struct change {
     struct change *next;
     off_t at;
-    ssize_t len; /* -1: the file is cut to `at` */
+    ssize_t len; /* -1: truncation of the file to `at` bytes */
     char bytes[];
 };
 
@@ -34,7 +34,7 @@ struct file {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct file files[FILES_MOST];
+static struct file files[FILES_MAX];
 static size_t file_count;
 
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at);
@@ -59,7 +59,8 @@ static const char *root(void)
     return path;
 }
 
-/* The shadow's path of a path under the root; false: it is elsewhere. */
+/* Store the path of the shadow in `to` (PATH_MAX bytes) and create its folders. Returns 0 if the
+ * path is not under the root. */
 static int shadow_path(const char *path, char *to)
 {
     size_t len = strlen(root());
@@ -75,7 +76,8 @@ static int shadow_path(const char *path, char *to)
     return 1;
 }
 
-/* The file of a descriptor, by inode, so that a rename changes nothing. NULL: none of ours. */
+/* Find or add the file of a descriptor. Files are identified by inode, so that a rename has no
+ * effect. Returns NULL if the file is not under the root. */
 static struct file *file_of(int fd)
 {
     char link[64], path[PATH_MAX], shadow[PATH_MAX];
@@ -89,7 +91,7 @@ static struct file *file_of(int fd)
             return &files[i];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     n = readlink(link, path, sizeof path - 1);
-    if (n <= 0 || file_count == FILES_MOST)
+    if (n <= 0 || file_count == FILES_MAX)
         return NULL;
     path[n] = '\0';
     if (!shadow_path(path, shadow))
@@ -100,19 +102,20 @@ static struct file *file_of(int fd)
     return &files[file_count++];
 }
 
-static void apply(const struct file *file, const struct change *c)
+static void apply_change(const struct file *file, const struct change *c)
 {
     ssize_t (*write_at)(int, const void *, size_t, off_t) =
         (ssize_t(*)(int, const void *, size_t, off_t))real("pwrite");
-    int (*cut)(int, off_t) = (int (*)(int, off_t))real("ftruncate");
+    int (*truncate_to)(int, off_t) = (int (*)(int, off_t))real("ftruncate");
 
     if (c->len < 0)
-        cut(file->shadow, c->at);
+        truncate_to(file->shadow, c->at);
     else if (write_at(file->shadow, c->bytes, (size_t)c->len, c->at) != c->len)
         abort();
 }
 
-static void note(int fd, const void *bytes, ssize_t len, off_t at)
+/* Record a change of the file, or apply it at once with O_DSYNC. */
+static void record_change(int fd, const void *bytes, ssize_t len, off_t at)
 {
     struct file *file;
     struct change *c;
@@ -127,7 +130,7 @@ static void note(int fd, const void *bytes, ssize_t len, off_t at)
         if (len > 0)
             memcpy(c->bytes, bytes, (size_t)len);
         if (fcntl(fd, F_GETFL) & O_DSYNC) {
-            apply(file, c);
+            apply_change(file, c);
             free(c);
         } else {
             *file->end = c;
@@ -137,8 +140,8 @@ static void note(int fd, const void *bytes, ssize_t len, off_t at)
     pthread_mutex_unlock(&lock);
 }
 
-/* All that was written before is durable. */
-static void settle(int fd)
+/* Apply all recorded changes of the file to its shadow. */
+static void apply_changes(int fd)
 {
     struct file *file;
 
@@ -147,7 +150,7 @@ static void settle(int fd)
     while (file != NULL && file->first != NULL) {
         struct change *c = file->first;
 
-        apply(file, c);
+        apply_change(file, c);
         file->first = c->next;
         free(c);
     }
@@ -156,14 +159,14 @@ static void settle(int fd)
     pthread_mutex_unlock(&lock);
 }
 
-/* ---- what is wrapped ------------------------------------------------------------- */
+/* ---- wrapped calls --------------------------------------------------------------- */
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     ssize_t n = ((ssize_t(*)(int, const void *, size_t, off_t))real("pwrite"))(fd, bytes, len, at);
 
     if (n > 0)
-        note(fd, bytes, n, at);
+        record_change(fd, bytes, n, at);
     return n;
 }
 
@@ -172,12 +175,12 @@ ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at)
     return pwrite(fd, bytes, len, at);
 }
 
-static void note_all(int fd, const struct iovec *parts, int count, ssize_t n, off_t at)
+static void record_changes(int fd, const struct iovec *parts, int count, ssize_t n, off_t at)
 {
     for (int i = 0; i < count && n > 0; i++) {
         ssize_t len = (ssize_t)parts[i].iov_len < n ? (ssize_t)parts[i].iov_len : n;
 
-        note(fd, parts[i].iov_base, len, at);
+        record_change(fd, parts[i].iov_base, len, at);
         at += len;
         n -= len;
     }
@@ -188,7 +191,7 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
     ssize_t n =
         ((ssize_t(*)(int, const struct iovec *, int, off_t))real("pwritev"))(fd, parts, count, at);
 
-    note_all(fd, parts, count, n, at);
+    record_changes(fd, parts, count, n, at);
     return n;
 }
 
@@ -198,8 +201,8 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at)
     return pwritev(fd, parts, count, at);
 }
 
-/* Where the next write(2) goes. */
-static off_t place(int fd)
+/* The offset of the next write(2). */
+static off_t write_offset(int fd)
 {
     struct stat st;
 
@@ -210,21 +213,21 @@ static off_t place(int fd)
 
 ssize_t write(int fd, const void *bytes, size_t len)
 {
-    off_t at = place(fd);
+    off_t at = write_offset(fd);
     ssize_t n = ((ssize_t(*)(int, const void *, size_t))real("write"))(fd, bytes, len);
 
     if (n > 0 && at >= 0)
-        note(fd, bytes, n, at);
+        record_change(fd, bytes, n, at);
     return n;
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
-    off_t at = place(fd);
+    off_t at = write_offset(fd);
     ssize_t n = ((ssize_t(*)(int, const struct iovec *, int))real("writev"))(fd, parts, count);
 
     if (at >= 0)
-        note_all(fd, parts, count, n, at);
+        record_changes(fd, parts, count, n, at);
     return n;
 }
 
@@ -233,7 +236,7 @@ int ftruncate(int fd, off_t size)
     int status = ((int (*)(int, off_t))real("ftruncate"))(fd, size);
 
     if (status == 0)
-        note(fd, NULL, -1, size);
+        record_change(fd, NULL, -1, size);
     return status;
 }
 
@@ -244,13 +247,13 @@ int ftruncate64(int fd, off_t size)
 
 int fdatasync(int fd)
 {
-    settle(fd);
-    return 0; /* this test's files need not survive the machine */
+    apply_changes(fd);
+    return 0; /* the real sync is not needed and would slow the test */
 }
 
 int fsync(int fd)
 {
-    settle(fd);
+    apply_changes(fd);
     return 0;
 }
 

@@ -1,22 +1,21 @@
 /*
- * drive.c - runs the real sink (core/sink, core/route and the journal) in virtual time, with a
- * plugin that notes what it gets. property.py makes the cases and compares the output with its
- * model.
+ * Runs the real sink (core/sink, core/route and the journal) in virtual time, with a plugin that
+ * prints its deliveries. property.py generates the cases and compares the output with its model.
  *
- * Input, a line each; a YAML text follows its line with as many bytes as that says:
+ * Input, one item on each line; a YAML text of BYTES bytes follows its line:
  *   case SINKS MODE RESTORE JOURNAL     sinks s0, s1, …; MODE log or latest; RESTORE and JOURNAL 0 or 1
  *   routing BYTES
- *   MS record VIN CREATED_MS RESEND FIELD:MEMBER:VALUE…     CREATED_MS -: the record does not say
+ *   MS record VIN CREATED_MS RESEND FIELD:MEMBER:VALUE…     CREATED_MS -: no creation time
  *   MS reload BYTES
  *   MS rewind SEQ
- *   MS restart                          end the sink as a reload does, and start it again
- *   MS down, MS up                      the plugin answers FR_RETRY in between
+ *   MS restart                          stop the sink as a reload does, and start it again
+ *   MS down, MS up                      between them the plugin completes with FR_RETRY
  *   MS end
  * Output, for each sink of each case:
  *   sink NAME
- *   MS taken TOTAL                      so many records went through the routes by now
- *   MS value VIN FIELD NAME UNIT MARKS CREATED_MS TEXT
- *   MS done                             the windows were flushed, and all is delivered
+ *   MS received TOTAL                   records that have passed the routes so far
+ *   MS value VIN FIELD NAME UNIT FLAGS CREATED_MS TEXT
+ *   MS done                             the windows are flushed and all values are delivered
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -43,7 +42,7 @@
 static struct {
     char *lines[ACTIONS_MAX];
     int64_t at[ACTIONS_MAX];
-    char *text[ACTIONS_MAX]; /* YAML of a reload */
+    char *text[ACTIONS_MAX]; /* the YAML text of a reload */
     size_t count, next;
     unsigned sinks;
     bool latest, restore, journal_on;
@@ -55,20 +54,19 @@ static struct {
     struct fr_server_config *config;
     struct fr_diagnostics diagnostics;
     struct fr_routing *routing;
-    struct fr_options *options;
     struct fr_journal *journal;
     struct fr_values *values;
     struct fr_sink *sink;
-    size_t place;
+    size_t index; /* of the sink */
     bool down;
-    bool main_acts; /* the main thread ends the sink; the clock stands still */
-    uint64_t taken, taken_before, offered;
+    bool main_acts; /* the main thread stops the sink; the virtual clock stands still */
+    uint64_t received, received_before; /* records, in all runs of the sink and before this run */
     sem_t main_wanted;
 } run;
 
-static void fail(const char *what)
+static void fail(const char *message)
 {
-    fprintf(stderr, "drive: %s\n", what);
+    fprintf(stderr, "drive: %s\n", message);
     exit(2);
 }
 
@@ -77,9 +75,9 @@ static void fail(const char *what)
 static const struct fr_host *host;
 static struct fr_virtual_script virtual_script;
 
-static void *plugin_open(struct fr_sink *sink, const struct fr_host *with)
+static void *plugin_open(struct fr_sink *sink, const struct fr_host *functions)
 {
-    host = with;
+    host = functions;
     fr_virtual_enter(&virtual_script);
     return sink;
 }
@@ -90,7 +88,7 @@ static void print_delivery(struct fr_sink *sink, const struct fr_delivery *d)
     const char *text = host->value(sink, d, &len);
 
     printf("%" PRId64 " value %s %u %s %s %u %" PRId64 " %.*s\n", fr_virtual_now(), d->vin,
-           d->field, d->name, d->unit[0] != '\0' ? d->unit : "-", d->marks,
+           d->field, d->name, d->unit[0] != '\0' ? d->unit : "-", d->flags,
            d->created_ms == 0 ? 0 : d->created_ms - FR_VIRTUAL_WALL_MS, (int)len, text);
 }
 
@@ -109,12 +107,9 @@ static void plugin_close(void *state)
 }
 
 static const struct fr_plugin plugin = {
-    .abi = FLEETROUTE_PLUGIN_ABI,
-    .name = "noting",
-    .version = "1",
-    .summary = "notes what it gets",
-    .open = plugin_open,
-    .deliver = plugin_deliver,
+    FR_PLUGIN_HEADER,      .name = "recorder",
+    .version = "1",        .summary = "prints its deliveries",
+    .open = plugin_open,   .deliver = plugin_deliver,
     .close = plugin_close,
 };
 
@@ -128,12 +123,12 @@ static struct fr_routing *parse_routing(const char *text)
 
     if (routing == NULL) {
         fr_diagnostics_print(&run.diagnostics, stderr);
-        fail("the routing has mistakes");
+        fail("the routing has errors");
     }
     return routing;
 }
 
-/* Texts of the data point into `text`, which is changed. */
+/* The texts of the data point into `text`, which is modified. */
 static size_t parse_data(char *text, struct fr_sim_datum *data)
 {
     size_t n = 0;
@@ -155,19 +150,19 @@ static size_t parse_data(char *text, struct fr_sim_datum *data)
     return n;
 }
 
-static void offer(struct fr_record *record)
+static void enqueue(struct fr_record *record)
 {
-    struct fr_sink_entry entry = {record, false};
+    struct fr_queue_entry entry = {record, false};
 
     if (run.journal == NULL) {
-        fr_sink_offer(run.sink, &entry, 1);
+        fr_sink_enqueue(run.sink, &entry, 1);
         return;
     }
-    fr_journal_offer(run.journal, &entry, 1);
-    run.offered++;
+    fr_journal_enqueue(run.journal, &entry, 1);
 }
 
-/* A timed wait returns at once on a thread whose clock is behind the real one. */
+/* On a thread in virtual time the deadline of fr_values_sync() is computed from the virtual clock,
+ * which is behind the real one, so the call may time out at once. */
 static void sync_values(void)
 {
     while (run.values != NULL && !fr_values_sync(run.values, 1000))
@@ -208,7 +203,7 @@ static void act_record(const char *line)
         fail(error.text);
     fr_buffer_free(&payload);
     free(text);
-    offer(record);
+    enqueue(record);
 }
 
 static int64_t script_next(void *ctx)
@@ -224,7 +219,7 @@ static bool is_action(const char *line, const char *word)
     return strncmp(line, word, strlen(word)) == 0;
 }
 
-/* Records of one moment come as one burst. Returns whether the sink's thread will be woken. */
+/* Records of the same time are enqueued at once. Returns whether the sink's thread is woken. */
 static bool script_act(void *ctx)
 {
     int64_t now = script.at[script.next];
@@ -247,7 +242,7 @@ static bool script_act(void *ctx)
         fr_routing_unref(run.routing);
         run.routing = routing;
         sync_values();
-        fr_sink_reroute(run.sink, routing, run.place);
+        fr_sink_reroute(run.sink, routing, run.index);
         return true;
     }
     if (is_action(line, "rewind")) {
@@ -257,7 +252,7 @@ static bool script_act(void *ctx)
     }
     if (is_action(line, "down") || is_action(line, "up")) {
         run.down = is_action(line, "down");
-        host->health(run.sink, run.down ? FR_HEALTH_DOWN : FR_HEALTH_UP, "as the script says");
+        host->health(run.sink, run.down ? FR_HEALTH_DOWN : FR_HEALTH_UP, "as in the script");
         script.next++;
         return false;
     }
@@ -272,9 +267,9 @@ static void script_idle(void *ctx, int64_t now_ms)
 
     (void)ctx;
     fr_sink_status(run.sink, &status);
-    if (status.taken + run.taken_before != run.taken) {
-        run.taken = status.taken + run.taken_before;
-        printf("%" PRId64 " taken %" PRIu64 "\n", now_ms, run.taken);
+    if (status.received + run.received_before != run.received) {
+        run.received = status.received + run.received_before;
+        printf("%" PRId64 " received %" PRIu64 "\n", now_ms, run.received);
     }
 }
 
@@ -288,19 +283,19 @@ static void write_config(void)
     snprintf(path, sizeof path, "%s/fleetroute.yaml", run.folder);
     file = fopen(path, "w");
     if (file == NULL)
-        fail("no configuration can be written");
+        fail("cannot write the configuration");
     fprintf(file,
             "tls: {certificate: fleetroute.yaml, key: fleetroute.yaml, vehicle_ca: "
             "fleetroute.yaml}\nrouting: fleetroute.yaml\nstate: %s\nsinks:\n",
             run.folder);
     for (unsigned i = 0; i < script.sinks; i++)
-        fprintf(file, "  s%u: {plugin: noting, delivery: %s, restore: %s}\n", i,
+        fprintf(file, "  s%u: {plugin: recorder, delivery: %s, restore: %s}\n", i,
                 script.latest ? "latest" : "log", script.restore ? "true" : "false");
     fclose(file);
     run.config = fr_server_config_load(path, &run.diagnostics);
     if (run.config == NULL || run.diagnostics.errors != 0) {
         fr_diagnostics_print(&run.diagnostics, stderr);
-        fail("the configuration has mistakes");
+        fail("the configuration has errors");
     }
 }
 
@@ -327,7 +322,7 @@ static void start_journal(void)
         fail(error.text);
 }
 
-static void nothing(void *ctx)
+static void ignore_writable(void *ctx)
 {
     (void)ctx;
 }
@@ -335,14 +330,16 @@ static void nothing(void *ctx)
 static void start_sink(void)
 {
     struct fr_yaml_file file = {"config", &run.diagnostics};
-    struct fr_sink_house house = {
-        .journal = run.journal, .values = run.values, .dead_letters = run.folder, .room = nothing};
+    struct fr_sink_env env = {.journal = run.journal,
+                              .values = run.values,
+                              .dead_letters = run.folder,
+                              .on_writable = ignore_writable};
     struct fr_options *options =
-        fr_options_read("noting", NULL, &file, NULL, run.config->sinks[run.place].node);
+        fr_options_read("recorder", NULL, &file, NULL, run.config->sinks[run.index].node);
     struct fr_error error;
 
-    run.sink = fr_sink_new(run.config, run.place, &plugin, options);
-    if (fr_sink_start(run.sink, run.routing, run.place, &house, &error) != 0)
+    run.sink = fr_sink_new(run.config, run.index, &plugin, options);
+    if (fr_sink_start(run.sink, run.routing, run.index, &env, &error) != 0)
         fail(error.text);
 }
 
@@ -355,24 +352,24 @@ static void stop_sink(void)
         usleep(100);
     fr_sink_stop(run.sink);
     fr_sink_status(run.sink, &status);
-    run.taken_before += status.taken;
+    run.received_before += status.received;
     fr_sink_free(run.sink);
     run.sink = NULL;
 }
 
-static void run_sink(size_t place)
+static void run_sink(size_t index)
 {
     char command[96];
 
     strcpy(run.folder, "/tmp/fr-routing.XXXXXX");
     if (mkdtemp(run.folder) == NULL)
-        fail("no folder can be made");
-    run.place = place;
-    run.taken = run.taken_before = run.offered = 0;
+        fail("cannot make a folder");
+    run.index = index;
+    run.received = run.received_before = 0;
     run.down = run.main_acts = false;
     script.next = 0;
     fr_virtual_set(0);
-    printf("sink s%zu\n", place);
+    printf("sink s%zu\n", index);
     write_config();
     run.routing = parse_routing(script.routing_text);
     start_journal();
@@ -402,7 +399,7 @@ static void run_sink(size_t place)
     memset(&run.diagnostics, 0, sizeof run.diagnostics);
     snprintf(command, sizeof command, "rm -r %s", run.folder);
     if (system(command) != 0)
-        fail("a folder cannot be removed");
+        fail("cannot remove a folder");
 }
 
 /* ---- reading cases --------------------------------------------------------------- */
@@ -412,11 +409,11 @@ static char *read_text(size_t size)
     char *text = fr_calloc(size + 1, 1);
 
     if (fread(text, 1, size, stdin) != size)
-        fail("a text is cut");
+        fail("a text is truncated");
     return text;
 }
 
-static void forget_script(void)
+static void free_script(void)
 {
     for (size_t i = 0; i < script.count; i++) {
         free(script.lines[i]);
@@ -432,7 +429,7 @@ static void run_case(void)
         run_sink(i);
     printf("end\n");
     fflush(stdout);
-    forget_script();
+    free_script();
 }
 
 static void read_action(const char *line)
@@ -455,13 +452,13 @@ static void read_action(const char *line)
 int main(void)
 {
     char *line = NULL, mode[16];
-    size_t room = 0, size;
+    size_t capacity = 0, size;
     int restore, journal;
 
     fr_log_set_level(FR_LOG_ERROR);
     sem_init(&run.main_wanted, 0, 0);
     virtual_script = (struct fr_virtual_script){script_next, script_act, script_idle, NULL};
-    while (getline(&line, &room, stdin) > 0) {
+    while (getline(&line, &capacity, stdin) > 0) {
         line[strcspn(line, "\n")] = '\0';
         if (sscanf(line, "case %u %15s %d %d", &script.sinks, mode, &restore, &journal) == 4) {
             script.latest = strcmp(mode, "latest") == 0;

@@ -1,12 +1,12 @@
-"""What a sink must deliver: a slow and obvious model of field routes.
+"""A slow and simple model of field routes, which computes what a sink must deliver.
 
-It is given the routes, the actions of a case and when each record was taken, and returns every value
-that has to come out: time, vehicle, field, route, unit, value, marks, creation time. Times are in ms.
+The input is the routes, the actions of a case and the time at which the sink received each record. The output
+is every expected value: time, vehicle, field, route, unit, value, flags, creation time. Times are in ms.
 """
 import math
 
 RESEND, LATE, RESTORED, REPEATED = 1, 2, 4, 8
-EDGE_PAST = 60000  # a value that is sent again and older than this is learned as the state before
+EDGE_AGE_MAX = 60000  # a flagged value that is older becomes the last value and is not an edge
 ANY_CHANGE = 1e-12
 
 # field: (kind, unit on the wire)
@@ -26,7 +26,7 @@ def metres(a, b):
 
 
 def distance(a, b):
-    """None: the values have no distance, they are equal or not."""
+    """The distance of two values; None if values of this type are only equal or not equal."""
     if isinstance(a, bool) or isinstance(b, bool) or type(a) is not type(b):
         return None
     if isinstance(a, float):
@@ -37,14 +37,14 @@ def distance(a, b):
 
 
 class Ambiguous(Exception):
-    """Two things happen in the same ms, and their order is not defined."""
+    """Two events are in the same ms and their order is not defined."""
 
 
 class Value:
-    """A value of one field, as a route delivers it."""
+    """A value of one field, in the unit of its route."""
 
-    def __init__(self, vin, field, value, created, received, marks):
-        self.vin, self.field, self.value, self.marks = vin, field, value, marks
+    def __init__(self, vin, field, value, created, received, flags):
+        self.vin, self.field, self.value, self.flags = vin, field, value, flags
         self.created, self.received = created, received
         self.measured = received if created is None else created
 
@@ -53,12 +53,12 @@ class Value:
 
 
 class State:
-    """Of one vehicle, route and field."""
+    """The state of one vehicle, route and field."""
 
     def __init__(self):
-        self.last = None     # Value that was delivered, or learned
-        self.closes = None   # when the window closes; None: no window is open
-        self.waiting = None  # Value
+        self.last = None     # last Value that was delivered or learned
+        self.closes = None   # end of the window; None: no window is open
+        self.waiting = None  # Value to deliver at the end of the window
 
 
 class Model:
@@ -66,19 +66,20 @@ class Model:
         self.routes, self.restore, self.latest, self.journal = routes, restore, latest, journal
         self.states, self.newest, self.known = {}, {}, {}
         self.out, self.batch = [], []
-        self.down, self.pending = False, []  # while the peer is away: (delivery, time of expiry)
+        self.down, self.pending = False, []  # pending: undelivered values while the peer is unreachable
 
-    # ---- delivering ----
+    # ---- delivery ----
 
     def emit(self, now, route, v):
         name = route["id"] if len(route["fields"]) == 1 and "*" not in route["fields"] else \
             NAMES[v.field]
         self.batch.append((now, v.vin, v.field, name, self.unit(route, v.field), v.value,
-                           v.marks, 0 if v.created is None else v.created, v.measured,
+                           v.flags, 0 if v.created is None else v.created, v.measured,
                            now - v.age(now) + route["max_age"] if route["max_age"] else math.inf))
 
-    def hand_over(self):
-        """A sink of `latest` hands over only the newest of the values that came together."""
+    def deliver_batch(self):
+        """Deliver the values of one batch. With `delivery: latest` only the newest value of each vehicle,
+        field and route."""
         batch, self.batch = self.batch, []
         if self.latest:
             newest = {}
@@ -93,7 +94,8 @@ class Model:
             self.out += [e[:8] for e in batch]
 
     def up(self, now):
-        """The peer is back: what waited is delivered now, then what became due meanwhile."""
+        """The peer is reachable again: deliver the pending values, then those of windows that closed
+        meanwhile."""
         pending, self.pending, self.down = self.pending, [], False
         self.out += [(now, *e[1:8]) for e in pending if e[9] >= now]
         self.close_until(now, now)
@@ -132,27 +134,27 @@ class Model:
     # ---- records ----
 
     def record(self, now, received, vin, created, resend, data, repeated):
-        marks = (RESEND if resend else 0) | (REPEATED if repeated else 0)
+        flags = (RESEND if resend else 0) | (REPEATED if repeated else 0)
         if created is not None:
             if created < self.newest.get(vin, -math.inf):
-                marks |= LATE
+                flags |= LATE
             else:
                 self.newest[vin] = created
         for field, value in data:
             for route in self.routes:
                 if field in route["fields"] or "*" in route["fields"]:
-                    self.one(now, route, Value(vin, field, self.convert(route, field, value),
-                                               created, received, marks))
+                    converted = self.convert(route, field, value)
+                    self.route_value(now, route, Value(vin, field, converted, created, received, flags))
 
-    def one(self, now, route, v):
+    def route_value(self, now, route, v):
         has_state = route["every"] or route["min_change"] or route["edge_only"]
         state = self.state(route, v.vin, v.field) if has_state else None
         if route["max_age"] and v.age(now) > route["max_age"]:
             if route["edge_only"]:
                 self.learn(state, v)
             return
-        if route["edge_only"] and v.marks:
-            if v.age(now) > EDGE_PAST:
+        if route["edge_only"] and v.flags:
+            if v.age(now) > EDGE_AGE_MAX:
                 self.learn(state, v)
             return
         if not has_state:
@@ -171,8 +173,8 @@ class Model:
     def route_named(self, name):
         return next(r for r in self.routes if r["id"] == name)
 
-    def release(self, now, route, state):
-        """Deliver what waits, if it may still be delivered."""
+    def close_window(self, now, route, state):
+        """Close the window; deliver the waiting value unless it is too old or no edge."""
         v, state.waiting, state.closes = state.waiting, None, None
         if v is None:
             return
@@ -183,7 +185,8 @@ class Model:
             self.deliver(now, route, state, v)
 
     def close_until(self, now, at_once=None):
-        """Close every window that closes by now, at its time, or at the given one."""
+        """Close every window that ends at or before `now`. Values are delivered at the end of their window,
+        or at `at_once`."""
         while not self.pending:
             due = [(s.closes, key) for key, s in self.states.items()
                    if s.closes is not None and s.closes <= now]
@@ -192,8 +195,8 @@ class Model:
             at = min(due)[0]
             for closes, key in due:
                 if closes == at:
-                    self.release(at_once or at, self.route_named(key[1]), self.states[key])
-            self.hand_over()
+                    self.close_window(at_once or at, self.route_named(key[1]), self.states[key])
+            self.deliver_batch()
 
     def closes_at(self, now):
         return any(s.closes == now for s in self.states.values())
@@ -201,9 +204,9 @@ class Model:
     def flush(self, now):
         for (_, name, _), state in self.states.items():
             if state.waiting:
-                self.release(now, self.route_named(name), state)
+                self.close_window(now, self.route_named(name), state)
 
-    # ---- what an operator does ----
+    # ---- operator actions ----
 
     def reload(self, now, routes):
         old, self.routes = self.routes, routes
@@ -213,24 +216,24 @@ class Model:
             if same:
                 pairs[r["id"]] = same
                 left.remove(same)
-        gone = {}
+        removed = {}
         for (vin, name, field), state in list(self.states.items()):
             if name not in pairs:
                 route, waited = next(r for r in old if r["id"] == name), state.waiting
-                self.release(now, route, state)
+                self.close_window(now, route, state)
                 if waited:
                     self.learn(state, waited)
-                gone[vin, name, field] = self.states.pop((vin, name, field))
+                removed[vin, name, field] = self.states.pop((vin, name, field))
         new = [r for r in routes if r["id"] not in pairs.values()]
         order = [r["id"] for r in old]
-        for (vin, name, field), state in sorted(gone.items(), key=lambda g: order.index(g[0][1])):
+        for (vin, name, field), state in sorted(removed.items(), key=lambda g: order.index(g[0][1])):
             before = next(r for r in old if r["id"] == name)
             for r in new:
                 if (field in r["fields"] or "*" in r["fields"]) and state.last and \
                         (r["every"] or r["min_change"] or r["edge_only"]) and \
                         self.unit(r, field) == self.unit(before, field):
                     self.learn(self.state(r, vin, field), state.last)
-        self.hand_over()
+        self.deliver_batch()
         if self.journal and self.lacks_edges(old, routes):
             self.restore_values(now, False)
 
@@ -251,14 +254,14 @@ class Model:
 
     def restart(self, now):
         self.flush(now)
-        self.hand_over()
+        self.deliver_batch()
         self.states, self.newest = {}, {}
         if self.journal and (self.restore or any(r["every"] or r["min_change"] or r["edge_only"]
                                                  for r in self.routes)):
             self.restore_values(now, self.restore)
 
     def store(self, vin, created, received, data):
-        """The last values beside the journal."""
+        """Store the last values, as the journal does."""
         for field, value in data:
             known = self.known.get((vin, field))
             if known is None or created >= known.created:
@@ -277,4 +280,4 @@ class Model:
                 if deliver and not route["edge_only"] and \
                         not (route["max_age"] and v.age(now) > route["max_age"]):
                     self.emit(now, route, v)
-        self.hand_over()
+        self.deliver_batch()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Field routes: thousands of random route files and streams through the real sink in virtual time
-(tests/routing/drive.c), each value compared with the model (model.py).
+"""Property test of field routes: the real sink processes random routing files and records in virtual time
+(tests/routing/drive.c), and each delivered value is compared with the model (model.py).
 
-usage: property.py [CASES [SEED]]     prints the smallest failing case that it finds
+usage: property.py [CASES [SEED]]     prints a reduced case for the first failure
 """
 import json
 import os
@@ -20,11 +20,12 @@ EVERY = [0, 0, 0, 7, 53, 101, 250, 503, 1009, 4999, 30011, 60017, 600011]
 PAUSES = [3, 5, 11, 40, 97, 211, 499, 997, 2503, 10007, 61001, 300007]
 
 
-# ---- making cases ----
+# ---- random cases ----
 
 def random_route(rng, number, sinks):
-    route = {"id": f"r{number}", "fields": rng.sample(sorted(NAMES), 1), "every": rng.choice(EVERY), "min_change": 0, "max_age": 0, "edge_only": False,
-             "unit": None, "sinks": sorted(rng.sample(range(sinks), rng.randint(1, sinks)))}
+    route = {"id": f"r{number}", "fields": rng.sample(sorted(NAMES), 1), "every": rng.choice(EVERY),
+             "min_change": 0, "max_age": 0, "edge_only": False, "unit": None,
+             "sinks": sorted(rng.sample(range(sinks), rng.randint(1, sinks)))}
     if rng.random() < 0.3:
         route["min_change"] = rng.choice([0.5, 2, 10])
     if rng.random() < 0.2:
@@ -37,14 +38,15 @@ def random_route(rng, number, sinks):
 
 
 def random_routes(rng, sinks):
-    """A route of one field has a name of its own; one of several has none, so there is only one."""
+    """Routes of one field have a name with `as`. A route of several fields cannot have one, so there
+    is at most one such route."""
     count = rng.choice([1, 2, 2, 3, 5, 8, 30])
     routes = [random_route(rng, n, sinks) for n in range(count)]
     if rng.random() < 0.4:
         wide = routes[rng.randrange(count)]
         wide["fields"] = ["*"] if rng.random() < 0.5 else sorted(rng.sample(sorted(NAMES), 4))
         wide["unit"] = None
-    for sink in range(sinks):  # a sink without routes takes nothing
+    for sink in range(sinks):  # a sink without a route receives no records
         if not any(sink in r["sinks"] for r in routes):
             routes[0]["sinks"] = sorted(routes[0]["sinks"] + [sink])
     return routes
@@ -61,8 +63,8 @@ def changed_routes(rng, routes, sinks):
         extra = random_route(rng, 100 + rng.randrange(10 ** 6), sinks)
         routes.insert(rng.randrange(len(routes) + 1), extra)
     if len(routes) > 1 and rng.random() < 0.3:
-        gone = routes.pop(rng.randrange(len(routes)))
-        for sink in gone["sinks"]:
+        removed = routes.pop(rng.randrange(len(routes)))
+        for sink in removed["sinks"]:
             if not any(sink in r["sinks"] for r in routes):
                 routes[0]["sinks"] = sorted(routes[0]["sinks"] + [sink])
     return routes
@@ -94,8 +96,8 @@ def random_case(rng):
             "journal": rng.random() < 0.3, "routes": random_routes(rng, sinks), "actions": []}
     vins, now, records = VINS[:rng.randint(1, 3)], 10, 0
     routes, down = case["routes"], False
-    # The peer goes away in some cases. Tries come at random times then, and what became too old is
-    # dropped at one of them, so these cases have no max_age.
+    # In some cases the peer is unreachable for a time. Then the sink drops values that are too old at one of
+    # its retries, whose times are random. So these cases have no max_age.
     faults = not case["latest"] and rng.random() < 0.3
     for _ in range(rng.choice([5, 15, 40, 80])):
         now += rng.choice(PAUSES)
@@ -127,10 +129,10 @@ def random_case(rng):
     return case
 
 
-# ---- the real program ----
+# ---- the program under test ----
 
 def routing_text(routes):
-    def one(r):
+    def route_text(r):
         fields = ", ".join('"*"' if f == "*" else NAMES[f] for f in r["fields"])
         text = f"field: [{fields}], to: [{', '.join('s%d' % s for s in r['sinks'])}]"
         if len(r["fields"]) == 1 and "*" not in r["fields"]:
@@ -146,7 +148,7 @@ def routing_text(routes):
         if r["edge_only"]:
             text += ", edge_only: true"
         return "  - {" + text + "}\n"
-    return "fields:\n" + "".join(one(r) for r in routes)
+    return "fields:\n" + "".join(route_text(r) for r in routes)
 
 
 MEMBERS = {"real": 5, "bool": 6, "location": 7, "text": 1}
@@ -184,7 +186,7 @@ class Driver:
         self.process = None
 
     def run(self, case):
-        """For each sink: [(time, total taken)], [value]."""
+        """Run a case; returns for each sink ([(time, total of received records)], [value])."""
         if self.process is None:
             self.process = subprocess.Popen([f"{BUILD}/tests/routing/drive"], text=True,
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -201,12 +203,12 @@ class Driver:
                 return sinks
             if words[0] == "sink":
                 sinks.append(([], []))
-            elif words[1] == "taken":
+            elif words[1] == "received":
                 sinks[-1][0].append((int(words[0]), int(words[2])))
             elif words[1] == "value":
-                at, _, vin, field, name, unit, marks, created, text = words
+                at, _, vin, field, name, unit, flags, created, text = words
                 sinks[-1][1].append((int(at), vin, int(field), name, "" if unit == "-" else unit,
-                                     value_of(json.loads(text)), int(marks), int(created)))
+                                     value_of(json.loads(text)), int(flags), int(created)))
 
 
 def value_of(value):
@@ -215,25 +217,25 @@ def value_of(value):
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-# ---- comparing ----
+# ---- comparison ----
 
 def routes_of(routes, sink):
     return [{k: v for k, v in r.items() if k != "sinks"} for r in routes if sink in r["sinks"]]
 
 
-def expected(case, sink, taken):
-    """What the model delivers, given when the program took each record."""
+def expected(case, sink, received):
+    """The values that the model delivers, given the times at which the program received records."""
     model = Model(routes_of(case["routes"], sink), case["restore"], case["latest"], case["journal"])
     journal, position, total, repeated_below = [], 0, 0, 0
     last_up = -10
-    taken = list(taken)
+    received = list(received)
     actions = case["actions"]
 
-    def take_until(now):
-        """Records that the program took before this time (or at it: None is no limit)."""
+    def process_until(now):
+        """Process the records that the program received at or before `now`; None: all."""
         nonlocal position, total
-        while taken and (now is None or taken[0][0] <= now):
-            at, upto = taken.pop(0)
+        while received and (now is None or received[0][0] <= now):
+            at, upto = received.pop(0)
             if model.closes_at(at) and journal[position]["at"] != at:
                 raise Ambiguous()
             model.close_until(at)
@@ -241,10 +243,10 @@ def expected(case, sink, taken):
                 r = journal[position]
                 position += 1
                 assert at - r["at"] <= 2 or at - last_up <= 2 or position <= repeated_below, \
-                    "a record was taken late"
+                    "a record was received late"
                 model.record(at, r["at"], r["vin"], r["created"], r["resend"], r["data"],
                              position <= repeated_below)
-            model.hand_over()
+            model.deliver_batch()
             total = upto
 
     for i, a in enumerate(actions):
@@ -253,10 +255,11 @@ def expected(case, sink, taken):
             if case["journal"]:
                 model.store(a["vin"], a["created"], a["at"], a["data"])
             continue
-        # All that was taken in the program before this action; what came with it comes later.
-        while taken and (taken[0][0] < a["at"] or (taken[0][0] == a["at"] and position + taken[0][1] -
-                                                   total <= len(journal) and a["do"] not in ("rewind", "up"))):
-            take_until(taken[0][0])
+        # Process what the program received before this action. Records of the same time come later.
+        while received and (received[0][0] < a["at"] or (
+                received[0][0] == a["at"] and position + received[0][1] - total <= len(journal) and
+                a["do"] not in ("rewind", "up"))):
+            process_until(received[0][0])
         model.close_until(a["at"])
         if a["do"] == "down":
             model.down = True
@@ -267,17 +270,17 @@ def expected(case, sink, taken):
             model.reload(a["at"], routes_of(a["routes"], sink))
         elif a["do"] == "rewind":
             model.rewind()
-            last_up = a["at"]  # what waited is given up, so the sink takes more
+            last_up = a["at"]  # pending values are discarded, so the sink receives more records
             repeated_below = max(repeated_below, position)
             position = a["to"] - 1
         elif a["do"] == "restart":
             model.restart(a["at"])
             repeated_below = 0
         elif a["do"] == "end":
-            take_until(None)
+            process_until(None)
             model.flush(a["at"])
-            model.hand_over()
-    assert position == len(journal), f"{position} of {len(journal)} records were taken"
+            model.deliver_batch()
+    assert position == len(journal), f"{position} of {len(journal)} records were received"
     return model.out
 
 
@@ -290,7 +293,7 @@ def near(a, b):
 
 
 def by_stream(values):
-    """In order for each vehicle, route and field; between these, and within a ms, any order."""
+    """The values of each vehicle, field and route, in order. The order between these is not defined."""
     streams = {}
     for v in values:
         streams.setdefault(v[1:4], []).append(v)
@@ -298,10 +301,10 @@ def by_stream(values):
 
 
 def difference(case, sinks):
-    """None, or what is wrong."""
-    for sink, (taken, values) in enumerate(sinks):
+    """The first difference between model and program as text, or None."""
+    for sink, (received, values) in enumerate(sinks):
         try:
-            want, got = by_stream(expected(case, sink, taken)), by_stream(values)
+            want, got = by_stream(expected(case, sink, received)), by_stream(values)
         except Ambiguous:
             raise
         except AssertionError as e:
@@ -315,7 +318,7 @@ def difference(case, sinks):
     return None
 
 
-# ---- shrinking ----
+# ---- reduction of failing cases ----
 
 def fails(driver, case):
     try:
@@ -325,7 +328,7 @@ def fails(driver, case):
 
 
 def smaller(case):
-    """Cases that are a little smaller."""
+    """Cases that are slightly smaller."""
     actions, routes = case["actions"], case["routes"]
     for size in (len(actions) // 2, len(actions) // 4, 4, 1):
         for i in range(0, len(actions) - 1, max(1, size)):
@@ -396,20 +399,20 @@ def main():
         case = random_case(random.Random(n))
         try:
             sinks = driver.run(case)
-            wrong = difference(case, sinks)
+            failure = difference(case, sinks)
         except Ambiguous:
             ambiguous += 1
             continue
         values += sum(len(v) for _, v in sinks)
         records += sum(a["do"] == "record" for a in case["actions"])
-        if wrong:
-            print(f"case {n} fails: {wrong}\nshrinking it")
+        if failure:
+            print(f"case {n} fails: {failure}\nreducing the case")
             case = shrink(driver, case)
             print(script(case) + fails(driver, case))
             sys.exit(1)
     assert ambiguous < cases // 20, f"{ambiguous} cases have no defined order"
-    print(f"{cases - ambiguous} cases: {records} records, {values} values as the model has them "
-          f"({ambiguous} cases without a defined order left out)")
+    print(f"{cases - ambiguous} cases: {records} records, {values} values as in the model "
+          f"({ambiguous} cases without a defined order skipped)")
 
 
 if __name__ == "__main__":

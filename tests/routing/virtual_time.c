@@ -9,15 +9,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REAL_WAIT_MS 20000 /* for what another thread does in real time */
-#define MONOTONIC_MS 1000000
+#define REAL_WAIT_MS 20000   /* max real time for the effect of an action on another thread */
+#define MONOTONIC_MS 1000000 /* the monotonic time at which the virtual clock is 0 ms */
 
 static _Thread_local const struct fr_virtual_script *script;
 static int64_t now_ms;
 
-void fr_virtual_enter(const struct fr_virtual_script *with)
+void fr_virtual_enter(const struct fr_virtual_script *actions)
 {
-    script = with;
+    script = actions;
 }
 
 void fr_virtual_set(int64_t ms)
@@ -63,7 +63,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout)
         return 0;
     }
     if (action == INT64_MAX) {
-        fprintf(stderr, "virtual time: nothing will ever happen\n");
+        fprintf(stderr, "virtual time: no timer and no action is left\n");
         abort();
     }
     if (action > now_ms)

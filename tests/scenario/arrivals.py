@@ -1,5 +1,5 @@
-"""Cars that drive for a while and come home again and again, with the shipped routing and the shipped
-garage door blueprint in a real Home Assistant: how long each door takes to open, and how often it does.
+"""Cars drive and arrive at home repeatedly, with the shipped routing and the shipped garage door blueprint
+in a real Home Assistant. Measures the time from arrival to open door and counts the openings.
 """
 import functools
 import random
@@ -14,7 +14,7 @@ from vehicle import Vehicle
 
 TICK = 0.5  # a car sends at most twice a second
 LIMIT = 5  # seconds from the car's message to the open door
-PARKED = 1.5  # how long a car stands at home; every window of at most 1 s closes
+PARKED = 1.5  # seconds that a car stands at home; every window of at most 1 s closes
 
 DOORS = """
 input_boolean: {{{helpers}}}
@@ -37,7 +37,7 @@ AUTOMATION = """  - id: {door}
 
 
 def doors(cars):
-    """Home Assistant's configuration: a garage door for each car."""
+    """Return Home Assistant's configuration with a garage door for each car."""
     names = [{"door": car.door, "tracker": car.tracker} for car in cars]
     return DOORS.format(helpers=", ".join(f"{n['door']}: {{name: {n['door']}}}" for n in names),
                         covers="\n".join(COVER.format(**n) for n in names),
@@ -45,12 +45,12 @@ def doors(cars):
 
 
 def near(place):
-    """A place some metres from there."""
+    """Return a random location at most some metres from `place`."""
     return {key: degrees + random.uniform(-1e-4, 1e-4) for key, degrees in place.items()}
 
 
 class Driver(threading.Thread):
-    """One car, its way and its door. Other fields change with the place if `others` says so."""
+    """One car with its route and its door. If `others` is true, other fields change with the location."""
 
     def __init__(self, vin, name, others):
         super().__init__(daemon=True)
@@ -70,7 +70,7 @@ class Driver(threading.Thread):
         self.tick(near(AWAY), Gear="P", VehicleSpeed=0, Locked=True, HvacPower="Off", SentryMode="Off")
 
     def tick(self, place, **more):
-        """One message, as the car has it every half second."""
+        """Send one message. A car sends one every TICK seconds."""
         values = {"Location": place}
         self.ticks += 1
         if self.others:
@@ -82,7 +82,7 @@ class Driver(threading.Thread):
         return self.car.say(values)
 
     def drive(self, seconds):
-        """So long, twice a second, with stops of 1.5 s in which nothing changes and nothing is sent."""
+        """Drive for `seconds`, with stops of 1.5 s in which nothing changes and nothing is sent."""
         end, next_stop = time.monotonic() + seconds, time.monotonic() + random.uniform(1, 8)
         while (left := end - time.monotonic()) > 0:
             self.tick(near(AWAY))
@@ -92,7 +92,7 @@ class Driver(threading.Thread):
             time.sleep(min(left, 1.5 if stands else TICK))
 
     def changes(self, state):
-        """When the door became so."""
+        """Return the times at which the door entered `state`."""
         new = self.watch.changes[self.looked_at:]
         self.looked_at += len(new)
         for at, entity, now, _ in new:
@@ -105,7 +105,7 @@ class Driver(threading.Thread):
                    for e in list(self.watch.events) if e["event_type"] == "automation_triggered")
 
     def arrive(self):
-        """Come home at any moment of the window; the door opens, once."""
+        """Arrive at home at a random moment of the window. The door opens exactly once."""
         self.tick(near(AWAY))
         time.sleep(random.uniform(0.02, TICK))
         count = len(self.changes("open"))
@@ -134,8 +134,8 @@ class Driver(threading.Thread):
 
 
 def arrivals(plugin, count, drive, between=2.5, others=True, vehicles=1):
-    """Seconds from the message "at home" to the open door, of `count` arrivals of each vehicle after
-    `drive` seconds of driving; and what went wrong, as a text or None."""
+    """Return the seconds from the message "at home" to the open door for `count` arrivals of each vehicle
+    after `drive` seconds of driving, and the failures as a text or None."""
     if vehicles == 1:
         cars, routing = [Driver(VIN, "melan_y", others)], HOME
     else:
@@ -146,7 +146,7 @@ def arrivals(plugin, count, drive, between=2.5, others=True, vehicles=1):
         way.join(home)
         with Daemon(routing, way.sink(home), journal="{}") as d:
             watch = Watch(home, ("state_changed", "automation_triggered"))
-            for n, car in enumerate(cars):  # they arrive one after the other
+            for n, car in enumerate(cars):  # the cars arrive one after the other
                 car.prepare(d, home, watch, drive + n * between / vehicles, between, count)
             for car in cars:
                 home.wait(car.tracker, "not_home", 60)
@@ -160,19 +160,19 @@ def arrivals(plugin, count, drive, between=2.5, others=True, vehicles=1):
 
 
 def line(plugin, others, delays):
-    """The numbers as text."""
+    """Return the delays as one line of text."""
     if not delays:
-        return f"{plugin}, {'other fields change' if others else 'the place alone'}: no door opened"
+        return f"{plugin}, {'other fields change' if others else 'location alone'}: no door opened"
 
     def share(part):
         return delays[min(len(delays) - 1, int(len(delays) * part))] * 1000
-    return f"{plugin}, {'other fields change' if others else 'the place alone'}: {len(delays)} arrivals, " \
+    return f"{plugin}, {'other fields change' if others else 'location alone'}: {len(delays)} arrivals, " \
         f"send to open door p50 {share(.5):.0f} ms, p99 {share(.99):.0f} ms, max {delays[-1] * 1000:.0f} ms"
 
 
 def all_at_once(cases):
-    """Run [(plugin, others, options)] beside each other; [(plugin, others, delays, failure)]."""
-    HomeAssistant().__exit__(None)  # skips, or installs what is needed, before several do it at once
+    """Run [(plugin, others, options)] in parallel. Return [(plugin, others, delays, failure)]."""
+    HomeAssistant().__exit__(None)  # skip or install once, before the cases run in parallel
     results = together({(plugin, others): functools.partial(arrivals, plugin, others=others, **options)
                         for plugin, others, options in cases})
     return [(plugin, others, *(result or ([], failure)))

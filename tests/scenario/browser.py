@@ -62,7 +62,7 @@ class Browser:
         self.do("/url", url=url)
 
     def resize(self, width, height):
-        """The page's own width: a window is never narrower than 500, a phone is."""
+        """Set the width of the page in pixels: Chromium's window cannot be narrower than 500, a phone can."""
         self.do("/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride",
                 params={"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True})
 
@@ -75,11 +75,11 @@ class Browser:
     def wait(self, what, script, seconds=30):
         return wait_until(what, lambda: self.ask(script), seconds)
 
-    def complaints(self):
+    def severe_log_messages(self):
         return [e["message"] for e in self.do("/se/log", type="browser") if e["level"] == "SEVERE"]
 
-    def picture(self, name):
-        """Kept in FR_SCREENSHOTS, if that is set; always drawn."""
+    def screenshot(self, name):
+        """Take a screenshot. It is saved in the folder FR_SCREENSHOTS if that is set."""
         png = base64.b64decode(self.call("GET", self.session + "/screenshot"))
         if os.environ.get("FR_SCREENSHOTS"):
             with open(os.path.join(os.environ["FR_SCREENSHOTS"], name + ".png"), "wb") as f:

@@ -1,12 +1,12 @@
-"""Faults of the machine under a daemon, by preloaded libraries of tests/fault_io."""
+"""Inject disk faults and a shifted clock into a daemon with the preloaded libraries of tests/fault_io."""
 import os
 
 from fr import BUILD
 
 
 class Faults:
-    """A disk that fails and a clock that is set: give it to a daemon before it starts. set() lets calls
-    fail from now on, clear() none; clock() sets the daemon's wall clock ahead."""
+    """Fault injection for one daemon; create it before the daemon starts. set() makes the given calls fail
+    from now on, clear() ends that; clock() sets the daemon's wall clock ahead."""
 
     def __init__(self, d):
         self.path, self.clock_path = d.path("faults"), d.path("clock")

@@ -1,9 +1,11 @@
-"""What the scenario tests share: a daemon in a folder of its own, cars of any manners, Kafka.
+"""Shared by the scenario tests: a daemon in its own folder, cars with or without misbehaviour, Kafka.
 
-Every wait is for a condition, with a limit; a limit that passes fails the test. The real
-programs are run from the build folder (the working folder, as `make check` has it).
+Every wait is for a condition, with a time limit; the test fails when the limit is exceeded. The programs
+of the build folder are run (FR_BUILD, or the working folder, as `make check` sets it).
 """
 import base64
+import contextlib
+import fcntl
 import json
 import os
 import random
@@ -32,8 +34,14 @@ if os.environ.get("FR_SKIP_SCENARIOS"):
     skip("FR_SKIP_SCENARIOS is set")
 
 
+# How many times longer than named a condition may take: for builds with sanitizers, and for machines that run
+# several tests at a time.
+PATIENCE = float(os.environ.get("FR_PATIENCE", "1"))
+
+
 def wait_until(what, condition, seconds=20):
-    """Wait until condition() is true and return what it returned."""
+    """Wait until condition() is true and return its value."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -44,18 +52,55 @@ def wait_until(what, condition, seconds=20):
         time.sleep(0.02)
 
 
-# Below the range from which the kernel takes the ports of outgoing connections: a free port of that
-# range may be taken by a vehicle before its server listens.
+def run_parts(*parts, context=None, each=None):
+    """Run the functions `parts` of a scenario, or only those named on the command line.
+
+    Prints the duration of each part. `context` and `each` are functions that return a context manager;
+    its value is the argument of the part. `context` is entered once, `each` for every part.
+    """
+    by_name = {part.__name__: part for part in parts}
+    unknown = [name for name in sys.argv[1:] if name not in by_name]
+    if unknown:
+        sys.exit(f"no such part: {', '.join(unknown)}; the parts are: {', '.join(by_name)}")
+    with (context or contextlib.nullcontext)() as shared:
+        for name in sys.argv[1:] or by_name:
+            begun = time.monotonic()
+            if each is not None:
+                with each() as own:
+                    by_name[name](own)
+            else:
+                by_name[name](*(() if context is None else (shared,)))
+            print(f"{name}: {time.monotonic() - begun:.1f} s", flush=True)
+
+
+# Below the kernel's range for outgoing connections: a vehicle could take a free port of that range before
+# # the server listens.
 PORTS = range(15000, 32000)
+# A port belongs to the process that holds the lock on its file, also while no server listens there.
+# # Scenarios run in parallel, and each stops and starts its daemons.
+LOCKS = os.path.join(tempfile.gettempdir(), f"fr-ports-{os.getuid()}")
+_locked = []
+
+
+def lock_port(port):
+    os.makedirs(LOCKS, exist_ok=True)
+    lock = open(os.path.join(LOCKS, str(port)), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    _locked.append(lock)
+    return True
 
 
 def is_free(port):
     with socket.socket() as s:
         try:
             s.bind(("127.0.0.1", port))
-            return True
         except OSError:
             return False
+    return lock_port(port)
 
 
 def free_port():
@@ -66,7 +111,7 @@ def free_port():
 
 
 def free_port_pair():
-    """A free port whose neighbour is free too: Kafka's controller takes that one."""
+    """Return a free port. The next port is free too; Kafka's controller uses it."""
     while True:
         port = random.choice(PORTS)
         if is_free(port) and is_free(port + 1):
@@ -74,12 +119,23 @@ def free_port_pair():
 
 
 def fleetroute(*arguments, check=True, **more):
-    return subprocess.run([f"{BUILD}/fleetroute", *map(str, arguments)], check=check, text=True,
-                          capture_output=True, **more)
+    done = subprocess.run([f"{BUILD}/fleetroute", *map(str, arguments)], text=True, capture_output=True,
+                          **more)
+    if check and done.returncode != 0:
+        print(done.stdout, done.stderr, sep="", file=sys.stderr, flush=True)
+        done.check_returncode()
+    return done
+
+
+def write_file(path, text):
+    """Replace a file in one step: another process never reads a part of it."""
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.rename(path + ".new", path)
 
 
 class Daemon:
-    """fleetrouted with a configuration; ends with the `with` block and must end well."""
+    """fleetrouted with a configuration. The `with` block ends the daemon and checks its exit status."""
 
     def __init__(self, routing, sinks, extra="", address="127.0.0.1", journal="off"):
         self.folder = tempfile.mkdtemp(prefix="fr-scenario.")
@@ -87,9 +143,9 @@ class Daemon:
         self.control = f"{self.folder}/c.sock"
         self.routing, self.sinks, self.extra, self.address = routing, sinks, extra, address
         self.journal, self.environment = journal, None
-        self.prefix = []  # what the daemon and its vehicles are run with: ip netns exec …
+        self.prefix = []  # command prefix of the daemon and its vehicles: ip netns exec …
         self.process = None
-        self.most_kb = 0
+        self.max_kb = 0
         self.exported = {}
         fleetroute("simulate", "--pki", self.folder, "--pki-only")
 
@@ -97,10 +153,9 @@ class Daemon:
         return os.path.join(self.folder, name)
 
     def write(self):
-        # A sanitizer starts a program that names the functions of a report.
+        # A sanitizer starts a symbolizer process; the sandbox would forbid that.
         unconfined = "\nsandbox: false" if os.environ.get("FR_UNCONFINED") and "sandbox:" not in self.extra else ""
-        with open(self.path("fleetroute.yaml"), "w") as f:
-            f.write(f"""listen: {{address: {self.address}, port: {self.port}}}
+        write_file(self.path("fleetroute.yaml"), f"""listen: {{address: {self.address}, port: {self.port}}}
 tls: {{certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}}
 control: c.sock
 state: state
@@ -110,8 +165,7 @@ plugin_dir: {BUILD}/.libs
 sinks:
 {self.sinks.replace('@', self.folder)}
 """)
-        with open(self.path("routing.yaml"), "w") as f:
-            f.write(self.routing)
+        write_file(self.path("routing.yaml"), self.routing)
 
     def __enter__(self):
         self.start()
@@ -139,7 +193,7 @@ sinks:
             shutil.rmtree(self.folder)
 
     def end(self):
-        """Ask it to end; its exit status."""
+        """Send SIGTERM and return the exit status."""
         if not self.ended():
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -161,14 +215,14 @@ sinks:
             assert not check, answer.stderr
             return None
         status = json.loads(answer.stdout)
-        self.most_kb = max(self.most_kb, status["resident_kb"])
+        self.max_kb = max(self.max_kb, status["resident_kb"])
         return status
 
     def count(self, counter):
         return self.status()["counters"][counter]
 
-    def wait_count(self, counter, least, seconds=20):
-        wait_until(f"{counter} >= {least}", lambda: self.count(counter) >= least, seconds)
+    def wait_count(self, counter, minimum, seconds=20):
+        wait_until(f"{counter} >= {minimum}", lambda: self.count(counter) >= minimum, seconds)
 
     def simulate(self, *arguments, **more):
         return fleetroute("simulate", "--pki", self.folder, "--connect", f"127.0.0.1:{self.port}",
@@ -180,8 +234,8 @@ sinks:
                                 stdout=subprocess.PIPE, text=True)
 
     def say(self, *lines, new=True):
-        """Put records into the journal, as if a car had sent them now: a dict of values for each,
-        or a whole line of JSON; "age" in seconds and "vin" are taken out of a dict."""
+        """Put records into the journal, as if a car had sent them now. Each is a dict of values or
+        a whole line of JSON. The keys "age" (seconds) and "vin" of a dict are not values."""
         text = ""
         for line in lines:
             if isinstance(line, dict):
@@ -204,7 +258,7 @@ sinks:
         return Car(self, **more)
 
     def certificate(self, vin=VIN, flaw="good"):
-        """The paths of a vehicle's certificate and key, made at the first call."""
+        """Return the paths of a vehicle's certificate and key. The first call creates them."""
         if (vin, flaw) not in self.exported:
             fleetroute("simulate", "--pki", self.folder, "--export", vin, "--flaw", flaw)
             paths = self.path(f"{vin}-{flaw}.pem"), self.path(f"{vin}-{flaw}.key")
@@ -214,7 +268,7 @@ sinks:
         return self.exported[vin, flaw]
 
     def lines(self, name):
-        """The lines of a file that are whole: somebody may be writing the next one."""
+        """Return the complete lines of a file; the last line may still be incomplete."""
         try:
             with open(self.path(name)) as f:
                 return f.read().split("\n")[:-1]
@@ -226,15 +280,15 @@ sinks:
 
 
 class Car:
-    """A client that can misbehave in every way that TLS, HTTP and WebSocket leave open."""
+    """A client that can misbehave in TLS, HTTP and WebSocket."""
 
     def __init__(self, daemon, vin=VIN, flaw="good", upgrade=True, certificate=True, source=None,
-                 receive_buffer=None, files=None):
-        """`source`: the address to connect from; `receive_buffer`: SO_RCVBUF in bytes; `files`: a
-        certificate and a key to show instead of the VIN's."""
+                 receive_buffer=None, files=None, timeout=15):
+        """`timeout`: seconds for each operation; `source`: the local address; `receive_buffer`: SO_RCVBUF
+        in bytes; `files`: a certificate and a key to use instead of the VIN's."""
         self.daemon = daemon
         raw = socket.socket()
-        raw.settimeout(15)
+        raw.settimeout(timeout)
         if receive_buffer:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:
@@ -246,7 +300,7 @@ class Car:
         elif certificate:
             context.load_cert_chain(*daemon.certificate(vin, flaw))
         self.socket = context.wrap_socket(raw, server_hostname="localhost")
-        self.buffer = b""
+        self.buffer, self.pings = b"", 0
         if upgrade:
             answer = self.request()
             assert answer.startswith(b"HTTP/1.1 101 "), answer
@@ -261,7 +315,7 @@ class Car:
         return self.head()
 
     def head(self):
-        """An HTTP answer's head, with the body where there is one."""
+        """Return the head of an HTTP answer, with the body if there is one."""
         while b"\r\n\r\n" not in self.buffer:
             got = self.socket.recv(4096)
             assert got, f"the connection ended after {self.buffer!r}"
@@ -295,7 +349,17 @@ class Car:
         self.socket.sendall(head + payload)
 
     def receive(self):
-        """(opcode, payload) of the next frame; None when the connection has ended."""
+        """Return (opcode, payload) of the next frame that is not a ping, or None if the connection has
+        ended. Pings are answered and counted."""
+        while True:
+            frame = self.receive_frame()
+            if frame is None or frame[0] != 9:
+                return frame
+            self.pings += 1
+            self.send(frame[1], opcode=10)
+
+    def receive_frame(self):
+        """Return (opcode, payload) of the next frame, or None if the connection has ended."""
         while True:
             if len(self.buffer) >= 2:
                 size, at = self.buffer[1] & 0x7f, 2
@@ -314,7 +378,7 @@ class Car:
             self.buffer += got
 
     def receive_reply(self):
-        """'ack' or 'error', and the txid it is about."""
+        """Return 'ack' or 'error', and the txid."""
         frame = self.receive()
         assert frame and frame[0] == 2, frame
         kind = {4: "error", 5: "ack"}[frame[1][35]]
@@ -323,7 +387,7 @@ class Car:
         return kind, frame[1][size + 4:size + 4 + length].decode()
 
     def receive_close(self):
-        """The close code; 1006 where the connection just ends."""
+        """Return the close code, or 1006 if the connection ends without a close frame."""
         while True:
             frame = self.receive()
             if frame is None:
@@ -341,7 +405,7 @@ def vector(name):
 
 
 class Kafka:
-    """A real broker; the jars come from Maven Central once."""
+    """A real broker. Its jars are downloaded from Maven Central once."""
 
     def __init__(self, host="127.0.0.1", properties=""):
         if not shutil.which("mvn") or not shutil.which("kcat"):
@@ -370,7 +434,7 @@ class Kafka:
         subprocess.run([f"{SOURCE}/tests/kafka.sh", "stop", self.folder], check=True)
 
     def admin(self, command, *arguments):
-        """Run one of Kafka's own tools: TopicCommand, ConfigCommand, AclCommand."""
+        """Run a Kafka tool: TopicCommand, ConfigCommand, AclCommand."""
         package = "org.apache.kafka.tools" if command == "TopicCommand" else "kafka.admin"
         jars = os.environ.get("FR_KAFKA_CACHE", os.path.expanduser("~/.cache/fleetroute-kafka"))
         done = subprocess.run(["java", "-cp", f"{jars}/{os.environ.get('KAFKA_VERSION', '3.9.1')}/lib/*",
@@ -380,7 +444,7 @@ class Kafka:
         return done.stdout
 
     def topic_setting(self, topic, name):
-        """A topic's own setting, from the broker's metadata."""
+        """Return a setting of a topic, from the broker's metadata."""
         out = self.admin("ConfigCommand", "--describe", "--entity-type", "topics", "--entity-name",
                          topic)
         return re.search(rf"{re.escape(name)}=(\S+)", out).group(1)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What the daemon gives up: root, capabilities, system calls, the file system; and that it still
-follows a renewed certificate whose key only root can read."""
+"""The daemon drops root, capabilities, system calls and access to the file system. It still reloads a
+renewed certificate whose key only root can read."""
 import os
 import pwd
 import shutil
@@ -12,7 +12,7 @@ import subprocess
 from fr import BUILD, VIN, Daemon, fleetroute, skip, vector, wait_until
 
 if os.geteuid() != 0:
-    skip("root is needed, to see that it is given up")
+    skip("the test needs root, which the daemon drops")
 NOBODY = pwd.getpwnam("nobody")
 READ_ALL = 1 << 2  # CAP_DAC_READ_SEARCH
 
@@ -32,7 +32,7 @@ def facts(pid):
         return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
 
 
-def keeper_of(pid):
+def key_reader_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as f:
         children = f.read().split()
     assert len(children) == 1, children
@@ -44,7 +44,7 @@ def sanitized():
         return b"__asan_init" in f.read()
 
 
-def is_humble(pid, capabilities):
+def check_unprivileged(pid, capabilities):
     status = facts(pid)
     assert set(status["Uid"].split()) == {str(NOBODY.pw_uid)}, status
     assert set(status["Gid"].split()) == {str(NOBODY.pw_gid)}, status
@@ -64,7 +64,7 @@ def certificate():
 
 
 def renew():
-    """As certbot does it: a new certificate and a new key, which only root can read."""
+    """Install a new certificate and a new key that only root can read, as certbot does."""
     new = d.path("renewed")
     subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-keyout",
@@ -78,7 +78,7 @@ def renew():
 
 
 SINKS = """  archive: {plugin: file, options: {path: "@/out/V.jsonl"}}
-  odd: {plugin: odd, options: {path: "@/out/odd", trespass: "@/elsewhere/x"}}"""
+  odd: {plugin: fault, options: {path: "@/out/odd", write_outside: "@/elsewhere/x"}}"""
 d = Daemon("records: [{type: V, to: archive}]", SINKS, "user: nobody", journal="{}")
 d.port = low_port()
 d.control = d.path("run/c.sock")
@@ -91,7 +91,7 @@ for name in ("server.key", "vehicle-ca.key"):
 write = d.write
 
 
-def write_for_nobody():
+def write_with_run_folder():
     write()
     with open(d.path("fleetroute.yaml")) as f:
         text = f.read().replace("control: c.sock", "control: run/c.sock")
@@ -99,19 +99,19 @@ def write_for_nobody():
         f.write(text)
 
 
-d.write = write_for_nobody
+d.write = write_with_run_folder
 with d:
-    pid, keeper = d.process.pid, keeper_of(d.process.pid)
+    pid, key_reader = d.process.pid, key_reader_of(d.process.pid)
     unfiltered = sanitized()  # LeakSanitizer needs ptrace(2)
-    is_humble(pid, 0)
-    is_humble(keeper, READ_ALL)
+    check_unprivileged(pid, 0)
+    check_unprivileged(key_reader, READ_ALL)
     car = d.car()
     car.send(vector("01_v_three_datums"))
     assert car.receive_reply()[0] == "ack"
-    wait_until("it is written", lambda: d.lines("out/V.jsonl"))
+    wait_until("the record is written", lambda: d.lines("out/V.jsonl"))
     assert os.stat(d.path("out/V.jsonl")).st_uid == NOBODY.pw_uid
-    # What a plugin that was taken over would try. The folder is its user's own.
-    tried = next(line for line in d.lines("log") if "trespass:" in line)
+    # What a compromised plugin would try. The daemon's user owns the folder.
+    tried = next(line for line in d.lines("log") if "forbidden actions:" in line)
     landlocked = "this kernel has no Landlock" not in d.log_text()
     if landlocked:
         assert "write EACCES" in tried, tried
@@ -121,26 +121,26 @@ with d:
         assert "personality EPERM" in tried and "namespace EPERM" in tried, tried
     before = certificate()
     renew()
-    wait_until("the renewed certificate is shown", lambda: certificate() != before)
-    car.send(vector("01_v_three_datums"))  # and no connection was dropped
+    wait_until("the renewed certificate is served", lambda: certificate() != before)
+    car.send(vector("01_v_three_datums"))  # the connection is still open
     assert car.receive_reply()[0] == "ack"
-    # A sink that would write elsewhere is told of, and does not; the others go on.
+    # A sink outside of the sandbox is reported and cannot write there; the other sinks continue.
     d.sinks = d.sinks.replace("@/out/V.jsonl", "@/elsewhere/V.jsonl")
     said = d.reload().stdout
     assert not landlocked or "elsewhere/V.jsonl is outside the folders that the sandbox" in said, said
     car.close()
-wait_until("the keeper ends with the daemon", lambda: not os.path.exists(f"/proc/{keeper}"))
+wait_until("the key reader ends with the daemon", lambda: not os.path.exists(f"/proc/{key_reader}"))
 
-# Killed, it leaves no keeper behind either; and who does not want to be confined is not.
+# The key reader also ends when the daemon is killed. `sandbox: false` disables the confinement.
 d = Daemon("records: []", '  archive: {plugin: file, options: {path: "@/V.jsonl"}}',
            "sandbox: false\nuser: nobody")
 os.chmod(d.folder, 0o777)
 d.start()
-keeper = keeper_of(d.process.pid)
+key_reader = key_reader_of(d.process.pid)
 assert facts(d.process.pid)["Seccomp"] == "0"
 d.process.send_signal(signal.SIGKILL)
 d.process.wait()
-wait_until("the keeper ends with the daemon", lambda: not os.path.exists(f"/proc/{keeper}"))
+wait_until("the key reader ends with the daemon", lambda: not os.path.exists(f"/proc/{key_reader}"))
 shutil.rmtree(d.folder)
 d = Daemon("records: []", '  archive: {plugin: file, options: {path: "@/V.jsonl"}}',
            "user: nobody-of-that-name")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A vehicle that drives into a tunnel says no goodbye: its connection is given up after
-limits.dead_peer, it is told of as disconnected, and others do not notice. The vehicle sits in a
-network namespace whose cable is then pulled."""
+"""A vehicle that loses its network does not close its connection. The daemon closes it after
+limits.peer_timeout and reports the vehicle as disconnected; other vehicles are not affected. The vehicle runs
+in a network namespace whose link is set down."""
 import os
 import subprocess
 
@@ -20,22 +20,22 @@ if os.geteuid() != 0 or ip("netns", "add", NAME, check=False).returncode != 0:
 try:
     if ip("link", "add", NAME, "type", "veth", "peer", "name", "eth0", "netns", NAME,
           check=False).returncode != 0:
-        skip("no veth here")
+        skip("the kernel has no veth device")
     ip("addr", "add", f"{HERE}/30", "dev", NAME)
     ip("link", "set", NAME, "up")
     ip("-n", NAME, "addr", "add", f"{THERE}/30", "dev", "eth0")
     ip("-n", NAME, "link", "set", "eth0", "up")
     with Daemon('records: [{type: "*", to: archive, ack: archive}]',
                 '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}',
-                "limits: {dead_peer: 4 s}", address="0.0.0.0") as d:
+                "limits: {peer_timeout: 4 s}", address="0.0.0.0") as d:
         beside = d.simulate_beside("--vehicles", 1, "--rate", 20, "--duration", 15)
         lost = subprocess.Popen(["ip", "netns", "exec", NAME, f"{BUILD}/fleetroute", "simulate", "--pki",
                                  d.folder, "--connect", f"{HERE}:{d.port}", "-q"],
                                 stdout=subprocess.DEVNULL)
         wait_until("both are connected", lambda: d.status()["connections"] == 2)
         ip("link", "set", NAME, "down")
-        wait_until("the lost one is given up", lambda: d.status()["connections"] == 1, 15)
-        wait_until("it is told of", lambda: [r["status"] for r in d.records("connectivity.jsonl")]
+        wait_until("the lost connection is closed", lambda: d.status()["connections"] == 1, 15)
+        wait_until("it is recorded", lambda: [r["status"] for r in d.records("connectivity.jsonl")]
                    == ["CONNECTED", "CONNECTED", "DISCONNECTED"])
         lost.kill()
         lost.wait()

@@ -1,4 +1,4 @@
-"""A real Home Assistant for the scenarios: started, onboarded, asked and listened to.
+"""A real Home Assistant for the scenarios: start, onboarding, REST and WebSocket access.
 
 FR_HA names the release: 2024.3.3 (a venv, in CI) or 2026.2.3 (a Debian 13 made by debootstrap,
 as root). tests/home_assistant.sh installs either.
@@ -84,7 +84,7 @@ class Socket:
             if size > 125:
                 size = struct.unpack(*((">H", self.take(2)) if size == 126 else (">Q", self.take(8))))[0]
             payload = self.take(size)
-            if first & 0x0f == 9:  # unanswered, Home Assistant hangs up
+            if first & 0x0f == 9:  # Home Assistant closes the connection if a ping is not answered
                 self.socket.sendall(b"\x8a" + bytes([0x80 | size]) + b"\0\0\0\0" + payload)
             if first & 0x0f == 8:
                 raise ConnectionError("Home Assistant closed the WebSocket")
@@ -101,7 +101,7 @@ class Socket:
         self.socket.sendall(b"\x81" + size + b"\0\0\0\0" + payload)
 
     def command(self, kind, **more):
-        """The result of a command; what comes in between is dropped."""
+        """Return the result of a command. Other messages received meanwhile are dropped."""
         self.last += 1
         self.write({"id": self.last, "type": kind, **more})
         while True:
@@ -115,8 +115,8 @@ class Socket:
 
 
 class Watch:
-    """Every state change from now on, with the time at which it was seen, until Home Assistant
-    goes away or the watch is closed."""
+    """Collect every state change and its time of receipt, until Home Assistant
+    ends or the watch is closed."""
 
     def __init__(self, home, kinds=("state_changed",)):
         self.changes, self.events = [], []
@@ -208,7 +208,7 @@ class HomeAssistant:
         wait_until("Home Assistant answers", self.answers, 180)
         if self.token is None:
             self.onboard()
-            wait_until("Home Assistant runs", self.answers, 300)  # it may install what it needs
+            wait_until("Home Assistant runs", self.answers, 300)  # it may install packages first
 
     def answers(self):
         assert self.process.poll() is None, self.log_text()[-3000:]
@@ -262,7 +262,7 @@ class HomeAssistant:
         self.access = self.ask("POST", "/auth/token",
                                form={"client_id": client, "grant_type": "authorization_code",
                                      "code": code})["access_token"]
-        # The other steps would add integrations that look for the internet.
+        # The other steps would add integrations that need internet access.
         self.new_token()
 
     def new_token(self):
@@ -273,7 +273,7 @@ class HomeAssistant:
         self.access = self.token
 
     def call(self, kind, **more):
-        """One command over a WebSocket of its own."""
+        """Send one command over a new WebSocket."""
         socket_ = Socket(self)
         try:
             return socket_.command(kind, **more)
@@ -286,7 +286,7 @@ class HomeAssistant:
     # ---- states ----
 
     def state(self, entity):
-        """The state's JSON; None where there is no such entity."""
+        """Return the state as JSON, or None if there is no such entity."""
         try:
             return self.get(f"/api/states/{entity}")
         except urllib.error.HTTPError as e:
@@ -302,7 +302,7 @@ class HomeAssistant:
         return {s["entity_id"]: s for s in self.get("/api/states")}
 
     def wait(self, entity, expected, seconds=10):
-        """Until the entity's state is as expected: a text, a number (nearly), or a test."""
+        """Wait until the entity's state matches `expected`: a text, a number (nearly), or a function."""
         def right():
             now = self.is_now(entity)
             if callable(expected):
@@ -324,20 +324,20 @@ class HomeAssistant:
                          {"broker": "127.0.0.1", "port": port})
         assert done["type"] == "create_entry", done
 
-    def complaints(self, *about):
-        """Lines of its log of level warning or worse that have one of these words."""
+    def log_warnings(self, *about):
+        """Return the log lines of level warning or higher that contain one of these words."""
         return [line for line in self.log_text().splitlines()
                 if (" WARNING " in line or " ERROR " in line) and any(a in line for a in about)]
 
 
-# ---- what the scenarios have in common ----
+# ---- shared by the scenarios ----
 
 AWAY = {"latitude": 37.38, "longitude": -122.13}
 AT_HOME = {"latitude": HOME[0], "longitude": HOME[1]}
 ENTITIES = f"{SOURCE}/etc/entities.yaml"
 CAR = "vehicles: [{vin: 5YJ3E1EA7KF000001, name: Melan Y}]\n"
 
-# A garage door that opens by the blueprint as it is shipped.
+# A garage door that the shipped blueprint opens.
 GARAGE = """
 input_boolean: {garage: {name: garage}}
 cover:
@@ -357,7 +357,7 @@ automation:
 
 
 class Door:
-    """The garage door, and how often the automation has acted."""
+    """The garage door and the number of runs of its automation."""
 
     def __init__(self, home):
         self.home = home
@@ -372,7 +372,7 @@ class Door:
         self.home.wait("cover.garage", "closed")
 
     def opened(self, seconds=5):
-        """It opened, by one run of the automation; close it again."""
+        """Wait until one run of the automation has opened the door, and close the door."""
         self.home.wait("cover.garage", "open", seconds)
         now = self.triggered()
         assert now > self.last, (now, self.last)
@@ -380,9 +380,9 @@ class Door:
         self.close()
 
     def stayed(self):
-        """It has not been touched since."""
+        """Check that the door has not moved since."""
         assert self.home.is_now("cover.garage") == "closed", self.home.state("cover.garage")
-        # Killed, Home Assistant may remember an earlier time; never a later one.
+        # After kill -9 Home Assistant may restore an earlier time, never a later one.
         assert self.triggered() <= self.last, (self.triggered(), self.last)
 
 
@@ -425,7 +425,7 @@ class Broker:
 
 
 class Way:
-    """One of the two ways from fleetroute into Home Assistant."""
+    """One of the two connections from fleetroute to Home Assistant: the plugin ha_websocket or mqtt."""
 
     def __init__(self, plugin):
         self.plugin = plugin
@@ -441,12 +441,12 @@ class Way:
             self.broker.__exit__()
 
     def join(self, home):
-        """Make Home Assistant ready for it."""
+        """Configure Home Assistant for this connection."""
         if self.broker:
             home.add_mqtt(self.broker.port)
 
     def sink(self, home, more=""):
-        """The sink `home` for the daemon's configuration."""
+        """Return the configuration of the sink `home`."""
         if self.broker:
             options = f"layout: homeassistant, port: {self.broker.port}"
         else:
@@ -459,5 +459,5 @@ class Way:
 
 
 def ways():
-    """Both, or the one that FR_WAY names."""
+    """Return both plugins, or the one that FR_WAY names."""
     return [os.environ["FR_WAY"]] if "FR_WAY" in os.environ else ["ha_websocket", "mqtt"]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What is shipped for Home Assistant, in a real one: the routing, the blueprints for driving and
-charging, the dashboard's entities; alerts as events and notifications; and every field of the
-catalogue at once, without a word of complaint in its log."""
+"""The files shipped for Home Assistant, in a real one: the routing, the blueprints for driving and
+charging, the dashboard's entities; alerts as events and notifications; and every field of the catalogue at
+once, without a warning in Home Assistant's log."""
 import json
 import re
 
@@ -25,8 +25,8 @@ automation:
         battery: sensor.melan_y_battery
         plugged_in: binary_sensor.melan_y_plugged_in
         charging: binary_sensor.melan_y_charging
-        least: 30
-        most: 80
+        min_level: 30
+        max_level: 80
         sensor: input_number.price
         limit: 0.2
         start: [{service: input_boolean.turn_on, target: {entity_id: input_boolean.wallbox}}]
@@ -53,9 +53,9 @@ def driving(d, home):
     d.say({"Gear": "P", "Soc": 50.0, "DetailedChargeState": "Disconnected"})
     home.wait("binary_sensor.melan_y_driving", "off")
     d.say({"Gear": "D"})
-    wait_until("a notice", lambda: "is being driven" in str(notifications(home)))
+    wait_until("a notification of driving", lambda: "is being driven" in str(notifications(home)))
     d.say({"Gear": "P"})
-    wait_until("another", lambda: "is parked" in str(notifications(home)))
+    wait_until("a notification of parking", lambda: "is parked" in str(notifications(home)))
     assert "Melan Y" in str(notifications(home))
 
 
@@ -74,20 +74,20 @@ def charging(d, home):
     assert home.is_now("input_boolean.wallbox") == "off"
     d.say({"DetailedChargeState": "Stopped"})
     wallbox("on")
-    price(0.4)  # too dear
+    price(0.4)  # too expensive
     wallbox("off")
-    d.say({"Soc": 29.0})  # too low to ask for the price
+    d.say({"Soc": 29.0})  # below the minimum, the price does not matter
     wallbox("on")
     d.say({"Soc": 31.0})
     wallbox("off")
     price(0.1)
     wallbox("on")
-    d.say({"Soc": 80.0})  # full enough
+    d.say({"Soc": 80.0})  # the maximum is reached
     wallbox("off")
 
 
 def alerts(d, home, watch):
-    """An alert that has begun and one that has ended, an error; by the car itself."""
+    """A started alert, an ended alert, and an error that the car sends."""
     alert = {"name": "VCFRONT_a192_test", "audiences": ["Customer"], "startedAt": "2026-01-01T00:00:00Z"}
     service = {"name": "for_service", "audiences": ["Service"], "startedAt": "2026-01-01T00:00:00Z"}
 
@@ -103,17 +103,17 @@ def alerts(d, home, watch):
     shown = [n for n in notifications(home) if n.startswith("fleetroute_")]
     assert shown == [f"fleetroute_{VIN}_VCFRONT_a192_test"], shown
     say(alert | {"endedAt": "2026-01-01T01:00:00Z"})
-    wait_until("it is taken away", lambda: not [n for n in notifications(home)
+    wait_until("the notification is removed", lambda: not [n for n in notifications(home)
                                                 if n.startswith("fleetroute_")])
     car = d.car()
     car.send(vector("03_errors"))
     assert car.receive_reply()[0] == "ack"
-    wait_until("the error", lambda: "my_event" in {e["event_type"] for e in watch.events})
+    wait_until("the error is an event", lambda: "my_event" in {e["event_type"] for e in watch.events})
     car.close()
 
 
 def every_field():
-    """A value for each field of the catalogue, as its kind has it."""
+    """Return a valid value for each field of the catalogue."""
     enums = {}
     for line in open(f"{SOURCE}/proto/enums.tsv"):
         if not line.startswith("#") and line.strip():
@@ -138,8 +138,8 @@ def all_fields(d, home):
     assert len(said) > 200, len(said)
     d.say(said)
     home.wait("sensor.melan_y_cabin_overheat_protection_temperature_limit", "Low", 30)
-    wait_until("all is delivered", lambda: d.status()["sinks"]["home"]["behind"] == 0)
-    wait_until("all are there", lambda: len([e for e in home.entities() if "melan_y" in e]) > 250)
+    wait_until("all records are delivered", lambda: d.status()["sinks"]["home"]["lag"] == 0)
+    wait_until("all entities exist", lambda: len([e for e in home.entities() if "melan_y" in e]) > 250)
     entities = home.entities()
     with open(f"{SOURCE}/etc/home-assistant/dashboard.yaml") as f:
         for wanted in set(re.findall(r"(?:sensor|binary_sensor|device_tracker)\.melan_y_\w+", f.read())):
@@ -150,13 +150,13 @@ def all_fields(d, home):
         assert entities[entity]["attributes"]["unit_of_measurement"] == unit, entities[entity]
     assert entities["sensor.melan_y_scheduled_departure"]["state"] == "2026-01-01T00:00:00+00:00"
     car.close()
-    strange = [line for line in home.complaints("melan", "mobile_app", "mqtt", "sensor", "template",
+    strange = [line for line in home.log_warnings("melan", "mobile_app", "mqtt", "sensor", "template",
                                                 "blueprint", "automation")]
     assert not strange, strange[:5]
 
 
 def shipped_routing(way, home):
-    """It is taken as it is, and its entities appear."""
+    """The shipped routing works unchanged, and its entities appear."""
     with open(f"{SOURCE}/etc/home-assistant/routing.yaml") as f:
         routing = f.read()
     with Daemon(routing, way.sink(home), journal="{}") as d:

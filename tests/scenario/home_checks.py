@@ -1,5 +1,5 @@
-"""The garage door opens when the car comes home, once, and never for what is past. What is said goes
-to `d`; it is what tells Home Assistant, too, or what stands for both."""
+"""The garage door opens exactly once when the car arrives at home, and never for an old position. Records
+go to `d`: the daemon that sends to Home Assistant, or a pair of daemons."""
 import time
 
 from fr import wait_until
@@ -8,11 +8,11 @@ from home import AT_HOME, AWAY, CAR, Watch
 TRACKER = "device_tracker.melan_y_location"
 ROUTING = CAR + "fields: [{field: [Location, Gear], to: home}]"
 STRICT = CAR + "fields: [{field: Location, to: home, max_age: 30 s, edge_only: true}, {field: Gear, to: home}]"
-OLD = 3  # seconds; the plugin is told so
+OLD = 3  # seconds; the plugin's option position_age
 
 
 def drive(d, home, door):
-    """Away and back: a real arrival."""
+    """Drive away and back: a real arrival."""
     d.say({"Location": AWAY})
     home.wait(TRACKER, "not_home")
     d.say({"Location": AT_HOME})
@@ -21,8 +21,8 @@ def drive(d, home, door):
 
 
 def settle(d, home):
-    """All that is under way has arrived."""
-    wait_until("all is delivered", lambda: d.status()["sinks"]["home"]["behind"] == 0)
+    """Wait until everything sent has arrived in Home Assistant."""
+    wait_until("all records are delivered", lambda: d.status()["sinks"]["home"]["lag"] == 0)
     d.say({"Gear": "N"})
     home.wait("sensor.melan_y_shift_state", "N")
     d.say({"Gear": "P"})
@@ -30,14 +30,14 @@ def settle(d, home):
 
 
 def nothing_more(d, home, door):
-    """It is at home, and the door did not move."""
+    """Check that the car is at home and the door did not move."""
     settle(d, home)
     home.wait(TRACKER, "home")
     door.stayed()
 
 
 def backlog(d, home, door):
-    """30 minutes of places, kept by the car, that end at home; and what it sends twice."""
+    """A backlog of 30 minutes of positions that ends at home, and positions that are sent twice."""
     d.say({"Location": AWAY, "age": 2400, "Gear": "D"})
     home.wait(TRACKER, "not_home")
     way = []
@@ -52,7 +52,7 @@ def backlog(d, home, door):
 
 
 def parked(d, home, door):
-    """At home, fleetroute and Home Assistant are restarted in every way: it was there already."""
+    """The car is at home while fleetroute and Home Assistant are stopped, killed and started: no arrival."""
     for end in (d.end, d.kill):
         watch = Watch(home)
         end()
@@ -69,13 +69,14 @@ def parked(d, home, door):
         nothing_more(d, home, door)
 
 
-def came_unseen(d, home, door):
-    """It comes home while Home Assistant, and then fleetroute, is away: shown, but too late to act."""
+def arrived_during_outage(d, home, door):
+    """The car arrives while Home Assistant, and then fleetroute, is down: the position is published, but the
+    automation does not run."""
     d.say({"Location": AWAY})
     home.wait(TRACKER, "not_home")
     home.stop()
     d.say({"Location": AT_HOME})
-    time.sleep(OLD)  # starting takes longer than that anyway
+    time.sleep(OLD)  # a start takes longer than that
     home.start()
     nothing_more(d, home, door)
 
@@ -85,13 +86,13 @@ def came_unseen(d, home, door):
     d.start()
     d.say({"Location": AWAY, "age": 30}, {"Location": AT_HOME, "age": OLD + 3})
     settle(d, home)
-    home.wait(TRACKER, "not_home")  # what is older does not hide what is newer
+    home.wait(TRACKER, "not_home")  # an older value does not replace a newer one
     d.say({"Location": AT_HOME})
     door.opened()
 
 
 def strict_routes(d, home, door):
-    """The same with the route's own means: nothing old, nothing repeated gets there at all."""
+    """The same with the route options max_age and edge_only: no old and no repeated position is delivered."""
     d.routing = STRICT
     d.reload()
     drive(d, home, door)
@@ -105,11 +106,11 @@ def strict_routes(d, home, door):
 
 
 def arrivals(d, home, door):
-    """All of it, with routes of our own in the end."""
+    """Run all checks; the last one changes the routes."""
     backlog(d, home, door)
     drive(d, home, door)
     drive(d, home, door)
     parked(d, home, door)
     drive(d, home, door)
-    came_unseen(d, home, door)
+    arrived_during_outage(d, home, door)
     strict_routes(d, home, door)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The garage door opens when the car comes home, once, and never for what is past: with the shipped
-blueprint in a real Home Assistant, by each of the two plugins."""
+"""The garage door opens exactly once when the car arrives at home, and never for an old position: with the
+shipped blueprint in a real Home Assistant, with each of the two plugins."""
 from fr import Daemon
 from home import GARAGE, Door, HomeAssistant, Way, ways
 from home_checks import OLD, ROUTING, arrivals

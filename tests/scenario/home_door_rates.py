@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The garage door with the shipped routing and blueprint: the car drives for a while, stands now and
-then, and comes home; the door opens within 5 s, exactly once, by each of the two plugins, with and
-without other fields that change.
+"""The garage door with the shipped routing and blueprint: the car drives, stops sometimes, and arrives at
+home. The door opens within 5 s, exactly once, with each of the two plugins, with and without changes of
+other fields.
 
-FR_ARRIVALS (5) is how often the car comes home, FR_DRIVE_S (5) for how long it drives before the
-first time. Prints how long the door takes; tests/bench/door.py measures more."""
+FR_ARRIVALS (5): number of arrivals. FR_DRIVE_S (5): seconds of driving before the first arrival. Prints the
+delays of the door; tests/bench/door.py measures more."""
 import os
 import time
 
@@ -19,4 +19,4 @@ for plugin, others, delays, failure in results:
     print(line(plugin, others, delays), *([f"  FAULT {failure}"] if failure else []), sep="\n")
 print(f"{time.monotonic() - begun:.0f} s")
 failed = [(plugin, others) for plugin, others, _, failure in results if failure]
-assert not failed, f"not each arrival opened the door once within {LIMIT} s: {failed}"
+assert not failed, f"an arrival did not open the door exactly once within {LIMIT} s: {failed}"

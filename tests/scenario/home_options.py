@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""How the two plugins connect: https with a CA of one's own, and refused without it; MQTT over TLS,
-with a user, in version 5 and 3.1.1, and to a broker that knows no 5; Tesla's topics; and a Home
-Assistant that is none, or talks nonsense."""
+"""Connections of the two plugins: https with a private CA, and refused without it; MQTT over TLS, with a
+user, in versions 5 and 3.1.1, and to a broker without version 5; Tesla's topics; a peer that is not Home
+Assistant or sends invalid data."""
 import json
 import re
 import socket
 import subprocess
 import threading
 
-from fr import Daemon, free_port, vector, wait_until
+from fr import Daemon, run_parts, vector, wait_until
 from home import CAR, ENTITIES, Broker, HomeAssistant, Way
+from mosquitto import OldBroker
 
 ROUTING = CAR + "fields: [{field: [Soc, Gear], to: home}]"
 
@@ -26,16 +27,16 @@ def over_https():
                 home.wait("sensor.melan_y_battery", 60)
                 d.sinks = sink.replace(f", ca: {home.ca}", "")
                 d.reload()
-                wait_until("it is not trusted", lambda: "certificate is not accepted" in
+                wait_until("the certificate is refused", lambda: "certificate is not accepted" in
                            d.status()["sinks"]["home"]["why"])
                 d.say({"Soc": 59.0})
                 d.sinks = sink.replace("https://localhost", "https://127.0.0.1")
-                d.reload()  # the certificate has that address, too
+                d.reload()  # the certificate also has that address
                 home.wait("sensor.melan_y_battery", 59)
 
 
 def broker_versions():
-    """mosquitto's log tells which version came."""
+    """The MQTT version of a connection, from mosquitto's log."""
     with Daemon(CAR, "  none: {plugin: file, options: {path: /dev/null}}") as pki:
         lines = ("listener {port} 127.0.0.1", "allow_anonymous false", "password_file @/passwords",
                  "cafile " + pki.path("server-ca.pem"), "certfile @/server.pem", "keyfile @/server.key",
@@ -56,7 +57,7 @@ def broker_versions():
                     f.write("secret\n")
                 with d:
                     d.say({"Soc": 60.0})
-                    wait_until("it is confirmed", lambda: d.status()["sinks"]["home"]["delivered"] == 1)
+                    wait_until("it is delivered", lambda: d.status()["sinks"]["home"]["delivered"] == 1)
                 with open(f"{broker.folder}/log") as f:
                     assert re.search("as fleetroute-home-[0-9a-f]{8} [(]" + word, f.read()), (version, word)
             sink = f"  home: {{plugin: mqtt, options: {{{secure.replace('@/password', '@/c.sock')}}}}}"
@@ -67,44 +68,12 @@ def broker_versions():
                 wait_until("it is refused", lambda: "password_file" in d.status()["sinks"]["home"]["why"])
 
 
-class OldBroker:
-    """In front of a real mosquitto: hangs up on who speaks version 5, as brokers of old do."""
-
-    def __init__(self, port):
-        self.port, self.behind, self.refused = free_port(), port, 0
-        self.socket = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            car = self.socket.accept()[0]
-            hello = car.recv(4096)
-            if hello[hello.index(b"MQTT") + 4] == 5:
-                self.refused += 1
-                car.sendall(b"\x20\x02\x00\x01")
-                car.close()
-                continue
-            broker = socket.create_connection(("127.0.0.1", self.behind))
-            broker.sendall(hello)
-            for a, b in ((car, broker), (broker, car)):
-                threading.Thread(target=self.pass_on, args=(a, b), daemon=True).start()
-
-    @staticmethod
-    def pass_on(a, b):
-        try:
-            while got := a.recv(4096):
-                b.sendall(got)
-        except OSError:
-            pass
-        b.close()
-
-
 def old_broker():
     with Broker() as broker:
         old = OldBroker(broker.port)
         with Daemon(ROUTING, f"  home: {{plugin: mqtt, options: {{port: {old.port}}}}}", journal="{}") as d:
             d.say({"Soc": 60.0})
-            wait_until("it is confirmed", lambda: d.status()["sinks"]["home"]["delivered"] == 1)
+            wait_until("it is delivered", lambda: d.status()["sinks"]["home"]["delivered"] == 1)
         assert old.refused >= 1
 
 
@@ -123,12 +92,13 @@ def teslas_topics():
                 car.send(vector(name))
                 assert car.receive_reply()[0] == "ack"
             vin = "tesla/5YJ3E1EA7KF000001/"
-            wait_until("all topics", lambda: {line.split(" ")[0] for line in lines} >= {
+            wait_until("all topics are published", lambda: {line.split(" ")[0] for line in lines} >= {
                 vin + "v/Gear", vin + "v/Location", vin + "connectivity"} and
-                any("/current " in line for line in lines) and any("/errors/" in line for line in lines))
+                any("exampleAlert/history " in line for line in lines) and
+                any("/errors/" in line for line in lines))
             said = dict(line.rstrip("\n").split(" ", 1) for line in lines)
-            current = json.loads(next(v for k, v in said.items() if k.endswith("/current")))
-            history = json.loads(next(v for k, v in said.items() if k.endswith("/history")))
+            current = json.loads(next(v for k, v in said.items() if k.endswith("exampleAlert/current")))
+            history = json.loads(next(v for k, v in said.items() if k.endswith("exampleAlert/history")))
             assert set(current) == {"Audiences", "StartedAt", "EndedAt"} and current in history, said
             error = json.loads(next(v for k, v in said.items() if "/errors/" in k))
             assert set(error) == {"Body", "CreatedAt", "Tags"}, error
@@ -139,8 +109,8 @@ def teslas_topics():
         heard.kill()
 
 
-def sleeping():
-    """A car that is not connected: its entities stay, or become unavailable, as one likes."""
+def disconnected_car():
+    """A car disconnects: its entities stay available or become unavailable, as configured."""
     with Broker() as broker:
         def kept(topic):
             return subprocess.run(["mosquitto_sub", "-p", str(broker.port), "-C", "1", "-W", "1", "-t",
@@ -154,11 +124,11 @@ def sleeping():
                 car = d.car()
                 d.say({"Soc": 60.0})
                 about = f"{way}/5YJ3E1EA7KF000001"
-                wait_until("it is there", lambda: kept(f"{about}/battery") == "60" and
+                wait_until("the state is published", lambda: kept(f"{about}/battery") == "60" and
                            kept(f"{about}/connected") == "on" and kept(f"{about}/status") == "online")
                 car.close()
-                wait_until("it sleeps", lambda: kept(f"{about}/connected") == "off")
-                wait_until(f"it is {after}", lambda: kept(f"{about}/status") == after)
+                wait_until("the car is disconnected", lambda: kept(f"{about}/connected") == "off")
+                wait_until(f"the status is {after}", lambda: kept(f"{about}/status") == after)
                 assert kept(f"{way}/status") == "online"
             assert kept(f"{way}/status") == "offline"
 
@@ -169,8 +139,8 @@ def frame(text, opcode=1):
     return head + (bytes([len(text)]) if len(text) < 126 else b"\x7e" + len(text).to_bytes(2, "big")) + text
 
 
-class Nonsense:
-    """A server that answers with what it is told to."""
+class InvalidServer:
+    """A server that sends the given answers."""
 
     def __init__(self, *answers):
         self.answers, self.seen = list(answers), 0
@@ -205,8 +175,8 @@ class Nonsense:
             client.close()
 
 
-def nonsense():
-    """Nothing that a peer says makes the daemon fall; all is told, and tried again."""
+def invalid_answers():
+    """No answer of a peer crashes the daemon; each is reported, and the connection is retried."""
     ok = frame('{"type":"auth_required","ha_version":"1"}') + frame('{"type":"auth_ok"}')
     strange = ["[]", "null", '{"type":5}', '{"type":"result"}', '{"id":1,"type":"result"}',
                '{"id":1,"type":"result","success":false}', '{"id":1,"type":"result","success":true}',
@@ -214,7 +184,7 @@ def nonsense():
                '{"id":-1,"type":"pong"}', "{", '{"type":"event"}',
                '{"id":1,"type":"result","success":true,"result":[5,{"platform":"mobile_app"},'
                '{"platform":"mobile_app","entity_id":"device_tracker.x","unique_id":"5YJ3E1EA7KF000001"}]}']
-    server = Nonsense(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"x" * 20000, b"",
+    server = InvalidServer(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"x" * 20000, b"",
                       b"HTTP/1.1 101 x\r\nSec-WebSocket-Accept: wrong\r\n\r\n",
                       [b"\xff" * 50], [frame("\xff", 1)], [frame(b"\xff\xfe", 1)], [frame("", 8)],
                       [b"\x81\x7f" + b"\x7f" + b"\xff" * 7],  # a frame of 2^63 bytes
@@ -228,14 +198,10 @@ def nonsense():
         f.write("token\n")
     with d:
         d.say({"Soc": 60.0})
-        wait_until("all was said, twice", lambda: server.seen >= 2 * len(server.answers), 120)
-        assert d.status()["sinks"]["home"]["behind"] == 1
-        assert "instead of a WebSocket" in d.log_text() or "is no HTTP" in d.log_text()
+        wait_until("all answers were sent twice", lambda: server.seen >= 2 * len(server.answers), 120)
+        assert d.status()["sinks"]["home"]["lag"] == 1
+        assert "instead of a WebSocket" in d.log_text() or "is not HTTP" in d.log_text()
 
 
-nonsense()
-teslas_topics()
-sleeping()
-old_broker()
-broker_versions()
-over_https()
+if __name__ == "__main__":
+    run_parts(invalid_answers, teslas_topics, disconnected_car, old_broker, broker_versions, over_https)

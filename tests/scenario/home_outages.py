@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Home Assistant stopped in mid-trip and started, killed, its device deleted, an entity renamed,
-the token revoked; mosquitto killed: everything is right again within 5 s of the return, nothing old
-is left standing, and no automation acts twice.
+"""Home Assistant is stopped during a trip and started, killed, its device deleted, an entity renamed, the
+token revoked; mosquitto is killed. All states are correct within 5 s of the return, and no automation runs
+twice.
 
-FR_HOME_AWAY (120) is for how many seconds Home Assistant is stopped."""
+FR_HOME_AWAY (120): seconds for which Home Assistant is stopped."""
 import json
 import os
 import subprocess
@@ -38,7 +38,7 @@ def begin(d, home, door):
 
 
 def stopped_in_mid_trip(d, home, door):
-    """It drives on while Home Assistant is stopped, and a restart finds it elsewhere."""
+    """The car drives while Home Assistant is stopped; after the start its state is the new location."""
     d.say({"Gear": "D", "DetailedChargeState": "Disconnected", "Location": AWAY})
     shows(home, 60, "D", "off", "not_home")
     home.stop()
@@ -58,7 +58,7 @@ def stopped_in_mid_trip(d, home, door):
 
 
 def killed(d, home, door):
-    """Its memory of states is old then: ours counts."""
+    """After kill -9 Home Assistant restores old states; fleetroute's states replace them."""
     d.say({"Gear": "P", "Soc": 41.0, "Location": AT_HOME})
     door.opened()
     home.kill()
@@ -69,14 +69,14 @@ def killed(d, home, door):
 
 
 def deleted(d, home, door):
-    """The user deletes the device: it comes back under the same ids, with its states."""
+    """The user deletes the device: it is registered again with the same ids and its states."""
     entry = next(e for e in home.call("config_entries/get", domain="mobile_app"))
     home.ask("DELETE", f"/api/config/config_entries/entry/{entry['entry_id']}")
-    wait_until("it is gone", lambda: home.state("sensor.melan_y_battery") is None)
+    wait_until("the entity is deleted", lambda: home.state("sensor.melan_y_battery") is None)
     d.say({"Soc": 39.0})
     shows(home, 39, "P", "on", "home", 8)
     door.stayed()
-    # Deleted while fleetroute was away.
+    # Deleted while fleetroute is stopped.
     d.end()
     entry = next(e for e in home.call("config_entries/get", domain="mobile_app"))
     home.ask("DELETE", f"/api/config/config_entries/entry/{entry['entry_id']}")
@@ -88,7 +88,7 @@ def deleted(d, home, door):
 
 
 def renamed(d, home, door):
-    """The user's names stay, over restarts of both."""
+    """The user's names survive restarts of fleetroute and Home Assistant."""
     home.call("config/entity_registry/update", entity_id="sensor.melan_y_battery",
               new_entity_id="sensor.akku", name="Akku")
     home.call("config/entity_registry/update", entity_id=TRACKER,
@@ -108,7 +108,8 @@ def renamed(d, home, door):
 
 
 def foreign(d, home, door):
-    """Our memory of the registration is not Home Assistant's: it is made anew, the ids stay."""
+    """The stored registration does not exist in Home Assistant: the vehicle is registered
+    again with the same ids."""
     d.end()
     path = d.path(f"state/sinks/home/{VIN}.json")
     assert os.stat(path).st_mode & 0o77 == 0, oct(os.stat(path).st_mode)
@@ -119,8 +120,8 @@ def foreign(d, home, door):
     d.start()
     d.say({"Soc": 38.5})
     shows(home, 38.5, "P", "on", "home", 15)
-    assert d.log_text().count("not from us") == 1, d.log_text()
-    os.unlink(path)  # and without any memory
+    assert d.log_text().count("with another registration") == 1, d.log_text()
+    os.unlink(path)  # and without a stored registration
     d.kill()
     os.path.exists(path) and os.unlink(path)
     d.start()
@@ -131,20 +132,20 @@ def foreign(d, home, door):
 
 
 def removed_entity(d, home, door):
-    """An entity that the user removed comes back with its next value."""
+    """An entity that the user removed is registered again with its next value."""
     home.call("config/entity_registry/remove", entity_id="sensor.melan_y_speed")
     d.say({"VehicleSpeed": 10.0})
     home.wait("sensor.melan_y_speed", 16.1, 8)
 
 
 def revoked(d, home, door):
-    """A revoked token: one clear line, no hammering; a new one is taken up by itself."""
+    """A revoked token: one log line and no frequent retries; a new token is used without a reload."""
     socket = Socket(home)
     for token in socket.command("auth/refresh_tokens"):
         if token["type"] == "long_lived_access_token" and not token["is_current"]:
             socket.command("auth/delete_refresh_token", refresh_token_id=token["id"])
     old = home.token
-    home.new_token()  # for the test itself
+    home.new_token()  # used by the test
     current = next(t for t in socket.command("auth/refresh_tokens") if t["is_current"])
     try:
         socket.command("auth/delete_refresh_token", refresh_token_id=current["id"])
@@ -153,7 +154,7 @@ def revoked(d, home, door):
     wait_until("it is refused", lambda: "refuses the token" in d.status()["sinks"]["home"]["why"], 15)
     d.say({"Soc": 30.0})
     time.sleep(6)
-    assert d.log_text().count("make a new one") == 1, d.log_text()
+    assert d.log_text().count("create a new one") == 1, d.log_text()
     failed = [line for line in home.log_text().splitlines() if "invalid authentication" in line]
     assert len(failed) <= 2, failed
     assert old not in d.log_text()
@@ -163,30 +164,31 @@ def revoked(d, home, door):
 
 
 def broker_killed(d, home, door, broker):
-    """Without persistence it has forgotten everything: it is told again, and so is Home Assistant."""
+    """mosquitto loses its retained messages in a restart: they are published again and
+    reach Home Assistant."""
     watch = Watch(home)
     broker.kill()
     home.wait("sensor.melan_y_battery", "unavailable", 15)
     d.say({"Soc": 35.5, "Location": AT_HOME})
     broker.start()
-    # Our part is done within the 5 s; Home Assistant looks for its broker every 10 s.
+    # fleetroute publishes within 5 s; Home Assistant reconnects to its broker every 10 s.
     def kept():
         return subprocess.run(["mosquitto_sub", "-p", str(broker.port), "-C", "1", "-W", "1", "-t",
                                f"fleetroute/{VIN}/battery"], capture_output=True, text=True).stdout
 
-    wait_until("the broker is told", lambda: kept() == "35.5\n", BACK)
+    wait_until("the broker has the state", lambda: kept() == "35.5\n", BACK)
     shows(home, 35.5, "P", "on", "home", 15)
     assert "60.0" not in watch.states("sensor.melan_y_battery")
     door.stayed()
     watch.close()
-    # Home Assistant starts with an empty broker, and fleetroute told it everything before.
+    # Home Assistant starts after fleetroute has published everything to an empty broker.
     home.stop()
     broker.kill()
     broker.start()
     home.start()
     shows(home, 35.5, "P", "on", "home", 15)
     door.stayed()
-    # Gone: what it leaves behind is not taken for the present.
+    # After fleetroute has ended, its retained states are not available.
     d.kill()
     home.wait("sensor.melan_y_battery", "unavailable", 40)
     d.start()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The shipped routing into a real Home Assistant, by each of the two plugins: on a whole trip every
-entity's state follows what the vehicle sends within the route's window; also on the next trips, of
-five vehicles at once, and across reloads, restarts and a lost connection.
+"""The shipped routing into a real Home Assistant, with each of the two plugins. During a whole trip every
+entity's state follows the vehicle within the route's window; also on the next trips, with five vehicles at
+once, and across reloads, restarts and a lost connection.
 
-FR_SLACK_MS, FR_WAIT_S and FR_CASES as in rates.py. What Home Assistant is told, and when, is taken from
-its own events."""
+FR_SLACK_MS, FR_WAIT_S and FR_CASES as in rates.py. The deliveries and their times are taken from Home
+Assistant's events."""
 import contextlib
 import functools
 import re
@@ -19,7 +19,7 @@ from windows import Delivered, check_the_rule
 
 # field: entity (@: the vehicle), and half of the last digit that its state has (etc/entities.yaml: precision + 1).
 ENTITIES = {
-    "Location": ("device_tracker.@_location", 0.2),  # metres; six digits behind the point
+    "Location": ("device_tracker.@_location", 0.2),  # metres; six decimal places
     "VehicleSpeed": ("sensor.@_speed", 0.05),
     "GpsHeading": ("sensor.@_heading", 0.05),
     "Gear": ("sensor.@_shift_state", 0),
@@ -43,7 +43,7 @@ STATES = {("Locked", "on"): False, ("Locked", "off"): True,  # Home Assistant: o
           ("DriverSeatOccupied", "on"): True, ("DriverSeatOccupied", "off"): False,
           ("ChargingCableType", "unknown"): "SNA"}
 TEXTS = ("Gear", "DetailedChargeState", "ChargingCableType")
-# A trip's first values, so that every entity is there when the trip begins.
+# The first values of a trip, so that every entity exists when the trip begins.
 PARKED = {"Location": {"latitude": 37.38, "longitude": -122.13}, "VehicleSpeed": 0, "GpsHeading": 90,
           "Gear": "P", "Soc": 63, "EstBatteryRange": 170, "ChargeLimitSoc": 80, "TimeToFullCharge": 1.4,
           "ACChargingPower": 0, "ChargeAmps": 0, "ChargerVoltage": 0, "DetailedChargeState": "Disconnected",
@@ -52,10 +52,10 @@ PARKED = {"Location": {"latitude": 37.38, "longitude": -122.13}, "VehicleSpeed":
 
 
 class Seen:
-    """What Home Assistant shows of some vehicles, as deliveries of fields."""
+    """The states of some vehicles in Home Assistant, as deliveries of fields."""
 
     def __init__(self, sink, home, slugs):
-        """`slugs`: {vin: what the ids of its entities begin with}."""
+        """`slugs`: {vin: prefix of its entity ids}."""
         self.sink, self.home, self.watch = sink, home, Watch(home)
         self.streams = {entity.replace("@", slug): (vin, field) for vin, slug in slugs.items()
                         for field, (entity, _) in ENTITIES.items()}
@@ -75,13 +75,13 @@ class Seen:
             values = found[vin, field]
             if state == "unknown" and not values:
                 continue  # the entity is new
-            if not values or values[-1].value != value:  # an attribute may have changed alone
+            if not values or values[-1].value != value:  # only an attribute may have changed
                 values.append(Delivered(at + self.clock, value, None))
         return found
 
     @staticmethod
     def value(field, state, attributes):
-        """A state as the field's value; None: it is none."""
+        """Return the field's value for a state, or None if the state is no value."""
         if (field, state) in STATES:
             return STATES[field, state]
         if state in (None, "unknown", "unavailable"):
@@ -93,7 +93,7 @@ class Seen:
 
 
 def prepare(run, seen):
-    """Make every entity of every vehicle, so that nothing is new when the trips begin."""
+    """Create every entity of every vehicle before the trips begin."""
     unlike = (set(run.routes) & set(PARKED)) ^ set(ENTITIES)
     assert not unlike, unlike
     for vin in run.vins:
@@ -129,7 +129,7 @@ CASES = [(whole_trip, HOME), (three_trips, car(11)), (reloads, car(12)), (restar
 
 def main():
     check_the_rule()
-    HomeAssistant().__exit__(None)  # skips this test, or installs what is needed, before two do it at once
+    HomeAssistant().__exit__(None)  # skip or install once, before two cases run in parallel
     with contextlib.ExitStack() as stack:
         todo, homes = {}, []
         for plugin in ways():
@@ -140,7 +140,7 @@ def main():
                 todo[f"{drive.__name__} {plugin}"] = \
                     functools.partial(case, drive, routing, plugin, way, home)
         run_cases(todo)
-        bad = [text for home in homes for text in home.complaints("melan", "mobile_app", "mqtt", "fleetroute")]
+        bad = [text for home in homes for text in home.log_warnings("melan", "mobile_app", "mqtt", "fleetroute")]
         assert not bad, bad
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A simulated trip, from the vehicle's TLS connection to the states of a real Home Assistant, by
-each of the two plugins: the eight entities under exactly their ids, and right at each step."""
+"""A simulated trip from the vehicle's TLS connection to the states of a real Home Assistant, with each of
+the two plugins: the eight entities have their exact ids and the right state at each step."""
 from fr import Daemon, wait_until
 from home import CAR, HomeAssistant, Watch, Way, ways
 
@@ -26,7 +26,7 @@ def without_repeats(values):
 
 
 def is_within(part, whole, near):
-    """Whether `part` comes in this order in `whole`: `latest` may leave out, never reorder."""
+    """Whether `part` is a subsequence of `whole`: `latest` may skip values, but never reorders them."""
     at = 0
     for value in part:
         while at < len(whole) and not near(value, whole[at]):
@@ -43,19 +43,19 @@ def trip(plugin):
         sinks = way.sink(home) + '\n  log: {plugin: file, options: {path: "@/log.jsonl"}}'
         with Daemon(ROUTING, sinks, "limits: {presence_grace: 500 ms}", journal="{}") as d:
             play(d, d, home, watch)
-        if plugin == "mqtt":  # fleetroute has ended, and says so
+        if plugin == "mqtt":  # fleetroute publishes `offline` when it ends
             home.wait("sensor.melan_y_speed", "unavailable")
-        bad = home.complaints("melan", "mobile_app", "mqtt", "fleetroute")
+        bad = home.log_warnings("melan", "mobile_app", "mqtt", "fleetroute")
         assert not bad, bad
         watch.close()
 
 
 def play(car, d, home, watch):
-    """The trip is driven to `car`'s daemon; `d` is the one that tells Home Assistant."""
-    car.say({"Gear": "P"})  # the device is made; from now on nothing is passed over
+    """Send the trip to the daemon `car`; `d` is the daemon that sends to Home Assistant."""
+    car.say({"Gear": "P"})  # registers the device; no later value is skipped
     home.wait("sensor.melan_y_shift_state", "P", 60)
     car.simulate("--speed", "8")
-    wait_until("all is delivered", lambda: d.status()["sinks"]["home"]["behind"] == 0)
+    wait_until("all records are delivered", lambda: d.status()["sinks"]["home"]["lag"] == 0)
     home.wait("binary_sensor.melan_y_connected", "off")
     sent = {}
     for line in d.records("log.jsonl"):

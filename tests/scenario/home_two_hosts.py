@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """fleetroute -> real Kafka -> fleetroute on the Home Assistant host -> Home Assistant: the trip, the
-garage door, and the outages of the second host, as on one machine."""
+garage door, and outages of the second host, with the same results as on one host."""
 import home_trip
 from fr import Daemon, Kafka
 from home import CAR, GARAGE, Door, HomeAssistant, Watch, Way, ways
@@ -8,7 +8,7 @@ from home_checks import OLD, ROUTING, arrivals
 
 
 class Pair:
-    """What is said goes into the first daemon; the rest is the second one's."""
+    """Records go to the first daemon; all other calls go to the second one."""
 
     def __init__(self, first, second):
         self.first, self.second = first, second
@@ -17,10 +17,10 @@ class Pair:
         self.first.say(*lines, **more)
 
     def status(self):
-        """The second one's, once it has all that the first one has."""
+        """Return the second daemon's status, once it has received all records of the first one."""
         had = self.first.status()
         status = self.second.status()
-        status["sinks"]["home"]["behind"] += had["journal"]["next"] - status["journal"]["next"]
+        status["sinks"]["home"]["lag"] += had["journal"]["next"] - status["journal"]["next"]
         return status
 
     def __setattr__(self, name, value):
@@ -56,7 +56,7 @@ def trip(first, pair, home):
 
 
 def door(first, pair, home):
-    first.say({"Gear": "P"})  # the group has joined when this has come through
+    first.say({"Gear": "P"})  # once this has arrived, the consumer group has joined
     home.wait("sensor.melan_y_shift_state", "P", 60)
     arrivals(pair, home, Door(home))
 

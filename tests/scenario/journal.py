@@ -7,22 +7,22 @@ import shutil
 import subprocess
 import time
 
-from fr import BUILD, VIN, Daemon, fleetroute, vector, wait_until
+from fr import BUILD, Daemon, VIN, fleetroute, run_parts, vector, wait_until
 from journal_checks import in_order_for_each_vehicle
 
 ALL = 'records: [{type: "*", to: archive}]'
 FILE = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl", rotate_size: 0}}'
-EAGER = 'retry: {least: 20 ms, most: 100 ms}'
+EAGER = 'retry: {min: 20 ms, max: 100 ms}'
 
 
-def told(d):
+def read_acknowledged(d):
     return d.lines("acknowledged")
 
 
 def load(d, *more):
     d.simulate("--vehicles", 10, "--rate", 100, "--duration", 2, "--acknowledged",
                d.path("acknowledged"), *more)
-    return told(d)
+    return read_acknowledged(d)
 
 
 def txids(d, name="V.jsonl"):
@@ -44,7 +44,7 @@ def survives_kill():
         assert len(records) == len(acknowledged), "delivered twice"
         in_order_for_each_vehicle(records)
         status = d.status()
-        assert status["sinks"]["archive"]["behind"] == 0 and status["journal"]["records"] > 500
+        assert status["sinks"]["archive"]["lag"] == 0 and status["journal"]["records"] > 500
 
 
 def new_sink_from_the_oldest():
@@ -68,7 +68,7 @@ def new_sink_from_the_oldest():
         dumped = fleetroute("journal", "dump", "--since", 1, "-c", d.path("fleetroute.yaml")).stdout
         kept = [json.loads(line)["txid"] for line in dumped.splitlines() if '"type":"V"' in line]
         assert sorted(kept) == sorted(acknowledged)
-        # A daemon that does not run can be told too; times are understood.
+        # The cursor of a stopped daemon can be set too, also to a time.
         d.end()
         fleetroute("journal", "rewind", "later", "--to", "1 h", "-c", d.path("fleetroute.yaml"))
         d.start()
@@ -76,22 +76,22 @@ def new_sink_from_the_oldest():
                    lambda: len(txids(d, "later/V.jsonl")) >= 2 * len(acknowledged))
 
 
-def poisoned_records_are_set_aside():
+def refused_records_are_dead_lettered():
     """A plugin refuses a VIN for good; the others go on, and nothing is lost."""
-    sinks = f'  odd: {{plugin: odd, {EAGER}, options: {{path: "@/odd", refuse: {VIN}}}}}'
+    sinks = f'  odd: {{plugin: fault, {EAGER}, options: {{path: "@/odd", refuse: {VIN}}}}}'
     with Daemon("records: [{type: V, to: odd}]", sinks, journal="{}") as d:
         car, other = d.car(), d.car(vin="5YJ3E1EA7KF000002")
         car.send(vector("01_v_three_datums"))
         assert car.receive_reply()[0] == "ack"
-        wait_until("it is set aside", lambda: d.status()["sinks"]["odd"]["dead_letters"] == 1)
+        wait_until("the record is dead-lettered", lambda: d.status()["sinks"]["odd"]["dead_letters"] == 1)
         other.send(vector("01_v_three_datums"))
         assert other.receive_reply()[0] == "ack"
         wait_until("the sink goes on", lambda: len(d.lines("odd")) == 1)
         letter = json.loads(d.lines("state/dead-letters/odd.jsonl")[0])
         assert letter["record"]["vin"] == VIN and letter["attempts"] == 1, letter
-        assert d.status()["sinks"]["odd"]["behind"] == 0
-        # Mended, it is replayed from the file.
-        d.sinks = '  odd: {plugin: odd, options: {path: "@/odd"}}'
+        assert d.status()["sinks"]["odd"]["lag"] == 0
+        # Repaired, it is replayed from the file.
+        d.sinks = '  odd: {plugin: fault, options: {path: "@/odd"}}'
         d.write()
         fleetroute("reload", "-s", d.control)
         out = fleetroute("replay", "-s", d.control, d.path("state/dead-letters/odd.jsonl")).stdout
@@ -100,7 +100,7 @@ def poisoned_records_are_set_aside():
         other.close()
 
 
-def damaged_record_is_left_out():
+def damaged_record_is_skipped():
     with Daemon(ALL, FILE.replace("@", "@/gone"), journal="{}") as d:
         open(d.path("gone"), "w").close()
         acknowledged = load(d)
@@ -125,7 +125,7 @@ def damaged_record_is_left_out():
         assert "is damaged" in d.log_text()
 
 
-def foreign_and_cut_files_are_left():
+def foreign_and_cut_files_are_not_changed():
     with Daemon(ALL, FILE, journal="{}") as d:
         load(d)
         d.end()
@@ -155,8 +155,8 @@ def foreign_and_cut_files_are_left():
 
 
 def full_journal_blocks_or_drops():
-    """4 MB, a sink that is down: `block` holds vehicles back and loses nothing; `drop-oldest`
-    goes on and counts."""
+    """4 MB, a sink that is down: `block` pauses the vehicles and loses nothing; `drop-oldest` deletes
+    undelivered records and counts them."""
     sinks = FILE.replace("@", "@/gone").replace("plugin: file", f"plugin: file, {EAGER}")
     with Daemon(ALL, sinks, journal="{size: 4 MB}") as d:
         open(d.path("gone"), "w").close()
@@ -167,8 +167,8 @@ def full_journal_blocks_or_drops():
         assert "not delivered by every sink" in d.status()["journal"]["why"]
         os.unlink(d.path("gone"))
         beside.communicate(timeout=90)
-        acknowledged = told(d)
-        wait_until("all is there", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
+        acknowledged = read_acknowledged(d)
+        wait_until("all is there", lambda: d.status()["sinks"]["archive"]["lag"] == 0, 60)
         assert set(acknowledged) <= set(txids(d, "gone/V.jsonl"))
         status = d.status()
         assert status["journal"]["file_bytes"] < 80e6, status["journal"]
@@ -179,18 +179,18 @@ def full_journal_blocks_or_drops():
         dropped = d.count("journal_records_deleted_undelivered")
         assert dropped > 0 and "are deleted" in d.log_text(), dropped
         os.unlink(d.path("gone"))
-        wait_until("the rest is there", lambda: d.status()["sinks"]["archive"]["behind"] == 0, 60)
+        wait_until("the rest is there", lambda: d.status()["sinks"]["archive"]["lag"] == 0, 60)
 
 
 def full_disk_under_the_journal():
-    """The journal's own disk is full: vehicles are held back, it is said why, and nothing is lost."""
+    """The journal's disk is full: vehicles are paused, the status has the reason, and nothing is lost."""
     with Daemon(ALL, FILE, journal='{path: disk/journal}') as d:
         d.end()
         shutil.rmtree(d.path("disk"))
         os.mkdir(d.path("disk"))
         if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none",
                                                 d.path("disk")], capture_output=True).returncode:
-            print("no tmpfs can be mounted here: the full disk is left out")
+            print("skipped: no tmpfs can be mounted here")
             d.start()
             return
         try:
@@ -206,8 +206,8 @@ def full_disk_under_the_journal():
             os.unlink(d.path("disk/ballast"))
             load.communicate(timeout=60)
             wait_until("it can be written",
-                       lambda: len(set(txids(d))) >= len(told(d)) > 1000, 30)
-            assert set(told(d)) <= set(txids(d)) and len(txids(d)) == len(set(txids(d)))
+                       lambda: len(set(txids(d))) >= len(read_acknowledged(d)) > 1000, 30)
+            assert set(read_acknowledged(d)) <= set(txids(d)) and len(txids(d)) == len(set(txids(d)))
         finally:
             d.end()
             subprocess.run(["umount", d.path("disk")], check=True)
@@ -230,13 +230,13 @@ def resent_after_a_lost_ack():
         assert car.receive_reply()[0] == "ack"
         wait_until("the second is there", lambda: len(d.records("V.jsonl")) >= 2)
         assert len(set(txids(d))) == 2 and len(txids(d)) <= 3, txids(d)
-        assert d.count("duplicates_left_out") == 1
+        assert d.count("duplicates_skipped") == 1
         car.close()
 
 
-def a_good_end_doubles_nothing():
+def clean_stop_delivers_each_record_once():
     """Stopped in the middle of a backlog, with a window open: every record once, all the same."""
-    sinks = '  slow: {plugin: odd, options: {path: "@/slow", dawdle: 5 ms}}'
+    sinks = '  slow: {plugin: fault, options: {path: "@/slow", delay: 5 ms}}'
     routing = "records: [{type: V, to: slow}]\nfields: [{field: Soc, to: slow, every: 1 h}]"
     with Daemon(routing, sinks, journal="{}") as d:
         d.say(*({"Soc": n} for n in range(1500)))
@@ -244,7 +244,7 @@ def a_good_end_doubles_nothing():
         assert d.end() == 0
         stopped_at = len(d.lines("slow"))
         d.start()
-        wait_until("it has all", lambda: d.status()["sinks"]["slow"]["behind"] <= 1, 60)
+        wait_until("it has all", lambda: d.status()["sinks"]["slow"]["lag"] <= 1, 60)
         assert d.end() == 0
         whole = [r for r in d.records("slow") if "data" in r]
         assert 100 < stopped_at < 1500, stopped_at
@@ -252,25 +252,20 @@ def a_good_end_doubles_nothing():
         assert not any(r.get("repeated") for r in whole)
 
 
-def silent_sink_is_not_called_well():
+def silent_sink_is_degraded():
     """A plugin that takes deliveries and answers nothing: its health says so."""
-    sinks = '  mute: {plugin: odd, stall: 1 s, options: {path: "@/mute", mute: true}}'
-    with Daemon("records: [{type: V, to: mute}]", sinks, journal="{}") as d:
+    sinks = '  stalled: {plugin: fault, stall_timeout: 1 s, options: {path: "@/stalled", no_answer: true}}'
+    with Daemon("records: [{type: V, to: stalled}]", sinks, journal="{}") as d:
         car = d.car()
         car.send(vector("01_v_three_datums"))
         assert car.receive_reply()[0] == "ack"
-        wait_until("it is degraded", lambda: d.status()["sinks"]["mute"]["health"] == "degraded")
-        assert "nothing was delivered" in d.status()["sinks"]["mute"]["why"]
+        wait_until("it is degraded", lambda: d.status()["sinks"]["stalled"]["health"] == "degraded")
+        assert "nothing was delivered" in d.status()["sinks"]["stalled"]["why"]
         car.close()
 
 
-survives_kill()
-new_sink_from_the_oldest()
-poisoned_records_are_set_aside()
-damaged_record_is_left_out()
-foreign_and_cut_files_are_left()
-full_journal_blocks_or_drops()
-full_disk_under_the_journal()
-resent_after_a_lost_ack()
-a_good_end_doubles_nothing()
-silent_sink_is_not_called_well()
+if __name__ == "__main__":
+    run_parts(survives_kill, new_sink_from_the_oldest, refused_records_are_dead_lettered,
+              damaged_record_is_skipped, foreign_and_cut_files_are_not_changed,
+              full_journal_blocks_or_drops, full_disk_under_the_journal, resent_after_a_lost_ack,
+              clean_stop_delivers_each_record_once, silent_sink_is_degraded)

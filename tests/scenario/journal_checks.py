@@ -4,7 +4,7 @@ import signal
 
 
 def in_order_for_each_vehicle(records):
-    """Every vehicle's txids end in a growing number; those seen again are left out."""
+    """Every vehicle's txids end in a growing number; a txid that is seen again is ignored."""
     last, seen = {}, set()
     for r in records:
         if r["txid"] in seen:

@@ -68,7 +68,7 @@ def starts(d):
 
 def everything_comes(d, acknowledged, spared=0):
     """A sink that begins at the oldest gets all but what is counted."""
-    wait_until("the sink has read all", lambda: d.ended() or d.status()["sinks"]["all"]["behind"] == 0, 30)
+    wait_until("the sink has read all", lambda: d.ended() or d.status()["sinks"]["all"]["lag"] == 0, 30)
     assert not d.ended(), (d.process.returncode, d.log_text()[-3000:])
     counted = d.count("journal_records_missing") + d.count("journal_records_damaged") + spared
     lost = set(acknowledged) - delivered(d)

@@ -61,14 +61,15 @@ def main():
                 wait_until("vehicles are back",
                            lambda: d.status()["counters"]["acknowledged"] > VEHICLES / 10, 60)
         for sink in ("archive", "copy"):
-            wait_until(f"{sink} has all", lambda: d.status()["sinks"][sink]["behind"] == 0, 60)
-            told = d.lines("acknowledged")
+            wait_until(f"{sink} has all", lambda: d.status()["sinks"][sink]["lag"] == 0, 60)
+            acknowledged = d.lines("acknowledged")
             records = d.records(f"state/{sink}/V.jsonl")
-            missing = set(told) - {r["txid"] for r in records}
-            assert not missing, f"{sink}: {len(missing)} of {len(told)} acknowledged are missing"
+            missing = set(acknowledged) - {r["txid"] for r in records}
+            assert not missing, f"{sink}: {len(missing)} of {len(acknowledged)} acknowledged are missing"
             in_order_for_each_vehicle(records)
-            print(f"{sink}: {len(told)} acknowledged, {len(records)} lines, "
+            print(f"{sink}: {len(acknowledged)} acknowledged, {len(records)} lines, "
                   f"{len(records) - len(set(r['txid'] for r in records))} of them repeated")
 
 
-main()
+if __name__ == "__main__":
+    main()

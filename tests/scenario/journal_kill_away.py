@@ -18,7 +18,7 @@ from journal_checks import endless_load, in_order_for_each_vehicle
 
 KILLS = int(os.environ.get("FR_KILLS", "8"))
 SEED = int(os.environ.get("FR_SEED", random.randrange(1 << 30)))
-SINKS = "".join(f'  {name}: {{plugin: file, retry: {{least: 20 ms, most: 100 ms}}, options: '
+SINKS = "".join(f'  {name}: {{plugin: file, retry: {{min: 20 ms, max: 100 ms}}, options: '
                 f'{{path: "@/{name}/%{{type}}.jsonl", rotate_size: 0}}}}\n' for name in ("works", "away"))
 ROUTING = 'records: [{type: "*", to: [works, away]}]'
 
@@ -96,13 +96,13 @@ def run(policy, limits, kills, always=False):
                 assert status["journal"]["first"] <= status["sinks"]["away"]["cursor"], status
             away.mend()
         for name in ("works", "away"):
-            wait_until(f"{name} has all", lambda: d.status()["sinks"][name]["behind"] == 0, 300)
-        told, total = set(d.lines("acknowledged")), deleted(d)
-        assert len(told) > 1000, len(told)
+            wait_until(f"{name} has all", lambda: d.status()["sinks"][name]["lag"] == 0, 300)
+        acknowledged, total = set(d.lines("acknowledged")), deleted(d)
+        assert len(acknowledged) > 1000, len(acknowledged)
         for name in ("works", "away"):
             records = delivered(d, name)
-            missing = told - {r["txid"] for r in records}
-            print(f"  {name}: {len(told)} acknowledged, {len(records)} lines, {len(missing)} missing, "
+            missing = acknowledged - {r["txid"] for r in records}
+            print(f"  {name}: {len(acknowledged)} acknowledged, {len(records)} lines, {len(missing)} missing, "
                   f"{total[name]} deleted undelivered")
             assert len(missing) <= total[name], (name, len(missing), total[name])
             in_order_for_each_vehicle(records)

@@ -36,7 +36,7 @@ def delivered(d):
 
 
 def all_through(d):
-    wait_until("all is delivered", lambda: all(s["behind"] == 0 for s in d.status()["sinks"].values()), 60)
+    wait_until("all is delivered", lambda: all(s["lag"] == 0 for s in d.status()["sinks"].values()), 60)
 
 
 def main(kafka):

@@ -6,7 +6,7 @@ import os
 import re
 import time
 
-from fr import VIN, Daemon, Kafka, fleetroute, wait_until
+from fr import VIN, Daemon, Kafka, fleetroute, run_parts, wait_until
 
 ROUTING = 'records: [{type: "*", to: kafka}]'
 ACLS = """authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
@@ -17,7 +17,7 @@ VEHICLES = 20
 
 
 def sinks(kafka, more=""):
-    return f"  kafka: {{plugin: kafka, retry: {{least: 100 ms, most: 1 s, attempts: 4}}, " \
+    return f"  kafka: {{plugin: kafka, retry: {{min: 100 ms, max: 1 s, attempts: 4}}, " \
            f"options: {{brokers: \"{kafka.address}\"{more}}}}}"
 
 
@@ -60,13 +60,13 @@ def missing_topic(kafka):
         wait_until("vehicle data is all there", lambda: delivered(kafka, "tesla_V") == sent)
         # Two records of each kind for each vehicle: when it comes, and when it goes.
         wait_until("the rest is dead letters", lambda: len(letters(d)) == 4 * VEHICLES and
-                   sink(d)["behind"] == 0, 60)
+                   sink(d)["lag"] == 0, 60)
         dead = letters(d)
         assert {r["type"] for r in dead} <= {"connectivity", "presence"}, {r["type"] for r in dead}
         assert sink(d)["dead_letters"] == len(dead), len(dead)
         slow = sum(n for ms, n in sink(d)["delay_ms"].items() if ms == "more" or int(ms) > 2000)
         assert slow == 0, sink(d)["delay_ms"]  # of what was delivered
-        # Mended: the dead letters are sent again.
+        # Repaired: the dead letters are sent again.
         create(kafka, "tesla_connectivity")
         create(kafka, "tesla_presence")
         out = fleetroute("replay", "-s", d.control, d.path("state/dead-letters/kafka.jsonl")).stdout
@@ -122,7 +122,7 @@ def small_topic(kafka):
                    d.path("acknowledged"))
         d.say({"VehicleName": "x" * 20000})
         sent = len(d.lines("acknowledged"))
-        wait_until("all is finished", lambda: sink(d)["behind"] == 0, 60)
+        wait_until("all is finished", lambda: sink(d)["lag"] == 0, 60)
         assert delivered(kafka, "tesla_V") >= before + sent, (before, sent, delivered(kafka, "tesla_V"))
         dead = letters(d)
         assert len(dead) == 1 and len(dead[0]["data"]["VehicleName"]) == 20000, len(dead)
@@ -135,19 +135,19 @@ def deleted_topic(kafka):
     """A topic that is deleted while records are written to it is created again."""
     with Daemon(ROUTING, sinks(kafka), journal="{}") as d:
         drive(d, 1)
-        wait_until("it is written", lambda: sink(d)["behind"] == 0)
+        wait_until("it is written", lambda: sink(d)["lag"] == 0)
         kafka.admin("TopicCommand", "--delete", "--topic", "tesla_V")
         for n in range(10):
             d.say(json.dumps({"type": "V", "vin": VIN, "txid": f"again-{n}", "data": {"Soc": n},
                               "created_at": "2026-11-24T00:00:00.000Z",
                               "received_at": "2026-11-24T00:00:00.000Z"}))
         wait_until("it is there again", lambda: "created topic tesla_V" in d.log_text() and
-                   sink(d)["behind"] == 0, 60)
+                   sink(d)["lag"] == 0, 60)
         assert delivered(kafka, "tesla_V") + len(letters(d)) == 10
         order = re.findall(r"txid=again-(\d+)", kafka.read("tesla_V", "%h\n").decode())
         assert order == sorted(order), order
         d.say({"Soc": 11})
-        wait_until("and is written", lambda: sink(d)["behind"] == 0)
+        wait_until("and is written", lambda: sink(d)["lag"] == 0)
         assert delivered(kafka, "tesla_V") + len(letters(d)) == 11
 
 
@@ -155,19 +155,17 @@ def empty_broker(kafka):
     """The brokers go away and come back without any topic; nothing is sent meanwhile."""
     with Daemon(ROUTING, sinks(kafka), journal="{}") as d:
         d.say({"Soc": 1})
-        wait_until("it is written", lambda: sink(d)["behind"] == 0)
+        wait_until("it is written", lambda: sink(d)["lag"] == 0)
         kafka.stop()
         wait_until("it is down", lambda: sink(d)["health"] == "down", 30)
         os.rename(f"{kafka.folder}/data", f"{kafka.folder}/old-data")
         kafka.start()
         wait_until("it is up", lambda: sink(d)["health"] == "up", 30)
         d.say({"Soc": 2})
-        wait_until("it is written to a new topic", lambda: sink(d)["behind"] == 0, 60)
+        wait_until("it is written to a new topic", lambda: sink(d)["lag"] == 0, 60)
         assert delivered(kafka, "tesla_V") == 1
 
 
-with Kafka(properties=ACLS) as kafka:
-    for test in (missing_topic, forbidden_topic, topic_that_may_not_be_created, small_topic, deleted_topic, empty_broker):
-        begun = time.monotonic()
-        test(kafka)
-        print(f"{test.__name__}: {time.monotonic() - begun:.1f} s", flush=True)
+if __name__ == "__main__":
+    run_parts(missing_topic, forbidden_topic, topic_that_may_not_be_created, small_topic, deleted_topic,
+              empty_broker, context=lambda: Kafka(properties=ACLS))

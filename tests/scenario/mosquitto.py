@@ -3,6 +3,7 @@ import getpass
 import signal
 import socket
 import subprocess
+import threading
 
 from fr import free_port, wait_until
 
@@ -37,3 +38,35 @@ class Mosquitto:
     def stop(self):
         self.broker.send_signal(signal.SIGTERM)
         self.broker.wait(30)
+
+
+class OldBroker:
+    """A proxy of a real mosquitto that closes connections of MQTT version 5, as old brokers do."""
+
+    def __init__(self, port):
+        self.port, self.behind, self.refused = free_port(), port, 0
+        self.socket = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            car = self.socket.accept()[0]
+            hello = car.recv(4096)
+            if hello[hello.index(b"MQTT") + 4] == 5:
+                self.refused += 1
+                car.sendall(b"\x20\x02\x00\x01")
+                car.close()
+                continue
+            broker = socket.create_connection(("127.0.0.1", self.behind))
+            broker.sendall(hello)
+            for a, b in ((car, broker), (broker, car)):
+                threading.Thread(target=self.pass_on, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def pass_on(a, b):
+        try:
+            while got := a.recv(4096):
+                b.sendall(got)
+        except OSError:
+            pass
+        b.close()

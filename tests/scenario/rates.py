@@ -82,13 +82,13 @@ class FileHome:
 
 
 class MqttHome:
-    """The sink `home` is a real mosquitto, in the topics of Tesla's server; mosquitto_sub stamps what
+    """The sink `home` is a real mosquitto, with canonical values; mosquitto_sub stamps what
     it receives."""
 
     def __enter__(self):
         self.broker = Broker()
         self.broker.start()
-        self.sink, self.options = f"  home: {{plugin: mqtt, options: {{port: {self.broker.port}}}}}", {}
+        self.sink, self.options = f"  home: {{plugin: mqtt, options: {{layout: values, port: {self.broker.port}}}}}", {}
         self.out = open(f"{self.broker.folder}/received", "wb")
         self.subscriber = subprocess.Popen(
             ["mosquitto_sub", "-p", str(self.broker.port), "-t", "#", "-q", "1", "-F", "%U %t %p"],
@@ -161,7 +161,7 @@ def whole_records():
     with Daemon(shipped("routing.yaml"), sinks, journal="{}") as d:
         tail = follower.follow(d.path("V.jsonl"))
         d.simulate("--speed", 2)
-        wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["behind"] == 0)
+        wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["lag"] == 0)
         assert d.end() == 0
         tail.look()
         records = [r for r in records_of(fleetroute("journal", "dump", "-c",

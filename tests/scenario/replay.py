@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What file.so, `tail` and `journal dump` write, `fleetroute replay` sends again: nothing is lost on
-the way, at the speed that was asked for, and what cannot be read is told with file and line."""
+"""`fleetroute replay` submits the output of file.so, `tail` and `journal dump` again: no record is lost,
+the speed is the requested one, and an input that cannot be read is reported with file and line."""
 import gzip
 import json
 import os
@@ -27,7 +27,7 @@ def without_mark(records):
 with Daemon(ROUTING, SINKS, journal="{}") as d:
     d.simulate("--speed", 50)
     wait_until("the trip is written",
-               lambda: all(s["behind"] == 0 for s in d.status()["sinks"].values()))
+               lambda: all(s["lag"] == 0 for s in d.status()["sinks"].values()))
     trip = d.records("own/V.jsonl")
     assert len(trip) > 50, len(trip)
     with open(d.path("own/V.jsonl"), "rb") as f, gzip.open(d.path("own.gz"), "wb") as packed:
@@ -40,7 +40,7 @@ with Daemon(ROUTING, SINKS, journal="{}") as d:
                         ("raw/V.pb", True), ("dump.jsonl", False)):
         with Daemon(ROUTING, SINKS, journal="{}") as other:
             out = fleetroute("replay", "-s", other.control, d.path(name))
-            assert ", 0 left out" in out.stdout, (name, out.stdout, out.stderr)
+            assert ", 0 skipped" in out.stdout, (name, out.stdout, out.stderr)
             wait_until(f"{name} is there", lambda: len(other.lines("own/V.jsonl")) >= len(trip))
             again = other.records("own/V.jsonl")
             assert without_mark(again) == without_mark(trip), name
@@ -58,9 +58,9 @@ with Daemon(ROUTING, SINKS, journal="{}") as d:
         begun = time.monotonic()
         out = fleetroute("replay", "-s", other.control, "--speed", 4, "--as-new", d.path("slow.jsonl"))
         assert time.monotonic() - begun >= 1, "four seconds at four times the speed"
-        assert "5 sent, 5 stored, 2 left out" in out.stdout, out.stdout
-        assert 'slow.jsonl:6: left out: there is no field "Sok"' in out.stderr, out.stderr
-        assert "slow.jsonl:7: left out: it is no JSON" in out.stderr, out.stderr
+        assert "5 sent, 5 stored, 2 skipped" in out.stdout, out.stdout
+        assert 'slow.jsonl:6: skipped: there is no field "Sok"' in out.stderr, out.stderr
+        assert "slow.jsonl:7: skipped: it is not JSON" in out.stderr, out.stderr
         wait_until("they are there", lambda: len(other.lines("own/V.jsonl")) == 5)
         assert not any("resend" in r for r in other.records("own/V.jsonl"))
         # A file that is cut, a folder and a speed that is none are said, and are a failure.
@@ -73,12 +73,12 @@ with Daemon(ROUTING, SINKS, journal="{}") as d:
             assert out.returncode == 1 and words in out.stderr, out
         for speed in ("nan", "-1", "fast", "inf"):
             out = fleetroute("replay", "-s", other.control, "--speed", speed, d.path("slow.jsonl"), check=False)
-            assert out.returncode == 1 and "--speed wants a number" in out.stderr, out
+            assert out.returncode == 1 and "--speed must be a number" in out.stderr, out
         # Who is not listed stays outside, here too; and a broken stream breaks nothing.
         other.routing = f"vehicles: [5YJ3E1EA7KF000009]\n{ROUTING}"
         other.reload()
         out = fleetroute("replay", "-s", other.control, d.path("slow.jsonl")).stdout
-        assert "0 stored, 7 left out" in out, out
+        assert "0 stored, 7 skipped" in out, out
         assert other.count("source_records_of_vins_not_listed") == 5
         answer = subprocess.run(["python3", "-c", f"""
 import socket
@@ -86,7 +86,7 @@ s = socket.socket(socket.AF_UNIX)
 s.connect({other.control!r})
 s.sendall(b"replay\\n" + b"\\x10\\0\\0\\0" + b"x" * 16)
 print(s.recv(1000).decode())"""], capture_output=True, text=True, timeout=20).stdout
-        assert "no stored record" in answer, answer
+        assert "not a stored record" in answer, answer
 
 off = Daemon("records: [{type: V, to: own}]", SINKS)
 with off:
@@ -104,7 +104,7 @@ def cpu_seconds(process):
 # work, and goes on when there is capacity. The last values, which are written once an hour here, do not
 # keep the journal full.
 with Daemon("records: [{type: V, to: own}]", SINKS.replace("@", "@/gone").replace(
-        "plugin: file,", "plugin: file, retry: {least: 100 ms, most: 100 ms},"), journal="{size: 4 MB, values_every: 1 h}") as d:
+        "plugin: file,", "plugin: file, retry: {min: 100 ms, max: 100 ms},"), journal="{size: 4 MB, values_every: 1 h}") as d:
     open(d.path("gone"), "w").close()
     with open(d.path("large.jsonl"), "w") as f:
         for n in range(40):
@@ -121,5 +121,5 @@ with Daemon("records: [{type: V, to: own}]", SINKS.replace("@", "@/gone").replac
     assert spent < 0.5, f"{spent} s of CPU in two seconds of waiting"
     os.unlink(d.path("gone"))
     out = replay.communicate(timeout=60)[0]
-    assert "40 sent, 40 stored, 0 left out" in out, out
+    assert "40 sent, 40 stored, 0 skipped" in out, out
     wait_until("they are there", lambda: len(d.lines("gone/own/V.jsonl")) == 40)

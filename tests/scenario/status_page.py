@@ -9,16 +9,16 @@ from fr import Daemon, free_port
 TOKEN = "a-token-for-the-page-0123"
 ROUTES = "records: [{type: V, to: [archive, second]}]"
 SINKS = """  archive: {plugin: file, options: {path: "@/V.jsonl"}}
-  second: {plugin: file, retry: {least: 20 ms, most: 50 ms}, options: {path: "@/blocked/%{vin}.jsonl"}}"""
+  second: {plugin: file, retry: {min: 20 ms, max: 50 ms}, options: {path: "@/blocked/%{vin}.jsonl"}}"""
 ROWS = "document.querySelectorAll('#vehicles tr').length"
 WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
 def nobody_yet(page):
-    page.wait("the page is there", "document.getElementById('verdict').innerText == 'all is well'")
+    page.wait("the page is there", "document.getElementById('verdict').innerText == 'healthy'")
     assert page.ask(ROWS) == 0
     assert "no vehicle has connected yet" in page.text("#more")
-    page.picture("status-0")
+    page.screenshot("status-0")
 
 
 def three(page, d):
@@ -27,8 +27,8 @@ def three(page, d):
     page.wait("with a rate each", "[...document.querySelectorAll('#vehicles tr')].every("
               "r => Number(r.cells[4].innerText) > 1)")
     page.wait("and in all", "Number(document.querySelectorAll('.fact b')[1].innerText) > 5")
-    assert page.text("#vehicle_count") == "3 here, 3 known"
-    page.picture("status-3")
+    assert page.text("#vehicle_count") == "3 connected, 3 known"
+    page.screenshot("status-3")
     cars.wait()
 
 
@@ -36,29 +36,29 @@ def failing_sink(page, d):
     os.rename(d.path("blocked"), d.path("gone"))
     with open(d.path("blocked"), "w"):  # a file where the sink's folder should be
         d.simulate("--vehicles", 5, "--rate", 5, "--duration", 1)
-        page.wait("the failing sink is told", "document.getElementById('verdict').innerText"
+        page.wait("the failing sink is displayed", "document.getElementById('verdict').innerText"
                   ".includes('second is down')")
     assert "blocked" in page.text(".sink.down"), page.text("#sinks")
     assert "second is down" in page.ask("document.title")
-    page.picture("status-failing-sink")
+    page.screenshot("status-failing-sink")
     page.resize(390, 844)
     assert not page.ask(WIDE)
-    page.picture("status-phone-failing-sink")
+    page.screenshot("status-phone-failing-sink")
     page.resize(1280, 900)
     os.unlink(d.path("blocked"))
     page.wait("all is well again",
-              "document.getElementById('verdict').innerText == 'all is well'")
-    assert "ago:" in page.text("#sinks")  # what it was is still told
+              "document.getElementById('verdict').innerText == 'healthy'")
+    assert "ago:" in page.text("#sinks")  # the last error is still displayed
 
 
 def thousand(page, d):
     cars = d.simulate_beside("--vehicles", 1000, "--rate", 0.2, "--duration", 25)
     page.wait("a thousand are shown", f"{ROWS} == 1000 && document.getElementById('vehicle_count')"
-              ".innerText.startsWith('1,000 here')", 60)
-    page.picture("status-1000")
+              ".innerText.startsWith('1,000 connected')", 60)
+    page.screenshot("status-1000")
     page.resize(390, 844)
     assert not page.ask(WIDE)
-    page.picture("status-phone-1000")
+    page.screenshot("status-phone-1000")
     page.resize(1280, 900)
     vin = page.ask("document.querySelectorAll('#vehicles tr')[500].cells[0].innerText")
     page.ask(f"(i => {{ i.value = '{vin}'; i.dispatchEvent(new Event('input')) }})"
@@ -71,11 +71,11 @@ def locked(page, d):
     page.resize(390, 844)
     page.go(f"http://127.0.0.1:{port}/")
     page.wait("a token is asked for", "document.getElementById('verdict').innerText == "
-              "'a token is needed' && !document.getElementById('login').hidden")
-    page.picture("status-phone-token")
+              "'a token is required' && !document.getElementById('login').hidden")
+    page.screenshot("status-phone-token")
     page.ask(f"(() => {{ document.getElementById('token').value = '{TOKEN}';"
              "document.querySelector('#login button').click() })()")
-    page.wait("the page is there", "document.getElementById('verdict').innerText == 'all is well'")
+    page.wait("the page is there", "document.getElementById('verdict').innerText == 'healthy'")
     assert not page.ask(WIDE)
 
 
@@ -87,8 +87,8 @@ with Browser() as browser:
         three(browser, daemon)
         failing_sink(browser, daemon)
         thousand(browser, daemon)
-        assert not browser.complaints(), browser.complaints()
-    browser.wait("its end is told", "document.getElementById('verdict').innerText == "
+        assert not browser.severe_log_messages(), browser.severe_log_messages()
+    browser.wait("the end of the daemon is displayed", "document.getElementById('verdict').innerText == "
                  "'fleetrouted does not answer'")
     daemon = Daemon(ROUTES, SINKS, f"admin: {{port: {port}, token_file: token}}")
     with open(daemon.path("token"), "w") as f:

@@ -20,6 +20,20 @@ def values(d, name):
     return [r for r in d.records("values.jsonl") if r["field"] == name]
 
 
+def invalid_options():
+    for words, message in ((["--rate", "-1"], '--rate must be a number from 0 to 1e9, not "-1"'),
+                           (["--rate", "nan"], "--rate must be a number"),
+                           (["--vehicles", "12x"], '--vehicles must be a whole number from 0 to 4294967295, not "12x"'),
+                           (["--first", "-1"], "--first must be"), (["--data", "99999999999999999999"], "--data must be"),
+                           (["--speed", "0"], "--speed must be more than 0"),
+                           (["--home", "1,2x"], "--home must be LAT,LON in degrees"),
+                           (["--tunnel", "5"], "--tunnel must be AT,FOR in s"),
+                           (["--nonsense"], "see `fleetroute simulate --help`"), ([], "--pki DIR is required")):
+        done = fleetroute("simulate", *words, check=False)
+        assert done.returncode == 1 and message in done.stderr, (words, done)
+    assert fleetroute("simulate", "-h").stdout == fleetroute("simulate", "--rate", 1, "--help").stdout
+
+
 def whole_trip(d):
     out = d.simulate("--speed", 40).stdout
     messages, acknowledged, refused = (int(word) for word in out.split() if word.isdigit())
@@ -55,6 +69,8 @@ def tunnel(d):
 
 
 def overlap(d):
+    wait_until("the car of the trip before is gone", lambda: d.status()["connections"] == 0 and
+               [r["status"] for r in d.records("connectivity.jsonl")][-1] == "DISCONNECTED")
     before = len(d.lines("connectivity.jsonl"))
     d.simulate("--speed", 20, "--overlap")
     events = wait_until("both are gone", lambda: len(d.lines("connectivity.jsonl")) == before + 4 and
@@ -73,6 +89,7 @@ def tail(d):
     assert "Gear" in shown and "5YJ-" in shown and VIN not in shown and "37.39" in shown, shown
 
 
+invalid_options()
 with Daemon(ROUTING, SINKS) as d:
     tail(d)
     wait_until("the first trip is written", lambda: len(d.lines("connectivity.jsonl")) == 2)

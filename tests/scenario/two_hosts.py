@@ -84,10 +84,10 @@ def through_kafka(hosts, kafka):
         home.start()
         print(load.communicate(timeout=AWAY + 120)[0].strip())
         assert load.returncode == 0
-        told = set(cars.lines("acknowledged"))
-        wait_until("home has all", lambda: len(set(txids(home))) >= len(told), 90)
+        acknowledged = set(cars.lines("acknowledged"))
+        wait_until("home has all", lambda: len(set(txids(home))) >= len(acknowledged), 90)
         records = home.records("V.jsonl")
-        assert told <= {r["txid"] for r in records}, "lost"
+        assert acknowledged <= {r["txid"] for r in records}, "lost"
         in_order_for_each_vehicle(records)
         # Only what came just before the kill may be there twice, and says so.
         twice = len(records) - len({r["txid"] for r in records})
@@ -98,13 +98,13 @@ def through_kafka(hosts, kafka):
 
         # Another group, from the oldest, beside the first one; then all once more.
         with Daemon(ALL, FILE, source(kafka, "second"), journal="{}") as second:
-            wait_until("the second has all", lambda: len(txids(second)) >= len(told), 90)
-            assert sorted(txids(second)) == sorted(told), "lost or doubled"
+            wait_until("the second has all", lambda: len(txids(second)) >= len(acknowledged), 90)
+            assert sorted(txids(second)) == sorted(acknowledged), "lost or doubled"
             in_order_for_each_vehicle(second.records("V.jsonl"))
             fleetroute("journal", "rewind", "archive", "--to", "oldest", "-c",
                        second.path("fleetroute.yaml"))
-            wait_until("and all once more", lambda: len(txids(second)) >= 2 * len(told), 90)
-            assert len(set(txids(second))) == len(told)
+            wait_until("and all once more", lambda: len(txids(second)) >= 2 * len(acknowledged), 90)
+            assert len(set(txids(second))) == len(acknowledged)
         teslas_json(kafka, home)
         without_a_broker(kafka, home)
 
@@ -129,7 +129,7 @@ def teslas_json(kafka, home):
 
 
 def without_a_broker(kafka, home):
-    """The source says that Kafka is away, and when it is back; and it holds up nobody's end."""
+    """The source says that Kafka is away, and when it is back; and it delays no stop."""
     def health():
         return home.status()["sources"]["cars"]["health"]
 

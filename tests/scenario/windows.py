@@ -27,7 +27,7 @@ METRES_PER_DEGREE = 111194.9
 
 Route = namedtuple("Route", "field every min_change unit")  # every: seconds, 0: at once
 Sent = namedtuple("Sent", "at value key")  # at: seconds since 1970; key: its record's created_at
-Delivered = namedtuple("Delivered", "at value key")  # key: None where the sink does not tell it
+Delivered = namedtuple("Delivered", "at value key")  # key: None if the sink does not write it
 Row = namedtuple("Row", "field every sent delivered replaced unchanged worst beyond")
 
 
@@ -149,19 +149,19 @@ class Stream:
                    for j in range(first, end))
 
     def check_delays(self):
-        """Fill `own`, when each value was delivered, `quiet`, whether it need not be, and `told`, when it
-        or a newer one was delivered."""
+        """Set `own`, the time of delivery of each value; `quiet`, whether it need not be delivered; and
+        `reported`, the time at which it or a newer value was delivered."""
         own = [math.inf] * len(self.sent)
         for j, k in enumerate(self.which):
             if k is not None:
                 own[k] = min(own[k], self.times[j])
         self.quiet = [self.needs_nothing(k) for k in range(len(self.sent))]
         self.own = own
-        self.told, newest = [math.inf] * len(self.sent), math.inf
+        self.reported, newest = [math.inf] * len(self.sent), math.inf
         late = []
         for k in reversed(range(len(self.sent))):
             newest = min(newest, self.receipts[k] if self.quiet[k] else own[k])
-            self.told[k] = newest
+            self.reported[k] = newest
             if self.receipts[k] >= self.since and \
                     newest > self.receipts[k] + self.route.every + self.slack:
                 late.append((newest - self.receipts[k], self.sent[k].value))
@@ -173,7 +173,7 @@ class Stream:
 
     def check_count(self, breaks):
         """No window delivers two values. At a break (a restart) all windows close, and the last
-        values may be told again."""
+        values may be delivered again."""
         if not self.route.every:
             return
         edges = [-math.inf, *breaks, math.inf]
@@ -198,7 +198,7 @@ class Stream:
 
 def row_of(route, streams):
     counted = [(s, k) for s in streams for k in range(len(s.sent)) if s.receipts[k] >= s.since]
-    delays = [s.told[k] - s.receipts[k] for s, k in counted]
+    delays = [s.reported[k] - s.receipts[k] for s, k in counted]
     delivered = sum(s.own[k] < math.inf for s, k in counted)
     unchanged = sum(s.quiet[k] and s.own[k] == math.inf for s, k in counted)
     return Row(route.field, route.every, len(counted), delivered,

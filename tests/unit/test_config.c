@@ -1,11 +1,11 @@
-/* What the YAML files may say, and how mistakes are told. */
+/* Parsing of the YAML files, and the position and text of each diagnostic. */
 #include "unit.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/routing_config.h"
-#include "config/yaml_tree.h"
+#include "config/yaml_values.h"
 
 static const char *const sinks[] = {"kafka", "archive"};
 static struct fr_diagnostics diagnostics;
@@ -16,17 +16,17 @@ static struct fr_routing *parse(const char *text)
     return fr_routing_parse(text, strlen(text), "r.yaml", sinks, 2, &diagnostics);
 }
 
-static void assert_told(int line, int column, const char *words)
+static void assert_reported(int line, int column, const char *words)
 {
     for (size_t i = 0; i < diagnostics.count; i++)
         if (diagnostics.list[i].line == line && diagnostics.list[i].column == column &&
             strstr(diagnostics.list[i].text, words) != NULL)
             return;
     fr_diagnostics_print(&diagnostics, stderr);
-    ck_abort_msg("nothing at %d:%d about \"%s\"", line, column, words);
+    ck_abort_msg("no diagnostic at %d:%d contains \"%s\"", line, column, words);
 }
 
-START_TEST(a_good_file)
+START_TEST(valid_file_is_parsed)
 {
     struct fr_routing *r =
         parse("vehicles:\n"
@@ -58,8 +58,8 @@ START_TEST(a_good_file)
 }
 END_TEST
 
-/* The file that is shipped, and what it would be without its comment signs. */
-START_TEST(the_shipped_file)
+/* Parse the shipped file as it is, and with its commented-out examples enabled. */
+START_TEST(shipped_file_is_valid)
 {
     static const char *const shipped[] = {"archive"};
     struct fr_routing *r;
@@ -75,7 +75,7 @@ START_TEST(the_shipped_file)
     fr_routing_unref(r);
     ck_assert_ptr_nonnull(file);
     while (len + 256 < sizeof text && fgets(text + len, 256, file) != NULL) {
-        /* Examples are commented out at the second column; remarks stand elsewhere. */
+        /* An example is a comment after two spaces; other comments start elsewhere. */
         if (strncmp(text + len, "  # ", 4) == 0)
             memmove(text + len + 2, text + len + 4, strlen(text + len + 4) + 1);
         len += strlen(text + len);
@@ -92,7 +92,7 @@ START_TEST(the_shipped_file)
 }
 END_TEST
 
-START_TEST(every_mistake_at_once)
+START_TEST(all_mistakes_are_reported)
 {
     ck_assert_ptr_null(parse("records:\n"
                              "  - type: V\n"
@@ -110,23 +110,47 @@ START_TEST(every_mistake_at_once)
                              "  - {field: [Soc, Gear], to: archive, as: x, ack: kafka}\n"
                              "  - {field: category:chargin, to: archive}\n"
                              "recrods: []\n"));
-    assert_told(3, 9, "did you mean \"kafka\"");
-    assert_told(4, 10, "`ack:` names a sink that is not in");
-    assert_told(5, 5, "did you mean \"format\"");
-    assert_told(7, 13, "did you mean \"TpmsPressureFl\"");
-    assert_told(7, 29, "no field \"Nonsense\"");
-    assert_told(9, 12, "a time with its unit");
-    assert_told(13, 11, "possible: m/s, km/h, mph");
-    assert_told(14, 43, "`as:` gives one field a name");
-    assert_told(14, 51, "belongs to a record route");
-    assert_told(15, 13, "did you mean \"charging\"");
-    assert_told(16, 1, "did you mean \"records\"");
+    assert_reported(3, 9, "did you mean \"kafka\"");
+    assert_reported(4, 10, "`ack:` names a sink that is not in");
+    assert_reported(5, 5, "did you mean \"format\"");
+    assert_reported(7, 13, "did you mean \"TpmsPressureFl\"");
+    assert_reported(7, 29, "no field \"Nonsense\"");
+    assert_reported(9, 12, "a time with its unit");
+    assert_reported(13, 11, "possible: m/s, km/h, mph");
+    assert_reported(14, 43, "`as:` gives one field a name");
+    assert_reported(14, 46,
+                    "`ack:` belongs to a record route (under `records:`), not to a field route: a "
+                    "field route may delay");
+    assert_reported(15, 13, "did you mean \"charging\"");
+    assert_reported(16, 1, "did you mean \"records\"");
     ck_assert_uint_ge(diagnostics.errors, 11);
     fr_diagnostics_free(&diagnostics);
 }
 END_TEST
 
-START_TEST(warnings_do_not_refuse)
+START_TEST(misplaced_options_name_their_kind_of_route)
+{
+    ck_assert_ptr_null(parse("records:\n"
+                             "  - {type: V, to: kafka, every: 5 s}\n"
+                             "  - {type: V, to: kafka, field: Soc}\n"
+                             "  - {type: V, to: kafka, evry: 5 s, fromat: json}\n"
+                             "fields:\n"
+                             "  - {field: Soc, to: kafka, format: json}\n"
+                             "  - {field: Soc, to: kafka, type: V, eevry: 5 s}\n"));
+    assert_reported(2, 26, "`every:` belongs to a field route (under `fields:`), not to a record");
+    assert_reported(3, 26, "`field:` belongs to a field route");
+    assert_reported(4, 26, "a record route has no \"evry\"");
+    assert_reported(4, 37, "did you mean \"format\"");
+    assert_reported(6, 29,
+                    "`format:` belongs to a record route (under `records:`), not to a field");
+    assert_reported(7, 29, "`type:` belongs to a record route");
+    assert_reported(7, 38, "did you mean \"every\"");
+    ck_assert_uint_eq(diagnostics.errors, 7);
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
+START_TEST(warnings_do_not_reject_the_file)
 {
     struct fr_routing *r =
         parse("vehicles: [{vin: 5YJ3E1EA7KF000001, name: Old, firmware: 2024.44.25}]\n"
@@ -134,14 +158,14 @@ START_TEST(warnings_do_not_refuse)
               "  - {field: [ChargeState, GpsAccuracyMeters], to: archive}\n");
 
     ck_assert_ptr_nonnull(r);
-    assert_told(3, 14, "DetailedChargeState");
-    assert_told(3, 27, "needs firmware 2026.32; Old has 2024.44.25");
+    assert_reported(3, 14, "DetailedChargeState");
+    assert_reported(3, 27, "needs firmware 2026.32; Old has 2024.44.25");
     fr_routing_unref(r);
     fr_diagnostics_free(&diagnostics);
 }
 END_TEST
 
-START_TEST(what_is_no_yaml)
+START_TEST(invalid_yaml_is_rejected)
 {
     static const char *const bad[] = {
         "a: [b",        "a: &x b\nc: *x", "- a\n---\n- b", "a: b\n\tc: d",     "? [a]\n: b",
@@ -155,7 +179,7 @@ START_TEST(what_is_no_yaml)
 }
 END_TEST
 
-START_TEST(times_and_sizes)
+START_TEST(durations_and_sizes_are_parsed)
 {
     int64_t n;
 
@@ -173,17 +197,38 @@ START_TEST(times_and_sizes)
 }
 END_TEST
 
+START_TEST(renamed_keys_are_suggested)
+{
+    static const char *const keys[] = {"min", "max", "attempts", NULL};
+    struct fr_yaml_file file = {"f.yaml", &diagnostics};
+    const char *text = "{least: 1, most: 2, maxx: 3}";
+    struct fr_yaml *map;
+
+    fr_diagnostics_free(&diagnostics);
+    map = fr_yaml_parse(&file, text, strlen(text));
+    ck_assert_ptr_nonnull(map);
+    fr_yaml_is_map(&file, map, "retry", keys);
+    assert_reported(1, 2, "the key is now \"min\"");
+    assert_reported(1, 12, "the key is now \"max\"");
+    assert_reported(1, 21, "did you mean \"max\"");
+    fr_yaml_free(map);
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
 Suite *suite_config(void)
 {
     Suite *suite = suite_create("config");
     TCase *tests = tcase_create("config");
 
-    tcase_add_test(tests, a_good_file);
-    tcase_add_test(tests, the_shipped_file);
-    tcase_add_test(tests, every_mistake_at_once);
-    tcase_add_test(tests, warnings_do_not_refuse);
-    tcase_add_test(tests, what_is_no_yaml);
-    tcase_add_test(tests, times_and_sizes);
+    tcase_add_test(tests, valid_file_is_parsed);
+    tcase_add_test(tests, shipped_file_is_valid);
+    tcase_add_test(tests, all_mistakes_are_reported);
+    tcase_add_test(tests, misplaced_options_name_their_kind_of_route);
+    tcase_add_test(tests, warnings_do_not_reject_the_file);
+    tcase_add_test(tests, invalid_yaml_is_rejected);
+    tcase_add_test(tests, durations_and_sizes_are_parsed);
+    tcase_add_test(tests, renamed_keys_are_suggested);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -9,7 +9,7 @@ static struct fr_span text(const char *word)
     return (struct fr_span){(const uint8_t *)word, strlen(word)};
 }
 
-START_TEST(what_is_written_can_be_read)
+START_TEST(written_envelope_reads_back)
 {
     struct fr_envelope in = {.txid = text("tx-1"),
                              .topic = text("V"),
@@ -32,7 +32,7 @@ START_TEST(what_is_written_can_be_read)
 }
 END_TEST
 
-START_TEST(offsets_outside_are_malformed)
+START_TEST(offsets_outside_the_buffer_are_malformed)
 {
     static const uint8_t far_root[] = {0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0};
     /* A table whose vtable is itself: soffset 0. */
@@ -48,16 +48,18 @@ START_TEST(offsets_outside_are_malformed)
 }
 END_TEST
 
-/* The stream's offset leads back to the envelope itself: read once, as a stream, and no loop. */
-START_TEST(a_cycle_is_read_once)
+/* A message offset that points back into the envelope must not cause an endless loop. */
+START_TEST(cyclic_offset_is_read_once)
 {
     struct fr_envelope in = {.txid = text("t"), .topic = text("V")}, out;
     struct fr_buffer bytes = {0};
 
     fr_envelope_write_stream(&bytes, &in);
-    memcpy(bytes.bytes + 28, "\xf8\xff\xff\xff", 4); /* message offset: back by 8, unsigned: far */
+    /* The message offset is -8, which is far outside as an unsigned number. */
+    memcpy(bytes.bytes + 28, "\xf8\xff\xff\xff", 4);
     ck_assert_int_eq(fr_envelope_read(bytes.bytes, bytes.len, &out), -1);
-    memset(bytes.bytes + 28, 0, 4); /* the message is its own offset's place */
+    /* The message offset is 0: the message starts at the offset itself. */
+    memset(bytes.bytes + 28, 0, 4);
     fr_envelope_read(bytes.bytes, bytes.len, &out);
     fr_buffer_free(&bytes);
 }
@@ -68,9 +70,9 @@ Suite *suite_envelope(void)
     Suite *suite = suite_create("envelope");
     TCase *tests = tcase_create("envelope");
 
-    tcase_add_test(tests, what_is_written_can_be_read);
-    tcase_add_test(tests, offsets_outside_are_malformed);
-    tcase_add_test(tests, a_cycle_is_read_once);
+    tcase_add_test(tests, written_envelope_reads_back);
+    tcase_add_test(tests, offsets_outside_the_buffer_are_malformed);
+    tcase_add_test(tests, cyclic_offset_is_read_once);
     suite_add_tcase(suite, tests);
     return suite;
 }

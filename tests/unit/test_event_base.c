@@ -26,14 +26,14 @@ static void timer_due(evutil_socket_t fd, short what, void *ctx)
     event_base_loopbreak(ctx);
 }
 
-START_TEST(event_that_activates_itself_leaves_timers_their_turn)
+START_TEST(self_activating_event_does_not_starve_timers)
 {
     struct event_base *base = fr_event_base_new();
     struct event *timer = event_new(base, -1, 0, timer_due, base);
-    const struct timeval pause = {0, 1000};
+    const struct timeval delay = {0, 1000};
 
     self_activating = event_new(base, -1, 0, activate_again, base);
-    event_add(timer, &pause);
+    event_add(timer, &delay);
     event_active(self_activating, EV_TIMEOUT, 1);
     event_base_dispatch(base);
     ck_assert(timer_fired);
@@ -48,7 +48,7 @@ Suite *suite_event_base(void)
     Suite *suite = suite_create("event_base");
     TCase *tests = tcase_create("event_base");
 
-    tcase_add_test(tests, event_that_activates_itself_leaves_timers_their_turn);
+    tcase_add_test(tests, self_activating_event_does_not_starve_timers);
     suite_add_tcase(suite, tests);
     return suite;
 }

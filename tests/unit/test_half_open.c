@@ -1,4 +1,4 @@
-/* The table of half-open connections. Time is handed in. */
+/* The table of half-open connections. The tests pass the time as an argument. */
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ingest/half_open.h"
+#include "ingest/limits.h"
 #include "util/address.h"
 
 static struct sockaddr_storage address(const char *text)
@@ -30,7 +31,7 @@ static uint64_t source(const char *text)
     return fr_address_source(&storage);
 }
 
-START_TEST(oldest_first)
+START_TEST(victim_is_the_oldest)
 {
     struct fr_half_open pool = {0};
     struct fr_half_open_entry oldest;
@@ -56,7 +57,29 @@ START_TEST(oldest_first)
 }
 END_TEST
 
-START_TEST(sources)
+/* Each worker has its part of the descriptors that vehicles leave, so one worker cannot hold them all. */
+START_TEST(descriptors_are_divided)
+{
+    struct fr_ingest ingest = {.worker_count = 4};
+    struct fr_worker worker = {.ingest = &ingest, .settings = {.half_open = 1000, .sockets = 100}};
+
+    ck_assert_uint_eq(fr_limits_half_open_max(&worker), 25);
+    worker.half_open.count = 24;
+    ck_assert(!fr_limits_half_open_full(&worker));
+    worker.half_open.count = 25;
+    ck_assert(fr_limits_half_open_full(&worker));
+    atomic_store(&ingest.connections, 60);
+    ck_assert_uint_eq(fr_limits_half_open_max(&worker), 10);
+    atomic_store(&ingest.connections, 100);
+    ck_assert_uint_eq(fr_limits_half_open_max(&worker), 1);
+    atomic_store(&ingest.connections, 101);
+    ck_assert_uint_eq(fr_limits_half_open_max(&worker), 1);
+    worker.settings.sockets = 100000;
+    ck_assert_uint_eq(fr_limits_half_open_max(&worker), 250);
+}
+END_TEST
+
+START_TEST(ipv6_source_is_the_network)
 {
     ck_assert(source("127.0.0.1") == source("::ffff:127.0.0.1"));
     ck_assert(source("127.0.0.1") != source("127.0.0.2"));
@@ -70,8 +93,9 @@ Suite *suite_half_open(void)
     Suite *suite = suite_create("half_open");
     TCase *tests = tcase_create("half_open");
 
-    tcase_add_test(tests, oldest_first);
-    tcase_add_test(tests, sources);
+    tcase_add_test(tests, victim_is_the_oldest);
+    tcase_add_test(tests, descriptors_are_divided);
+    tcase_add_test(tests, ipv6_source_is_the_network);
     suite_add_tcase(suite, tests);
     return suite;
 }

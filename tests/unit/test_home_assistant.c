@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "home_assistant/shown.h"
+#include "home_assistant/device_class.h"
+#include "home_assistant/published.h"
+#include "home_assistant/slug.h"
 #include "home_assistant/state_text.h"
 #include "home_assistant/vehicles.h"
 #include "record/field_catalogue.h"
@@ -18,10 +20,10 @@ static struct fr_vehicles *vehicles;
 
 static void setup(void)
 {
-    char why[512];
+    char reason[512];
 
-    entities = fr_entities_load(source_file("etc/entities.yaml"), why, sizeof why);
-    ck_assert_msg(entities != NULL, "%s", why);
+    entities = fr_entities_load(source_file("etc/entities.yaml"), reason, sizeof reason);
+    ck_assert_msg(entities != NULL, "%s", reason);
     vehicles = fr_vehicles_new(entities, 30000);
 }
 
@@ -33,12 +35,12 @@ static void teardown(void)
 
 /* ---- the catalogue --------------------------------------------------------------- */
 
-static const struct fr_entity *entity_of(const char *field, bool own)
+static const struct fr_entity *entity_of(const char *field, bool own_only)
 {
     for (size_t i = 0; i < fr_entities_count(entities); i++) {
         const struct fr_entity *e = fr_entities_get(entities, i);
 
-        if (fr_words_find(&e->from, field) >= 0 && (!own || !e->derived))
+        if (fr_words_find(&e->from, field) >= 0 && (!own_only || !e->derived))
             return e;
     }
     return NULL;
@@ -49,7 +51,7 @@ static const char *ha_unit(const char *unit)
     return strcmp(unit, "mi/h") == 0 ? "mph" : unit;
 }
 
-START_TEST(every_field_is_an_entity)
+START_TEST(every_field_has_an_entity)
 {
     for (uint32_t n = 0; n < fr_field_count(); n++) {
         const struct fr_field *field = fr_field_by_number(n);
@@ -81,7 +83,7 @@ START_TEST(every_field_is_an_entity)
 }
 END_TEST
 
-START_TEST(options_are_the_fields_choices)
+START_TEST(options_match_the_enum_choices)
 {
     for (uint32_t n = 0; n < fr_field_count(); n++) {
         const struct fr_field *field = fr_field_by_number(n);
@@ -103,33 +105,57 @@ START_TEST(options_are_the_fields_choices)
 }
 END_TEST
 
-START_TEST(mistakes_have_places)
+START_TEST(mistakes_are_reported_with_positions)
 {
     static const struct {
-        const char *text, *why;
+        const char *text, *reason;
     } mistakes[] = {
-        {"fields:\n  - {field: Gear, nme: x}\n", "f:2:19: an entity has no `nme:`"},
+        {"fields:\n  - {field: Gear, nme: x}\n", "f:2:19: unknown key `nme:` of an entity"},
+        {"derived:\n  - {name: x, most: [Soc]}\n",
+         "f:2:15: unknown key `most:`: the key is now `max:`"},
+        {"derived:\n  - {name: x, max: [Soc], platform: binary_sensor}\n",
+         "f:2:5: `max:` requires `platform: sensor`"},
         {"fields:\n  - {field: Gear, name: x, platform: sensors}\n", "f:2:38: \"sensors\""},
         {"fields:\n  - {name: x}\n", "f:2:5: the entity \"x\" has no `field:`"},
-        {"fields:\n  - {field: A, name: x}\n  - {field: B, name: X}\n", "f:3:5: there is"},
-        {"field: []\n", "f:1:1: there is no `field:` here"},
-        {"fields: [{field: A, from: [B], name: x}]", "f:1:27: an entity has one of"},
-        {"derived: [{any: [A, B], name: x, platform: sensor}]", "f:1:11: `any:` makes"},
+        {"fields:\n  - {field: A, name: x}\n  - {field: B, name: X}\n",
+         "f:3:5: the entity \"x\" is defined twice"},
+        {"field: []\n", "f:1:1: unknown key `field:`"},
+        {"fields: [{field: A, from: [B], name: x}]", "f:1:27: an entity has only one of"},
+        {"derived: [{any: [A, B], name: x, platform: sensor}]", "f:1:11: `any:` requires"},
         {"fields: {", "f:2:1: "},
-        {"", "f: it has neither"},
+        {"", "f: the file has neither"},
     };
-    char why[256];
+    char reason[256];
 
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
-        ck_assert(fr_entities_parse(mistakes[i].text, strlen(mistakes[i].text), "f", why,
-                                    sizeof why) == NULL);
-        ck_assert_msg(strncmp(why, mistakes[i].why, strlen(mistakes[i].why)) == 0, "%s: %s",
-                      mistakes[i].text, why);
+        ck_assert(fr_entities_parse(mistakes[i].text, strlen(mistakes[i].text), "f", reason,
+                                    sizeof reason) == NULL);
+        ck_assert_msg(strncmp(reason, mistakes[i].reason, strlen(mistakes[i].reason)) == 0,
+                      "%s: %s", mistakes[i].text, reason);
     }
 }
 END_TEST
 
-START_TEST(names_become_ids)
+START_TEST(number_of_entities_is_limited)
+{
+    struct fr_text_buffer text = {0};
+    struct fr_entities *parsed;
+    char reason[256];
+
+    fr_text_buffer_add(&text, "fields:\n");
+    for (int i = 0; i < 2000; i++)
+        fr_text_buffer_printf(&text, "  - {field: F%d, name: n%d}\n", i, i);
+    parsed = fr_entities_parse(text.bytes, text.len, "f", reason, sizeof reason);
+    ck_assert_msg(parsed != NULL, "%s", reason);
+    fr_entities_free(parsed);
+    fr_text_buffer_add(&text, "  - {field: X, name: x}\n");
+    ck_assert(fr_entities_parse(text.bytes, text.len, "f", reason, sizeof reason) == NULL);
+    ck_assert_str_eq(reason, "f:2002:5: the file has more than 2000 entities");
+    fr_text_buffer_free(&text);
+}
+END_TEST
+
+START_TEST(names_are_converted_to_ids)
 {
     static const char *const names[][2] = {{"Melan Y", "melan_y"},
                                            {"  Melan-Y! ", "melan_y"},
@@ -163,20 +189,18 @@ static struct fr_delivery value_of(const char *field, struct fr_value value, int
                                 .value = value};
 }
 
-static struct fr_ha_vehicle *take(struct fr_delivery d, bool *moved)
+static struct fr_ha_vehicle *receive(struct fr_delivery d)
 {
-    bool ignored;
-    struct fr_ha_vehicle *v = fr_vehicles_take(vehicles, &d, NOW, moved ? moved : &ignored);
+    struct fr_ha_vehicle *v = fr_vehicles_receive(vehicles, &d, NOW);
 
     ck_assert(v != NULL);
     return v;
 }
 
-static struct fr_ha_vehicle *take_choice(const char *field, const char *name, int64_t created_ms)
+static struct fr_ha_vehicle *receive_choice(const char *field, const char *name, int64_t created_ms)
 {
-    return take(
-        value_of(field, (struct fr_value){.kind = FR_VALUE_ENUM, .choice = {name, 7}}, created_ms),
-        NULL);
+    return receive(
+        value_of(field, (struct fr_value){.kind = FR_VALUE_ENUM, .choice = {name, 7}}, created_ms));
 }
 
 static struct fr_entity_state *state(struct fr_ha_vehicle *v, const char *id)
@@ -191,101 +215,98 @@ static struct fr_entity_state *state(struct fr_ha_vehicle *v, const char *id)
 
 START_TEST(states_of_gear)
 {
-    struct fr_ha_vehicle *v = take_choice("Gear", "D", 1000);
+    struct fr_ha_vehicle *v = receive_choice("Gear", "D", 1000);
 
     ck_assert_str_eq(state(v, "shift_state")->text, "D");
     ck_assert_str_eq(state(v, "driving")->text, "on");
-    take_choice("Gear", "P", 500); /* late */
+    receive_choice("Gear", "P", 500); /* older than the previous value */
     ck_assert_str_eq(state(v, "shift_state")->text, "D");
-    take(value_of("Gear", (struct fr_value){.kind = FR_VALUE_INVALID}, 2000), NULL);
+    receive(value_of("Gear", (struct fr_value){.kind = FR_VALUE_INVALID}, 2000));
     ck_assert_str_eq(state(v, "shift_state")->text, "P");
     ck_assert_str_eq(state(v, "driving")->text, "off");
-    take_choice("Gear", "SNA", 2500);
+    receive_choice("Gear", "SNA", 2500);
     ck_assert_str_eq(state(v, "shift_state")->text, "P");
     state(v, "shift_state")->todo = 0;
-    take_choice("Gear", NULL, 3000); /* a number that nobody knows becomes an option */
+    receive_choice("Gear", NULL, 3000); /* an enum number unknown to fleetroute becomes an option */
     ck_assert_str_eq(state(v, "shift_state")->text, "unknown(7)");
     ck_assert_str_eq(state(v, "shift_state")->unlisted, "unknown(7)");
-    ck_assert_uint_eq(state(v, "shift_state")->todo, FR_TODO_ANNOUNCE | FR_TODO_TELL);
+    ck_assert_uint_eq(state(v, "shift_state")->todo, FR_TODO_ANNOUNCE | FR_TODO_PUBLISH);
 }
 END_TEST
 
 START_TEST(states_from_several_fields)
 {
     struct fr_value real = {.kind = FR_VALUE_REAL, .real = 70};
-    struct fr_ha_vehicle *v = take(value_of("BatteryLevel", real, 1000), NULL);
+    struct fr_ha_vehicle *v = receive(value_of("BatteryLevel", real, 1000));
 
     ck_assert_str_eq(state(v, "battery")->text, "70");
     real.real = 68.44;
-    take(value_of("Soc", real, 900), NULL);
+    receive(value_of("Soc", real, 900));
     ck_assert_str_eq(state(v, "battery")->text, "68.4");
-    take_choice("FdWindow", "Closed", 1000);
+    receive_choice("FdWindow", "Closed", 1000);
     ck_assert_str_eq(state(v, "windows")->text, "off");
-    take_choice("RpWindow", "PartiallyOpen", 1000);
+    receive_choice("RpWindow", "PartiallyOpen", 1000);
     ck_assert_str_eq(state(v, "windows")->text, "on");
-    take_choice("RpWindow", "Closed", 2000);
+    receive_choice("RpWindow", "Closed", 2000);
     ck_assert_str_eq(state(v, "windows")->text, "off");
     real.real = 0;
-    take(value_of("DCChargingPower", real, 1000), NULL);
+    receive(value_of("DCChargingPower", real, 1000));
     ck_assert_str_eq(state(v, "charge_power")->text, "0");
     real.real = 11.04;
-    take(value_of("ACChargingPower", real, 1000), NULL);
+    receive(value_of("ACChargingPower", real, 1000));
     ck_assert_str_eq(state(v, "charge_power")->text, "11.04");
-    take(value_of("DoorState",
-                  (struct fr_value){.kind = FR_VALUE_DOORS, .bits = FR_DOOR_TRUNK_REAR}, 1000),
-         NULL);
+    receive(value_of("DoorState",
+                     (struct fr_value){.kind = FR_VALUE_DOORS, .bits = FR_DOOR_TRUNK_REAR}, 1000));
     ck_assert_str_eq(state(v, "doors")->text, "on");
     ck_assert_str_eq(state(v, "trunk")->text, "on");
     ck_assert_str_eq(state(v, "frunk")->text, "off");
-    take(value_of("Locked", (struct fr_value){.kind = FR_VALUE_BOOL, .boolean = true}, 1), NULL);
+    receive(value_of("Locked", (struct fr_value){.kind = FR_VALUE_BOOL, .boolean = true}, 1));
     ck_assert_str_eq(state(v, "lock")->text, "off"); /* class lock: on is unlocked */
 }
 END_TEST
 
-START_TEST(odd_values)
+START_TEST(unusual_values_have_a_state)
 {
-    char many[600];
-    struct fr_value text = {.kind = FR_VALUE_TEXT, .text = {many, sizeof many}};
+    char long_text[600];
+    struct fr_value text = {.kind = FR_VALUE_TEXT, .text = {long_text, sizeof long_text}};
     struct fr_ha_vehicle *v;
 
-    memset(many, 'a', sizeof many);
-    memcpy(many + 254, "\xc3\xa4", 2);
-    v = take(value_of("RouteLine", text, 1000), NULL);
+    memset(long_text, 'a', sizeof long_text);
+    memcpy(long_text + 254, "\xc3\xa4", 2);
+    v = receive(value_of("RouteLine", text, 1000));
     ck_assert_uint_eq(strlen(state(v, "route_line")->text), 254);
     text.text.len = 4;
-    take(value_of("VehicleSpeed", text, 1000), NULL); /* "aaaa": not a speed */
-    ck_assert_str_eq(state(v, "speed")->text, "0");   /* as the catalogue says of invalid */
-    take(value_of("InsideTemp", text, 1000), NULL);
+    receive(value_of("VehicleSpeed", text, 1000));  /* "aaaa": not a speed */
+    ck_assert_str_eq(state(v, "speed")->text, "0"); /* the catalogue's `invalid:` */
+    receive(value_of("InsideTemp", text, 1000));
     ck_assert_ptr_eq(state(v, "inside_temperature")->text, NULL);
-    take(value_of("ScheduledDepartureTime",
-                  (struct fr_value){.kind = FR_VALUE_INT, .integer = 1767225600}, 1000),
-         NULL);
+    receive(value_of("ScheduledDepartureTime",
+                     (struct fr_value){.kind = FR_VALUE_INT, .integer = 1767225600}, 1000));
     ck_assert_str_eq(state(v, "scheduled_departure")->text, "2026-01-01T00:00:00+00:00");
-    take(value_of("field_999", (struct fr_value){.kind = FR_VALUE_INT, .integer = 5}, 1), NULL);
+    receive(value_of("field_999", (struct fr_value){.kind = FR_VALUE_INT, .integer = 5}, 1));
     ck_assert_str_eq(state(v, "field_999")->text, "5");
     ck_assert_str_eq(fr_vehicle_model("5YJYE1EA7KF000001"), "Model Y");
 }
 END_TEST
 
-START_TEST(unknown_fields_are_bounded)
+START_TEST(number_of_unknown_fields_is_limited)
 {
     struct fr_value value = {.kind = FR_VALUE_INT, .integer = 5};
     char name[32];
-    bool moved;
 
     for (unsigned i = 0; i <= FR_UNKNOWN_FIELDS_MAX; i++) {
         struct fr_delivery d;
 
         snprintf(name, sizeof name, "field_%u", 100000 + i);
         d = value_of(name, value, 1);
-        ck_assert_msg((fr_vehicles_take(vehicles, &d, NOW, &moved) != NULL) ==
+        ck_assert_msg((fr_vehicles_receive(vehicles, &d, NOW) != NULL) ==
                           (i < FR_UNKNOWN_FIELDS_MAX),
                       "%u", i);
     }
 }
 END_TEST
 
-START_TEST(a_route_names_an_entity)
+START_TEST(route_with_a_name_creates_an_entity)
 {
     struct fr_delivery d =
         value_of("VehicleSpeed", (struct fr_value){.kind = FR_VALUE_REAL, .real = 50}, 1000);
@@ -293,18 +314,18 @@ START_TEST(a_route_names_an_entity)
 
     d.name = "Tempo";
     d.unit = "km/h";
-    v = take(d, NULL);
+    v = receive(d);
     ck_assert_str_eq(state(v, "tempo")->name, "Tempo");
     ck_assert_str_eq(state(v, "tempo")->unit, "km/h");
     state(v, "tempo")->todo = 0;
     d.unit = "mph";
     d.value.real = 31;
-    take(d, NULL);
-    ck_assert_uint_eq(state(v, "tempo")->todo, FR_TODO_ANNOUNCE | FR_TODO_TELL);
+    receive(d);
+    ck_assert_uint_eq(state(v, "tempo")->todo, FR_TODO_ANNOUNCE | FR_TODO_PUBLISH);
 }
 END_TEST
 
-START_TEST(presence_goes_before_connections)
+START_TEST(presence_overrides_connectivity)
 {
     static const char on[] = "{\"status\":\"CONNECTED\"}", off[] = "{\"status\":\"DISCONNECTED\"}";
     struct fr_delivery d = {.kind = FR_DELIVERY_RECORD,
@@ -314,82 +335,84 @@ START_TEST(presence_goes_before_connections)
                             .bytes = (const uint8_t *)on,
                             .len = sizeof on - 1,
                             .created_ms = 1000};
-    struct fr_ha_vehicle *v = take(d, NULL);
+    struct fr_ha_vehicle *v = receive(d);
 
     ck_assert_str_eq(state(v, "connected")->text, "on");
     d.record_type = "presence";
-    take(d, NULL);
+    receive(d);
     d.record_type = "connectivity"; /* one of two connections has ended */
     d.bytes = (const uint8_t *)off;
     d.len = sizeof off - 1;
-    take(d, NULL);
+    receive(d);
     ck_assert_str_eq(state(v, "connected")->text, "on");
     d.record_type = "presence";
-    take(d, NULL);
+    receive(d);
     ck_assert_str_eq(state(v, "connected")->text, "off");
     d.bytes = (const uint8_t *)"{]";
     d.len = 2;
-    take(d, NULL);
+    receive(d);
     ck_assert_str_eq(state(v, "connected")->text, "off");
 }
 END_TEST
 
-/* ---- places ---------------------------------------------------------------------- */
+/* ---- positions ------------------------------------------------------------------- */
 
-static struct fr_position place(double latitude, int64_t created_ms, uint32_t marks)
+static struct fr_position receive_position(double latitude, int64_t created_ms, uint32_t flags)
 {
     struct fr_delivery d = value_of(
         "Location", (struct fr_value){.kind = FR_VALUE_LOCATION, .location = {latitude, 13}},
         created_ms);
-    bool moved;
 
-    d.marks = marks;
-    return take(d, &moved)->position;
+    d.flags = flags;
+    return receive(d)->position;
 }
 
-START_TEST(what_is_only_heard_of)
+START_TEST(only_live_positions_are_published_directly)
 {
     const int64_t gap = 600000;
-    struct fr_shown shown = {0};
-    struct fr_position p = place(52, NOW - 5000, 0);
+    struct fr_published published = {0};
+    struct fr_position p = receive_position(52, NOW - 5000, 0);
 
     ck_assert(p.live);
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_SEEN); /* nothing is shown */
-    shown = (struct fr_shown){true, false, 52.1, 13, 0};
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_HEARD); /* since when? */
-    shown = (struct fr_shown){true, false, 52, 13, 0};
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_SEEN); /* nothing new */
-    fr_shown_told(&shown, &p);
-    p = place(52.1, NOW - 1000, 0);
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_SEEN);
-    fr_shown_told(&shown, &p);
-    p = place(52.2, NOW, FR_MARK_REPEATED);
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_HEARD);
-    p = place(52.2, NOW + 1, FR_MARK_RESTORED);
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_HEARD);
-    p = place(52.2, NOW + 2, 0);
-    shown.created_ms = NOW + 2 - gap - 1; /* nobody saw it move */
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_AS_HEARD);
-    shown.created_ms = NOW + 3;
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, gap), FR_TELL_NOTHING);
+    ck_assert_int_eq(fr_published_mode(&published, &p, gap),
+                     FR_PUBLISH_DIRECT); /* no previous position */
+    published = (struct fr_published){true, false, 52.1, 13, 0};
+    ck_assert_int_eq(fr_published_mode(&published, &p, gap),
+                     FR_PUBLISH_TWO_STEP); /* published before the connection */
+    published = (struct fr_published){true, false, 52, 13, 0};
+    ck_assert_int_eq(fr_published_mode(&published, &p, gap),
+                     FR_PUBLISH_DIRECT); /* the same position */
+    fr_published_update(&published, &p);
+    p = receive_position(52.1, NOW - 1000, 0);
+    ck_assert_int_eq(fr_published_mode(&published, &p, gap), FR_PUBLISH_DIRECT);
+    fr_published_update(&published, &p);
+    p = receive_position(52.2, NOW, FR_FLAG_REPEATED);
+    ck_assert_int_eq(fr_published_mode(&published, &p, gap), FR_PUBLISH_TWO_STEP);
+    p = receive_position(52.2, NOW + 1, FR_FLAG_RESTORED);
+    ck_assert_int_eq(fr_published_mode(&published, &p, gap), FR_PUBLISH_TWO_STEP);
+    p = receive_position(52.2, NOW + 2, 0);
+    published.created_ms = NOW + 2 - gap - 1; /* longer ago than the gap */
+    ck_assert_int_eq(fr_published_mode(&published, &p, gap), FR_PUBLISH_TWO_STEP);
+    published.created_ms = NOW + 3;
+    ck_assert_int_eq(fr_published_mode(&published, &p, gap), FR_PUBLISH_NOTHING);
 }
 END_TEST
 
-START_TEST(old_places)
+START_TEST(old_positions_are_published_in_two_steps)
 {
-    struct fr_shown shown = {true, true, 52, 13, NOW - 50000};
-    struct fr_position p = place(52.1, NOW - 40000, 0);
+    struct fr_published published = {true, true, 52, 13, NOW - 50000};
+    struct fr_position p = receive_position(52.1, NOW - 40000, 0);
 
     ck_assert(!p.live);
-    ck_assert_int_eq(fr_shown_telling(&shown, &p, 600000), FR_TELL_AS_HEARD);
-    p = place(52.2, NOW - 45000, 0); /* older than what came before */
+    ck_assert_int_eq(fr_published_mode(&published, &p, 600000), FR_PUBLISH_TWO_STEP);
+    p = receive_position(52.2, NOW - 45000, 0); /* older than the previous position */
     ck_assert_double_eq(p.latitude, 52.1);
 }
 END_TEST
 
-/* ---- text from outside ----------------------------------------------------------- */
+/* ---- names and UTF-8 ------------------------------------------------------------- */
 
-START_TEST(names_are_safe)
+START_TEST(names_are_escaped)
 {
     static const char *const names[][2] = {{"5YJ3E1EA7KF000001", "5YJ3E1EA7KF000001"},
                                            {"../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"},
@@ -414,7 +437,7 @@ START_TEST(names_are_safe)
 }
 END_TEST
 
-START_TEST(characters_are_not_cut)
+START_TEST(utf8_characters_are_not_split)
 {
     struct fr_text_buffer text = {0};
 
@@ -433,20 +456,21 @@ Suite *suite_home_assistant(void)
     TCase *tests = tcase_create("all");
 
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_test(tests, every_field_is_an_entity);
-    tcase_add_test(tests, options_are_the_fields_choices);
-    tcase_add_test(tests, mistakes_have_places);
-    tcase_add_test(tests, names_become_ids);
+    tcase_add_test(tests, every_field_has_an_entity);
+    tcase_add_test(tests, options_match_the_enum_choices);
+    tcase_add_test(tests, mistakes_are_reported_with_positions);
+    tcase_add_test(tests, number_of_entities_is_limited);
+    tcase_add_test(tests, names_are_converted_to_ids);
     tcase_add_test(tests, states_of_gear);
     tcase_add_test(tests, states_from_several_fields);
-    tcase_add_test(tests, odd_values);
-    tcase_add_test(tests, unknown_fields_are_bounded);
-    tcase_add_test(tests, a_route_names_an_entity);
-    tcase_add_test(tests, presence_goes_before_connections);
-    tcase_add_test(tests, what_is_only_heard_of);
-    tcase_add_test(tests, old_places);
-    tcase_add_test(tests, names_are_safe);
-    tcase_add_test(tests, characters_are_not_cut);
+    tcase_add_test(tests, unusual_values_have_a_state);
+    tcase_add_test(tests, number_of_unknown_fields_is_limited);
+    tcase_add_test(tests, route_with_a_name_creates_an_entity);
+    tcase_add_test(tests, presence_overrides_connectivity);
+    tcase_add_test(tests, only_live_positions_are_published_directly);
+    tcase_add_test(tests, old_positions_are_published_in_two_steps);
+    tcase_add_test(tests, names_are_escaped);
+    tcase_add_test(tests, utf8_characters_are_not_split);
     suite_add_tcase(suite, tests);
     return suite;
 }

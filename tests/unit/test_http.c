@@ -1,8 +1,10 @@
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/http_request.h"
 #include "ingest/http_upgrade.h"
 
 static const char good[] = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
@@ -13,24 +15,81 @@ static const char good[] = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                            "Version: 1.2.0\r\nX-Network-Interface: wifi\r\n"
                            "X-TXID: 11111111-2222-3333-4444-555555555555\r\n\r\n";
 
-START_TEST(a_cars_request)
+static char copy[2 * FR_HTTP_HEAD_MAX];
+
+/* The texts of *request are in `copy`. */
+static size_t read_request(const char *bytes, size_t len, struct fr_http_request *request)
+{
+    ck_assert_uint_le(len, sizeof copy);
+    memcpy(copy, bytes, len);
+    return fr_http_request_read(copy, len, request);
+}
+
+START_TEST(request_of_a_vehicle_is_read)
 {
     struct fr_http_request r;
 
-    ck_assert_uint_eq(fr_http_request_read(good, sizeof good - 1, &r), sizeof good - 1);
+    ck_assert_uint_eq(read_request(good, sizeof good - 1, &r), sizeof good - 1);
     ck_assert_int_eq(r.status, 0);
-    ck_assert(r.is_get && r.upgrade && r.version_13);
+    ck_assert(r.is_get && r.upgrade && r.version_13 && !r.is_status && !r.has_content);
     ck_assert_str_eq(r.key, "dGhlIHNhbXBsZSBub25jZQ==");
     ck_assert_str_eq(r.client_version, "1.2.0");
     ck_assert_str_eq(r.network_interface, "wifi");
     ck_assert_str_eq(r.connection_id, "11111111-2222-3333-4444-555555555555");
     for (size_t i = 0; i < sizeof good - 1; i++)
-        ck_assert_uint_eq(fr_http_request_read(good, i, &r), 0);
+        ck_assert_uint_eq(read_request(good, i, &r), 0);
 }
 END_TEST
 
-/* However a head is cut into pieces, its end is found with the piece that has it and not before. */
-START_TEST(a_head_in_pieces)
+/* The texts are those that Go's net/http and Tesla's use of it give. */
+START_TEST(texts_of_headers_are_kept)
+{
+    struct fr_http_request r;
+    char text[FR_HTTP_HEAD_MAX], version[6000];
+
+    memset(version, 'v', sizeof version);
+    version[sizeof version - 1] = '\0';
+    snprintf(text, sizeof text,
+             "GET / HTTP/1.1\nHost:\nversion:%s\nVersion: 2\nX-Network-Interface:\n"
+             "X-Network-Interface: wifi\nUser-Agent: a \t\r\n \tb\t c\xff\n  \n\n",
+             version);
+    ck_assert_uint_eq(read_request(text, strlen(text), &r), strlen(text));
+    ck_assert_int_eq(r.status, 0);
+    ck_assert_str_eq(r.client_version, version);
+    ck_assert_str_eq(r.network_interface, "");
+    ck_assert_str_eq(r.user_agent, "a b\t c\xff ");
+}
+END_TEST
+
+START_TEST(forms_of_a_uuid_are_read)
+{
+    static const struct {
+        const char *text, *id;
+    } ids[] = {
+        {"ABCDEFAB-2222-3333-4444-555555555555", "abcdefab-2222-3333-4444-555555555555"},
+        {"Urn:uuid:11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-555555555555"},
+        {"{11111111-2222-3333-4444-555555555555}", "11111111-2222-3333-4444-555555555555"},
+        {"11111111222233334444555555555555", "11111111-2222-3333-4444-555555555555"},
+        {"111111112222333344445555555555555", ""},
+        {"g1111111-2222-3333-4444-555555555555", ""},
+        {"11111111-2222-3333-4444-55555555555-", ""},
+        {"11111111 2222-3333-4444-555555555555", ""},
+        {"", ""},
+    };
+    struct fr_http_request r;
+    char text[256];
+
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: x\r\nX-TXID: %s\r\n\r\n", ids[i].text);
+        ck_assert_uint_eq(read_request(text, strlen(text), &r), strlen(text));
+        ck_assert_str_eq(r.connection_id, ids[i].id);
+    }
+}
+END_TEST
+
+/* fr_http_head_may_end() is true for the piece with the end of the head, and false for each piece
+ * before. */
+START_TEST(end_of_a_split_head_is_found)
 {
     static const char short_lines[] = "GET / HTTP/1.1\nA: b\n\n";
     static char long_line[FR_HTTP_HEAD_MAX + 1];
@@ -48,7 +107,7 @@ START_TEST(a_head_in_pieces)
 }
 END_TEST
 
-START_TEST(the_answer_accepts_no_extension)
+START_TEST(response_accepts_no_extension)
 {
     struct fr_buffer out = {0};
     char key[32];
@@ -61,7 +120,7 @@ START_TEST(the_answer_accepts_no_extension)
 }
 END_TEST
 
-START_TEST(bad_requests_get_a_status)
+START_TEST(bad_requests_have_an_error_status)
 {
     static const struct {
         const char *text;
@@ -69,7 +128,9 @@ START_TEST(bad_requests_get_a_status)
     } bad[] = {
         {"GET\r\n\r\n", 400},
         {"GET  HTTP/1.1\r\n\r\n", 400},
-        {"GET / HTTP/1.0\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\n\r\n", 400}, /* no Host */
+        {"GET / HTTP/1.0\r\n\r\n", 0},
+        {"GET / HTTP/2.0\r\n\r\n", 505},
         {"GET / HTTP/1.1\r\n folded\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400},
         {"\x16\x03\x01\n\n", 400},
@@ -78,11 +139,11 @@ START_TEST(bad_requests_get_a_status)
     char *large = malloc(FR_HTTP_HEAD_MAX + 2);
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        ck_assert_uint_ne(fr_http_request_read(bad[i].text, strlen(bad[i].text), &r), 0);
+        ck_assert_uint_ne(read_request(bad[i].text, strlen(bad[i].text), &r), 0);
         ck_assert_msg(r.status == bad[i].status, "%s", bad[i].text);
     }
     memset(large, 'a', FR_HTTP_HEAD_MAX + 1);
-    ck_assert_uint_ne(fr_http_request_read(large, FR_HTTP_HEAD_MAX + 1, &r), 0);
+    ck_assert_uint_ne(read_request(large, FR_HTTP_HEAD_MAX + 1, &r), 0);
     ck_assert_int_eq(r.status, 431);
     free(large);
 }
@@ -93,10 +154,12 @@ Suite *suite_http(void)
     Suite *suite = suite_create("http");
     TCase *tests = tcase_create("http");
 
-    tcase_add_test(tests, a_cars_request);
-    tcase_add_test(tests, a_head_in_pieces);
-    tcase_add_test(tests, the_answer_accepts_no_extension);
-    tcase_add_test(tests, bad_requests_get_a_status);
+    tcase_add_test(tests, request_of_a_vehicle_is_read);
+    tcase_add_test(tests, texts_of_headers_are_kept);
+    tcase_add_test(tests, forms_of_a_uuid_are_read);
+    tcase_add_test(tests, end_of_a_split_head_is_found);
+    tcase_add_test(tests, response_accepts_no_extension);
+    tcase_add_test(tests, bad_requests_have_an_error_status);
     suite_add_tcase(suite, tests);
     return suite;
 }

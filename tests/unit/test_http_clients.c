@@ -1,4 +1,4 @@
-/* Which connection of the admin listener gives way to a new one. */
+/* The choice of the connection that the admin listener closes in favour of a new one. */
 #include "unit.h"
 
 #include <string.h>
@@ -14,21 +14,21 @@ static void add(size_t count, uint64_t first_source, uint64_t step, bool local)
             (struct fr_http_client){.source = first_source + step * i, .local = local};
 }
 
-START_TEST(one_source)
+START_TEST(connections_of_a_source_are_limited)
 {
     memset(&clients, 0, sizeof clients);
     ck_assert_int_eq(fr_http_clients_victim(&clients), -1);
     add(3, 100, 1, false);
     add(FR_HTTP_CLIENTS_SOURCE_MAX, 7, 0, false);
     ck_assert_int_eq(fr_http_clients_victim(&clients), -1);
-    add(1, 7, 0, true); /* the number of an address is not that of a local one */
+    add(1, 7, 0, true); /* a local client with the same number is another source */
     ck_assert_int_eq(fr_http_clients_victim(&clients), -1);
     add(1, 7, 0, false);
     ck_assert_int_eq(fr_http_clients_victim(&clients), 3);
 }
 END_TEST
 
-START_TEST(a_part_is_kept_for_this_machine)
+START_TEST(connections_are_reserved_for_local_clients)
 {
     memset(&clients, 0, sizeof clients);
     add(2, 1, 1, true);
@@ -49,8 +49,8 @@ Suite *suite_http_clients(void)
     Suite *suite = suite_create("http_clients");
     TCase *tests = tcase_create("http_clients");
 
-    tcase_add_test(tests, one_source);
-    tcase_add_test(tests, a_part_is_kept_for_this_machine);
+    tcase_add_test(tests, connections_of_a_source_are_limited);
+    tcase_add_test(tests, connections_are_reserved_for_local_clients);
     suite_add_tcase(suite, tests);
     return suite;
 }

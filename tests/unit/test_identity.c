@@ -1,4 +1,4 @@
-/* Who is let in: identities, and the chains on which others stumbled. */
+/* Client certificates: the identity of a certificate, and chains that other servers misjudge. */
 #include "unit.h"
 
 #include <openssl/pem.h>
@@ -30,22 +30,22 @@ static void tear_down(void)
 static X509 *make(const char *name, const char *unit, X509 *issuer, bool authority,
                   const char *usage, long until_days)
 {
-    struct fr_pki_wish wish = {.name = name,
-                               .unit = unit,
-                               .key = key,
-                               .issuer = issuer,
-                               .issuer_key = key,
-                               .authority = authority,
-                               .usage = usage,
-                               .from_s = -400 * DAY,
-                               .until_s = until_days * DAY};
+    struct fr_pki_request wish = {.name = name,
+                                  .unit = unit,
+                                  .key = key,
+                                  .issuer = issuer,
+                                  .issuer_key = key,
+                                  .authority = authority,
+                                  .usage = usage,
+                                  .from_s = -400 * DAY,
+                                  .until_s = until_days * DAY};
     X509 *certificate = fr_pki_certificate(&wish);
 
     ck_assert_ptr_nonnull(certificate);
     return certificate;
 }
 
-START_TEST(identities)
+START_TEST(certificates_have_identities)
 {
     static const struct {
         const char *issuer, *name, *unit, *usage, *id, *type;
@@ -69,7 +69,7 @@ START_TEST(identities)
         {"Tesla Motors Products CA", VIN, NULL, NULL, VIN, "vehicle_device"},
         {"Tesla Motors Products CA", VIN, "Tesla Motors SN", NULL, VIN, "vehicle_board_device"},
         {"TeslaMotors", VIN, NULL, "clientAuth", VIN, "vehicle_device"},
-        {"Somebody's CA", VIN, NULL, "clientAuth," TESLA "5.1", NULL, NULL},
+        {"Another CA", VIN, NULL, "clientAuth," TESLA "5.1", NULL, NULL},
         {"TeslaMotors", "../../etc", NULL, NULL, NULL, NULL},
     };
 
@@ -88,6 +88,30 @@ START_TEST(identities)
         X509_free(leaf);
         X509_free(ca);
     }
+}
+END_TEST
+
+/* Which of two names Go or another program takes differs. */
+START_TEST(two_common_names_are_refused)
+{
+    static const char *const second[] = {"5YJ3E1EA7KF000002", VIN};
+
+    for (size_t i = 0; i < 2; i++)
+        for (int of_issuer = 0; of_issuer < 2; of_issuer++) {
+            X509 *ca = make("TeslaMotors", NULL, NULL, true, NULL, 100);
+            X509 *leaf = make(VIN, NULL, ca, false, NULL, 100);
+            X509_NAME *name = of_issuer ? X509_get_issuer_name(leaf) : X509_get_subject_name(leaf);
+            struct fr_identity identity;
+            struct fr_error error = {""};
+
+            ck_assert_int_eq(fr_identity_of(leaf, &identity, &error), 0);
+            X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)second[i],
+                                       -1, -1, 0);
+            ck_assert_int_eq(fr_identity_of(leaf, &identity, &error), -1);
+            ck_assert_ptr_nonnull(strstr(error.text, "ambiguous"));
+            X509_free(leaf);
+            X509_free(ca);
+        }
 }
 END_TEST
 
@@ -125,8 +149,8 @@ static void write_pem(char *path, X509 **certificates, EVP_PKEY *secret)
     fclose(file);
 }
 
-/* Does a server whose bundle holds `anchors` let in `chain`? */
-static bool lets_in(X509 **anchors, X509 **chain)
+/* Returns whether a server with the CA bundle `anchors` accepts the client chain `chain`. */
+static bool is_accepted(X509 **anchors, X509 **chain)
 {
     X509 *own = make("server", NULL, NULL, false, "serverAuth", 100);
     char certificate[32], secret[32], bundle[32];
@@ -164,58 +188,104 @@ static bool lets_in(X509 **anchors, X509 **chain)
     return done == 1;
 }
 
-/* "Tesla Motors Products CA": OpenSSL would call its purpose unsuitable. */
-START_TEST(a_ca_with_any_usage_only)
+/* "Tesla Motors Products CA": by default, OpenSSL rejects the purpose of this CA. */
+START_TEST(ca_with_any_extended_key_usage_is_accepted)
 {
     X509 *root = make("Tesla Motors Root CA", NULL, NULL, true, NULL, 100);
     X509 *ca = make("Tesla Motors Products CA", NULL, root, true, "anyExtendedKeyUsage", 100);
     X509 *leaf = make(VIN, NULL, ca, false, "clientAuth", 100);
 
-    ck_assert(lets_in((X509 *[]){root, ca, NULL}, (X509 *[]){leaf, NULL}));
-    ck_assert(lets_in((X509 *[]){root, NULL}, (X509 *[]){leaf, ca, NULL}));
+    ck_assert(is_accepted((X509 *[]){root, ca, NULL}, (X509 *[]){leaf, NULL}));
+    ck_assert(is_accepted((X509 *[]){root, NULL}, (X509 *[]){leaf, ca, NULL}));
     X509_free(leaf);
     X509_free(ca);
     X509_free(root);
 }
 END_TEST
 
-START_TEST(an_intermediate_as_anchor)
+/* Each certificate of a chain must allow client authentication, also the anchor. */
+START_TEST(extended_key_usages_are_nested)
+{
+    static const struct {
+        const char *usage;
+        bool accepted;
+    } cases[] = {{NULL, true},
+                 {"clientAuth", true},
+                 {"anyExtendedKeyUsage", true},
+                 {"serverAuth,clientAuth", true},
+                 {"serverAuth", false},
+                 {"codeSigning," TESLA "5.1", false},
+                 {TESLA "5.1", false}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *usage = cases[i].usage;
+        X509 *root = make("root", NULL, NULL, true, NULL, 100);
+        X509 *limited = make("limited root", NULL, NULL, true, usage, 100);
+        X509 *ca = make("Tesla Issuing CA", NULL, root, true, usage, 100);
+        X509 *twin = make("Tesla Issuing CA", NULL, root, true, NULL, 100);
+        X509 *of_limited = make("Tesla Issuing CA", NULL, limited, true, NULL, 100);
+        X509 *leaf = make(VIN, NULL, ca, false, "clientAuth", 100);
+        X509 *self = make(VIN, NULL, root, false, usage, 100);
+
+        ck_assert_int_eq(is_accepted((X509 *[]){root, NULL}, (X509 *[]){leaf, ca, NULL}),
+                         cases[i].accepted);
+        ck_assert_int_eq(is_accepted((X509 *[]){ca, NULL}, (X509 *[]){leaf, NULL}),
+                         cases[i].accepted);
+        ck_assert_int_eq(is_accepted((X509 *[]){limited, NULL}, (X509 *[]){leaf, of_limited, NULL}),
+                         cases[i].accepted);
+        ck_assert_int_eq(is_accepted((X509 *[]){root, NULL}, (X509 *[]){self, NULL}),
+                         cases[i].accepted);
+        /* Another certificate of the same CA makes the chain valid. */
+        ck_assert(is_accepted((X509 *[]){root, NULL}, (X509 *[]){leaf, ca, twin, NULL}));
+        ck_assert(is_accepted((X509 *[]){ca, twin, NULL}, (X509 *[]){leaf, NULL}));
+        X509_free(self);
+        X509_free(leaf);
+        X509_free(of_limited);
+        X509_free(twin);
+        X509_free(ca);
+        X509_free(limited);
+        X509_free(root);
+    }
+}
+END_TEST
+
+START_TEST(intermediate_ca_is_a_trust_anchor)
 {
     X509 *root = make("Tesla Product Root CA", NULL, NULL, true, NULL, 100);
     X509 *ca = make("Tesla Motors Product Issuing CA", NULL, root, true, NULL, 100);
     X509 *leaf = make(VIN, NULL, ca, false, "clientAuth," TESLA "5.1", 100);
 
-    ck_assert(lets_in((X509 *[]){ca, NULL}, (X509 *[]){leaf, NULL}));
+    ck_assert(is_accepted((X509 *[]){ca, NULL}, (X509 *[]){leaf, NULL}));
     X509_free(leaf);
     X509_free(ca);
     X509_free(root);
 }
 END_TEST
 
-START_TEST(an_expired_ca_in_the_bundle)
+START_TEST(expired_ca_in_the_bundle_is_ignored)
 {
     X509 *old = make("Tesla Issuing CA", NULL, NULL, true, NULL, -1);
     X509 *ca = make("Tesla Motors Product Issuing CA", NULL, NULL, true, NULL, 100);
     X509 *leaf = make(VIN, NULL, ca, false, "clientAuth," TESLA "5.1", 100);
-    X509 *of_old = make(VIN, NULL, old, false, "clientAuth", 100);
+    X509 *leaf_of_old = make(VIN, NULL, old, false, "clientAuth", 100);
 
-    ck_assert(lets_in((X509 *[]){old, ca, NULL}, (X509 *[]){leaf, NULL}));
-    ck_assert(!lets_in((X509 *[]){old, ca, NULL}, (X509 *[]){of_old, NULL}));
-    X509_free(of_old);
+    ck_assert(is_accepted((X509 *[]){old, ca, NULL}, (X509 *[]){leaf, NULL}));
+    ck_assert(!is_accepted((X509 *[]){old, ca, NULL}, (X509 *[]){leaf_of_old, NULL}));
+    X509_free(leaf_of_old);
     X509_free(leaf);
     X509_free(ca);
     X509_free(old);
 }
 END_TEST
 
-START_TEST(strangers_stay_out)
+START_TEST(expired_and_self_signed_certificates_are_rejected)
 {
     X509 *ca = make("Tesla Motors Product Issuing CA", NULL, NULL, true, NULL, 100);
     X509 *leaf = make(VIN, NULL, ca, false, "clientAuth," TESLA "5.1", -1);
     X509 *self = make(VIN, NULL, NULL, false, "clientAuth," TESLA "5.1", 100);
 
-    ck_assert(!lets_in((X509 *[]){ca, NULL}, (X509 *[]){leaf, NULL})); /* expired */
-    ck_assert(!lets_in((X509 *[]){ca, NULL}, (X509 *[]){self, NULL}));
+    ck_assert(!is_accepted((X509 *[]){ca, NULL}, (X509 *[]){leaf, NULL})); /* expired */
+    ck_assert(!is_accepted((X509 *[]){ca, NULL}, (X509 *[]){self, NULL}));
     X509_free(self);
     X509_free(leaf);
     X509_free(ca);
@@ -229,11 +299,13 @@ Suite *suite_identity(void)
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, identities);
-    tcase_add_test(tests, a_ca_with_any_usage_only);
-    tcase_add_test(tests, an_intermediate_as_anchor);
-    tcase_add_test(tests, an_expired_ca_in_the_bundle);
-    tcase_add_test(tests, strangers_stay_out);
+    tcase_add_test(tests, certificates_have_identities);
+    tcase_add_test(tests, two_common_names_are_refused);
+    tcase_add_test(tests, extended_key_usages_are_nested);
+    tcase_add_test(tests, ca_with_any_extended_key_usage_is_accepted);
+    tcase_add_test(tests, intermediate_ca_is_a_trust_anchor);
+    tcase_add_test(tests, expired_ca_in_the_bundle_is_ignored);
+    tcase_add_test(tests, expired_and_self_signed_certificates_are_rejected);
     suite_add_tcase(suite, tests);
     return suite;
 }

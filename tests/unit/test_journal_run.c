@@ -1,4 +1,4 @@
-/* The journal as it runs: its thread, cursors, deletion and faults. */
+/* A running journal: its thread, cursors, deletion and faults. */
 #include "unit.h"
 
 #include <malloc.h>
@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "journal/journal.h"
+#include "journal/store_open.h"
+#include "journal/store_write.h"
 #include "util/clock.h"
 #include "util/counters.h"
 
 #define VIN "5YJ3E1EA7KF000001"
 
-/* A sanitizer needs address space of its own, so its programs cannot be limited. */
+/* A sanitizer reserves address space, so RLIMIT_AS cannot be lowered. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -33,14 +35,14 @@ static struct fr_journal_settings settings;
 static struct fr_journal *journal;
 static struct fr_error error;
 
-static void no_room(void *ctx)
+static void ignore_writable(void *ctx)
 {
     (void)ctx;
 }
 
 static void start(void)
 {
-    journal = fr_journal_start(&settings, no_room, NULL, &error);
+    journal = fr_journal_start(&settings, ignore_writable, NULL, &error);
     ck_assert_msg(journal != NULL, "%s", error.text);
 }
 
@@ -73,7 +75,7 @@ static void tear_down(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-static void offer(unsigned count, size_t payload_len)
+static void enqueue_only(unsigned count, size_t payload_len)
 {
     for (unsigned i = 0; i < count; i++) {
         uint8_t *payload = calloc(1, payload_len + 1);
@@ -86,11 +88,16 @@ static void offer(unsigned count, size_t payload_len)
                                           .payload = payload,
                                           .payload_len = payload_len,
                                           .received_ms = 1000};
-        struct fr_sink_entry entry = {fr_record_known(&source, 1, false), false};
+        struct fr_queue_entry entry = {fr_record_known(&source, 1, false), false};
 
-        fr_journal_offer(journal, &entry, 1);
+        fr_journal_enqueue(journal, &entry, 1);
         free(payload);
     }
+}
+
+static void enqueue(unsigned count, size_t payload_len)
+{
+    enqueue_only(count, payload_len);
     ck_assert(fr_journal_flush(journal, 10000));
 }
 
@@ -102,7 +109,8 @@ static struct fr_journal_status status_now(void)
     return status;
 }
 
-/* Wait until so many more commits are done. */
+/* Wait up to 20 s for `count` more commits. Moves the cursor `moving` (NULL: none) back by one
+ * record each time, so that the journal has a change to commit. */
 static void wait_commits(struct fr_cursor *moving, unsigned count)
 {
     uint64_t target = status_now().commits + count;
@@ -110,29 +118,30 @@ static void wait_commits(struct fr_cursor *moving, unsigned count)
     for (int i = 0; status_now().commits < target; i++) {
         ck_assert_int_lt(i, 2000);
         if (moving != NULL)
-            fr_cursor_move(moving, fr_cursor_place(moving) - 1);
+            fr_cursor_move(moving, fr_cursor_position(moving) - 1);
         usleep(10000);
     }
 }
 
-static void register_one(const char *name, bool from_oldest)
+static void register_cursor(const char *name, bool from_oldest)
 {
-    struct fr_cursor_name one = {name, from_oldest};
+    struct fr_cursor_name cursor = {name, from_oldest};
 
-    ck_assert_int_eq(fr_journal_register(journal, &one, 1, &error), 0);
+    ck_assert_int_eq(fr_journal_register(journal, &cursor, 1, &error), 0);
 }
 
-static void wake_nobody(void *ctx)
+static void ignore_wakeup(void *ctx)
 {
     (void)ctx;
 }
 
-static bool want_all(void *ctx, enum fr_record_type type, const char *topic)
+static bool accept_all(void *ctx, enum fr_record_type type, const char *topic)
 {
     (void)ctx, (void)type, (void)topic;
     return true;
 }
 
+/* Limit the address space to the present size plus `more` bytes. 0 removes the limit. */
 static void limit_memory(size_t more)
 {
     struct rlimit limit;
@@ -147,9 +156,9 @@ static void limit_memory(size_t more)
     ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
-/* Memory is gone for the third of four records: the first two are handed over, nothing is left out,
- * and the order is kept. */
-START_TEST(order_is_kept_without_memory)
+/* Memory allocation fails for the third of four records: the cursor returns the first two, skips no
+ * record and keeps the order. */
+START_TEST(order_is_kept_when_memory_is_short)
 {
     struct fr_record *records[8];
     struct fr_cursor *c;
@@ -157,28 +166,28 @@ START_TEST(order_is_kept_without_memory)
 
     if (SANITIZED)
         return;
-    mallopt(M_MMAP_THRESHOLD, 131072); /* a large record has a mapping, which can fail */
-    register_one("fast", true);
-    c = fr_cursor_open(journal, "fast", true, wake_nobody, NULL, &error);
+    mallopt(M_MMAP_THRESHOLD, 131072); /* a large record is allocated by mmap(), which can fail */
+    register_cursor("fast", true);
+    c = fr_cursor_open(journal, "fast", true, ignore_wakeup, NULL, &error);
     ck_assert_ptr_nonnull(c);
-    offer(2, 20);
-    offer(1, 3000000);
-    offer(1, 20);
-    ck_assert_int_eq(fr_cursor_read(c, &next, records, 1, want_all, NULL, &error), 1);
+    enqueue(2, 20);
+    enqueue(1, 3000000);
+    enqueue(1, 20);
+    ck_assert_int_eq(fr_cursor_read(c, &next, records, 1, accept_all, NULL, &error), 1);
     fr_record_unref(records[0]);
     next = 1;
     limit_memory(1000000);
-    ck_assert_int_eq(fr_cursor_read(c, &next, records, 8, want_all, NULL, &error), 2);
+    ck_assert_int_eq(fr_cursor_read(c, &next, records, 8, accept_all, NULL, &error), 2);
     ck_assert_uint_eq(records[0]->seq, 1);
     ck_assert_uint_eq(records[1]->seq, 2);
     ck_assert_uint_eq(next, 3);
     fr_record_unref(records[0]);
     fr_record_unref(records[1]);
-    ck_assert_int_eq(fr_cursor_read(c, &next, records, 8, want_all, NULL, &error), -1);
+    ck_assert_int_eq(fr_cursor_read(c, &next, records, 8, accept_all, NULL, &error), -1);
     ck_assert_uint_eq(next, 3);
     limit_memory(0);
     for (uint64_t seq = 3; seq <= 4; seq++) {
-        ck_assert_int_eq(fr_cursor_read(c, &next, records, 1, want_all, NULL, &error), 1);
+        ck_assert_int_eq(fr_cursor_read(c, &next, records, 1, accept_all, NULL, &error), 1);
         ck_assert_uint_eq(records[0]->seq, seq);
         fr_record_unref(records[0]);
     }
@@ -187,25 +196,25 @@ START_TEST(order_is_kept_without_memory)
 }
 END_TEST
 
-START_TEST(nothing_is_deleted_before_all_cursors_are_known)
+START_TEST(records_are_kept_until_cursors_are_registered)
 {
     struct fr_cursor *other;
 
-    register_one("slow", true);
-    offer(600, 20);
+    register_cursor("slow", true);
+    enqueue(600, 20);
     stop();
-    settings.retention_ms = 0; /* all of it is old */
+    settings.retention_ms = 0; /* every record is older */
     start();
-    other = fr_cursor_open(journal, ":values", true, wake_nobody, NULL, &error);
+    other = fr_cursor_open(journal, ":values", true, ignore_wakeup, NULL, &error);
     ck_assert_ptr_nonnull(other);
     fr_cursor_move(other, 601);
     wait_commits(other, 2);
     ck_assert_uint_eq(status_now().usage.first, 1);
-    /* A sink that is configured and does not read keeps its records. */
-    register_one("slow", true);
+    /* Records of a configured sink that does not read are kept. */
+    register_cursor("slow", true);
     wait_commits(other, 2);
     ck_assert_uint_eq(status_now().usage.first, 1);
-    /* One that is not configured any more does not. */
+    /* Records of a sink that is no longer configured are deleted. */
     ck_assert_int_eq(fr_journal_register(journal, NULL, 0, &error), 0);
     wait_commits(other, 2);
     ck_assert_uint_gt(status_now().usage.first, 1);
@@ -217,16 +226,16 @@ START_TEST(deleted_undelivered_records_are_counted)
     uint64_t before = fr_count_read(FR_COUNT_JOURNAL_DROPPED);
     struct fr_cursor *slow;
 
-    offer(600, 20);
-    slow = fr_cursor_open(journal, "slow", true, wake_nobody, NULL, &error);
+    enqueue(600, 20);
+    slow = fr_cursor_open(journal, "slow", true, ignore_wakeup, NULL, &error);
     fr_cursor_move(slow, 101);
     stop();
     settings.retention_ms = 0;
     settings.when_full = FR_JOURNAL_DROP_OLDEST;
     start();
-    register_one("slow", true);
+    register_cursor("slow", true);
     for (int i = 0; i < 10 && status_now().usage.first < 600; i++)
-        offer(1, 20);
+        enqueue(1, 20);
     ck_assert_uint_ge(status_now().usage.first, 600);
     ck_assert_uint_eq(fr_count_read(FR_COUNT_JOURNAL_DROPPED) - before,
                       status_now().usage.first - 101);
@@ -235,66 +244,67 @@ END_TEST
 
 static const struct {
     struct fr_cursor_name cursor;
-    uint64_t place;
-} three[] = {{{"slow", true}, 101}, {{"slower", true}, 51}, {{"ahead", true}, 601}};
+    uint64_t position;
+} cursors[] = {{{"slow", true}, 101}, {{"slower", true}, 51}, {{"ahead", true}, 601}};
 
-static void register_three(void)
+static void register_cursors(void)
 {
     struct fr_cursor_name names[3];
 
     for (int i = 0; i < 3; i++)
-        names[i] = three[i].cursor;
+        names[i] = cursors[i].cursor;
     ck_assert_int_eq(fr_journal_register(journal, names, 3, &error), 0);
 }
 
-/* A process that deletes and appends until it is killed. Returns once it has deleted more. */
+/* Start a process that deletes and appends until it is killed. Returns when the oldest record is no
+ * longer `first`. */
 static pid_t start_deleting(uint64_t first)
 {
     struct fr_store_usage usage = {.first = first};
-    struct fr_store *visit;
+    struct fr_store *reading_store;
     pid_t child = fork();
 
     if (child == 0) {
         start();
-        register_three();
+        register_cursors();
         for (;;)
-            offer(10, 20);
+            enqueue(10, 20);
     }
-    visit = fr_store_visit(path, true, &error);
-    ck_assert_msg(visit != NULL, "%s", error.text);
+    reading_store = fr_store_open_readonly(path, true, &error);
+    ck_assert_msg(reading_store != NULL, "%s", error.text);
     for (int i = 0; usage.first == first; i++) {
         ck_assert_int_lt(i, 10000);
         usleep(1000);
-        ck_assert_int_eq(fr_store_usage(visit, &usage, &error), 0);
+        ck_assert_int_eq(fr_store_usage(reading_store, &usage, &error), 0);
     }
-    fr_store_close(visit);
+    fr_store_close(reading_store);
     return child;
 }
 
-static void expect_dropped(uint64_t first)
+static void assert_dropped(uint64_t first)
 {
     for (int i = 0; i < 3; i++) {
         struct fr_cursor *c =
-            fr_cursor_open(journal, three[i].cursor.name, true, wake_nobody, NULL, &error);
+            fr_cursor_open(journal, cursors[i].cursor.name, true, ignore_wakeup, NULL, &error);
 
         ck_assert_msg(c != NULL, "%s", error.text);
-        ck_assert_uint_eq(fr_cursor_place(c), three[i].place);
+        ck_assert_uint_eq(fr_cursor_position(c), cursors[i].position);
         ck_assert_uint_eq(fr_cursor_dropped(c),
-                          first > three[i].place ? first - three[i].place : 0);
+                          first > cursors[i].position ? first - cursors[i].position : 0);
     }
 }
 
-/* The transaction that deletes counts for each cursor. */
+/* One transaction deletes records and updates the count of each cursor. */
 START_TEST(deleted_undelivered_counts_survive_kills)
 {
     uint64_t first = 1;
 
-    offer(600, 20);
+    enqueue(600, 20);
     for (int i = 0; i < 3; i++)
         fr_cursor_move(
-            fr_cursor_open(journal, three[i].cursor.name, true, wake_nobody, NULL, &error),
-            three[i].place);
-    register_three();
+            fr_cursor_open(journal, cursors[i].cursor.name, true, ignore_wakeup, NULL, &error),
+            cursors[i].position);
+    register_cursors();
     stop();
     settings.retention_ms = 0;
     settings.when_full = FR_JOURNAL_DROP_OLDEST;
@@ -309,7 +319,7 @@ START_TEST(deleted_undelivered_counts_survive_kills)
         ck_assert(WIFSIGNALED(status));
         start();
         first = status_now().usage.first;
-        expect_dropped(first);
+        assert_dropped(first);
         if (i < 7)
             stop();
     }
@@ -317,27 +327,28 @@ START_TEST(deleted_undelivered_counts_survive_kills)
 }
 END_TEST
 
-static bool die(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
+static bool kill_self(void *ctx, uint64_t seq, const uint8_t *bytes, size_t len)
 {
     (void)ctx, (void)seq, (void)bytes, (void)len;
     raise(SIGKILL);
     return true;
 }
 
-/* Records of very different sizes leave gaps between pages; delivered ones make room. */
-START_TEST(mixed_sizes_fit)
+/* Records of very different sizes fragment the pages. The journal must reuse the space of delivered
+ * records. */
+START_TEST(mixed_record_sizes_fit)
 {
     struct fr_cursor *c;
 
     stop();
     settings.size = 4000000;
     start();
-    register_one("fast", false);
-    c = fr_cursor_open(journal, "fast", false, wake_nobody, NULL, &error);
+    register_cursor("fast", false);
+    c = fr_cursor_open(journal, "fast", false, ignore_wakeup, NULL, &error);
     srand(7);
     for (int i = 0; i < 400; i++) {
-        offer(1 + (unsigned)rand() % 50, (size_t)rand() % 3000);
-        offer(1, (size_t)rand() % 1000000);
+        enqueue(1 + (unsigned)rand() % 50, (size_t)rand() % 3000);
+        enqueue(1, (size_t)rand() % 1000000);
         fr_cursor_move(c, fr_journal_next(journal));
     }
     ck_assert_int_eq(status_now().stuck, false);
@@ -345,39 +356,41 @@ START_TEST(mixed_sizes_fit)
 }
 END_TEST
 
-/* A reader that is killed in the middle of a transaction. */
+/* Start a reader and kill it during a read transaction. */
 static void kill_a_reader(void)
 {
     int status;
     pid_t child = fork();
 
     if (child == 0) {
-        struct fr_store *visit = fr_store_visit(path, true, &error);
-        struct fr_store_reader *reader = visit ? fr_store_reader_new(visit, &error) : NULL;
+        struct fr_store *reading_store = fr_store_open_readonly(path, true, &error);
+        struct fr_store_reader *reader =
+            reading_store ? fr_store_reader_new(reading_store, &error) : NULL;
         struct fr_store_span span = {.next = 1, .end = UINT64_MAX};
 
         if (reader != NULL)
-            fr_store_read(reader, &span, 1, die, NULL, &error);
+            fr_store_read(reader, &span, 1, kill_self, NULL, &error);
         _exit(1);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFSIGNALED(status));
 }
 
-/* Pages that were freed since must be used again: 160 MB go through a file of at most 72 MB. */
-START_TEST(a_killed_reader_does_not_pin_pages)
+/* Pages that are freed after the kill must be reused: 160 MB pass through a file below 73 MB. */
+START_TEST(killed_reader_does_not_pin_pages)
 {
     stop();
     settings.size = 4000000;
     start();
-    register_one("fast", false);
-    offer(10, 1000);
+    register_cursor("fast", false);
+    enqueue(10, 1000);
     kill_a_reader();
     for (int i = 0; i < 160; i++) {
         struct fr_cursor_name fast = {"fast", false};
-        struct fr_cursor *c = fr_cursor_open(journal, fast.name, false, wake_nobody, NULL, &error);
+        struct fr_cursor *c =
+            fr_cursor_open(journal, fast.name, false, ignore_wakeup, NULL, &error);
 
-        offer(100, 10000);
+        enqueue(100, 10000);
         fr_cursor_move(c, fr_journal_next(journal));
         fr_cursor_close(c);
     }
@@ -386,12 +399,12 @@ START_TEST(a_killed_reader_does_not_pin_pages)
 }
 END_TEST
 
-START_TEST(a_cursor_beyond_the_end_begins_again)
+START_TEST(cursor_beyond_the_end_restarts_at_the_oldest)
 {
     struct fr_store *store;
     struct fr_cursor *c;
 
-    offer(50, 20);
+    enqueue(50, 20);
     stop();
     store = fr_store_open(path, settings.size, &error);
     ck_assert_ptr_nonnull(store);
@@ -401,12 +414,40 @@ START_TEST(a_cursor_beyond_the_end_begins_again)
     ck_assert_int_eq(fr_store_commit(store, &error), 0);
     fr_store_close(store);
     start();
-    register_one("slow", false);
-    c = fr_cursor_open(journal, "slow", false, wake_nobody, NULL, &error);
-    ck_assert_uint_eq(fr_cursor_place(c), 1);
+    register_cursor("slow", false);
+    c = fr_cursor_open(journal, "slow", false, ignore_wakeup, NULL, &error);
+    ck_assert_uint_eq(fr_cursor_position(c), 1);
     ck_assert_uint_eq(fr_cursor_repeated_below(c), 51);
     fr_cursor_move(c, UINT64_C(10000000000000000000));
-    ck_assert_uint_eq(fr_cursor_place(c), 1);
+    ck_assert_uint_eq(fr_cursor_position(c), 1);
+}
+END_TEST
+
+/* A file that cannot grow: the records are not written until the journal stops. They are released,
+ * and no longer count as pending or waiting. */
+START_TEST(unwritten_records_are_released_at_the_stop)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 1;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    enqueue_only(10, 20);
+    for (int i = 0; !status_now().stuck; i++) {
+        ck_assert_int_lt(i, 2000);
+        usleep(10000);
+    }
+    ck_assert(!fr_journal_flush(journal, 0));
+    ck_assert_uint_eq(status_now().waiting, 10);
+    fr_journal_stop(journal, true);
+    ck_assert(fr_journal_flush(journal, 0));
+    ck_assert_uint_eq(status_now().waiting, 0);
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    fr_journal_free(journal);
+    start();
+    ck_assert_uint_eq(status_now().usage.next, 1);
 }
 END_TEST
 
@@ -417,13 +458,14 @@ Suite *suite_journal_run(void)
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 30);
-    tcase_add_test(tests, order_is_kept_without_memory);
-    tcase_add_test(tests, nothing_is_deleted_before_all_cursors_are_known);
+    tcase_add_test(tests, order_is_kept_when_memory_is_short);
+    tcase_add_test(tests, records_are_kept_until_cursors_are_registered);
     tcase_add_test(tests, deleted_undelivered_records_are_counted);
     tcase_add_test(tests, deleted_undelivered_counts_survive_kills);
-    tcase_add_test(tests, mixed_sizes_fit);
-    tcase_add_test(tests, a_killed_reader_does_not_pin_pages);
-    tcase_add_test(tests, a_cursor_beyond_the_end_begins_again);
+    tcase_add_test(tests, mixed_record_sizes_fit);
+    tcase_add_test(tests, killed_reader_does_not_pin_pages);
+    tcase_add_test(tests, unwritten_records_are_released_at_the_stop);
+    tcase_add_test(tests, cursor_beyond_the_end_restarts_at_the_oldest);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,4 +1,4 @@
-/* JSON back to protobuf: what is written comes back as it was. */
+/* JSON to protobuf: a record that was written as JSON converts back without a change. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "record/json.h"
+#include "record/json_tesla.h"
 #include "record/record.h"
+#include "source/json_line.h"
 #include "source/json_payload.h"
 
 static struct fr_record *record_of(const char *topic, const struct fr_buffer *payload)
@@ -27,7 +29,7 @@ static struct fr_record *record_of(const char *topic, const struct fr_buffer *pa
     return record;
 }
 
-/* Each of the reference's payloads, as fleetroute's JSON and as Tesla's, and back. */
+/* Convert the payload of a vector to fleetroute's JSON and to Tesla's JSON, and each back. */
 static void round_trip(const char *vector, const char *topic)
 {
     char path[128], hex[3] = "";
@@ -74,13 +76,13 @@ static void round_trip(const char *vector, const char *topic)
     fr_buffer_free(&again);
 }
 
-START_TEST(vectors_come_back)
+START_TEST(vectors_round_trip)
 {
     round_trip("01_v_payload_only", "V");
 }
 END_TEST
 
-START_TEST(every_kind_of_value_comes_back)
+START_TEST(every_kind_of_value_round_trips)
 {
     static const char text[] =
         "{\"type\":\"V\",\"vin\":\"5YJ3E1EA7KF000001\",\"txid\":\"t-1\","
@@ -105,7 +107,7 @@ START_TEST(every_kind_of_value_comes_back)
 }
 END_TEST
 
-START_TEST(nonsense_is_refused)
+START_TEST(invalid_json_is_rejected)
 {
     static const char *const texts[] = {
         "",
@@ -130,14 +132,52 @@ START_TEST(nonsense_is_refused)
 }
 END_TEST
 
+START_TEST(lines_that_are_no_record_are_skipped)
+{
+    static const char *const texts[] = {
+        "{\"skipped\":3}",
+        "{\"missed\":3}",
+        "{\"field\":\"Soc\",\"value\":5}",
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fr_json_line line;
+        struct fr_error error;
+
+        ck_assert_int_eq(fr_json_line_read(texts[i], strlen(texts[i]), &line, &error),
+                         FR_JSON_LINE_OTHER);
+        fr_buffer_free(&line.payload);
+    }
+}
+END_TEST
+
+/* Tesla's JSON has doubles below 1e21 without an exponent, which jansson reads as integers. */
+START_TEST(large_doubles_of_teslas_json_are_read)
+{
+    static const char text[] =
+        "{\"data\":[{\"key\":\"VehicleSpeed\",\"value\":{\"doubleValue\":100000000000000000000}},"
+        "{\"key\":300,\"value\":{\"shiftStateValue\":99}}]}";
+    struct fr_buffer payload = {0};
+    struct fr_error error;
+
+    ck_assert_msg(fr_json_to_payload(text, strlen(text), FR_RECORD_V, &payload, &error) == 0, "%s",
+                  error.text);
+    ck_assert_ptr_nonnull(memmem(payload.bytes, payload.len, (double[]){1e20}, 8));
+    ck_assert_ptr_nonnull(memmem(payload.bytes, payload.len, "\x08\xac\x02\x12\x02\x48\x63", 7));
+    fr_buffer_free(&payload);
+}
+END_TEST
+
 Suite *suite_json_payload(void)
 {
     Suite *suite = suite_create("JSON to protobuf");
     TCase *tests = tcase_create("JSON to protobuf");
 
-    tcase_add_test(tests, vectors_come_back);
-    tcase_add_test(tests, every_kind_of_value_comes_back);
-    tcase_add_test(tests, nonsense_is_refused);
+    tcase_add_test(tests, vectors_round_trip);
+    tcase_add_test(tests, every_kind_of_value_round_trips);
+    tcase_add_test(tests, large_doubles_of_teslas_json_are_read);
+    tcase_add_test(tests, invalid_json_is_rejected);
+    tcase_add_test(tests, lines_that_are_no_record_are_skipped);
     suite_add_tcase(suite, tests);
     return suite;
 }

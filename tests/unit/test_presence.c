@@ -1,4 +1,4 @@
-/* A vehicle's presence over its connections. Time is handed in. */
+/* The presence of a vehicle with several connections. The tests pass the time as an argument. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -11,107 +11,109 @@
 
 #define VIN "5YJ3E1EA7KF000001"
 
-static char gone[FR_VIN_MAX + 1];
-static struct fr_present *car;
+static char expired_vin[FR_VIN_MAX + 1];
+static struct fr_presence_vehicle *vehicle;
 static struct fr_presence_link link;
-static bool told;
+static bool reported;
 
-static void announced(void *ctx, const char *vin, bool here)
+static void on_presence(void *ctx, const char *vin, bool connected)
 {
     (void)ctx;
-    told = true;
-    if (!here)
-        strcpy(gone, vin);
+    reported = true;
+    if (!connected)
+        strcpy(expired_vin, vin);
 }
 
-/* Whether the vehicle came with the connection. */
-static bool up(struct fr_presence *p, const char *vin, struct fr_presence_link *connection)
+/* Add a connection. Returns whether a change of presence is reported. */
+static bool add_connection(struct fr_presence *p, const char *vin,
+                           struct fr_presence_link *connection)
 {
-    told = false;
-    car = fr_presence_up(p, vin, connection, announced, NULL);
-    return told;
+    reported = false;
+    vehicle = fr_presence_up(p, vin, connection, on_presence, NULL);
+    return reported;
 }
 
-static bool is_gone(struct fr_presence *p, int64_t now_ms)
+/* Expire one vehicle whose grace period is over. Returns whether the change is reported. */
+static bool expires(struct fr_presence *p, int64_t now_ms)
 {
-    told = false;
-    return fr_presence_gone(p, now_ms, announced, NULL) && told;
+    reported = false;
+    return fr_presence_disconnect(p, now_ms, on_presence, NULL) && reported;
 }
 
-START_TEST(first_up_and_last_down)
+START_TEST(first_connection_and_last_disconnection)
 {
     struct fr_presence_link lte;
     struct fr_presence *p = fr_presence_new(100);
 
-    ck_assert(up(p, VIN, &link));
-    ck_assert(!up(p, VIN, &lte)); /* LTE beside Wi-Fi */
-    fr_presence_down(p, car, &lte, 0);
-    ck_assert(!is_gone(p, 1000));
-    fr_presence_down(p, car, &link, 1000);
-    ck_assert(!is_gone(p, 1099));
-    ck_assert(is_gone(p, 1100));
-    ck_assert_str_eq(gone, VIN);
-    ck_assert(!is_gone(p, 9999));
-    ck_assert(up(p, VIN, &link));
+    ck_assert(add_connection(p, VIN, &link));
+    ck_assert(!add_connection(p, VIN, &lte)); /* LTE beside Wi-Fi */
+    fr_presence_down(p, vehicle, &lte, 0);
+    ck_assert(!expires(p, 1000));
+    fr_presence_down(p, vehicle, &link, 1000);
+    ck_assert(!expires(p, 1099));
+    ck_assert(expires(p, 1100));
+    ck_assert_str_eq(expired_vin, VIN);
+    ck_assert(!expires(p, 9999));
+    ck_assert(add_connection(p, VIN, &link));
     fr_presence_free(p);
 }
 END_TEST
 
-START_TEST(more_connections_than_allowed)
+START_TEST(excess_connections_are_returned_once)
 {
     struct fr_presence *p = fr_presence_new(100);
     struct fr_presence_link links[6], oldest;
 
     for (unsigned i = 0; i < 6; i++) {
         links[i] = (struct fr_presence_link){.owner = &links[i], .slot = i, .generation = 10 + i};
-        up(p, VIN, &links[i]);
+        add_connection(p, VIN, &links[i]);
     }
-    ck_assert(!fr_presence_excess(p, car, 6, &oldest));
-    ck_assert(fr_presence_excess(p, car, 4, &oldest));
+    ck_assert(!fr_presence_excess(p, vehicle, 6, &oldest));
+    ck_assert(fr_presence_excess(p, vehicle, 4, &oldest));
     ck_assert_ptr_eq(oldest.owner, &links[0]);
     ck_assert_uint_eq(oldest.generation, 10);
-    /* One that was named and has not ended yet is neither named nor counted again. */
-    ck_assert(fr_presence_excess(p, car, 4, &oldest));
+    /* A connection that was returned and has not ended is neither returned nor counted again. */
+    ck_assert(fr_presence_excess(p, vehicle, 4, &oldest));
     ck_assert_ptr_eq(oldest.owner, &links[1]);
-    ck_assert(!fr_presence_excess(p, car, 4, &oldest));
-    fr_presence_down(p, car, &links[1], 0);
-    fr_presence_down(p, car, &links[3], 0); /* from the middle, by itself */
-    ck_assert(!fr_presence_excess(p, car, 3, &oldest));
-    ck_assert(fr_presence_excess(p, car, 2, &oldest));
+    ck_assert(!fr_presence_excess(p, vehicle, 4, &oldest));
+    fr_presence_down(p, vehicle, &links[1], 0);
+    fr_presence_down(p, vehicle, &links[3], 0); /* from the middle of the list */
+    ck_assert(!fr_presence_excess(p, vehicle, 3, &oldest));
+    ck_assert(fr_presence_excess(p, vehicle, 2, &oldest));
     ck_assert_ptr_eq(oldest.owner, &links[2]);
-    fr_presence_down(p, car, &links[0], 0);
-    fr_presence_down(p, car, &links[2], 0);
-    fr_presence_down(p, car, &links[5], 0);
-    ck_assert(!is_gone(p, 1000));
-    fr_presence_down(p, car, &links[4], 1000);
-    ck_assert(is_gone(p, 1100));
+    fr_presence_down(p, vehicle, &links[0], 0);
+    fr_presence_down(p, vehicle, &links[2], 0);
+    fr_presence_down(p, vehicle, &links[5], 0);
+    ck_assert(!expires(p, 1000));
+    fr_presence_down(p, vehicle, &links[4], 1000);
+    ck_assert(expires(p, 1100));
     fr_presence_free(p);
 }
 END_TEST
 
-START_TEST(back_within_the_grace)
+START_TEST(reconnection_within_the_grace_period)
 {
     struct fr_presence *p = fr_presence_new(100);
 
-    up(p, VIN, &link);
-    fr_presence_down(p, car, &link, 0);
-    ck_assert(!up(p, VIN, &link));
-    ck_assert(!is_gone(p, 1000));
+    add_connection(p, VIN, &link);
+    fr_presence_down(p, vehicle, &link, 0);
+    ck_assert(!add_connection(p, VIN, &link));
+    ck_assert(!expires(p, 1000));
     fr_presence_free(p);
 }
 END_TEST
 
-START_TEST(expected_after_a_restart)
+START_TEST(expected_vehicle_is_not_reported_again)
 {
     struct fr_presence *p = fr_presence_new(100);
 
     fr_presence_expect(p, VIN, 0);
     fr_presence_expect(p, "OTHER", 0);
-    ck_assert(!up(p, VIN, &link));  /* it never was away */
-    fr_presence_expect(p, VIN, 50); /* no longer needed */
-    ck_assert(is_gone(p, 100));
-    ck_assert_str_eq(gone, "OTHER");
-    ck_assert(!is_gone(p, 1000));
+    ck_assert(!add_connection(p, VIN, &link)); /* connected before the restart */
+    fr_presence_expect(p, VIN, 50);            /* no effect: the vehicle is connected */
+    ck_assert(expires(p, 100));
+    ck_assert_str_eq(expired_vin, "OTHER");
+    ck_assert(!expires(p, 1000));
     fr_presence_free(p);
 }
 END_TEST
@@ -124,106 +126,106 @@ START_TEST(many_vehicles)
 
     for (int i = 0; i < 1000; i++) {
         snprintf(vin, sizeof vin, "VIN%d", i);
-        ck_assert(up(p, vin, &link));
-        fr_presence_down(p, car, &link, i);
+        ck_assert(add_connection(p, vin, &link));
+        fr_presence_down(p, vehicle, &link, i);
     }
     for (int i = 0; i < 1000; i += 2) {
         snprintf(vin, sizeof vin, "VIN%d", i);
-        ck_assert(!up(p, vin, &link));
+        ck_assert(!add_connection(p, vin, &link));
     }
-    while (is_gone(p, 100000)) {
-        snprintf(vin, sizeof vin, "VIN%d", 2 * count++ + 1); /* in the order of leaving */
-        ck_assert_str_eq(gone, vin);
+    while (expires(p, 100000)) {
+        snprintf(vin, sizeof vin, "VIN%d", 2 * count++ + 1); /* in the order of disconnection */
+        ck_assert_str_eq(expired_vin, vin);
     }
     ck_assert_int_eq(count, 500);
     fr_presence_free(p);
 }
 END_TEST
 
-START_TEST(remembered_for_people)
+START_TEST(status_lists_expired_vehicles)
 {
     struct fr_presence *p = fr_presence_new(100);
     struct fr_presence_status *list;
-    size_t here, known;
+    size_t connected, known;
     char vin[32];
 
-    fr_presence_remember(p, "SLEEPS", 5000);
-    up(p, VIN, &link);
-    fr_presence_spoke(car, 7000);
-    fr_presence_spoke(car, 7001);
-    fr_presence_remember(p, VIN, 3); /* older than what is known */
-    fr_presence_count(p, &here, &known);
-    ck_assert_uint_eq(here, 1);
+    fr_presence_restore_last_seen(p, "SLEEPS", 5000);
+    add_connection(p, VIN, &link);
+    fr_presence_touch(vehicle, 7000);
+    fr_presence_touch(vehicle, 7001);
+    fr_presence_restore_last_seen(p, VIN, 3); /* older than the known time */
+    fr_presence_count(p, &connected, &known);
+    ck_assert_uint_eq(connected, 1);
     ck_assert_uint_eq(known, 2);
     ck_assert_uint_eq(fr_presence_list(p, "", &list), 2);
     ck_assert_str_eq(list[0].vin, VIN);
-    ck_assert(list[0].here);
-    ck_assert_int_eq(list[0].last_ms, 7001);
+    ck_assert(list[0].connected);
+    ck_assert_int_eq(list[0].last_seen_ms, 7001);
     ck_assert_uint_eq(list[0].records, 2);
     ck_assert_str_eq(list[1].vin, "SLEEPS");
-    ck_assert(!list[1].here);
-    ck_assert_int_eq(list[1].last_ms, 5000);
+    ck_assert(!list[1].connected);
+    ck_assert_int_eq(list[1].last_seen_ms, 5000);
     free(list);
     ck_assert_uint_eq(fr_presence_list(p, "LEEP", &list), 1);
     free(list);
-    /* It leaves, and so many others that it is forgotten; who slept longest goes first. */
-    fr_presence_down(p, car, &link, 0);
-    ck_assert(is_gone(p, 100));
-    for (int i = 0; i < FR_PRESENCE_GONE_MAX - 1; i++) {
+    /* The table of expired vehicles overflows: the vehicle with the oldest last_seen is removed. */
+    fr_presence_down(p, vehicle, &link, 0);
+    ck_assert(expires(p, 100));
+    for (int i = 0; i < FR_PRESENCE_EXPIRED_MAX - 1; i++) {
         snprintf(vin, sizeof vin, "VIN%d", i);
-        fr_presence_remember(p, vin, i);
+        fr_presence_restore_last_seen(p, vin, i);
     }
     ck_assert_uint_eq(fr_presence_list(p, "SLEEPS", &list), 0);
     free(list);
     ck_assert_uint_eq(fr_presence_list(p, VIN, &list), 1);
     free(list);
-    fr_presence_count(p, &here, &known);
-    ck_assert_uint_eq(here, 0);
-    ck_assert_uint_eq(known, FR_PRESENCE_GONE_MAX);
-    ck_assert(up(p, "VIN7", &link));
+    fr_presence_count(p, &connected, &known);
+    ck_assert_uint_eq(connected, 0);
+    ck_assert_uint_eq(known, FR_PRESENCE_EXPIRED_MAX);
+    ck_assert(add_connection(p, "VIN7", &link));
     fr_presence_free(p);
 }
 END_TEST
 
-/* Two workers: the vehicle comes and goes on one, its grace ends on the other. */
+/* Two workers: the vehicle connects and disconnects on one, its grace period ends on the other. */
 #define ROUNDS 20000
 
 static struct {
-    atomic_int order; /* what was announced, up and down in turns */
-    atomic_bool wrong, over;
+    atomic_int order; /* the last report: 1 connected, 0 expired; the reports alternate */
+    atomic_bool out_of_order, stop;
 } seen;
 
-static void check_order(void *ctx, const char *vin, bool here)
+static void check_order(void *ctx, const char *vin, bool connected)
 {
     (void)ctx, (void)vin;
-    if (atomic_load(&seen.order) != !here)
-        atomic_store(&seen.wrong, true);
+    if (atomic_load(&seen.order) != !connected)
+        atomic_store(&seen.out_of_order, true);
     for (volatile int i = 0; i < 200; i++)
-        ; /* the time that a record takes to be made and handed over */
-    atomic_store(&seen.order, here);
+        ; /* simulates the time to create and enqueue a record */
+    atomic_store(&seen.order, connected);
 }
 
-static void *end_graces(void *ctx)
+static void *expire_vehicles(void *ctx)
 {
-    while (!atomic_load(&seen.over))
-        fr_presence_gone(ctx, 1000, check_order, NULL);
+    while (!atomic_load(&seen.stop))
+        fr_presence_disconnect(ctx, 1000, check_order, NULL);
     return NULL;
 }
 
-START_TEST(two_workers_keep_the_order)
+START_TEST(reports_of_two_workers_are_ordered)
 {
     struct fr_presence *p = fr_presence_new(0);
     pthread_t other;
 
     memset(&seen, 0, sizeof seen);
-    ck_assert_int_eq(pthread_create(&other, NULL, end_graces, p), 0);
+    ck_assert_int_eq(pthread_create(&other, NULL, expire_vehicles, p), 0);
     for (int i = 0; i < ROUNDS; i++) {
-        car = fr_presence_up(p, VIN, &link, check_order, NULL);
-        fr_presence_down(p, car, &link, 0);
+        vehicle = fr_presence_up(p, VIN, &link, check_order, NULL);
+        fr_presence_down(p, vehicle, &link, 0);
     }
-    atomic_store(&seen.over, true);
+    atomic_store(&seen.stop, true);
     pthread_join(other, NULL);
-    ck_assert(!atomic_load(&seen.wrong));
+    ck_assert(!atomic_load(&seen.out_of_order));
     fr_presence_free(p);
 }
 END_TEST
@@ -233,13 +235,13 @@ Suite *suite_presence(void)
     Suite *suite = suite_create("presence");
     TCase *tests = tcase_create("presence");
 
-    tcase_add_test(tests, first_up_and_last_down);
-    tcase_add_test(tests, more_connections_than_allowed);
-    tcase_add_test(tests, two_workers_keep_the_order);
-    tcase_add_test(tests, back_within_the_grace);
-    tcase_add_test(tests, expected_after_a_restart);
+    tcase_add_test(tests, first_connection_and_last_disconnection);
+    tcase_add_test(tests, excess_connections_are_returned_once);
+    tcase_add_test(tests, reports_of_two_workers_are_ordered);
+    tcase_add_test(tests, reconnection_within_the_grace_period);
+    tcase_add_test(tests, expected_vehicle_is_not_reported_again);
     tcase_add_test(tests, many_vehicles);
-    tcase_add_test(tests, remembered_for_people);
+    tcase_add_test(tests, status_lists_expired_vehicles);
     suite_add_tcase(suite, tests);
     return suite;
 }

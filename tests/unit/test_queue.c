@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "sink/sink_queue.h"
+#include "record/record_queue.h"
 
-static struct fr_record *opaque(char name)
+static struct fr_record *new_record(char name)
 {
     struct fr_record_source source = {.vin = "V",
                                       .topic = (const uint8_t *)"canlogs",
@@ -17,85 +17,86 @@ static struct fr_record *opaque(char name)
     return fr_record_new(&source, &error);
 }
 
-static void put(struct fr_sink_queue *queue, char name, bool ack, size_t dropped)
+static void put(struct fr_record_queue *queue, char name, bool ack, size_t dropped)
 {
-    struct fr_sink_entry entry = {opaque(name), ack};
+    struct fr_queue_entry entry = {new_record(name), ack};
 
-    ck_assert_uint_eq(fr_sink_queue_put(queue, &entry, 1), dropped);
+    ck_assert_uint_eq(fr_record_queue_put(queue, &entry, 1), dropped);
 }
 
-START_TEST(the_oldest_gives_way)
+START_TEST(full_queue_drops_the_oldest)
 {
-    struct fr_sink_queue *queue = fr_sink_queue_new(3, 1000000);
-    struct fr_sink_entry entries[8];
+    struct fr_record_queue *queue = fr_record_queue_new(3, 1000000);
+    struct fr_queue_entry entries[8];
 
     put(queue, 'a', false, 0);
     put(queue, 'b', false, 0);
     put(queue, 'c', false, 0);
     put(queue, 'd', false, 1);
-    ck_assert_uint_eq(fr_sink_queue_records(queue), 3);
-    ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 8, SIZE_MAX), 3);
+    ck_assert_uint_eq(fr_record_queue_records(queue), 3);
+    ck_assert_uint_eq(fr_record_queue_take(queue, entries, 8, SIZE_MAX), 3);
     ck_assert_int_eq(entries[0].record->txid[0], 'b');
     ck_assert_int_eq(entries[2].record->txid[0], 'd');
-    /* Taken is not finished: there is no room yet. */
-    ck_assert(fr_sink_queue_full(queue));
+    /* Records that are taken but not finished still occupy the queue. */
+    ck_assert(fr_record_queue_full(queue));
     put(queue, 'e', false, 1);
     for (int i = 0; i < 3; i++) {
-        bool room = fr_sink_queue_finish(queue, 1, fr_sink_queue_size(entries[i].record));
+        bool has_capacity =
+            fr_record_queue_finish(queue, 1, fr_record_queue_size(entries[i].record));
 
-        ck_assert_int_eq(room, i == 0);
+        ck_assert_int_eq(has_capacity, i == 0);
         fr_record_unref(entries[i].record);
     }
-    ck_assert(!fr_sink_queue_full(queue));
-    fr_sink_queue_free(queue);
+    ck_assert(!fr_record_queue_full(queue));
+    fr_record_queue_free(queue);
 }
 END_TEST
 
-START_TEST(what_is_awaited_is_never_dropped)
+START_TEST(records_with_ack_are_not_dropped)
 {
-    struct fr_sink_queue *queue = fr_sink_queue_new(2, 1000000);
+    struct fr_record_queue *queue = fr_record_queue_new(2, 1000000);
 
     put(queue, 'a', true, 0);
     put(queue, 'b', true, 0);
-    ck_assert(fr_sink_queue_full(queue));
+    ck_assert(fr_record_queue_full(queue));
     put(queue, 'c', true, 0);
     put(queue, 'd', false, 1);
-    ck_assert_uint_eq(fr_sink_queue_records(queue), 3);
-    fr_sink_queue_free(queue);
+    ck_assert_uint_eq(fr_record_queue_records(queue), 3);
+    fr_record_queue_free(queue);
 }
 END_TEST
 
-START_TEST(bytes_are_a_limit_too)
+START_TEST(bytes_are_limited)
 {
-    struct fr_sink_queue *queue = fr_sink_queue_new(1000, 3000);
+    struct fr_record_queue *queue = fr_record_queue_new(1000, 3000);
 
     put(queue, 'a', true, 0);
     put(queue, 'b', true, 0);
-    ck_assert(!fr_sink_queue_full(queue));
+    ck_assert(!fr_record_queue_full(queue));
     put(queue, 'c', true, 0);
-    ck_assert(fr_sink_queue_full(queue));
-    fr_sink_queue_free(queue);
+    ck_assert(fr_record_queue_full(queue));
+    fr_record_queue_free(queue);
 }
 END_TEST
 
-START_TEST(the_ring_grows_around_its_end)
+START_TEST(wrapped_ring_grows)
 {
-    struct fr_sink_queue *queue = fr_sink_queue_new(100000, 1000000000);
-    struct fr_sink_entry entries[200];
+    struct fr_record_queue *queue = fr_record_queue_new(100000, 1000000000);
+    struct fr_queue_entry entries[200];
 
     for (int i = 0; i < 200; i++)
         put(queue, (char)i, false, 0);
-    ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 150, SIZE_MAX), 150);
+    ck_assert_uint_eq(fr_record_queue_take(queue, entries, 150, SIZE_MAX), 150);
     for (int i = 0; i < 150; i++)
         fr_record_unref(entries[i].record);
     for (int i = 200; i < 600; i++)
         put(queue, (char)i, false, 0);
     for (int i = 150; i < 600; i++) {
-        ck_assert_uint_eq(fr_sink_queue_take(queue, entries, 1, SIZE_MAX), 1);
+        ck_assert_uint_eq(fr_record_queue_take(queue, entries, 1, SIZE_MAX), 1);
         ck_assert_int_eq(entries[0].record->txid[0], (char)i);
         fr_record_unref(entries[0].record);
     }
-    fr_sink_queue_free(queue);
+    fr_record_queue_free(queue);
 }
 END_TEST
 
@@ -104,10 +105,10 @@ Suite *suite_queue(void)
     Suite *suite = suite_create("queue");
     TCase *tests = tcase_create("queue");
 
-    tcase_add_test(tests, the_oldest_gives_way);
-    tcase_add_test(tests, what_is_awaited_is_never_dropped);
-    tcase_add_test(tests, bytes_are_a_limit_too);
-    tcase_add_test(tests, the_ring_grows_around_its_end);
+    tcase_add_test(tests, full_queue_drops_the_oldest);
+    tcase_add_test(tests, records_with_ack_are_not_dropped);
+    tcase_add_test(tests, bytes_are_limited);
+    tcase_add_test(tests, wrapped_ring_grows);
     suite_add_tcase(suite, tests);
     return suite;
 }

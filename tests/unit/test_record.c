@@ -14,7 +14,8 @@
 
 #define VIN "5YJ3E1EA7KF000001"
 
-static struct fr_record *make(const struct fr_sim_datum *data, size_t count, const char *said_vin)
+static struct fr_record *make(const struct fr_sim_datum *data, size_t count,
+                              const char *payload_vin)
 {
     struct fr_buffer payload = {0};
     struct fr_record_source source = {.vin = VIN,
@@ -27,7 +28,7 @@ static struct fr_record *make(const struct fr_sim_datum *data, size_t count, con
     struct fr_record *record;
     struct fr_error error;
 
-    fr_sim_payload(&payload, data, count, said_vin, INT64_C(1767225600123456789), false);
+    fr_sim_payload(&payload, data, count, payload_vin, INT64_C(1767225600123456789), false);
     source.payload = payload.bytes;
     source.payload_len = payload.len;
     record = fr_record_new(&source, &error);
@@ -36,13 +37,13 @@ static struct fr_record *make(const struct fr_sim_datum *data, size_t count, con
     return record;
 }
 
-START_TEST(the_certificates_vin_counts)
+START_TEST(vin_of_the_certificate_is_used)
 {
     struct fr_sim_datum speed = {.field = 4, .member = 5, .real = 65.5};
-    const char *const said[] = {VIN, "", "WRONGVIN000000000", "SHORT"};
+    const char *const vins[] = {VIN, "", "WRONGVIN000000000", "SHORT"};
 
     for (size_t i = 0; i < 4; i++) {
-        struct fr_record *record = make(&speed, 1, said[i]);
+        struct fr_record *record = make(&speed, 1, vins[i]);
         Telemetry__VehicleData__Payload *payload =
             telemetry__vehicle_data__payload__unpack(NULL, record->payload_len, record->payload);
 
@@ -56,7 +57,7 @@ START_TEST(the_certificates_vin_counts)
 }
 END_TEST
 
-START_TEST(json_says_it_all)
+START_TEST(json_has_all_members)
 {
     struct fr_sim_datum data[] = {
         {.field = 4, .member = 5, .real = 65.5},
@@ -70,7 +71,7 @@ START_TEST(json_says_it_all)
     struct fr_record *record = make(data, 7, VIN);
     struct fr_buffer json = {0};
 
-    fr_json_record(&json, record, "Melan Y", FR_MARK_RESEND, false);
+    fr_json_record(&json, record, "Melan Y", FR_FLAG_RESEND, false);
     ck_assert_str_eq(fr_buffer_string(&json),
                      "{\"type\":\"V\",\"vin\":\"" VIN "\",\"name\":\"Melan Y\",\"txid\":\"t-1\","
                      "\"created_at\":\"2026-01-01T00:00:00.123Z\","
@@ -113,7 +114,7 @@ static const char *date_text(int64_t seconds, int32_t nanos)
     return fr_buffer_string(&out);
 }
 
-static void number_is_as_printf_has_it(double number)
+static void assert_number_matches_printf(double number)
 {
     struct fr_buffer out = {0};
     char text[40];
@@ -128,27 +129,27 @@ static void number_is_as_printf_has_it(double number)
     fr_buffer_free(&out);
 }
 
-START_TEST(numbers_are_as_printf_has_them)
+START_TEST(numbers_match_printf)
 {
-    static const double odd[] = {0,      -0.0,     0.1,           1e-4,     9.9999e-5, 0.3,
-                                 1e14,   -1e14,    1e15,          1e15 - 1, 0.1 + 0.2, 5e-324,
-                                 1e300,  123456.5, 999999.999999, -0.05,    1.0 / 3,   37.4219999,
-                                 2.5e14, 0.7,      1e22,          4.35,     2.675,     1e-9};
+    static const double special[] = {
+        0,       -0.0,       0.1,       1e-4,   9.9999e-5, 0.3,      1e14,          -1e14,
+        1e15,    1e15 - 1,   0.1 + 0.2, 5e-324, 1e300,     123456.5, 999999.999999, -0.05,
+        1.0 / 3, 37.4219999, 2.5e14,    0.7,    1e22,      4.35,     2.675,         1e-9};
 
-    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
-        number_is_as_printf_has_it(odd[i]);
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+        assert_number_matches_printf(special[i]);
     for (int i = 0; i < 100000; i++) {
         double digits = (double)((int64_t)random() << 31 | random()), scale = 1;
 
         for (long n = random() % 20; n > 0; n--)
             scale *= 10;
-        number_is_as_printf_has_it(digits / scale);
-        number_is_as_printf_has_it(-rint(digits / 1e10) / scale);
+        assert_number_matches_printf(digits / scale);
+        assert_number_matches_printf(-rint(digits / 1e10) / scale);
     }
 }
 END_TEST
 
-START_TEST(dates_stay_in_their_range)
+START_TEST(dates_are_clamped)
 {
     ck_assert_str_eq(date_text(0, 1000000), "1970-01-01T00:00:00.001Z");
     ck_assert_str_eq(date_text(INT64_MAX, 0), "9999-12-31T23:59:59Z");
@@ -158,8 +159,8 @@ START_TEST(dates_stay_in_their_range)
 }
 END_TEST
 
-/* With many data, too, the last value of a field counts. */
-START_TEST(the_last_value_counts)
+/* A record with 400 data of 200 fields. */
+START_TEST(last_value_of_a_field_is_used)
 {
     struct fr_sim_datum data[400];
     struct fr_buffer json = {0};
@@ -183,7 +184,7 @@ START_TEST(the_last_value_counts)
 }
 END_TEST
 
-START_TEST(redaction_hides)
+START_TEST(redaction_removes_personal_data)
 {
     struct fr_sim_datum data[] = {
         {.field = 21, .member = 7, .real = 37.412374, .real2 = -122.145867},
@@ -203,7 +204,7 @@ START_TEST(redaction_hides)
 }
 END_TEST
 
-START_TEST(too_many_data_are_refused)
+START_TEST(too_many_data_are_rejected)
 {
     struct fr_payload_info info;
     uint8_t *bytes = malloc(2 * (FR_PAYLOAD_DATA_MAX + 1));
@@ -216,7 +217,7 @@ START_TEST(too_many_data_are_refused)
 }
 END_TEST
 
-/* Our walk and protobuf-c see the same in every datum. */
+/* The decoder of fleetroute and protobuf-c decode each datum to the same value. */
 START_TEST(decoding_agrees_with_protobuf_c)
 {
     struct fr_sim_datum data[64];
@@ -251,39 +252,40 @@ START_TEST(decoding_agrees_with_protobuf_c)
 }
 END_TEST
 
-static size_t told;
-static bool told_refused;
+static size_t completed;
+static bool completed_refused;
 
-static void settled(struct fr_ack_owner *owner, struct fr_record *first, struct fr_record *last)
+static void on_completed(struct fr_completion *completion, struct fr_record *first,
+                         struct fr_record *last)
 {
     struct fr_record *next;
 
-    (void)owner, (void)last;
+    (void)completion, (void)last;
     for (; first != NULL; first = next) {
         next = first->ack_next;
-        told++;
-        told_refused = atomic_load(&first->refused);
+        completed++;
+        completed_refused = atomic_load(&first->refused);
         fr_record_unref(first);
     }
 }
 
-START_TEST(the_last_confirmation_settles)
+START_TEST(last_confirmation_completes_the_record)
 {
     struct fr_sim_datum speed = {.field = 4, .member = 5, .real = 1};
-    struct fr_ack_owner owner = {.settled = settled};
+    struct fr_completion completion = {.completed = on_completed};
     struct fr_ack_batch batch = {0};
     struct fr_record *record = make(&speed, 1, VIN);
 
-    told = 0;
-    record->owner = &owner;
+    completed = 0;
+    record->completion = &completion;
     atomic_store(&record->unconfirmed, 2);
     fr_record_confirm(record, true, &batch);
     fr_ack_batch_flush(&batch);
-    ck_assert_uint_eq(told, 0);
+    ck_assert_uint_eq(completed, 0);
     fr_record_confirm(record, false, &batch);
     fr_ack_batch_flush(&batch);
-    ck_assert_uint_eq(told, 1);
-    ck_assert(told_refused);
+    ck_assert_uint_eq(completed, 1);
+    ck_assert(completed_refused);
     fr_record_unref(record);
 }
 END_TEST
@@ -293,16 +295,17 @@ Suite *suite_record(void)
     Suite *suite = suite_create("record");
     TCase *tests = tcase_create("record");
 
-    tcase_add_test(tests, the_certificates_vin_counts);
-    tcase_add_test(tests, json_says_it_all);
+    tcase_add_test(tests, vin_of_the_certificate_is_used);
+    tcase_add_test(tests, json_has_all_members);
     tcase_add_test(tests, json_is_valid_for_any_bytes);
-    tcase_add_test(tests, numbers_are_as_printf_has_them);
-    tcase_add_test(tests, dates_stay_in_their_range);
-    tcase_add_test(tests, the_last_value_counts);
-    tcase_add_test(tests, redaction_hides);
-    tcase_add_test(tests, too_many_data_are_refused);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, numbers_match_printf);
+    tcase_add_test(tests, dates_are_clamped);
+    tcase_add_test(tests, last_value_of_a_field_is_used);
+    tcase_add_test(tests, redaction_removes_personal_data);
+    tcase_add_test(tests, too_many_data_are_rejected);
     tcase_add_test(tests, decoding_agrees_with_protobuf_c);
-    tcase_add_test(tests, the_last_confirmation_settles);
+    tcase_add_test(tests, last_confirmation_completes_the_record);
     suite_add_tcase(suite, tests);
     return suite;
 }

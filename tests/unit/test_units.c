@@ -30,7 +30,7 @@ START_TEST(units_convert)
 }
 END_TEST
 
-START_TEST(text_becomes_values)
+START_TEST(text_is_converted_to_values)
 {
     double a, b;
 
@@ -57,7 +57,7 @@ START_TEST(text_becomes_values)
 }
 END_TEST
 
-START_TEST(catalogue_is_whole)
+START_TEST(catalogue_is_complete)
 {
     ck_assert_uint_eq(fr_field_count(), 272);
     for (uint32_t i = 0; i < fr_field_count(); i++)
@@ -68,14 +68,14 @@ START_TEST(catalogue_is_whole)
     ck_assert_int_eq(fr_field_number("field_x"), -1);
     ck_assert_str_eq(fr_enum_choice(fr_enum_by_tag(9), 5)->name, "D");
     ck_assert_ptr_null(fr_enum_choice(fr_enum_by_tag(9), 99));
-    /* Each field that is an enum has its choices, but for two whose numbers nobody knows. */
-    for (uint32_t i = 0; i < 270; i++)
+    ck_assert_str_eq(fr_enum_choice(fr_enum_by_tag(55), 2)->name, "On");
+    for (uint32_t i = 0; i < fr_field_count(); i++)
         ck_assert(fr_field_by_number(i)->kind != FR_FIELD_ENUM ||
                   fr_field_by_number(i)->choices != NULL);
 }
 END_TEST
 
-START_TEST(near_misses_are_found)
+START_TEST(similar_names_are_suggested)
 {
     struct fr_suggestion s = fr_suggest_begin("TpmsPressureFL");
 
@@ -93,7 +93,7 @@ START_TEST(near_misses_are_found)
 }
 END_TEST
 
-/* ---- one canonical type, whatever came ------------------------------------------- */
+/* ---- canonical types ------------------------------------------------------------- */
 
 static struct fr_value canonical(const char *field, struct fr_wire_value wire, bool fits)
 {
@@ -117,7 +117,7 @@ static struct fr_wire_value as_number(uint32_t tag, int64_t number)
     return (struct fr_wire_value){.tag = tag, .integer = number};
 }
 
-START_TEST(one_type_for_each_field)
+START_TEST(each_field_has_one_type)
 {
     struct fr_wire_value real = {.tag = FR_MEMBER_DOUBLE, .real = 65.5};
     struct fr_value v;
@@ -157,14 +157,18 @@ START_TEST(one_type_for_each_field)
     ck_assert_int_eq(v.clock.minute, 5);
     v = canonical("Cabin12vPortKeepOn", as_number(55, 2), true);
     ck_assert_int_eq(v.kind, FR_VALUE_ENUM);
-    ck_assert_int_eq(v.choice.number, 2);
+    ck_assert_str_eq(v.choice.name, "On");
+    v = canonical("Cabin48vPortKeepOn", as_number(55, 3), true);
+    ck_assert_int_eq(v.kind, FR_VALUE_ENUM);
+    ck_assert_ptr_null(v.choice.name);
+    ck_assert_int_eq(v.choice.number, 3);
 }
 END_TEST
 
 START_TEST(values_out_of_range_are_invalid)
 {
     struct fr_wire_value real = {.tag = FR_MEMBER_DOUBLE, .real = NAN};
-    struct fr_wire_value place = {.tag = FR_MEMBER_LOCATION};
+    struct fr_wire_value position = {.tag = FR_MEMBER_LOCATION};
     struct fr_wire_value clock = {.tag = FR_MEMBER_TIME, .clock = {24, 0, 0}};
     static const double degrees[][2] = {{1e300, 1}, {1, 1e300}, {90.1, 1},     {1, -180.1},
                                         {NAN, 1},   {1, NAN},   {-INFINITY, 1}};
@@ -176,23 +180,23 @@ START_TEST(values_out_of_range_are_invalid)
     real.real = 1e308;
     ck_assert_int_eq(canonical("VehicleSpeed", real, true).kind, FR_VALUE_REAL);
     for (size_t i = 0; i < sizeof degrees / sizeof *degrees; i++) {
-        place.location.latitude = degrees[i][0];
-        place.location.longitude = degrees[i][1];
-        ck_assert_int_eq(canonical("Location", place, false).kind, FR_VALUE_INVALID);
-        /* of a field that the catalogue does not have, too */
-        ck_assert(!fr_value_canonical(NULL, &place, &v));
+        position.location.latitude = degrees[i][0];
+        position.location.longitude = degrees[i][1];
+        ck_assert_int_eq(canonical("Location", position, false).kind, FR_VALUE_INVALID);
+        /* also for a field that is not in the catalogue */
+        ck_assert(!fr_value_canonical(NULL, &position, &v));
         ck_assert_int_eq(v.kind, FR_VALUE_INVALID);
     }
-    place.location.latitude = -90;
-    place.location.longitude = 180;
-    ck_assert_int_eq(canonical("Location", place, true).kind, FR_VALUE_LOCATION);
+    position.location.latitude = -90;
+    position.location.longitude = 180;
+    ck_assert_int_eq(canonical("Location", position, true).kind, FR_VALUE_LOCATION);
     ck_assert_int_eq(canonical("RouteLastUpdated", clock, false).kind, FR_VALUE_INVALID);
     clock.clock[0] = 23;
     ck_assert_int_eq(canonical("RouteLastUpdated", clock, true).kind, FR_VALUE_CLOCK);
 }
 END_TEST
 
-START_TEST(distances)
+START_TEST(distance_of_locations_is_in_metres)
 {
     struct fr_value a = {.kind = FR_VALUE_LOCATION}, b = a;
 
@@ -212,12 +216,12 @@ Suite *suite_units(void)
     TCase *tests = tcase_create("values");
 
     tcase_add_test(tests, units_convert);
-    tcase_add_test(tests, text_becomes_values);
-    tcase_add_test(tests, catalogue_is_whole);
-    tcase_add_test(tests, near_misses_are_found);
-    tcase_add_test(tests, one_type_for_each_field);
+    tcase_add_test(tests, text_is_converted_to_values);
+    tcase_add_test(tests, catalogue_is_complete);
+    tcase_add_test(tests, similar_names_are_suggested);
+    tcase_add_test(tests, each_field_has_one_type);
     tcase_add_test(tests, values_out_of_range_are_invalid);
-    tcase_add_test(tests, distances);
+    tcase_add_test(tests, distance_of_locations_is_in_metres);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,4 +1,5 @@
-/* The last values' store: the newest stays, bounds hold, and a file that cannot be trusted goes. */
+/* The store of last values: it keeps the newest value, enforces limits, and discards a file that is
+ * damaged or was not closed. */
 #include "unit.h"
 
 #include <fcntl.h>
@@ -8,9 +9,10 @@
 #include <unistd.h>
 
 #include "journal/value_store.h"
+#include "journal/value_store_open.h"
 
 #define VIN "5YJ3E1EA7KF000001"
-#define UNKNOWN 100000 /* a field that no catalogue has */
+#define UNKNOWN 100000 /* a field number that is not in the catalogue */
 
 static char folder[64];
 static struct fr_value_store *store;
@@ -40,7 +42,7 @@ static void tear_down(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* Returns how many were over a bound. */
+/* Store one value. Returns the number of values that exceeded a limit. */
 static size_t put(const char *vin, uint32_t field, int64_t created_ns, size_t len)
 {
     static uint8_t bytes[8192];
@@ -54,22 +56,22 @@ static size_t put(const char *vin, uint32_t field, int64_t created_ns, size_t le
     return over_bound;
 }
 
-static size_t seen;
+static size_t collected_count;
 static struct fr_last_value last;
 
-static bool see(void *ctx, const struct fr_last_value *value)
+static bool collect_value(void *ctx, const struct fr_last_value *value)
 {
     (void)ctx;
-    seen++;
+    collected_count++;
     last = *value;
     return true;
 }
 
 static size_t count(const char *vin)
 {
-    seen = 0;
-    ck_assert_int_eq(fr_value_store_each(store, vin, see, NULL, &error), 0);
-    return seen;
+    collected_count = 0;
+    ck_assert_int_eq(fr_value_store_each(store, vin, collect_value, NULL, &error), 0);
+    return collected_count;
 }
 
 static void write_state(const char *text)
@@ -84,7 +86,7 @@ static void write_state(const char *text)
     fclose(file);
 }
 
-START_TEST(the_newest_value_stays)
+START_TEST(newest_value_is_kept)
 {
     put(VIN, 4, 100, 1);
     put(VIN, 4, 50, 2);
@@ -93,7 +95,7 @@ START_TEST(the_newest_value_stays)
     ck_assert_uint_eq(count(VIN), 1);
     ck_assert_int_eq(last.created_ns, 200);
     ck_assert_uint_eq(last.len, 3);
-    put(VIN, 4, 0, 5); /* no creation time: as old as its receipt, which is newer */
+    put(VIN, 4, 0, 5); /* without a creation time, the receipt time is used: it is newer */
     ck_assert_uint_eq(count(VIN), 1);
     ck_assert_uint_eq(last.len, 5);
     put(VIN "0", 5, 1, 1);
@@ -102,7 +104,7 @@ START_TEST(the_newest_value_stays)
 }
 END_TEST
 
-START_TEST(bounds_of_a_vehicle)
+START_TEST(values_of_a_vehicle_are_limited)
 {
     ck_assert_uint_eq(put(VIN, 0, 1, 1), 1);
     ck_assert_uint_eq(put(VIN, 4, 1, FR_VALUE_BYTES_MAX + 1), 1);
@@ -110,12 +112,12 @@ START_TEST(bounds_of_a_vehicle)
     for (uint32_t i = 0; i < FR_VALUE_UNKNOWN_MAX; i++)
         ck_assert_uint_eq(put(VIN, UNKNOWN + i, 1, 10), 0);
     ck_assert_uint_eq(put(VIN, UNKNOWN + FR_VALUE_UNKNOWN_MAX, 1, 10), 1);
-    ck_assert_uint_eq(put(VIN, UNKNOWN, 2, 20), 0); /* one that is kept goes on */
+    ck_assert_uint_eq(put(VIN, UNKNOWN, 2, 20), 0); /* a stored value is updated */
     ck_assert_uint_eq(put(VIN "0", UNKNOWN + FR_VALUE_UNKNOWN_MAX, 1, 10), 0); /* another vehicle */
     ck_assert_uint_eq(count(VIN), FR_VALUE_UNKNOWN_MAX);
     for (uint32_t i = 1; i <= 20; i++)
         put(VIN, i, 1, FR_VALUE_BYTES_MAX);
-    ck_assert_uint_lt(count(VIN), FR_VALUE_UNKNOWN_MAX + 16); /* 64 kB in all */
+    ck_assert_uint_lt(count(VIN), FR_VALUE_UNKNOWN_MAX + 16); /* 64 kB a vehicle */
     fr_value_store_close(store);
     open_store();
     ck_assert(!fresh);
@@ -123,7 +125,7 @@ START_TEST(bounds_of_a_vehicle)
 }
 END_TEST
 
-/* More than one chunk of a reader. */
+/* The values exceed one chunk of the reader. */
 START_TEST(many_values_are_read_once)
 {
     char vin[32];
@@ -137,7 +139,7 @@ START_TEST(many_values_are_read_once)
 }
 END_TEST
 
-START_TEST(a_torn_or_damaged_file_goes)
+START_TEST(damaged_file_is_discarded)
 {
     char data[96];
     int fd;
@@ -155,13 +157,13 @@ START_TEST(a_torn_or_damaged_file_goes)
     for (uint32_t i = 1; i < 200; i++)
         put(VIN, i, 1, 300);
     fr_value_store_close(store);
-    fd = open(data, O_WRONLY); /* cut, and closed well */
+    fd = open(data, O_WRONLY); /* truncated after a clean close */
     ck_assert_int_eq(ftruncate(fd, 3 * 4096), 0);
     close(fd);
     open_store();
     ck_assert(fresh);
     fr_value_store_close(store);
-    fd = open(data, O_WRONLY | O_TRUNC); /* something else */
+    fd = open(data, O_WRONLY | O_TRUNC); /* no LMDB file */
     ck_assert_int_eq(write(fd, folder, sizeof folder), sizeof folder);
     close(fd);
     open_store();
@@ -177,10 +179,10 @@ Suite *suite_value_store(void)
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 30);
-    tcase_add_test(tests, the_newest_value_stays);
-    tcase_add_test(tests, bounds_of_a_vehicle);
+    tcase_add_test(tests, newest_value_is_kept);
+    tcase_add_test(tests, values_of_a_vehicle_are_limited);
     tcase_add_test(tests, many_values_are_read_once);
-    tcase_add_test(tests, a_torn_or_damaged_file_goes);
+    tcase_add_test(tests, damaged_file_is_discarded);
     suite_add_tcase(suite, tests);
     return suite;
 }

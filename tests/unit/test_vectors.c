@@ -1,4 +1,4 @@
-/* What Tesla's server does with each vector, and what we do. */
+/* Comparison of fleetroute with Tesla's server (the reference) for each vector. */
 #include "unit.h"
 
 #include <ctype.h>
@@ -9,6 +9,7 @@
 
 #include "ingest/envelope.h"
 #include "record/json.h"
+#include "record/json_tesla.h"
 #include "record/record.h"
 
 #define VIN "5YJ3E1EA7KF000001"
@@ -96,16 +97,18 @@ static struct fr_record *record_of(const struct fr_envelope *e, struct fr_error 
     return fr_record_new(&source, error);
 }
 
-/* The reference acknowledges an ack of ours twice and the empty message; we answer with the
- * error reply once. Its own ack to 12 is an error reply too, after a caught panic. */
-static bool we_refuse(const char *name, const json_t *reference)
+/* Returns whether fleetroute answers with an error reply. The reference acknowledges vector 13 (an
+ * ack message) twice, and the empty message; fleetroute sends one error reply. The reference
+ * answers vector 12 with an error reply, too, after a caught panic. */
+static bool is_refused(const char *name, const json_t *reference)
 {
     return strcmp(name, "13_ack_from_peer") == 0 ||
            strcmp(json_string_value(json_object_get(reference, "reply_kind")), "error") == 0;
 }
 
-/* Field 270 has a name by now; the vectors were made before it had. */
-static void forget_new_names(json_t *payload)
+/* Replace the name of field 270 by its number, and remove the member 55 of its value: the vectors
+ * are older than both. */
+static void replace_new_names(json_t *payload)
 {
     json_t *data = json_object_get(payload, "data"), *datum;
     size_t i;
@@ -114,8 +117,10 @@ static void forget_new_names(json_t *payload)
     {
         const char *key = json_string_value(json_object_get(datum, "key"));
 
-        if (key != NULL && strcmp(key, "Cabin12vPortKeepOn") == 0)
+        if (key != NULL && strcmp(key, "Cabin12vPortKeepOn") == 0) {
             json_object_set_new(datum, "key", json_integer(270));
+            json_object_del(json_object_get(datum, "value"), "cabinPortKeepOnValue");
+        }
     }
 }
 
@@ -134,7 +139,7 @@ static void check_payload(struct fr_record *record, const json_t *reference)
     ck_assert_int_eq(fr_json_tesla(&text, record, false), 0);
     got = json_loads(fr_buffer_string(&text), 0, NULL);
     ck_assert_msg(got != NULL, "%s", fr_buffer_string(&text));
-    forget_new_names(got);
+    replace_new_names(got);
     ck_assert_msg(json_equal(got, want), "%s", fr_buffer_string(&text));
     json_decref(got);
     fr_buffer_free(&text);
@@ -163,7 +168,7 @@ static void check_one(const char *name, const json_t *vector)
         return;
     if (readable && e.kind == FR_ENVELOPE_STREAM)
         record = record_of(&e, &error);
-    if (we_refuse(name, reference)) {
+    if (is_refused(name, reference)) {
         fr_envelope_write_error(&reply, readable ? e.txid : (struct fr_span){NULL, 0});
         if (strcmp(name, "13_ack_from_peer") != 0)
             assert_hex(&reply, json_string_value(json_object_get(reference, "reply_hex")));
@@ -171,8 +176,8 @@ static void check_one(const char *name, const json_t *vector)
         ck_assert_msg(record != NULL, "%s: %s", name, error.text);
         check_payload(record, reference);
         fr_envelope_write_ack(&reply, e.txid, e.topic);
-        /* The reference's ack ends in an empty vector where the table belongs; ours is 04b's
-         * shape, which differs in where the message stands. */
+        /* The ack of the reference has an empty vector in place of the table. The ack of fleetroute
+         * has the layout of vector 04b, which differs in the position of the message. */
         ck_assert_uint_eq(reply.len,
                           strlen(json_string_value(json_object_get(reference, "reply_hex"))) / 2);
     }
@@ -181,7 +186,7 @@ static void check_one(const char *name, const json_t *vector)
     fr_buffer_free(&reply);
 }
 
-START_TEST(every_vector)
+START_TEST(every_vector_matches_the_reference)
 {
     const char *name;
     json_t *vector;
@@ -194,7 +199,7 @@ START_TEST(every_vector)
 }
 END_TEST
 
-START_TEST(our_ack_is_04b)
+START_TEST(ack_matches_vector_04b)
 {
     static const char txid[] = "c6609a336d7f4d7bb571-000000001";
     struct fr_buffer ack = {0};
@@ -209,7 +214,7 @@ START_TEST(our_ack_is_04b)
 }
 END_TEST
 
-START_TEST(bad_protobuf_is_refused)
+START_TEST(bad_protobuf_is_rejected)
 {
     struct fr_envelope e;
     struct fr_error error;
@@ -222,8 +227,8 @@ START_TEST(bad_protobuf_is_refused)
 }
 END_TEST
 
-/* Cutting a good message anywhere, or changing any byte of it, must never read outside. */
-START_TEST(damaged_vectors_are_survived)
+/* A truncated message or a changed byte must not cause a read outside the buffer. */
+START_TEST(damaged_vectors_are_read_safely)
 {
     static const char *const names[] = {"01_v_three_datums", "02_alerts", "03_errors",
                                         "08_v_odd_values", "15_v_minimal_other_encoder"};
@@ -263,10 +268,10 @@ Suite *suite_vectors(void)
 
     tcase_add_checked_fixture(tests, load_expected, unload_expected);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, every_vector);
-    tcase_add_test(tests, our_ack_is_04b);
-    tcase_add_test(tests, bad_protobuf_is_refused);
-    tcase_add_loop_test(tests, damaged_vectors_are_survived, 0, 5);
+    tcase_add_test(tests, every_vector_matches_the_reference);
+    tcase_add_test(tests, ack_matches_vector_04b);
+    tcase_add_test(tests, bad_protobuf_is_rejected);
+    tcase_add_loop_test(tests, damaged_vectors_are_read_safely, 0, 5);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,10 +1,12 @@
-/* unit.h - the suites of the unit tests; each returns a Check suite. */
+/* unit.h - the suites of the unit tests. */
 #ifndef FR_UNIT_H
 #define FR_UNIT_H
 
 #include <check.h>
 
+Suite *suite_command_key(void);
 Suite *suite_config(void);
+Suite *suite_dispatch(void);
 Suite *suite_envelope(void);
 Suite *suite_home_assistant(void);
 Suite *suite_http(void);
@@ -13,18 +15,27 @@ Suite *suite_journal(void);
 Suite *suite_journal_run(void);
 Suite *suite_json_payload(void);
 Suite *suite_half_open(void);
+Suite *suite_http_admin(void);
 Suite *suite_http_clients(void);
 Suite *suite_presence(void);
+Suite *suite_pairing_link(void);
 Suite *suite_program(void);
 Suite *suite_event_base(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
+Suite *suite_sink(void);
+Suite *suite_routes(void);
+Suite *suite_submit(void);
+Suite *suite_tesla_mqtt(void);
 Suite *suite_units(void);
 Suite *suite_value_store(void);
 Suite *suite_vectors(void);
+Suite *suite_vehicle_config(void);
+Suite *suite_payloads(void);
 Suite *suite_websocket(void);
 
-/* Where the source tree is, for files that tests read. */
+/* Returns the path of a file of the source tree, in a static buffer. The environment variable
+ * top_srcdir overrides the folder of the source tree. */
 const char *source_file(const char *name);
 
 #endif

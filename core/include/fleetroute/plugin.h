@@ -1,15 +1,20 @@
 /*
- * fleetroute/plugin.h - all that a sink plugin sees of fleetroute.
+ * fleetroute/plugin.h - the interface between fleetroute and its plugins.
  *
- * A plugin is a shared object that exports one symbol, `fleetroute_plugin`, a
- * struct fr_plugin. fleetrouted loads it for each sink of the configuration that
- * names it, and gives each sink a thread of its own.
+ * A sink plugin is a shared object that exports the symbol `fleetroute_plugin`, a struct
+ * fr_plugin. A source plugin exports `fleetroute_source`, a struct fr_source_plugin. One object
+ * may export both.
  *
- * The threading rule: everything of one sink instance happens on that sink's
- * thread. Two sinks of one plugin are two instances on two threads, so a plugin
- * keeps its state in what open() returns and has no writable globals.
+ * Threads: fleetrouted runs each sink and each source on a thread of its own, and calls the
+ * plugin's functions for it on that thread only. Two sinks of one plugin run on two threads, so a
+ * plugin keeps its state in the object that open() returns and has no writable globals.
  *
- * See fleetroute-plugin(7), and tests/example_plugin for a whole one.
+ * Versions: every struct of this interface begins with its size in bytes, is part of such a
+ * struct, or is an element of an array whose element size is passed. A new minor version only
+ * appends members and adds enum values. fleetroute loads a plugin of its own major version and the
+ * same or an older minor version; members that an older plugin does not have are zero.
+ *
+ * fleetroute-plugin(7) is the guide; tests/example_plugin has a complete plugin.
  */
 #ifndef FLEETROUTE_PLUGIN_H
 #define FLEETROUTE_PLUGIN_H
@@ -22,8 +27,20 @@
 extern "C" {
 #endif
 
-/* Grows when a struct or a promise below changes; a plugin of another number is refused. */
-#define FLEETROUTE_PLUGIN_ABI 5
+/* The major version changes when an existing member or promise changes, the minor version when
+ * something is appended. */
+#define FLEETROUTE_PLUGIN_ABI_MAJOR 6u
+#define FLEETROUTE_PLUGIN_ABI_MINOR 1u
+#define FLEETROUTE_PLUGIN_ABI (FLEETROUTE_PLUGIN_ABI_MAJOR << 16 | FLEETROUTE_PLUGIN_ABI_MINOR)
+
+/* The first members of a descriptor: `const struct fr_plugin fleetroute_plugin = {
+ * FR_PLUGIN_HEADER, .name = ...}`, and the same for a source. */
+#define FR_PLUGIN_HEADER                                                                           \
+    .size = sizeof(struct fr_plugin), .abi = FLEETROUTE_PLUGIN_ABI,                                \
+    .option_size = sizeof(struct fr_option)
+#define FR_SOURCE_PLUGIN_HEADER                                                                    \
+    .size = sizeof(struct fr_source_plugin), .abi = FLEETROUTE_PLUGIN_ABI,                         \
+    .option_size = sizeof(struct fr_option)
 
 struct event_base;
 struct fr_sink;
@@ -31,8 +48,8 @@ struct fr_sink;
 /* ---- values ---------------------------------------------------------------------- */
 
 enum fr_value_kind {
-    FR_VALUE_NONE,     /* the datum came without a value */
-    FR_VALUE_INVALID,  /* the vehicle says: not measurable, or does not apply now */
+    FR_VALUE_NONE,     /* the datum has no value */
+    FR_VALUE_INVALID,  /* the vehicle marked it: not measurable, or not applicable */
     FR_VALUE_BOOL,     /* boolean */
     FR_VALUE_INT,      /* integer */
     FR_VALUE_REAL,     /* real */
@@ -53,7 +70,8 @@ enum fr_door {
     FR_DOOR_TRUNK_REAR = 1 << 5,
 };
 
-/* One value in the one type that its field always has, however the vehicle sent it. */
+/* A value in the canonical type of its field, whatever type the vehicle sent. Part of struct
+ * fr_delivery: its layout changes only with the major version. */
 struct fr_value {
     enum fr_value_kind kind;
     union {
@@ -65,8 +83,7 @@ struct fr_value {
             size_t len;
         } text;
         struct {
-            const char
-                *name; /* short name such as "D" or "Charging"; NULL: a number we do not know */
+            const char *name; /* short name such as "D" or "Charging"; NULL: unknown number */
             int32_t number;
         } choice;
         struct {
@@ -90,71 +107,72 @@ enum fr_delivery_kind {
 };
 
 enum fr_format {
-    FR_FORMAT_DEFAULT,    /* what the plugin's descriptor prefers */
-    FR_FORMAT_PROTOBUF,   /* the record's protobuf message, as Tesla's server passes it on */
+    FR_FORMAT_DEFAULT,    /* the format in the plugin's descriptor */
+    FR_FORMAT_PROTOBUF,   /* the record's protobuf message, as Tesla's server publishes it */
     FR_FORMAT_JSON,       /* fleetroute's JSON: one object with canonical values */
     FR_FORMAT_TESLA_JSON, /* the JSON that Tesla's server makes with transmit_decoded_records */
 };
 
-/* How a sink is served when its plugin does not keep up, or was away. */
+/* The deliveries that a sink gets when it is slower than the vehicles, or was unavailable. */
 enum fr_delivery_mode {
     FR_MODE_DEFAULT, /* as the plugin's descriptor says; there it means FR_MODE_LOG */
     FR_MODE_LOG,     /* every delivery, in order for each vehicle */
-    FR_MODE_LATEST,  /* of values that wait only the newest of each vehicle and field */
+    FR_MODE_LATEST,  /* only the newest waiting value of each vehicle and field */
 };
 
-enum fr_mark {
-    FR_MARK_RESEND = 1 << 0,   /* the vehicle sent it before */
-    FR_MARK_LATE = 1 << 1,     /* created before something this vehicle already delivered */
-    FR_MARK_RESTORED = 1 << 2, /* a last value told again, not from the vehicle now */
-    FR_MARK_REPEATED = 1 << 3, /* may have been delivered before a crash or a rewind */
+enum fr_flag {
+    FR_FLAG_RESEND = 1 << 0,   /* the vehicle sent it before */
+    FR_FLAG_LATE = 1 << 1,     /* older than an earlier value of this vehicle */
+    FR_FLAG_RESTORED = 1 << 2, /* a stored last value, not a new one from the vehicle */
+    FR_FLAG_REPEATED = 1 << 3, /* may have been delivered before a crash or a rewind */
 };
 
 /*
- * What a sink is asked to deliver. It belongs to fleetroute; every pointer in it holds
- * until the plugin reports done() for it.
+ * One delivery to a sink. fleetroute owns it; it and all that it points to are valid until the
+ * plugin reports its outcome.
  */
 struct fr_delivery {
+    size_t size; /* of this struct, in bytes */
     enum fr_delivery_kind kind;
     const char *vin;
     const char *vehicle_name; /* from routing.yaml; NULL where the vehicle has none */
     const char
-        *record_type; /* "V", "alerts", "errors", "connectivity" or the vehicle's own topic */
+        *record_type; /* "V", "alerts", "errors", "connectivity", "presence" or another topic */
     const char *txid;
     size_t txid_len;
-    const char *client_version; /* the vehicle's Version header; "" where it sent none */
-    int64_t created_ms;         /* when the vehicle measured it, ms since 1970; 0: it did not say */
-    int64_t received_ms;        /* when fleetroute got it, ms since 1970 */
-    uint32_t marks;             /* FR_MARK_* */
+    const char *client_version; /* the vehicle's Version header; "" if it sent none */
+    int64_t created_ms;         /* when the vehicle measured it, ms since 1970; 0: unknown */
+    int64_t received_ms;        /* when fleetroute received it, ms since 1970 */
+    uint32_t flags;             /* FR_FLAG_* */
 
     /* FR_DELIVERY_RECORD */
     enum fr_format format;
     const uint8_t *bytes;
     size_t len;
 
-    /* Of a field: the route's `as`, else the field's name. Of a record: the route's `as`, by which
-     * it may ask the plugin for something; else NULL. */
+    /* Field: the route's `as`, else the field's name. Record: the route's `as`, whose meaning the
+     * plugin defines; else NULL. */
     const char *name;
 
     /* FR_DELIVERY_FIELD */
     uint32_t field;         /* number in the vehicle's protocol */
-    const char *field_name; /* the field's own, whatever `as` says */
-    const char *unit;       /* of value, after conversion; "" where it has none */
+    const char *field_name; /* the field's own name, without regard to `as` */
+    const char *unit;       /* of value, after conversion; "" if it has none */
     struct fr_value value;
 
-    void *plugin_data; /* the plugin's own, NULL at first: to find a delivery again */
+    void *plugin_data; /* for the plugin's use; NULL at first */
 };
 
 enum fr_outcome {
-    FR_DONE,    /* delivered: the acknowledgement to the vehicle depends on this answer */
-    FR_RETRY,   /* the peer is away: not delivered. All deliveries wait and are handed to deliver()
-                 * again after a pause, without a limit of attempts. Report FR_HEALTH_DOWN too. To
-                 * keep the order, what was handed over later and is not delivered must be answered
-                 * FR_RETRY too. */
+    FR_DONE,    /* delivered: the acknowledgement to the vehicle depends on this outcome */
+    FR_RETRY,   /* not delivered: the peer is unavailable. All deliveries wait and are passed to
+                 * deliver() again after a pause, without a limit of attempts. Report FR_HEALTH_DOWN
+                 * too. To keep the order, report FR_RETRY also for every later delivery that is not
+                 * done. */
     FR_REFUSED, /* this delivery can never succeed: it goes to the dead letters at once */
     FR_FAILED,  /* the peer works, and this delivery failed; it may succeed later. It is tried again
                  * `retry: attempts` times, then it goes to the dead letters. Later deliveries of
-                 * the same vehicle and record type wait for it; others do not. */
+                 * the same vehicle and record type wait for it; other deliveries do not. */
 };
 
 /* ---- what fleetroute offers a plugin --------------------------------------------- */
@@ -169,48 +187,72 @@ enum fr_level {
 
 enum fr_health {
     FR_HEALTH_UP,
-    FR_HEALTH_DEGRADED, /* works, but somebody should look */
+    FR_HEALTH_DEGRADED, /* works, and needs an administrator */
     FR_HEALTH_DOWN,     /* nothing is delivered at present */
 };
 
+/* One message that the MQTT dispatcher of Tesla's server publishes for a delivery. Its topic there
+ * is BASE/VIN/KIND, BASE/VIN/KIND/NAME or BASE/VIN/KIND/NAME/PART. Since ABI 6.1. */
+struct fr_tesla_message {
+    size_t size;      /* of this struct, in bytes; set by the plugin before the call */
+    const char *kind; /* "v" for a value, else the record type, such as "alerts" */
+    const char *name; /* of the field, alert or error, as sent: it may contain any characters, and
+                         * is not NUL-terminated; NULL: there is none */
+    size_t name_len;
+    const char *part;    /* "current" or "history" of an alert; NULL: there is none */
+    const char *payload; /* JSON, byte for byte as Tesla's server writes it */
+    size_t len;
+};
+
+enum fr_tesla_result {
+    FR_TESLA_MESSAGE, /* the message is filled in */
+    FR_TESLA_END,     /* there is no message with this index */
+    FR_TESLA_UNKNOWN, /* a record that Tesla's server does not publish by MQTT */
+    FR_TESLA_FAILED,  /* memory is exhausted */
+};
+
 /*
- * Called on the sink's thread only. Option calls are for names in the descriptor's list;
- * their types and bounds were checked when the configuration was read.
+ * The functions that a sink plugin may call, on the sink's thread only. The option functions take
+ * names of the descriptor's list; types and bounds of the values were checked when the
+ * configuration was read.
  */
 struct fr_host {
-    /* Write one line to fleetroute's log; the sink's name is put before it. */
+    size_t size; /* of this struct, in bytes */
+
+    /* Write one line to fleetroute's log, with the sink's name before it. At most
+     * 60 lines a minute, without debug lines. */
     void (*log)(struct fr_sink *sink, enum fr_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
-    /* Report the outcome of one delivery, once, from within deliver() or later. */
+    /* Report the outcome of one delivery, exactly once, within deliver() or later. */
     void (*done)(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome);
 
-    /* The same for FR_FAILED and FR_REFUSED, with the reason and the remedy, for people; it is
-     * copied. The sink is shown as degraded with this text until a minute without failures. */
+    /* Report FR_FAILED or FR_REFUSED with a text for people: the reason and the remedy. The text is
+     * copied. The sink is reported as degraded with this text until a minute without failures. */
     void (*fail)(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-    /* Say how the sink is. The text, for people, says why; it is copied. When it is up again,
-     * what was answered FR_RETRY comes again at once. */
+    /* Report the health of the sink, with a text for people: the reason and the remedy. The text is
+     * copied. After FR_HEALTH_UP, deliveries that wait after FR_RETRY are passed on at once. */
     void (*health)(struct fr_sink *sink, enum fr_health health, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
     /* The libevent base of the sink's thread, for the plugin's own sockets and timers. */
     struct event_base *(*event_base)(struct fr_sink *sink);
 
-    /* The sink's name in the configuration. Holds as long as the sink. */
+    /* The sink's name in the configuration. Valid as long as the sink. */
     const char *(*name)(struct fr_sink *sink);
 
-    /* A folder for what this sink must remember, made if it is not there (mode 0750). NULL, with a
-     * log line: it cannot be made; the sink is degraded until a later call can. Holds as long as the
-     * sink. */
+    /* A folder for the persistent state of this sink, created if it does not exist (mode 0750). NULL,
+     * with a log line, if it cannot be created; the sink is then degraded until a later call
+     * succeeds. Valid as long as the sink. */
     const char *(*state_dir)(struct fr_sink *sink);
 
-    /* Text of an option, or its default (which may be NULL). Holds as long as the sink. */
+    /* Text of an option, or its default (which may be NULL). Valid as long as the sink. */
     const char *(*text)(struct fr_sink *sink, const char *option);
 
     /* Number of an option: FR_OPTION_INTEGER as it is, FR_OPTION_BOOLEAN 0 or 1,
-     * FR_OPTION_DURATION in ms, FR_OPTION_SIZE in bytes, FR_OPTION_CHOICE its place in the list. */
+     * FR_OPTION_DURATION in ms, FR_OPTION_SIZE in bytes, FR_OPTION_CHOICE its index in the list. */
     int64_t (*number)(struct fr_sink *sink, const char *option);
 
     /* Call each() for every key of a FR_OPTION_MAP, in the file's order, until it returns
@@ -219,21 +261,30 @@ struct fr_host {
                 int (*each)(const char *key, const char *text, void *context), void *context);
 
     /* A delivery as one JSON object, NUL-terminated, without a newline: a JSON record's bytes as
-     * they are, a field's value with its vehicle, name, unit and times. Holds until the next
-     * call, or until deliver() or the event's callback returns. *len may be NULL. */
+     * they are, a field's value with its vehicle, name, unit and times. Valid until the next
+     * call, or until deliver() or the event's callback returns. len may be NULL. */
     const char *(*json)(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len);
 
     /* A value alone as JSON: a number, text, true or false, an object, or null. As json(). */
     const char *(*value)(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len);
 
-    /* The peer has lost its state: deliver the last value of every field routed to this sink
-     * again, marked FR_MARK_RESTORED. Nothing happens without a journal. */
+    /* The peer has lost its state: deliver the last value of every field that is routed to this sink
+     * again, with FR_FLAG_RESTORED. Without a journal this does nothing. */
     void (*restore)(struct fr_sink *sink);
 
-    /* In check() or open(): the option is wrong. The message is shown with file, line and
-     * column; say what is wrong and what would be right. `key` names one key of a map, or NULL. */
-    void (*wrong)(struct fr_sink *sink, const char *option, const char *key, const char *format,
-                  ...) __attribute__((format(printf, 4, 5)));
+    /* In check() or open(): report a mistake in an option. The message is printed with file, line
+     * and column; it names the mistake and a valid value. `key`: one key of a map, or NULL. */
+    void (*config_error)(struct fr_sink *sink, const char *option, const char *key,
+                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+    /* Since ABI 6.1. Get the message with this index, from 0, that Tesla's server publishes by MQTT
+     * for a delivery: one for a value, and any number for alerts and errors, whatever the format of
+     * the record is. A value is in the type that the vehicle sent, without regard to the field's
+     * canonical type, unless the route converts its unit. Indexes in ascending order take time
+     * linear in the size of the delivery. Pointers are valid until the next call of tesla_message(),
+     * json() or value(), or until deliver() or the event's callback returns. */
+    enum fr_tesla_result (*tesla_message)(struct fr_sink *sink, const struct fr_delivery *delivery,
+                                          size_t index, struct fr_tesla_message *message);
 };
 
 /* ---- what a plugin offers fleetroute --------------------------------------------- */
@@ -246,63 +297,67 @@ enum fr_option_type {
     FR_OPTION_SIZE,     /* "64 kB", "100 MB", "1 GiB" */
     FR_OPTION_CHOICE,   /* one of `choices` */
     FR_OPTION_MAP,      /* any keys, each with one text */
-    FR_OPTION_PATH,     /* a text: files are written there; a pattern may follow after a % */
+    FR_OPTION_PATH,     /* a text: a path to which the plugin writes; patterns begin with % */
 };
 
 struct fr_option {
     const char *name;
     enum fr_option_type type;
-    const char *initial; /* as it would stand in YAML; NULL: none */
+    const char *default_value; /* as written in YAML; NULL: none */
     bool required;
-    const char *choices; /* FR_OPTION_CHOICE: the words, with '|' between */
-    const char *meaning; /* one line, shown by `fleetroute check --options` */
+    const char *choices;     /* FR_OPTION_CHOICE: the words, with '|' between */
+    const char *description; /* one line, shown by `fleetroute check --options` */
 };
 
+/* Begins with FR_PLUGIN_HEADER. */
 struct fr_plugin {
+    size_t size;                     /* of this struct, in bytes */
     uint32_t abi;                    /* FLEETROUTE_PLUGIN_ABI */
+    uint32_t option_size;            /* of struct fr_option, in bytes */
     const char *name;                /* "kafka" */
     const char *version;             /* the plugin's own */
     const char *summary;             /* one line for people */
     const struct fr_option *options; /* ends with a NULL name; may be NULL */
-    enum fr_format format;           /* of whole records, where a route names none */
-    size_t in_flight;                /* deliveries it may hold unfinished; 0: 10,000 */
-    enum fr_delivery_mode mode;      /* where the configuration names none */
+    enum fr_format format;           /* of whole records, unless the route names one */
+    size_t in_flight;                /* max unfinished deliveries; 0: 10,000 */
+    enum fr_delivery_mode mode;      /* unless the configuration names one */
 
-    /* Look at the options for mistakes that their types do not show; report each with
-     * host->wrong(). Touches nothing outside. May be NULL. */
+    /* Check the options beyond their types; report each mistake with host->config_error(). Must not
+     * touch files or the network. May be NULL. */
     void (*check)(struct fr_sink *sink, const struct fr_host *host);
 
-    /* Begin. Returns the instance's state, or NULL after host->wrong() or an error log line.
-     * A peer that cannot be reached is no failure: begin anyway and report health. */
+    /* Start the sink. Returns its state, or NULL after host->config_error() or an error log line.
+     * An unreachable peer is no failure: start, and report the health. */
     void *(*open)(struct fr_sink *sink, const struct fr_host *host);
 
-    /* Deliver these, in order. Each must be answered with host->done(), now or later. */
+    /* Deliver these, in order. Report each outcome with host->done() or fail(), now or later. */
     void (*deliver)(void *state, struct fr_delivery *const *batch, size_t count);
 
-    /* Finish what is unfinished soon: the daemon is about to stop. May be NULL. */
+    /* Finish open deliveries soon: the daemon is about to stop. May be NULL. */
     void (*flush)(void *state);
 
-    /* End: give everything back. Deliveries without an answer count as not delivered. */
+    /* Stop the sink and free its state. Deliveries without an outcome count as not delivered. */
     void (*close)(void *state);
 };
 
 /* ---- sources --------------------------------------------------------------------- */
 
 /*
- * A shared object may also export `fleetroute_source`, a struct fr_source_plugin: records that
- * come from elsewhere than vehicles. Its instances have a thread each, under the same rule.
+ * A source submits records that do not come from a vehicle's connection. Each source has a thread
+ * of its own, as a sink has.
  */
 struct fr_source;
 
-/* One record, lent for the call. */
+/* One record. fleetroute copies it before submit() returns. */
 struct fr_submission {
+    size_t size; /* of this struct, in bytes */
     const char *vin;
     size_t vin_len;
     const char *record_type; /* "V", … */
     size_t record_type_len;
-    const char *txid; /* what it is known by if it comes again */
+    const char *txid; /* identifies the record if it is submitted again */
     size_t txid_len;
-    const char *client_version; /* "" where it is not known */
+    const char *client_version; /* "" if it is not known */
     int64_t received_ms;        /* when it was first received, ms since 1970; 0: now */
     enum fr_format format;      /* FR_FORMAT_PROTOBUF or FR_FORMAT_TESLA_JSON */
     const void *bytes;
@@ -310,13 +365,14 @@ struct fr_submission {
 };
 
 enum fr_submitted {
-    FR_SUBMITTED,    /* stored() will count it when it is safe */
-    FR_SUBMIT_LATER, /* there is no room; submit it again when room() is called */
-    FR_SUBMIT_LEFT,  /* left out, counted and logged: malformed, or of a vehicle not listed */
+    FR_SUBMITTED,       /* accepted; stored() counts it when it is on disk */
+    FR_SUBMIT_AGAIN,    /* no capacity: submit it again after on_writable() */
+    FR_SUBMIT_REJECTED, /* malformed, or of a vehicle that is not listed; counted and logged */
 };
 
-/* As struct fr_host, for sources. */
+/* The functions that a source plugin may call, on its thread only; as those of struct fr_host. */
 struct fr_source_host {
+    size_t size; /* of this struct, in bytes */
     void (*log)(struct fr_source *source, enum fr_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
     void (*health)(struct fr_source *source, enum fr_health health, const char *format, ...)
@@ -327,15 +383,18 @@ struct fr_source_host {
     int64_t (*number)(struct fr_source *source, const char *option);
     int (*each)(struct fr_source *source, const char *option,
                 int (*each)(const char *key, const char *text, void *context), void *context);
-    void (*wrong)(struct fr_source *source, const char *option, const char *key, const char *format,
-                  ...) __attribute__((format(printf, 4, 5)));
+    void (*config_error)(struct fr_source *source, const char *option, const char *key,
+                         const char *format, ...) __attribute__((format(printf, 4, 5)));
 
     /* Put a record into the journal. */
     enum fr_submitted (*submit)(struct fr_source *source, const struct fr_submission *submission);
 };
 
+/* Begins with FR_SOURCE_PLUGIN_HEADER. */
 struct fr_source_plugin {
-    uint32_t abi; /* FLEETROUTE_PLUGIN_ABI */
+    size_t size;          /* of this struct, in bytes */
+    uint32_t abi;         /* FLEETROUTE_PLUGIN_ABI */
+    uint32_t option_size; /* of struct fr_option, in bytes */
     const char *name;
     const char *version;
     const char *summary;
@@ -344,12 +403,12 @@ struct fr_source_plugin {
     void (*check)(struct fr_source *source, const struct fr_source_host *host);
     void *(*open)(struct fr_source *source, const struct fr_source_host *host);
 
-    /* The next `count` of the records that were submitted, in their order, are on disk: whoever
-     * they came from may forget them. */
+    /* The next `count` submitted records, in their order, are on disk: their origin may delete
+     * them. */
     void (*stored)(void *state, size_t count);
 
-    /* After FR_SUBMIT_LATER: there is room again. */
-    void (*room)(void *state);
+    /* After FR_SUBMIT_AGAIN: there is capacity again. */
+    void (*on_writable)(void *state);
 
     void (*close)(void *state);
 };

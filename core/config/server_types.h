@@ -1,0 +1,101 @@
+/*
+ * The settings of fleetroute.yaml as read by server_config.h. Constant after the file is read.
+ * man/fleetroute.yaml.5 describes the keys.
+ */
+#ifndef FR_SERVER_TYPES_H
+#define FR_SERVER_TYPES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/yaml_tree.h"
+#include "fleetroute/plugin.h"
+#include "journal/journal.h"
+#include "record/topics.h"
+#include "util/log.h"
+
+struct fr_sink_config {
+    const char *name;
+    const char *plugin;   /* a name, or a path that contains a slash */
+    size_t queue_records; /* max records in the queue of the sink */
+    size_t queue_bytes;   /* max bytes of them */
+    int64_t retry_min_ms;
+    int64_t retry_max_ms;
+    unsigned attempts;          /* max attempts of a delivery that fails while the peer works */
+    int64_t stall_timeout_ms;   /* a sink without progress for this time is reported as stalled */
+    enum fr_delivery_mode mode; /* FR_MODE_DEFAULT: the mode of the plugin */
+    bool from_oldest;           /* a new sink starts at the oldest record, not at the newest */
+    int restore; /* deliver last values at the start: 0, 1; -1: depends on the mode */
+    const struct fr_yaml *node; /* the map of the sink */
+    const struct fr_yaml *plugin_node;
+    const struct fr_yaml *options; /* NULL: none */
+};
+
+struct fr_source_config {
+    const char *name;
+    const char *plugin;
+    const struct fr_yaml *node;
+    const struct fr_yaml *plugin_node;
+    const struct fr_yaml *options;
+};
+
+/* Max sources in a configuration. */
+#define FR_SOURCES_MAX 16
+
+struct fr_server_config {
+    _Atomic unsigned references;
+    char *path;
+    const char *address;
+    uint16_t port;
+    unsigned workers;
+    char *certificate, *key, *vehicle_ca; /* paths, resolved from the folder of the file */
+    char *crl;                            /* path; NULL: none */
+    char *routing;                        /* path of routing.yaml */
+    char *control;                        /* path of the control socket */
+    char *plugin_dir;
+    char *state; /* folder for data that outlives the daemon */
+    bool journal_on;
+    char *journal_path;
+    uint64_t journal_size; /* max bytes of records */
+    int64_t journal_retention_ms;
+    enum fr_journal_full journal_full;
+    int64_t journal_commit_every_ms;
+    size_t journal_commit_records;
+    size_t journal_duplicates; /* max txids kept to detect duplicates */
+    bool values;               /* store last values */
+    int64_t values_every_ms;
+    int64_t presence_grace_ms;
+    enum fr_unknown_topics unknown_topics;
+    size_t connections;
+    bool connections_given;        /* the file sets `connections` */
+    size_t connections_per_vin;    /* 0: no limit */
+    size_t connections_per_source; /* 0: no limit */
+    size_t half_open;
+    size_t half_open_per_source; /* 0: no limit */
+    size_t unacknowledged;
+    size_t message_size;
+    int64_t handshake_timeout_ms;
+    int64_t message_timeout_ms;
+    int64_t peer_timeout_ms;
+    bool admin_on;
+    const char *admin_address;
+    uint16_t admin_port;    /* 0: no TCP listener */
+    char *admin_token_file; /* NULL: none */
+    char *admin_socket;     /* NULL: none */
+    const char *status_address;
+    uint16_t status_port; /* 0: no listener for load balancers */
+    const char *user;     /* the user to which root changes; NULL: no change */
+    bool sandbox;
+    enum fr_level log_level;
+    enum fr_log_format log_format;
+    bool redact;
+    struct fr_sink_config *sinks;
+    size_t sink_count;
+    struct fr_source_config *sources;
+    size_t source_count;
+    struct fr_yaml *root; /* owns the texts above that are const */
+};
+
+#endif

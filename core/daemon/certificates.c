@@ -1,0 +1,49 @@
+#include "daemon/certificates.h"
+
+#include "daemon/settings.h"
+#include "ingest/tls.h"
+#include "util/log.h"
+
+bool fr_certificate_is_worse(const SSL_CTX *current, const SSL_CTX *changed)
+{
+    return fr_tls_valid_now(current) && !fr_tls_valid_now(changed);
+}
+
+void fr_daemon_refresh_certificates(struct fr_daemon *d)
+{
+    static struct fr_log_limit limit;
+    const struct fr_server_config *c = d->setup->server;
+    struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca, c->crl};
+    struct fr_ingest_settings settings = fr_settings_ingest(c);
+    int64_t fingerprint = fr_tls_files_fingerprint(&files);
+    struct fr_error error;
+    SSL_CTX *context;
+
+    if (fingerprint == d->files_fingerprint)
+        return;
+    d->files_fingerprint = fingerprint;
+    context = fr_tls_context(&files, &error);
+    if (context == NULL) {
+        /* During a renewal the certificate and the key may not match; the next call tries again. */
+        fr_log(FR_LOG_WARNING,
+               "the changed TLS files cannot be used: %s; the ones in force stay until all files "
+               "match",
+               error.text);
+        d->files_fingerprint = -1;
+        return;
+    }
+    if (fr_certificate_is_worse(d->setup->tls, context)) {
+        fr_log_limited(&limit, FR_LOG_ERROR,
+                       "%s: the changed certificate has expired or is not valid yet; the one in "
+                       "force stays until the file is replaced",
+                       c->certificate);
+        SSL_CTX_free(context);
+        d->files_fingerprint = -1; /* the certificate may become valid later */
+        return;
+    }
+    SSL_CTX_free(d->setup->tls);
+    d->setup->tls = context;
+    fr_ingest_update(d->ingest, &settings, context, d->routes);
+    fr_log(FR_LOG_NOTICE,
+           "the certificate, the key, the CA bundle and the revocation lists were read again");
+}

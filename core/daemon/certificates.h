@@ -1,0 +1,19 @@
+/* certificates.h - read changed TLS files while the daemon runs. Main thread. */
+#ifndef FR_CERTIFICATES_H
+#define FR_CERTIFICATES_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "daemon/daemon_state.h"
+
+/* Whether `changed` must not replace `current`: the current certificate is valid now and the
+ * changed one is not. */
+bool fr_certificate_is_worse(const SSL_CTX *current, const SSL_CTX *changed);
+
+/* Read the certificate, the key, the CA bundle and the revocation lists again if one of the files
+ * has changed. New connections use them. On failure the present ones stay in force, and the next
+ * call tries again. */
+void fr_daemon_refresh_certificates(struct fr_daemon *daemon);
+
+#endif

@@ -1,0 +1,201 @@
+#include "daemon/control_commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon_state.h"
+#include "daemon/reload.h"
+#include "daemon/status_json.h"
+#include "record/field_catalogue.h"
+#include "record/json.h"
+#include "record/json_tesla.h"
+
+#define SYNC_MS 3000 /* to wait until the last values include all committed records */
+
+static void command_put_error(struct fr_buffer *out, const char *text)
+{
+    fr_buffer_clear(out);
+    fr_buffer_text(out, "{\"error\":");
+    fr_json_string(out, text, strlen(text));
+    fr_buffer_byte(out, '}');
+}
+
+static void command_status(void *ctx, const char *arguments, struct fr_buffer *out)
+{
+    (void)arguments;
+    fr_daemon_put_status(ctx, out);
+}
+
+static uint64_t command_reload(void *ctx)
+{
+    return fr_daemon_request_reload(ctx);
+}
+
+/* ---- values VIN ------------------------------------------------------------------ */
+
+static void command_put_datum(struct fr_buffer *out, const struct fr_last_value *value,
+                              const struct fr_record *record, const struct fr_datum *datum)
+{
+    char buffer[FR_FIELD_NAME_SIZE];
+    const char *name = fr_field_name(value->field, buffer);
+    const struct fr_field *field = fr_field_by_number(value->field);
+
+    fr_json_string(out, name, strlen(name));
+    fr_buffer_text(out, ":{\"value\":");
+    fr_json_value(out, &datum->value);
+    if (datum->value.kind == FR_VALUE_INVALID)
+        fr_buffer_text(out, ",\"state\":\"invalid\"");
+    if (field != NULL && field->unit[0] != '\0') {
+        fr_buffer_text(out, ",\"unit\":");
+        fr_json_string(out, field->unit, strlen(field->unit));
+    }
+    fr_buffer_text(out, ",\"created_at\":");
+    fr_json_time_ms(out, record->created_ns / 1000000);
+    fr_buffer_text(out, ",\"received_at\":");
+    fr_json_time_ms(out, value->received_ms);
+    fr_buffer_byte(out, '}');
+}
+
+static bool command_put_value(void *ctx, const struct fr_last_value *value)
+{
+    struct fr_buffer *out = ctx;
+    struct fr_record *record = fr_values_record(value);
+    const struct fr_data *data = record != NULL ? fr_record_data(record) : NULL;
+
+    if (record != NULL && record->type == FR_RECORD_PRESENCE) {
+        fr_buffer_text(out, "},\"presence\":");
+        if (fr_json_tesla(out, record, false) != 0)
+            fr_buffer_text(out, "null");
+    } else if (data != NULL && data->count == 1) {
+        if (out->len != 0 && out->bytes[out->len - 1] != '{')
+            fr_buffer_byte(out, ',');
+        command_put_datum(out, value, record, &data->datum[0]);
+    }
+    if (record != NULL)
+        fr_record_unref(record);
+    return true;
+}
+
+/* Answer {"vin":…,"values":{"Gear":{"value":…},…},"presence":{…}}. fr_values_each() reports the
+ * presence last, because its field number is the highest. */
+static void command_values(void *ctx, const char *arguments, struct fr_buffer *out)
+{
+    struct fr_daemon *d = ctx;
+    struct fr_error error;
+    size_t start; /* of the first value in `out` */
+
+    if (d->values == NULL) {
+        command_put_error(
+            out,
+            "there are no last values: `journal: off` or `values: off` is set; switch both on");
+        return;
+    }
+    fr_values_sync(d->values, SYNC_MS);
+    fr_buffer_text(out, "{\"vin\":");
+    fr_json_string(out, arguments, strlen(arguments));
+    fr_buffer_text(out, ",\"values\":{");
+    start = out->len;
+    if (fr_values_each(d->values, arguments, command_put_value, out, &error) != 0)
+        command_put_error(out, error.text);
+    else if (out->len == start)
+        command_put_error(out, "there are no last values of this VIN");
+    else
+        fr_buffer_text(out, strstr(fr_buffer_string(out) + start, "},\"presence\":") ? "}" : "}}");
+}
+
+/* ---- rewind SINK SEQ ------------------------------------------------------------- */
+
+/* Check a position; one before the oldest record becomes that of the oldest record. Returns -1 with
+ * `error` set if a sink cannot be set to it. */
+static int command_rewind_position(struct fr_daemon *d, uint64_t *seq, struct fr_error *error)
+{
+    struct fr_journal_status s;
+
+    if (d->journal == NULL)
+        return fr_error_set(error, "rewind needs a journal; switch `journal:` on");
+    fr_journal_status(d->journal, &s);
+    return fr_store_position(&s.usage, seq, error);
+}
+
+static struct fr_sink *command_find_sink(const struct fr_daemon *d, const char *name, size_t len)
+{
+    for (size_t i = 0; i < d->sink_count; i++) {
+        const char *other = fr_sink_name(d->setup->sinks[i]);
+
+        if (strlen(other) == len && strncmp(other, name, len) == 0)
+            return d->setup->sinks[i];
+    }
+    return NULL;
+}
+
+/* Parse the number after `space`, which is NULL or the last space of the arguments. */
+static bool command_parse_position(const char *space, uint64_t *seq)
+{
+    unsigned long long number;
+    char *end;
+
+    if (space == NULL || space[1] < '0' || space[1] > '9')
+        return false;
+    errno = 0;
+    number = strtoull(space + 1, &end, 10);
+    *seq = number;
+    return *end == '\0' && errno == 0;
+}
+
+static void command_put_no_sink(struct fr_buffer *out, const char *name, size_t len)
+{
+    struct fr_buffer text = {0};
+
+    fr_buffer_printf(&text, "there is no sink %.*s", (int)(len < 64 ? len : 64), name);
+    command_put_error(out, fr_buffer_string(&text));
+    fr_buffer_free(&text);
+}
+
+/* Answer {"rewound_to":7}, the position that the sink got. */
+static void command_rewind_sink(void *ctx, const char *arguments, struct fr_buffer *out)
+{
+    struct fr_daemon *d = ctx;
+    const char *space = strrchr(arguments, ' ');
+    struct fr_sink *sink;
+    struct fr_error error;
+    uint64_t seq;
+
+    if (!command_parse_position(space, &seq)) {
+        command_put_error(out, "rewind needs the name of a sink and a position, a number");
+        return;
+    }
+    if (command_rewind_position(d, &seq, &error) != 0) {
+        command_put_error(out, error.text);
+        return;
+    }
+    sink = command_find_sink(d, arguments, (size_t)(space - arguments));
+    if (sink == NULL)
+        command_put_no_sink(out, arguments, (size_t)(space - arguments));
+    else if (fr_sink_rewind(sink, seq))
+        fr_buffer_printf(out, "{\"rewound_to\":%llu}", (unsigned long long)seq);
+    else if (d->reloading)
+        command_put_error(out, "a reload has not finished: repeat the command when it has");
+    else
+        command_put_error(out, "the sink does not run; `fleetroute status` reports the cause");
+}
+
+static struct fr_replay *command_replay(void *ctx, void (*stored)(void *stored_ctx),
+                                        void *stored_ctx)
+{
+    struct fr_daemon *d = ctx;
+
+    if (d->journal == NULL)
+        return NULL;
+    return fr_replay_new(d->journal, d->setup->routing, stored, stored_ctx);
+}
+
+static const struct fr_control_command commands[] = {
+    {"status", command_status},
+    {"values", command_values},
+    {"rewind", command_rewind_sink},
+    {NULL, NULL},
+};
+
+const struct fr_control_commands fr_daemon_control_commands = {
+    .commands = commands, .replay = command_replay, .reload = command_reload};

@@ -1,0 +1,58 @@
+/*
+ * daemon_state.h - the state of the running daemon; internal to core/daemon.
+ *
+ * Only the main thread uses the state, except for `sources` (under sources_lock), `ingest` (atomic)
+ * and what is constant once fr_daemon_start() has returned.
+ */
+#ifndef FR_DAEMON_STATE_H
+#define FR_DAEMON_STATE_H
+
+#include <event2/event.h>
+#include <pthread.h>
+
+#include "admin/control_socket.h"
+#include "admin/http_admin.h"
+#include "daemon/setup.h"
+#include "daemon/sink_changes.h"
+#include "ingest/ingest.h"
+#include "journal/journal.h"
+#include "journal/last_values.h"
+#include "route/routes.h"
+#include "util/buffer.h"
+
+struct fr_daemon {
+    struct fr_setup *setup; /* the configuration in force; owned */
+    struct event_base *base;
+    struct event *signals[3];
+    struct event *files_timer, *heap_timer;
+    struct event *watchdog_timer; /* NULL: systemd's watchdog is off */
+    int64_t start_ms;             /* monotonic */
+
+    /* fr_tls_files_fingerprint() of the TLS files last read; -1: read them again. */
+    int64_t files_fingerprint;
+
+    char *dead_letters;         /* the folder */
+    struct fr_journal *journal; /* NULL: off */
+    struct fr_values *values;   /* NULL: off */
+    struct fr_sink_env env;
+    size_t sink_count; /* of setup->sinks, those that were started */
+    struct fr_routes *routes;
+    struct fr_control *control;
+    struct fr_http_admin *admin; /* NULL: neither `admin` nor `status` is on */
+
+    pthread_mutex_t sources_lock;              /* protects `sources` */
+    struct fr_source *sources[FR_SOURCES_MAX]; /* that fr_daemon_on_writable() notifies */
+
+    struct fr_ingest *bound;            /* owned; listens from the start */
+    _Atomic(struct fr_ingest *) ingest; /* the same; NULL until its workers run */
+
+    struct event *reload_timer;
+    bool reloading;
+    bool reload_pending;    /* another reload follows the present one */
+    uint64_t reload_number; /* of the present or last reload */
+    int reload_status;      /* -1: a source or a sink could not be started */
+    struct fr_buffer reload_report;
+    struct fr_sink_changes changes; /* of the present or last reload */
+};
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * The structs that the files of this folder share: ingest, worker and connection.
+ *
+ * Internal to core/ingest. A member without a note on threads belongs to the worker's thread.
+ */
+#ifndef FR_INGEST_STATE_H
+#define FR_INGEST_STATE_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/half_open.h"
+#include "ingest/ingest_settings.h"
+#include "ingest/presence.h"
+#include "ingest/source_counts.h"
+#include "ingest/tls_stream.h"
+#include "ingest/websocket.h"
+#include "record/acknowledge.h"
+#include "route/dispatch.h"
+#include "route/routes.h"
+#include "util/buffer.h"
+
+#define FR_WORKER_TICK_MS 500            /* interval of the checks for timeouts */
+#define FR_WORKER_PAUSE_MS 1000          /* pause of accept(2) when no descriptor is free */
+#define FR_WORKER_READ_SIZE (64 * 1024)  /* bytes of one recv(2) at most */
+#define FR_WORKER_FIRST_RECORD 16384     /* bytes of a TLS record's content at most */
+#define FR_WORKER_PLAIN_SIZE (17 * 1024) /* more than the plaintext of one TLS record, 16 kB */
+#define FR_PEER_TEXT_SIZE 56             /* "[IPv6 address]:port" and its NUL */
+
+enum fr_connection_state {
+    FR_CONNECTION_HANDSHAKE, /* TLS handshake */
+    FR_CONNECTION_UPGRADE,   /* TLS is established, the HTTP request is incomplete */
+    FR_CONNECTION_OPEN,      /* open WebSocket */
+    FR_CONNECTION_CLOSING,   /* the last reply is sent; waits for the peer's end of stream */
+};
+
+struct fr_connection {
+    struct event event;
+    struct fr_worker *worker;
+    int fd;
+    enum fr_connection_state state;
+    bool reading;  /* the event includes EV_READ */
+    bool writing;  /* the event includes EV_WRITE */
+    bool dirty;    /* is in the worker's list of connections with replies to send */
+    bool heard;    /* the peer has sent or taken bytes since the last tick */
+    bool pinged;   /* a ping was sent since the peer was last heard */
+    bool has_slot; /* counts against limits.connections; else it is in the worker's half_open */
+    uint32_t slot; /* index in the worker's slots, while has_slot */
+    uint32_t generation;      /* distinguishes successive users of one slot */
+    uint64_t source;          /* fr_address_source() of the peer's address */
+    uint32_t unacknowledged;  /* records that wait for the confirmation of sinks */
+    int64_t deadline_ms;      /* monotonic time at which the state times out; 0: none */
+    int64_t message_since_ms; /* monotonic time since when a message is incomplete; 0: none is */
+    int64_t silent_ms;        /* time since the last tick at which the peer was heard */
+    struct fr_tls_stream tls;
+    struct fr_ws ws;
+    struct fr_buffer head;    /* the first TLS record, then the HTTP request, until complete */
+    struct fr_buffer replies; /* plaintext to encrypt at the end of the pass */
+    struct fr_buffer unsent;  /* ciphertext for which the socket had no capacity */
+    struct fr_connection *next_dirty;
+    struct fr_connection *previous, *next; /* all connections of the worker */
+    struct {
+        char *sender;         /* "<type>.<id>" */
+        const char *vin;      /* the id within sender */
+        char *client_version; /* one allocation for this and the next two members */
+        const char *connection_id;
+        const char *network_interface;
+        char *refusal; /* why the upgrade will be refused; NULL: it will not be */
+    } identity;
+    struct fr_presence_vehicle *vehicle; /* while the WebSocket is open */
+    struct fr_presence_link link;        /* while the WebSocket is open */
+    char peer[FR_PEER_TEXT_SIZE];        /* address and port, for the log */
+};
+
+/* What a slot number and a generation refer to: one connection, also after it was freed. */
+struct fr_connection_id {
+    uint32_t slot, generation;
+};
+
+/* Work that other threads leave for a worker; see inbox.h. */
+struct fr_inbox {
+    pthread_mutex_t lock; /* protects the completed records and the evictions */
+    struct fr_record *completed_first, *completed_last;
+    struct fr_connection_id *evictions; /* connections to close */
+    size_t eviction_count, eviction_capacity;
+    int wake_fd;           /* eventfd */
+    _Atomic bool signaled; /* wake_fd is written and the worker has not read it yet */
+};
+
+struct fr_worker {
+    struct fr_completion completion; /* first: completed records find their worker by it */
+    struct fr_ingest *ingest;
+    pthread_t thread;
+    bool started; /* thread is to be joined; the control thread's */
+    int listener; /* listening socket */
+    struct event_base *base;
+    struct event *accept_event, *wake_event, *tick_event;
+    event_callback_fn connection_ready; /* of each connection's event */
+    struct fr_ingest_settings settings; /* the worker's own copy, like the next three */
+    SSL_CTX *context;
+    struct fr_routes *routes;
+    struct fr_dispatch *dispatch;
+    struct fr_ws_pool *ws_pool;
+
+    struct fr_inbox inbox;
+    _Atomic bool stop;                         /* end the event loop */
+    _Atomic bool quiesce;                      /* accept and read nothing more */
+    _Atomic(struct fr_ingest_update *) update; /* to be applied; NULL: none */
+
+    struct fr_connection **slots; /* connections that count against limits.connections */
+    size_t slot_count;
+    uint32_t *free_slots; /* a stack */
+    size_t free_count;
+    uint32_t next_generation;
+    struct fr_connection *connections; /* all, the newest first */
+    struct fr_connection *dirty;       /* those with replies to send */
+    struct fr_half_open half_open;
+    bool paused;             /* backpressure: no open WebSocket is read */
+    bool accepting;          /* accept_event is added */
+    int64_t tick_ms;         /* monotonic time of the last tick; 0: none yet */
+    int64_t accept_after_ms; /* monotonic time until which accept(2) pauses; 0: no pause */
+
+    uint8_t *in;          /* ciphertext of one read, after that of a first TLS record */
+    uint8_t *plain;       /* plaintext of one TLS record */
+    struct fr_buffer out; /* ciphertext to write */
+    struct fr_buffer scratch;
+};
+
+/* New settings on their way to the workers; lives on the stack of fr_ingest_update(). */
+struct fr_ingest_update {
+    const struct fr_ingest_settings *settings;
+    SSL_CTX *context;
+    struct fr_routes *routes;
+    sem_t applied; /* posted by each worker */
+};
+
+struct fr_ingest {
+    struct fr_ingest_settings settings; /* those of the start */
+    struct fr_presence *presence;
+    struct fr_source_counts *sources;
+    SSL_CTX *context;
+    struct fr_routes *routes;
+    struct fr_worker *workers;
+    unsigned worker_count;
+    uint16_t port;
+    _Atomic size_t connections;            /* open WebSockets */
+    _Atomic size_t half_open;              /* all other connections */
+    _Atomic int64_t out_of_descriptors_ms; /* monotonic time of the last occurrence; 0: never */
+};
+
+#endif
