@@ -368,8 +368,8 @@ static void tls_check_client_certificate(struct fr_doctor *doctor)
                          doctor->endpoint, missing, file);
     else
         fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL,
-                         "%s asks for client certificates, with %d CA names", doctor->endpoint,
-                         count > 0 ? count : 0);
+                         "%s asks for client certificates, with %d CA name%s", doctor->endpoint,
+                         count > 0 ? count : 0, count == 1 ? "" : "s");
     free(missing);
 }
 
