@@ -12,6 +12,7 @@
 #include "journal/store_read.h"
 
 int fr_cmd_check(int argc, char **argv);
+int fr_cmd_doctor(int argc, char **argv);
 int fr_cmd_journal(int argc, char **argv);
 int fr_cmd_key(int argc, char **argv);
 int fr_cmd_reload(int argc, char **argv);

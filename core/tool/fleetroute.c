@@ -13,6 +13,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"check", fr_cmd_check, "check the configuration and list all errors in it"},
+    {"doctor", fr_cmd_doctor, "check the chain to the vehicle and to Home Assistant"},
     {"journal", fr_cmd_journal, "print, check or repair the journal, or move a sink in it"},
     {"key", fr_cmd_key, "make the command key, print its public half and the pairing link"},
     {"reload", fr_cmd_reload, "make the daemon read its configuration again"},

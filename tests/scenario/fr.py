@@ -143,6 +143,7 @@ class Daemon:
         self.control = f"{self.folder}/c.sock"
         self.routing, self.sinks, self.extra, self.address = routing, sinks, extra, address
         self.journal, self.environment = journal, None
+        self.host = "localhost"  # that vehicles expect in its certificate
         self.prefix = []  # command prefix of the daemon and its vehicles: ip netns exec …
         self.process = None
         self.max_kb = 0
@@ -299,7 +300,7 @@ class Car:
             context.load_cert_chain(*files)
         elif certificate:
             context.load_cert_chain(*daemon.certificate(vin, flaw))
-        self.socket = context.wrap_socket(raw, server_hostname="localhost")
+        self.socket = context.wrap_socket(raw, server_hostname=daemon.host)
         self.buffer, self.pings = b"", 0
         if upgrade:
             answer = self.request()

@@ -1,0 +1,268 @@
+#include "tool/doctor.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool/doctor_state.h"
+#include "util/buffer.h"
+#include "util/clock.h"
+#include "util/json_text.h"
+#include "util/memory.h"
+#include "util/redact.h"
+#include "util/utf8.h"
+
+#define VIN_LENGTH 17
+#define TEXT_MAX 1500 /* bytes of a text or a remedy */
+
+static const struct fr_doctor_check *const groups[] = {
+    fr_doctor_local,
+    fr_doctor_tls,
+    fr_doctor_daemon,
+};
+#define GROUPS (sizeof groups / sizeof *groups)
+
+/* ---- texts ----------------------------------------------------------------------- */
+
+/* Control characters, and those that change the direction of text, must not reach a terminal. */
+static bool doctor_is_printable(const uint8_t *bytes, size_t len)
+{
+    uint32_t point = bytes[0];
+
+    if (len == 1)
+        return point >= 0x20 && point != 0x7f;
+    point &= 0xffU >> (len + 1);
+    for (size_t i = 1; i < len; i++)
+        point = point << 6 | (bytes[i] & 0x3fU);
+    return point >= 0xa0 && !(point >= 0x2028 && point <= 0x202e) &&
+           !(point >= 0x2066 && point <= 0x2069) && point != 0x200e && point != 0x200f;
+}
+
+/* The length of a VIN at the start of `text`, or 0. `before` is the character before it. */
+static size_t doctor_vin_length(const char *text, char before)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+    if (before != '\0' && strchr(letters, before) != NULL)
+        return 0;
+    return strspn(text, letters) == VIN_LENGTH ? VIN_LENGTH : 0;
+}
+
+/* A copy of `text` in one line that is safe to print. */
+static char *doctor_clean(const char *text)
+{
+    struct fr_buffer out = {0};
+    size_t len = strnlen(text, TEXT_MAX);
+    char *copy;
+
+    for (size_t i = 0; i < len;) {
+        const uint8_t *at = (const uint8_t *)text + i;
+        size_t size = fr_utf8_length(at, len - i);
+        size_t vin = fr_redacting() ? doctor_vin_length(text + i, i > 0 ? text[i - 1] : '\0') : 0;
+
+        if (vin != 0) {
+            char buffer[FR_REDACTED_VIN_SIZE], original[VIN_LENGTH + 1] = "";
+
+            memcpy(original, text + i, vin);
+            fr_buffer_text(&out, fr_redacted_vin(original, buffer));
+            size = vin;
+        } else if (size != 0 && doctor_is_printable(at, size)) {
+            fr_buffer_append(&out, at, size);
+        } else if (out.len != 0 && out.bytes[out.len - 1] != ' ') {
+            fr_buffer_byte(&out, ' ');
+        }
+        i += size != 0 ? size : 1;
+    }
+    copy = fr_strdup(fr_buffer_string(&out));
+    fr_buffer_free(&out);
+    return copy;
+}
+
+void fr_doctor_report(struct fr_doctor *doctor, enum fr_doctor_level level, const char *subject,
+                      const char *remedy, const char *format, ...)
+{
+    struct fr_doctor_line *line;
+    char text[TEXT_MAX + 1];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    doctor->lines = fr_realloc(doctor->lines, doctor->line_count + 1, sizeof *doctor->lines);
+    line = &doctor->lines[doctor->line_count++];
+    line->check = doctor->check;
+    line->level = level;
+    line->subject = subject != NULL ? doctor_clean(subject) : NULL;
+    line->text = doctor_clean(text);
+    line->remedy = doctor_clean(remedy != NULL ? remedy : "");
+}
+
+/* ---- links ----------------------------------------------------------------------- */
+
+enum fr_doctor_level fr_doctor_level_of(const struct fr_doctor *doctor, const char *id)
+{
+    enum fr_doctor_level worst = FR_DOCTOR_OK;
+    bool found = false;
+
+    for (size_t i = 0; i < doctor->line_count; i++)
+        if (strcmp(doctor->lines[i].check->id, id) == 0) {
+            found = true;
+            if (doctor->lines[i].level > worst)
+                worst = doctor->lines[i].level;
+        }
+    return found ? worst : FR_DOCTOR_SKIPPED;
+}
+
+bool fr_doctor_has_time(const struct fr_doctor *doctor)
+{
+    return fr_monotonic_ms() < doctor->deadline_ms;
+}
+
+bool fr_doctor_wants_vehicle(const struct fr_doctor *doctor, size_t index)
+{
+    if (doctor->options.vin != NULL)
+        return strcmp(doctor->routing->vehicles[index].vin, doctor->options.vin) == 0;
+    return index < FR_DOCTOR_VEHICLES_MAX;
+}
+
+static bool doctor_is_met(const struct fr_doctor *doctor, const char *need)
+{
+    enum fr_doctor_level level;
+
+    if (strcmp(need, "config") == 0)
+        return doctor->server != NULL;
+    level = fr_doctor_level_of(doctor, need);
+    return level == FR_DOCTOR_OK || level == FR_DOCTOR_WARNING;
+}
+
+static void doctor_run_check(struct fr_doctor *doctor, const struct fr_doctor_check *check)
+{
+    const char *missing = NULL;
+
+    doctor->check = check;
+    doctor->link_begin = doctor->line_count;
+    for (size_t i = 0; i < sizeof check->needs / sizeof *check->needs; i++)
+        if (missing == NULL && check->needs[i] != NULL && !doctor_is_met(doctor, check->needs[i]))
+            missing = check->needs[i];
+    if (missing != NULL)
+        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link %s", missing);
+    else if (check->network && !fr_doctor_has_time(doctor))
+        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, "correct the links above first",
+                         "the earlier links took longer than %d s", FR_DOCTOR_TOTAL_MS / 1000);
+    else
+        check->run(doctor);
+    if (doctor->line_count == doctor->link_begin)
+        fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL, "%s", check->title);
+}
+
+struct fr_doctor *fr_doctor_run(const struct fr_doctor_options *options,
+                                void (*on_link)(const struct fr_doctor *doctor, void *ctx),
+                                void *ctx)
+{
+    struct fr_doctor *doctor = fr_calloc(1, sizeof *doctor);
+
+    doctor->options = *options;
+    doctor->deadline_ms = fr_monotonic_ms() + FR_DOCTOR_TOTAL_MS;
+    for (size_t g = 0; g < GROUPS; g++)
+        for (const struct fr_doctor_check *check = groups[g]; check->id != NULL; check++) {
+            doctor_run_check(doctor, check);
+            if (on_link != NULL)
+                on_link(doctor, ctx);
+        }
+    return doctor;
+}
+
+void fr_doctor_free(struct fr_doctor *doctor)
+{
+    for (size_t i = 0; i < doctor->line_count; i++) {
+        free(doctor->lines[i].subject);
+        free(doctor->lines[i].text);
+        free(doctor->lines[i].remedy);
+    }
+    free(doctor->lines);
+    json_decref(doctor->status);
+    EVP_PKEY_free(doctor->command_key);
+    fr_doctor_handshake_free(&doctor->handshake);
+    fr_server_chain_free(&doctor->chain);
+    fr_setup_free(doctor->setup);
+    free(doctor);
+}
+
+/* ---- output ---------------------------------------------------------------------- */
+
+static const char *const level_words[FR_DOCTOR_LEVELS] = {"ok", "skipped", "warning", "failure"};
+
+int fr_doctor_status(const struct fr_doctor *doctor)
+{
+    enum fr_doctor_level worst = FR_DOCTOR_OK;
+
+    for (size_t i = 0; i < doctor->line_count; i++)
+        if (doctor->lines[i].level > worst)
+            worst = doctor->lines[i].level;
+    return worst == FR_DOCTOR_FAILURE ? 2 : worst == FR_DOCTOR_WARNING ? 1 : 0;
+}
+
+void fr_doctor_print_link(const struct fr_doctor *doctor, FILE *to)
+{
+    for (size_t i = doctor->link_begin; i < doctor->line_count; i++) {
+        const struct fr_doctor_line *line = &doctor->lines[i];
+
+        fprintf(to, "%-7s  %-18s  %s%s%s%s%s\n", level_words[line->level], line->check->id,
+                line->subject != NULL ? line->subject : "", line->subject != NULL ? ": " : "",
+                line->text, line->remedy[0] != '\0' ? "; " : "", line->remedy);
+    }
+}
+
+static void doctor_count(const struct fr_doctor *doctor, size_t counts[FR_DOCTOR_LEVELS])
+{
+    memset(counts, 0, FR_DOCTOR_LEVELS * sizeof *counts);
+    for (size_t i = 0; i < doctor->line_count; i++)
+        counts[doctor->lines[i].level]++;
+}
+
+void fr_doctor_print_summary(const struct fr_doctor *doctor, FILE *to)
+{
+    size_t counts[FR_DOCTOR_LEVELS];
+
+    doctor_count(doctor, counts);
+    fprintf(to, "%zu ok, %zu skipped, %zu warning%s, %zu failure%s\n", counts[FR_DOCTOR_OK],
+            counts[FR_DOCTOR_SKIPPED], counts[FR_DOCTOR_WARNING],
+            counts[FR_DOCTOR_WARNING] == 1 ? "" : "s", counts[FR_DOCTOR_FAILURE],
+            counts[FR_DOCTOR_FAILURE] == 1 ? "" : "s");
+}
+
+static void doctor_put(struct fr_buffer *out, const char *name, const char *text)
+{
+    fr_buffer_printf(out, ",\"%s\":", name);
+    if (text != NULL)
+        fr_json_string(out, text, strlen(text));
+    else
+        fr_buffer_text(out, "null");
+}
+
+void fr_doctor_print_json(const struct fr_doctor *doctor, FILE *to)
+{
+    struct fr_buffer out = {0};
+    size_t counts[FR_DOCTOR_LEVELS];
+
+    doctor_count(doctor, counts);
+    fr_buffer_printf(&out, "{\"status\":%d", fr_doctor_status(doctor));
+    for (int i = 0; i < FR_DOCTOR_LEVELS; i++)
+        fr_buffer_printf(&out, ",\"%s\":%zu", level_words[i], counts[i]);
+    fr_buffer_text(&out, ",\"links\":[");
+    for (size_t i = 0; i < doctor->line_count; i++) {
+        const struct fr_doctor_line *line = &doctor->lines[i];
+
+        fr_buffer_printf(&out, "%s\n{\"level\":\"%s\"", i == 0 ? "" : ",",
+                         level_words[line->level]);
+        doctor_put(&out, "id", line->check->id);
+        doctor_put(&out, "title", line->check->title);
+        doctor_put(&out, "subject", line->subject);
+        doctor_put(&out, "text", line->text);
+        doctor_put(&out, "remedy", line->remedy);
+        fr_buffer_byte(&out, '}');
+    }
+    fr_buffer_text(&out, "\n]}\n");
+    fputs(fr_buffer_string(&out), to);
+    fr_buffer_free(&out);
+}
