@@ -16,7 +16,7 @@
 #include "util/memory.h"
 
 /* The first polls come quickly; Tesla bills each request. */
-#define WAIT_STEP_MS 1000
+#define WAIT_STEP_MS 500
 #define WAIT_STEP_MAX_MS 15000
 
 enum fr_setup_result fr_setup_note(enum fr_setup_result result, struct fr_error *note,
@@ -146,6 +146,6 @@ int fr_setup_wait(struct fr_setup_env *env, const char *what,
                                 what, (long long)(env->wait_ms / 1000));
         fflush(stdout);
         usleep((useconds_t)(1000 * (step < left ? step : left)));
-        step = step * 5 / 4 < WAIT_STEP_MAX_MS ? step * 5 / 4 : WAIT_STEP_MAX_MS;
+        step = step * 3 / 2 < WAIT_STEP_MAX_MS ? step * 3 / 2 : WAIT_STEP_MAX_MS;
     }
 }

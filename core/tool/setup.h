@@ -58,8 +58,7 @@ extern const struct fr_setup_step fr_setup_step_account, fr_setup_step_name,
 
 /* Set the note and return the result, for `return fr_setup_note(...)`. */
 enum fr_setup_result fr_setup_note(enum fr_setup_result result, struct fr_error *note,
-                                   const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+                                   const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Read fleetroute.yaml again, and forget the client of the API. */
 void fr_setup_reload(struct fr_setup_env *env);

@@ -22,10 +22,28 @@ static char *account_redirect(const struct fr_setup_env *env)
 
 /* ---- application ------------------------------------------------------------------- */
 
+/* Whether Tesla takes the client id and the secret, by the grant for partners. Other failures belong
+ * to later steps. */
+static enum fr_setup_result application_try(struct fr_setup_env *env, struct fr_error *note)
+{
+    struct fr_api *api = fr_setup_api(env, note);
+    struct fr_api_error cause = {.cause = FR_API_OK};
+
+    if (api == NULL)
+        return FR_SETUP_FAILED;
+    free(fr_api_registered_key(api, &cause));
+    *note = cause.error;
+    if (cause.cause == FR_API_CLIENT)
+        return FR_SETUP_TODO;
+    return cause.cause == FR_API_NETWORK || cause.cause == FR_API_CLOCK ? FR_SETUP_FAILED
+                                                                        : FR_SETUP_DONE;
+}
+
 static enum fr_setup_result application_check(struct fr_setup_env *env, struct fr_error *note)
 {
     const struct fr_tesla_config *tesla = &env->config->tesla;
     char secret[FR_SETUP_ANSWER_SIZE];
+    enum fr_setup_result outcome;
     int status;
 
     if (tesla->client_id == NULL || tesla->client_secret_file == NULL)
@@ -34,6 +52,9 @@ static enum fr_setup_result application_check(struct fr_setup_env *env, struct f
     OPENSSL_cleanse(secret, sizeof secret);
     if (status != 0)
         return FR_SETUP_TODO;
+    outcome = application_try(env, note);
+    if (outcome != FR_SETUP_DONE)
+        return outcome;
     return fr_setup_note(FR_SETUP_DONE, note, "client id %s, secret in %s", tesla->client_id,
                          tesla->client_secret_file);
 }
@@ -96,8 +117,8 @@ static int application_store(struct fr_setup_env *env, const char *id, const cha
 
 static int application_run(struct fr_setup_env *env, struct fr_error *error)
 {
-    struct fr_setup_question question = {"client_id",          "Client ID", NULL, false,
-                                         application_valid_id, NULL};
+    struct fr_setup_question question = {"client_id", "Client ID",          NULL,
+                                         false,       application_valid_id, NULL};
     char *id, *secret = NULL;
     int status = -1;
 
@@ -105,8 +126,8 @@ static int application_run(struct fr_setup_env *env, struct fr_error *error)
     question.default_value = env->config->tesla.client_id;
     id = fr_setup_ask(env->prompt, &question, error);
     if (id != NULL) {
-        question = (struct fr_setup_question){"client_secret", "Client secret", NULL, true,
-                                              application_valid_secret, NULL};
+        question = (struct fr_setup_question){
+            "client_secret", "Client secret", NULL, true, application_valid_secret, NULL};
         secret = fr_setup_ask(env->prompt, &question, error);
     }
     if (secret != NULL) {
@@ -288,9 +309,12 @@ static int consent_is_there(struct fr_setup_env *env, void *ctx, struct fr_error
 static char *consent_receive(struct fr_setup_env *env, const char *state, struct fr_error *error)
 {
     const struct fr_yaml *file = fr_setup_answer(env->prompt, "redirect_file");
-    struct fr_setup_question question = {
-        "redirect_file", "Address of the last page, pasted from the browser", NULL, true, NULL,
-        NULL};
+    struct fr_setup_question question = {"redirect_file",
+                                         "Address of the last page, pasted from the browser",
+                                         NULL,
+                                         true,
+                                         NULL,
+                                         NULL};
     struct consent_wait wait = {NULL, state, NULL};
 
     if (fr_setup_prompt_is_terminal(env->prompt))
@@ -324,8 +348,9 @@ static int consent_run(struct fr_setup_env *env, struct fr_error *error)
     puts("Open this link in a browser, log in with the Tesla account that owns the car, and leave\n"
          "all boxes ticked:");
     fr_setup_print_link(link);
-    puts("At the end the browser displays a page of your domain, or an error: both are right. Copy\n"
-         "the whole address of that page.");
+    puts(
+        "At the end the browser displays a page of your domain, or an error: both are right. Copy\n"
+        "the whole address of that page.");
     address = consent_receive(env, state, error);
     if (address != NULL) {
         status = fr_api_authorize(api, address, state, &cause);

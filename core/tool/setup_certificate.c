@@ -92,8 +92,8 @@ static char *certificate_ask(struct fr_setup_env *env, const char *key, const ch
                              const char *known, struct fr_error *error)
 {
     bool exists = known != NULL && access(known, R_OK) == 0;
-    struct fr_setup_question question = {key,   text, exists ? known : NULL, false,
-                                         certificate_valid_file, NULL};
+    struct fr_setup_question question = {
+        key, text, exists ? known : NULL, false, certificate_valid_file, NULL};
     char *answer = fr_setup_ask(env->prompt, &question, error);
     char *path = answer != NULL ? realpath(answer, NULL) : NULL;
 
@@ -110,21 +110,26 @@ static char *certificate_ask(struct fr_setup_env *env, const char *key, const ch
 
 static void certificate_explain(const char *host)
 {
-    printf("A certificate for %s is needed. Let's Encrypt issues one: run this in another\n"
-           "terminal, while port 80 of the name reaches this machine:\n\n"
-           "    apt install certbot\n"
-           "    certbot certonly --standalone --key-type ecdsa -d %s\n\n"
-           "The package's hook /etc/letsencrypt/renewal-hooks/deploy/fleetroute reloads the daemon\n"
-           "after each renewal.\n",
-           host, host);
+    printf(
+        "A certificate for %s is needed. Let's Encrypt issues one: run this in another\n"
+        "terminal, while port 80 of the name reaches this machine:\n\n"
+        "    apt install certbot\n"
+        "    certbot certonly --standalone --key-type ecdsa -d %s\n\n"
+        "The package's hook /etc/letsencrypt/renewal-hooks/deploy/fleetroute reloads the daemon\n"
+        "after each renewal.\n",
+        host, host);
 }
 
 /* A private CA is a decision of the owner: the vehicle must get its root. */
 static int certificate_ask_root(struct fr_setup_env *env, struct fr_error *error)
 {
     struct fr_setup_question question = {
-        "ca", "Root certificate of a CA of your own (empty for a public CA)",
-        env->config->tesla.ca != NULL ? env->config->tesla.ca : "", false, NULL, NULL};
+        "ca",
+        "Root certificate of a CA of your own (empty for a public CA)",
+        env->config->tesla.ca != NULL ? env->config->tesla.ca : "",
+        false,
+        NULL,
+        NULL};
     char *root, *path;
     int status;
 
@@ -154,9 +159,8 @@ static int certificate_run(struct fr_setup_env *env, struct fr_error *error)
 
     if (!is_issued && !is_set)
         certificate_explain(host);
-    certificate =
-        certificate_ask(env, "certificate", "File of the certificate with its chain",
-                        is_issued || !is_set ? issued : config->certificate, error);
+    certificate = certificate_ask(env, "certificate", "File of the certificate with its chain",
+                                  is_issued || !is_set ? issued : config->certificate, error);
     if (certificate != NULL)
         key = certificate_ask(env, "key", "File of its key",
                               is_issued || !is_set ? issued_key : config->key, error);
@@ -206,8 +210,7 @@ static enum fr_setup_result vehicle_ca_check(struct fr_setup_env *env, struct fr
     count = vehicle_ca_count(path, note);
     if (count < 0)
         return FR_SETUP_TODO;
-    return fr_setup_note(FR_SETUP_DONE, note, "%s has %d CA%s", path, count,
-                         count == 1 ? "" : "s");
+    return fr_setup_note(FR_SETUP_DONE, note, "%s has %d CA%s", path, count, count == 1 ? "" : "s");
 }
 
 static int vehicle_ca_valid(char *answer, void *ctx, struct fr_error *error)
@@ -219,8 +222,8 @@ static int vehicle_ca_valid(char *answer, void *ctx, struct fr_error *error)
 static int vehicle_ca_run(struct fr_setup_env *env, struct fr_error *error)
 {
     char *usual = fr_setup_path(env, "tls/vehicle-ca.pem"), *answer, *path = NULL;
-    struct fr_setup_question question = {"vehicle_ca", "File of Tesla's CAs", usual, false,
-                                         vehicle_ca_valid, NULL};
+    struct fr_setup_question question = {"vehicle_ca", "File of Tesla's CAs", usual,
+                                         false,        vehicle_ca_valid,      NULL};
     int status = -1;
 
     if (access(usual, R_OK) != 0)

@@ -38,7 +38,8 @@ json_t *fr_setup_ask_daemon(struct fr_setup_env *env, const char *request, struc
     reason = json_string_value(json_object_get(reply, "error"));
     if (reply != NULL && reason == NULL)
         return reply;
-    fr_error_set(error, "the daemon: %s", reason != NULL ? reason : "no complete reply; see its log");
+    fr_error_set(error, "the daemon: %s",
+                 reason != NULL ? reason : "no complete reply; see its log");
     json_decref(reply);
     return NULL;
 }
@@ -92,11 +93,12 @@ static enum fr_setup_result daemon_compare_key(struct fr_setup_env *env, const c
 
     fr_command_key_read(env->config->tesla.key, NULL, &own, note);
     if (response->status != 200)
-        fr_setup_note(outcome, note,
-                      "%s answers with status %d; fleetrouted serves the key when the port that the "
-                      "name reaches is its own, else write the file for the web server there with "
-                      "`fleetroute key --write FOLDER`",
-                      url, response->status);
+        fr_setup_note(
+            outcome, note,
+            "%s answers with status %d; fleetrouted serves the key when the port that the "
+            "name reaches is its own, else write the file for the web server there with "
+            "`fleetroute key --write FOLDER`",
+            url, response->status);
     else if (served == NULL)
         fr_setup_note(outcome, note, "%s is not a public key in PEM; serve the file alone", url);
     else if (own == NULL || EVP_PKEY_eq(own, served) != 1)
@@ -128,10 +130,11 @@ static enum fr_setup_result daemon_check_key(struct fr_setup_env *env, struct fr
         fr_http_response_free(&response);
     } else if (client != NULL) {
         if (!env->has_warned)
-            printf("warning: %s cannot be fetched from here: %s\n"
-                   "  Open the link on a phone without Wi-Fi: it must display a public key. Tesla's "
-                   "fetch at the registration decides.\n",
-                   url, cause.text);
+            printf(
+                "warning: %s cannot be fetched from here: %s\n"
+                "  Open the link on a phone without Wi-Fi: it must display a public key. Tesla's "
+                "fetch at the registration decides.\n",
+                url, cause.text);
         env->has_warned = true;
         outcome = fr_setup_note(FR_SETUP_DONE, note, "fleetrouted runs; the key was not fetched");
     }
@@ -167,8 +170,9 @@ static int daemon_execute(const char *const *words, struct fr_error *error)
         ;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
-    return fr_error_set(error, "%s failed; its messages are above or in the log (journalctl -u "
-                               "fleetroute)",
+    return fr_error_set(error,
+                        "%s failed; its messages are above or in the log (journalctl -u "
+                        "fleetroute)",
                         words[0]);
 }
 

@@ -134,8 +134,8 @@ struct fr_routing *fr_setup_routing(struct fr_setup_env *env, struct fr_error *e
 static const struct fr_file_owner *files_owner(const struct fr_setup_env *env,
                                                struct fr_file_owner *owner)
 {
-    const char *name = env->config != NULL && env->config->user != NULL ? env->config->user
-                                                                        : "fleetroute";
+    const char *name =
+        env->config != NULL && env->config->user != NULL ? env->config->user : "fleetroute";
     struct fr_error error;
     struct fr_user user;
 
@@ -149,9 +149,9 @@ static int files_save(struct fr_setup_env *env, struct fr_yaml_edit *edit, bool 
                       struct fr_error *error)
 {
     struct fr_file_owner owner;
-    int status = fr_yaml_edit_save(edit, 0640, files_owner(env, &owner),
-                                   is_routing ? files_check_routing : files_check_server, env,
-                                   error);
+    int status =
+        fr_yaml_edit_save(edit, 0640, files_owner(env, &owner),
+                          is_routing ? files_check_routing : files_check_server, env, error);
 
     if (status == 0)
         fr_setup_reload(env);

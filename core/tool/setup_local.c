@@ -89,8 +89,8 @@ static bool name_port_is_taken(const struct fr_setup_env *env)
     if (fd < 0)
         return false;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    is_taken = bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 &&
-               errno == EADDRINUSE;
+    is_taken =
+        bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 && errno == EADDRINUSE;
     close(fd);
     return is_taken;
 }
@@ -127,8 +127,8 @@ static enum fr_setup_result name_check(struct fr_setup_env *env, struct fr_error
 static int name_ask_ports(struct fr_setup_env *env, struct fr_error *error)
 {
     char now[8] = "443", listening[8], *port, *listen = NULL;
-    struct fr_setup_question question = {"port", "Port that vehicles dial", now, false,
-                                         name_valid_port, NULL};
+    struct fr_setup_question question = {"port", "Port that vehicles dial", now,
+                                         false,  name_valid_port,           NULL};
     int status = -1;
 
     if (env->config != NULL)
@@ -136,8 +136,7 @@ static int name_ask_ports(struct fr_setup_env *env, struct fr_error *error)
     port = fr_setup_ask(env->prompt, &question, error);
     if (port != NULL) {
         snprintf(listening, sizeof listening, "%s", port);
-        if (env->config != NULL &&
-            fr_setup_section(env, false, "listen") == FR_YAML_SECTION_OWNED)
+        if (env->config != NULL && fr_setup_section(env, false, "listen") == FR_YAML_SECTION_OWNED)
             snprintf(listening, sizeof listening, "%u", env->config->port);
         question.key = "listen_port";
         question.text = "Port of this machine to which the router forwards it";
@@ -171,8 +170,12 @@ static int name_run(struct fr_setup_env *env, struct fr_error *error)
 {
     const char *known = fr_setup_domain(env);
     struct fr_setup_question question = {
-        "domain", "Domain that serves the public key, e.g. telemetry.example.com", NULL, false,
-        name_valid_host, NULL};
+        "domain",
+        "Domain that serves the public key, e.g. telemetry.example.com",
+        NULL,
+        false,
+        name_valid_host,
+        NULL};
     char *domain, *host = NULL;
     int status = -1;
 

@@ -19,8 +19,8 @@
 #define AGAIN "run `fleetroute setup` again; finished steps are not asked again"
 
 struct fr_setup_prompt {
-    char *path;            /* of the answers; NULL: a terminal */
-    struct fr_yaml *root;  /* the answers */
+    char *path;           /* of the answers; NULL: a terminal */
+    struct fr_yaml *root; /* the answers */
     unsigned count;
 };
 
@@ -235,8 +235,7 @@ static int setup_prompt_find(const struct fr_setup_prompt *prompt,
                               question->key, question->is_secret ? " and no `" : "",
                               question->is_secret ? file_key : "", question->is_secret ? ":`" : "",
                               question->text);
-    if (status == 0 && question->valid != NULL &&
-        question->valid(text, question->ctx, error) != 0)
+    if (status == 0 && question->valid != NULL && question->valid(text, question->ctx, error) != 0)
         status = fr_error_wrap(error, "%s: `%s:`", prompt->path, question->key);
     free(file_key);
     return status;
