@@ -517,6 +517,35 @@ def proxy():
             assert owner.fake.refused_hosts == ["example.com"]
 
 
+def bodies():
+    """A body in chunks, as Tesla's own signing proxy sends it; bodies that are too large or no HTTP."""
+    with ready() as owner:
+        address = urllib.parse.urlsplit(owner.fake.url("eu"))
+        context = ssl.create_default_context(cafile=owner.fake.ca)
+
+        def post(headers, text, count=1):
+            """The statuses of the answers on one connection."""
+            one = http.client.HTTPSConnection(address.hostname, address.port, context=context, timeout=10)
+            statuses = []
+            for _ in range(count):
+                one.putrequest("POST", "/api/1/vehicles/fleet_status")
+                for name, value in (("Authorization", f"Bearer {owner.token}"), *headers):
+                    one.putheader(name, value)
+                one.endheaders(text)
+                answer = one.getresponse()
+                answer.read()
+                statuses.append(answer.status)
+            one.close()
+            return statuses
+
+        chunked, body = ("Transfer-Encoding", "chunked"), json.dumps({"vins": [VIN]}).encode()
+        whole = b"5\r\n" + body[:5] + b"\r\n%x;a=b\r\n" % (len(body) - 5) + body[5:] + b"\r\n0\r\n\r\n"
+        assert post([chunked], whole, count=2) == [200, 200]
+        assert post([chunked], b"xyz\r\n") == post([chunked], b"100001\r\n") == [413]
+        assert post([("Content-Length", "1048577")], b"") == post([("Content-Length", "x")], b"") == [413]
+        assert post([("Content-Length", str(len(body)))], body, count=2) == [200, 200]
+
+
 def secrets_of_the_log():
     with ready() as owner:
         push(owner)
@@ -575,4 +604,4 @@ def command_line():
 
 
 run_parts(vectors, tokens, refreshing, consent, registration, regions, listing, configuration, refused_tokens, limit,
-          telemetry_errors, faults, broken_answers, proxy, secrets_of_the_log, command_line)
+          telemetry_errors, faults, broken_answers, proxy, bodies, secrets_of_the_log, command_line)
