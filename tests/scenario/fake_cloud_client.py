@@ -67,7 +67,8 @@ def drive(library, fake, owner):
     key_file(f"{library.folder}/key.pem", owner.scalar)
     with open(fake.ca) as file:
         config = {"hostname": owner.DOMAIN, "port": 443, "ca": file.read(), "exp": 4102444800,
-                  "fields": {"Soc": {"interval_seconds": 60}, "Location": {"interval_seconds": 10, "minimum_delta": 25}},
+                  "fields": {"Soc": {"interval_seconds": 60},
+                             "Location": {"interval_seconds": 10, "minimum_delta": 25}},
                   "alert_types": ["service"], "delivery_policy": "latest"}
     # The first request is the one of the step fleet_status; the faults come after it.
     fake.fault("fleet_status", "delay", times=1, seconds=0.1)
@@ -109,7 +110,8 @@ def owner_steps(library):
             assert got[f"fault_{kind}"][:2] == [exception, status], (kind, got[f"fault_{kind}"])
         assert got["fault_429"][2] == {"reset": "3", "after": "3"}
         assert fake.refused_hosts == [] and fake.calls("unknown") == 1, fake.log
-        assert {entry.host for entry in fake.log} == {EU[8:], NA[8:], "fleet-auth.prd.vn.cloud.tesla.com", "auth.tesla.com"}
+        hosts = {entry.host for entry in fake.log}
+        assert hosts == {EU[8:], NA[8:], "fleet-auth.prd.vn.cloud.tesla.com", "auth.tesla.com"}, hosts
 
 
 run_parts(owner_steps, context=Library)
