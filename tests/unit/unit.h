@@ -20,6 +20,7 @@ Suite *suite_http_clients(void);
 Suite *suite_presence(void);
 Suite *suite_pairing_link(void);
 Suite *suite_program(void);
+Suite *suite_pushed_config(void);
 Suite *suite_event_base(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
