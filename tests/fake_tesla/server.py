@@ -10,7 +10,7 @@ import sys
 import threading
 import urllib.parse
 
-from . import endpoints, faults, pki
+from . import endpoints, faults
 from .messages import Answer, Request
 
 MAX_BODY = 1 << 20
@@ -139,7 +139,7 @@ class PlainHandler(Handler):
     def do_CONNECT(self):
         fake = self.server.fake
         host = self.path.rpartition(":")[0]
-        role = next((role for role, names in pki.HOSTS.items() if host in names), None)
+        role = fake.role_of(f"https://{self.path}")
         self.close_connection = True
         if role is None:
             fake.refused_hosts.append(host)

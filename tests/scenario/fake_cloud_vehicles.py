@@ -2,8 +2,9 @@
 """The fake Tesla cloud's vehicles: list, states, the life of a telemetry configuration, and what is refused."""
 import base64
 import os
+import ssl
 import sys
-from fr import SOURCE, run_parts
+from fr import BUILD, SOURCE, Daemon, run_parts
 
 sys.path.insert(0, os.path.join(SOURCE, "tests"))
 from fake_tesla import jws, p256  # noqa: E402
@@ -171,4 +172,48 @@ def telemetry_errors():
         assert partner("fleet_telemetry_error_vins") == sorted([VIN, OTHER])
 
 
-run_parts(listing, configuration, refused_tokens, limit, telemetry_errors)
+def car():
+    """The car streams the configured fields to a server that its configuration lets it trust, and to no other."""
+    routing, sinks = 'records: [{type: "*", to: archive, ack: archive}]', \
+        '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
+    with Daemon(routing, sinks) as daemon, ready(state="asleep") as owner:
+        fake, program = owner.fake, os.path.join(BUILD, "fleetroute")
+        drive = lambda: fake.stream(VIN, program, "--speed", 100, "-q", pki=daemon.folder)
+        fields = {"VehicleSpeed": {"interval_seconds": 10}, "Gear": {"interval_seconds": 1}}
+        with open(daemon.path("server-ca.pem")) as file:
+            right = {"ca": file.read(), "hostname": "localhost", "port": daemon.port, "fields": fields}
+        path = f"vehicles/{VIN}/fleet_telemetry_config"
+        owner.push(**right)
+        for state, message in (("asleep", "takes no configuration"), ("online", None)):
+            fake.vehicles[VIN].state = state
+            try:
+                drive()
+                assert message is None
+            except ValueError as error:
+                assert message and message in str(error), error
+        assert owner.user("GET", path)[1]["response"]["synced"]
+        names = {name for record in daemon.records("V.jsonl") for name in record["data"]}
+        assert names == set(fields), names
+        before = daemon.count("messages")
+        # Another CA, another name: the car does not send, and Tesla lists the error.
+        for wrong in ({"ca": owner.settings()["ca"]}, {"hostname": owner.DOMAIN}):
+            fake.resolve[owner.DOMAIN] = ("127.0.0.1", daemon.port)
+            assert owner.push(**{**right, **wrong})[0] == 200
+            try:
+                drive()
+                raise AssertionError("the car trusts a wrong server")
+            except ssl.SSLCertVerificationError:
+                pass
+        rows = owner.user("GET", f"vehicles/{VIN}/fleet_telemetry_errors")[1]["response"]["fleet_telemetry_errors"]
+        assert [row["error_name"] for row in rows] == ["cloud_manager_error"] * 2, rows
+        owner.push(**right)
+        fake.wipe(VIN)
+        try:
+            drive()
+            raise AssertionError("the car streams without a configuration")
+        except ValueError as error:
+            assert "has no configuration" in str(error)
+        assert daemon.count("messages") == before > 0
+
+
+run_parts(listing, configuration, refused_tokens, limit, telemetry_errors, car)
