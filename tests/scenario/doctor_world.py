@@ -57,10 +57,10 @@ def build_network():
     subprocess.run(["mount", "--bind", HOSTS, "/etc/hosts"], check=True)
 
 
-def hosts(address):
-    """telemetry.example.com has this address from now on; None: it does not exist."""
+def hosts(address, *others):
+    """telemetry.example.com has this address from now on; None: it does not exist. `others`: further lines."""
     with open(HOSTS if not os.path.ismount("/etc/hosts") else "/etc/hosts", "w") as f:
-        f.write("127.0.0.1 localhost\n" + (f"{address} {NAME}\n" if address else ""))
+        f.write("127.0.0.1 localhost\n" + (f"{address} {NAME}\n" if address else "") + "".join(f"{line}\n" for line in others))
 
 
 class Certificates:
