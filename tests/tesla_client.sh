@@ -35,7 +35,6 @@ in_venv() {
 in_debian_13() {
     root=$cache/debian
     [ -e "$root/installed" ] && return
-    ! mountpoint -q "$root/proc" || umount "$root/proc"
     rm -rf "$root"
     debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates trixie "$root" \
         ${FR_MIRROR:+"$FR_MIRROR"} >"$root.log" 2>&1 || { tail "$root.log" >&2; exit 1; }
@@ -60,7 +59,6 @@ if [ -n "$python" ]; then
     echo "$cache/venv/bin/python /"
 elif [ "$(id -u)" = 0 ] && command -v debootstrap >/dev/null; then
     in_debian_13
-    [ -e "$root/proc/self" ] || mount -t proc proc "$root/proc"
     echo "chroot $root /client/bin/python $root"
 else
     echo "no Python 3.13 with venv here, and no root with debootstrap" >&2

@@ -55,7 +55,7 @@ static void vehicle_config_count(struct vehicle_config_job *job)
                     "--measured needs a journal; the configuration has `journal: off`");
         return;
     }
-    if (fr_field_counts_read(&job->counts, server->journal_path, &cause) != 0)
+    if (fr_field_counts_read(&job->counts, server->journal_path, 0, &cause) != 0)
         fr_diagnose(&job->diagnostics, FR_SEVERITY_ERROR, server->path, 0, 0, "--measured: %s",
                     cause.text);
     else if (job->counts.last_ms <= job->counts.first_ms)

@@ -11,13 +11,19 @@ def address_of(fake, config):
     return fake.resolve.get(config["hostname"], ("127.0.0.1", config["port"]))
 
 
-def check_server(fake, config):
-    """Connect to the server and verify its chain and its name with `ca` of the configuration, and nothing else."""
+def check_server(fake, vin, config):
+    """Connect to the server and verify its chain and its name with `ca` of the configuration, and nothing else. A
+    failure is reported among the vehicle's errors, as a car does, and raised as OSError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=config["ca"])
-    with socket.create_connection(address_of(fake, config), 10) as raw:
-        with context.wrap_socket(raw, server_hostname=config["hostname"]):
-            pass
+    try:
+        with socket.create_connection(address_of(fake, config), 10) as raw:
+            with context.wrap_socket(raw, server_hostname=config["hostname"]):
+                pass
+    except OSError as error:
+        fake.add_error(vin, str(error), error_name="cloud_manager_error", created_at=fake.timestamp(),
+                       hostname=config["hostname"], port=str(config["port"]), txID=fake.txid())
+        raise
 
 
 def take(fake, vin):
@@ -34,15 +40,19 @@ def take(fake, vin):
         return {name: value for name, value in vehicle.claims.items() if name not in ("iss", "aud")}
 
 
-def stream(fake, vin, simulate, *arguments, pki, check=True):
+def stream(fake, vin, simulate, *arguments, pki, wait=True):
     """Stream as the car `vin`: `simulate` is the program fleetroute, `pki` the folder of its test CA, whose vehicle
-    certificates the server accepts; `arguments` go to `fleetroute simulate`. Returns the completed process;
-    subprocess.CalledProcessError with `check` if it fails."""
+    certificates the server accepts; `arguments` go to `fleetroute simulate`. Returns the completed process, with
+    `wait` false the running one. ValueError if the car has no configuration, OSError if it does not accept the
+    server, subprocess.CalledProcessError if the program fails."""
     config = take(fake, vin)
-    check_server(fake, config)
+    check_server(fake, vin, config)
     path = os.path.join(fake.folder, f"config-{vin}.json")
     with open(path, "w") as file:
         json.dump({"vins": [vin], "config": config}, file)
     host, port = address_of(fake, config)
-    return subprocess.run([simulate, "simulate", "--config", path, "--pki", pki, "--vin", vin, "--connect",
-                           f"{host}:{port}", *map(str, arguments)], text=True, capture_output=True, check=check)
+    command = [simulate, "simulate", "--config", path, "--pki", pki, "--vin", vin, "--connect", f"{host}:{port}",
+               *map(str, arguments)]
+    if not wait:
+        return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.run(command, text=True, capture_output=True, check=True)

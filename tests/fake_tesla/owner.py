@@ -1,14 +1,19 @@
 """The owner's side of a test: a domain that serves a public key, and a small HTTPS client. Not a part of the cloud."""
+import contextlib
 import http.server
 import json
 import secrets
 import ssl
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from . import p256, pki, server
+from . import jws, p256, pki, server
+from .fake import FakeTesla
 from .partner import WELL_KNOWN
+
+VIN = "5YJ3E1EA7KF000001"
 
 
 def new_scalar():
@@ -106,7 +111,7 @@ class Owner:
     SCOPES = ("openid", "offline_access", "vehicle_device_data", "vehicle_location")
 
     def __init__(self, fake):
-        self.fake, self.client, self.scalar = fake, Client(fake), new_scalar()
+        self.fake, self.client, self.scalar, self.token = fake, Client(fake), new_scalar(), None
         self.keys = KeyServer(fake.folder, self.DOMAIN, public_pem(self.scalar))
         fake.app(self.ID, self.SECRET, self.DOMAIN, self.REDIRECT, f"https://{self.DOMAIN}", self.SCOPES)
         fake.resolve[self.DOMAIN] = self.keys.address
@@ -146,3 +151,38 @@ class Owner:
             redirect_uri=self.REDIRECT, audience=self.fake.url("eu"))
         assert status == 200, body
         return body
+
+    def user(self, method, path, body=None):
+        """(status, body) of a call with the user's token."""
+        status, _, answer = self.client.api(method, path, body, self.token)
+        return status, answer
+
+    def settings(self, **more):
+        """A telemetry configuration."""
+        with open(self.fake.ca) as file:
+            return {"hostname": self.DOMAIN, "port": 443, "ca": file.read(), "exp": int(self.fake.now()) + 86400,
+                    "fields": {"Soc": {"interval_seconds": 60},
+                               "Location": {"interval_seconds": 10, "minimum_delta": 25}},
+                    "alert_types": ["service"], "delivery_policy": "latest", **more}
+
+    def push(self, token=None, vins=(VIN,), **more):
+        """(status, body) of the configuration `token`, or of settings(**more)."""
+        token = token or jws.sign(self.scalar, self.settings(**more))
+        return self.user("POST", "vehicles/fleet_telemetry_config_jws", {"vins": list(vins), "token": token})
+
+
+@contextlib.contextmanager
+def cloud():
+    """An owner of a new fake, with nothing registered: owner.fake."""
+    with tempfile.TemporaryDirectory(prefix="fr-scenario.") as folder, FakeTesla(folder) as fake, Owner(fake) as owner:
+        yield owner
+
+
+@contextlib.contextmanager
+def ready(**options):
+    """An owner of a new fake, with a registered key, a paired vehicle VIN and a user's token: owner.token."""
+    with cloud() as owner:
+        owner.fake.vehicle(VIN, **{"paired": True, **options})
+        assert owner.register()[0] == 200
+        owner.token = owner.log_in()["access_token"]
+        yield owner

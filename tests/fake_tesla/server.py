@@ -10,7 +10,7 @@ import sys
 import threading
 import urllib.parse
 
-from . import endpoints, faults, pki
+from . import endpoints, faults
 from .messages import Answer, Request
 
 MAX_BODY = 1 << 20
@@ -67,17 +67,40 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def read_request(self):
-        """The request, or None after an answer to a body that is too large."""
+    def read_body(self):
+        """The body, or None if it is too large. Tesla's own clients send it in chunks."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self.read_chunks()
         length = self.headers.get("Content-Length") or "0"
         if not length.isdecimal() or int(length) > MAX_BODY:
+            return None
+        return self.rfile.read(int(length))
+
+    def read_chunks(self):
+        body = b""
+        while True:
+            size = int(self.rfile.readline(100).split(b";")[0], 16)
+            if len(body) + size > MAX_BODY:
+                return None
+            body += self.rfile.read(size)
+            self.rfile.readline(100)  # the end of the chunk; there are no trailers
+            if size == 0:
+                return body
+
+    def read_request(self):
+        """The request, or None after an answer to a body that is too large or that cannot be read."""
+        try:
+            body = self.read_body()
+        except ValueError:
+            body = None
+        if body is None:
             self.send(Answer(413, b""))
             self.close_connection = True
             return None
         path, _, query = self.path.partition("?")
         return Request(self.command, path, dict(urllib.parse.parse_qsl(query)),
                        {name.lower(): value for name, value in self.headers.items()},
-                       self.rfile.read(int(length)), self.server.role, self.headers.get("Host", ""))
+                       body, self.server.role, self.headers.get("Host", ""))
 
     def handle_any(self):
         request = self.read_request()
@@ -116,7 +139,7 @@ class PlainHandler(Handler):
     def do_CONNECT(self):
         fake = self.server.fake
         host = self.path.rpartition(":")[0]
-        role = next((role for role, names in pki.HOSTS.items() if host in names), None)
+        role = fake.role_of(f"https://{self.path}")
         self.close_connection = True
         if role is None:
             fake.refused_hosts.append(host)

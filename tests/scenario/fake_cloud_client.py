@@ -4,15 +4,15 @@ registration, vehicles, a configuration that it signs itself, and each error."""
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 
-from fr import SOURCE, run_parts, skip
+from fr import SOURCE, run_parts
 
 sys.path.insert(0, os.path.join(SOURCE, "tests"))
 from fake_tesla import FakeTesla, p256, pki  # noqa: E402
 from fake_tesla.owner import Owner  # noqa: E402
+from tesla_library import Library  # noqa: E402
 
 VIN, OTHER = "5YJ3E1EA7KF000001", "5YJ3E1EA7KF000002"
 NA, EU = (f"https://fleet-api.prd.{region}.vn.cloud.tesla.com" for region in ("na", "eu"))
@@ -22,31 +22,6 @@ FAULTS = (("login_required", "LoginRequired", 401), ("missing_scopes", "Forbidde
           (408, "VehicleOffline", 408), (412, "PreconditionFailed", 412), ("misdirected", "InvalidRegion", 421),
           (424, "InvalidResponse", 424), (429, "RateLimited", 429), (500, "InternalServerError", 500),
           (503, "ServiceUnavailable", 503), ("html", "ResponseError", 200))
-
-
-class Library:
-    """The Python with the library, and a folder that it can read."""
-
-    def __init__(self):
-        done = subprocess.run([f"{SOURCE}/tests/tesla_client.sh"], stdout=subprocess.PIPE, text=True)
-        if done.returncode == 77:
-            skip("no Python 3.13 with venv here, and no root with debootstrap")
-        done.check_returncode()
-        *self.command, self.root = done.stdout.split()
-        self.folder = tempfile.mkdtemp(prefix="fr-scenario.", dir=os.path.join(self.root, "tmp"))
-        self.inside = os.path.join("/", os.path.relpath(self.folder, self.root))
-        shutil.copy(f"{SOURCE}/tests/tesla_client.py", self.folder)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.folder)
-
-    def run(self, what, text, **environment):
-        done = subprocess.run([*self.command, f"{self.inside}/tesla_client.py", what], input=text, text=True,
-                              stdout=subprocess.PIPE, env={**os.environ, **environment}, check=True)
-        return json.loads(done.stdout)
 
 
 def key_file(path, scalar):
@@ -67,7 +42,8 @@ def drive(library, fake, owner):
     key_file(f"{library.folder}/key.pem", owner.scalar)
     with open(fake.ca) as file:
         config = {"hostname": owner.DOMAIN, "port": 443, "ca": file.read(), "exp": 4102444800,
-                  "fields": {"Soc": {"interval_seconds": 60}, "Location": {"interval_seconds": 10, "minimum_delta": 25}},
+                  "fields": {"Soc": {"interval_seconds": 60},
+                             "Location": {"interval_seconds": 10, "minimum_delta": 25}},
                   "alert_types": ["service"], "delivery_policy": "latest"}
     # The first request is the one of the step fleet_status; the faults come after it.
     fake.fault("fleet_status", "delay", times=1, seconds=0.1)
@@ -109,7 +85,8 @@ def owner_steps(library):
             assert got[f"fault_{kind}"][:2] == [exception, status], (kind, got[f"fault_{kind}"])
         assert got["fault_429"][2] == {"reset": "3", "after": "3"}
         assert fake.refused_hosts == [] and fake.calls("unknown") == 1, fake.log
-        assert {entry.host for entry in fake.log} == {EU[8:], NA[8:], "fleet-auth.prd.vn.cloud.tesla.com", "auth.tesla.com"}
+        hosts = {entry.host for entry in fake.log}
+        assert hosts == {EU[8:], NA[8:], "fleet-auth.prd.vn.cloud.tesla.com", "auth.tesla.com"}, hosts
 
 
 run_parts(owner_steps, context=Library)
