@@ -29,8 +29,10 @@ static json_t *daemon_read(FILE *stream, struct fr_error *error)
         return NULL;
     }
     reply = json_loadf(stream, JSON_REJECT_DUPLICATES, &problem);
-    if (reply == NULL)
-        fr_error_set(error, "the reply of the daemon cannot be read: %s", problem.text);
+    if (reply == NULL && ferror(stream))
+        fr_error_set(error, "no reply within %d s", FR_DOCTOR_STEP_MS / 1000);
+    else if (reply == NULL)
+        fr_error_set(error, "the reply cannot be read: %s", problem.text);
     return reply;
 }
 
@@ -75,9 +77,10 @@ static void daemon_check_running(struct fr_doctor *doctor)
 
     doctor->status = daemon_ask(doctor, "status", &error);
     if (doctor->status == NULL) {
-        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
-                         "start it: systemctl start fleetrouted; its log has the reason if it ends",
-                         "fleetrouted does not answer: %s", error.text);
+        fr_doctor_report(
+            doctor, FR_DOCTOR_FAILURE, NULL,
+            "start it: systemctl restart fleetrouted; its log has the reason if it ends",
+            "fleetrouted does not answer: %s", error.text);
         return;
     }
     version = daemon_text(doctor->status, "version");
@@ -106,6 +109,22 @@ static const char *daemon_duration(int64_t seconds, char text[32])
     else
         snprintf(text, 32, "%" PRId64 " d", seconds / FR_DOCTOR_DAY_S);
     return text;
+}
+
+int64_t fr_doctor_last_record_ms(const struct fr_doctor *doctor, const char *vin)
+{
+    char request[128];
+    struct fr_error error;
+    json_t *vehicle;
+    int64_t last_ms;
+
+    if (doctor->status == NULL)
+        return 0;
+    snprintf(request, sizeof request, "vehicle %.64s", vin);
+    vehicle = daemon_ask(doctor, request, &error);
+    last_ms = daemon_number(vehicle, "last_ms");
+    json_decref(vehicle);
+    return last_ms;
 }
 
 static void daemon_report_vehicle(struct fr_doctor *doctor, const char *vin, const json_t *vehicle)

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "fleet_api/command_key.h"
-#include "fleet_api/http_client.h"
 #include "fleet_api/public_key.h"
 #include "privsep/privileges.h"
+#include "tool/doctor_request.h"
 #include "tool/doctor_state.h"
 #include "util/memory.h"
 
@@ -149,13 +149,13 @@ static void key_compare_public(struct fr_doctor *doctor, const char *url,
     EVP_PKEY_free(key);
 }
 
-static void key_fetch(struct fr_doctor *doctor, struct fr_http_client *client, const char *url)
+static void key_fetch(struct fr_doctor *doctor, const char *url)
 {
     const struct fr_http_request request = {.method = "GET", .url = url};
     struct fr_http_response response;
     struct fr_error error;
 
-    if (fr_http_request(client, &request, &response, &error) != 0) {
+    if (fr_doctor_request(doctor->server->tesla.api_ca, false, &request, &response, &error) != 0) {
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
                          "serve the key on port 443 with a certificate of a public CA; fleetrouted "
                          "does it on its own port",
@@ -177,30 +177,26 @@ static void key_fetch(struct fr_doctor *doctor, struct fr_http_client *client, c
 
 static void key_check_public_key(struct fr_doctor *doctor)
 {
-    struct fr_http_client *client;
-    struct fr_error error;
     char *url;
 
     if (!doctor->server->tesla.present && doctor->command_key == NULL) {
         fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link command_key");
         return;
     }
-    client = fr_http_client_new(doctor->server->tesla.api_ca, &error);
-    if (client == NULL) {
-        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, NULL, "%s", error.text);
+    if (doctor->domain == NULL) {
+        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link name");
         return;
     }
     url = fr_asprintf("https://%s/" FR_PUBLIC_KEY_PATH, doctor->domain);
-    key_fetch(doctor, client, url);
+    key_fetch(doctor, url);
     free(url);
-    fr_http_client_free(client);
 }
 
 const struct fr_doctor_check fr_doctor_key[] = {
     {"command_key", "the command key is usable", {"config"}, false, key_check_command_key},
     {"public_key",
      "the public half of the command key is served",
-     {"config", "name"},
+     {"config"},
      true,
      key_check_public_key},
     {"tesla", "the section tesla is complete", {"config"}, false, key_check_tesla},

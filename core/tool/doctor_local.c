@@ -29,6 +29,16 @@ static void local_report_diagnostics(struct fr_doctor *doctor)
                          diagnostics->count - DIAGNOSTICS_MAX);
 }
 
+static bool local_has_vehicle(const struct fr_doctor *doctor)
+{
+    if (doctor->options.vin == NULL || doctor->routing == NULL)
+        return true;
+    for (size_t i = 0; i < doctor->routing->vehicle_count; i++)
+        if (strcmp(doctor->routing->vehicles[i].vin, doctor->options.vin) == 0)
+            return true;
+    return false;
+}
+
 static void local_check_config(struct fr_doctor *doctor)
 {
     const char *path = doctor->options.path;
@@ -39,6 +49,9 @@ static void local_check_config(struct fr_doctor *doctor)
     if (doctor->server != NULL)
         fr_redact_set(doctor->server->redact);
     local_report_diagnostics(doctor);
+    if (!local_has_vehicle(doctor))
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, doctor->options.vin,
+                         "correct --vin, or add the vehicle", "is not in routing.yaml");
     if (doctor->setup->diagnostics.count == 0)
         fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL, "%s and %s are valid", path,
                          doctor->server->routing);

@@ -14,14 +14,17 @@
 #include "config/routing_config.h"
 #include "config/server_config.h"
 #include "daemon/setup.h"
+#include "fleet_api/api.h"
+#include "fleet_api/push_plan.h"
 #include "fleet_api/server_chain.h"
+#include "fleet_api/state.h"
 #include "tool/doctor.h"
 #include "tool/doctor_address.h"
 #include "tool/doctor_handshake.h"
 
 /* Limits of one network step and of all checks together, in ms. */
 #define FR_DOCTOR_STEP_MS 5000
-#define FR_DOCTOR_TOTAL_MS 45000
+#define FR_DOCTOR_TOTAL_MS 40000
 
 /* Max vehicles that are checked; the others need --vin. */
 #define FR_DOCTOR_VEHICLES_MAX 20
@@ -42,7 +45,11 @@ struct fr_doctor_check {
 extern const struct fr_doctor_check fr_doctor_local[];
 extern const struct fr_doctor_check fr_doctor_tls[];
 extern const struct fr_doctor_check fr_doctor_key[];
+extern const struct fr_doctor_check fr_doctor_account[];
+extern const struct fr_doctor_check fr_doctor_vehicle[];
 extern const struct fr_doctor_check fr_doctor_daemon[];
+extern const struct fr_doctor_check fr_doctor_home[];
+extern const struct fr_doctor_check fr_doctor_keep[];
 
 struct fr_doctor_line {
     const struct fr_doctor_check *check;
@@ -73,6 +80,11 @@ struct fr_doctor {
     struct fr_doctor_handshake handshake;  /* chain; handshake.chain NULL: none */
     char endpoint[320];                    /* chain; "NAME:PORT" of the handshake, for texts */
     EVP_PKEY *command_key;                 /* command_key */
+    struct fr_state state;                 /* tokens; what `fleetroute keep` has recorded */
+    struct fr_error state_error;           /* tokens; "": none */
+    struct fr_api *api;                    /* scopes */
+    struct fr_push_plan plan;              /* plan; plan.json NULL: not complete */
+    char *issuer;                          /* vehicle_config; of command_key */
     json_t *status;                        /* daemon; the reply of the control command */
 };
 
@@ -88,6 +100,9 @@ enum fr_doctor_level fr_doctor_level_of(const struct fr_doctor *doctor, const ch
 
 /* Whether another network step may begin. */
 bool fr_doctor_has_time(const struct fr_doctor *doctor);
+
+/* When the daemon received the last record of a vehicle, in ms since 1970; 0: never, or not known. */
+int64_t fr_doctor_last_record_ms(const struct fr_doctor *doctor, const char *vin);
 
 /* Whether a vehicle of the routes is to be checked, by its index. */
 bool fr_doctor_wants_vehicle(const struct fr_doctor *doctor, size_t index);

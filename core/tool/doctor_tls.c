@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fleet_api/vehicle_ca.h"
 #include "tool/doctor_state.h"
 #include "util/memory.h"
 
@@ -217,20 +218,15 @@ static void tls_check_expiry(struct fr_doctor *doctor)
 /* The CAs that `fleetroute push` sends to vehicles; NULL: `error` is set. The caller frees it. */
 static char *tls_vehicle_ca(const struct fr_doctor *doctor, struct fr_error *error)
 {
-    const char *path = doctor->server->tesla.ca;
-    struct fr_server_chain roots;
-    char *ca;
-
-    if (path == NULL) {
-        if (doctor->chain.ca == NULL)
-            *error = doctor->chain_error;
-        return doctor->chain.ca != NULL ? fr_strdup(doctor->chain.ca) : NULL;
-    }
-    if (fr_server_chain_load(&roots, path, error) != 0)
+    if (doctor->chain.certificate == NULL) {
+        *error = doctor->chain_error;
         return NULL;
-    ca = fr_strdup(roots.ca);
-    fr_server_chain_free(&roots);
-    return ca;
+    }
+    if (doctor->public_name == NULL) {
+        fr_error_set(error, "the public name is not known; set `tesla: domain:`");
+        return NULL;
+    }
+    return fr_vehicle_ca_make(&doctor->chain, doctor->server->tesla.ca, doctor->public_name, error);
 }
 
 static void tls_check_ca(struct fr_doctor *doctor)
@@ -299,6 +295,25 @@ static bool tls_listener_offers_same(const struct fr_doctor *doctor)
     return is_same;
 }
 
+static bool tls_is_valid_now(X509 *certificate)
+{
+    return X509_cmp_current_time(X509_get0_notBefore(certificate)) < 0 &&
+           X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
+}
+
+static void tls_report_earlier(struct fr_doctor *doctor, const char *file)
+{
+    if (tls_is_valid_now(doctor->chain.certificate))
+        fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, "run `fleetroute reload`",
+                         "fleetrouted still offers an earlier certificate than that of %s", file);
+    else
+        fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
+                         "renew the certificate, then run `fleetroute reload`",
+                         "the certificate of %s is not valid now, so fleetrouted offers the "
+                         "earlier certificate",
+                         file);
+}
+
 static void tls_check_proxy(struct fr_doctor *doctor)
 {
     const char *file = doctor->server->certificate;
@@ -311,8 +326,7 @@ static void tls_check_proxy(struct fr_doctor *doctor)
                          "%s offers the certificate of %s: no proxy terminates TLS",
                          doctor->endpoint, file);
     else if (tls_listener_offers_same(doctor))
-        fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, "run `fleetroute reload`",
-                         "fleetrouted still offers an earlier certificate than that of %s", file);
+        tls_report_earlier(doctor, file);
     else
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
                          "forward the TCP connection unchanged (nginx: stream with ssl_preread; "
