@@ -51,7 +51,8 @@ struct fr_http_response {
 struct fr_http_client *fr_http_client_new(const char *ca, struct fr_error *error);
 void fr_http_client_free(struct fr_http_client *client);
 
-/* Change the time limit of a request, e.g. for tests; FR_HTTP_TOTAL_MS before the first call. */
+/* Change the time limit of a request, e.g. for tests; FR_HTTP_TOTAL_MS before the first call. Max half
+ * of it is spent on the connection. */
 void fr_http_client_set_limit(struct fr_http_client *client, int64_t total_ms);
 
 /* How far the clock here is ahead of the last answer's Date, in ms; 0: no answer had one. */
@@ -59,6 +60,9 @@ int64_t fr_http_client_clock_offset_ms(const struct fr_http_client *client);
 
 /* Whether the last request failed because the server's certificate is not valid at the time here. */
 bool fr_http_client_clock_failed(const struct fr_http_client *client);
+
+/* Allow http:// too, for a server in the owner's own network: tokens of Tesla are never sent to it. */
+void fr_http_client_allow_plain(struct fr_http_client *client);
 
 /* Copy the host of a URL, with its port if given, for messages; "?" if there is none. */
 void fr_http_host(const char *url, char host[FR_HTTP_HOST_SIZE]);

@@ -16,9 +16,8 @@
 #define TEXT_MAX 1500 /* bytes of a text or a remedy */
 
 static const struct fr_doctor_check *const groups[] = {
-    fr_doctor_local,
-    fr_doctor_tls,
-    fr_doctor_daemon,
+    fr_doctor_local,   fr_doctor_tls,    fr_doctor_key,  fr_doctor_account,
+    fr_doctor_vehicle, fr_doctor_daemon, fr_doctor_home, fr_doctor_keep,
 };
 #define GROUPS (sizeof groups / sizeof *groups)
 
@@ -181,6 +180,10 @@ void fr_doctor_free(struct fr_doctor *doctor)
     }
     free(doctor->lines);
     json_decref(doctor->status);
+    free(doctor->issuer);
+    fr_push_plan_free(&doctor->plan);
+    fr_api_free(doctor->api);
+    fr_state_free(&doctor->state);
     EVP_PKEY_free(doctor->command_key);
     fr_doctor_handshake_free(&doctor->handshake);
     fr_server_chain_free(&doctor->chain);
