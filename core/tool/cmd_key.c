@@ -17,7 +17,8 @@
 static const char help[] =
     "usage: fleetroute key [-c FILE] [--key FILE] [--write FOLDER]\n"
     "       fleetroute key --pairing-link --domain NAME [--vin VIN]\n"
-    "Makes the command key if there is none, and prints its public half to standard output.\n"
+    "Makes the command key if there is none, prints its public half to standard output, and\n"
+    "writes it beside the key (command-key.pub.pem), from where fleetrouted serves it.\n"
     "With --pairing-link, prints the link that adds the public key to a vehicle. No network\n"
     "connection is made.\n"
     "\n"
@@ -105,6 +106,17 @@ static char *key_find_path(const struct key_job *job)
     return path;
 }
 
+static bool key_file_equals(const char *path, const char *text)
+{
+    char bytes[1024];
+    FILE *file = fopen(path, "re");
+    size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+
+    if (file != NULL)
+        fclose(file);
+    return len == strlen(text) && memcmp(bytes, text, len) == 0;
+}
+
 /* ---- the key --------------------------------------------------------------------- */
 
 /* Read the command key, after making it if there is none. NULL: `error` is set. */
@@ -136,6 +148,23 @@ static EVP_PKEY *key_read_or_create(const struct key_job *job, struct fr_error *
     return key;
 }
 
+/* Write the public half beside the command key, where the daemon finds it. A file with the same
+ * content is left as it is, so that a second run needs no permission to write. */
+static int key_write_beside(const struct key_job *job, const char *pem, struct fr_error *error)
+{
+    char *path = fr_server_public_key_path(job->path);
+    struct fr_atomic_file file = {path, 0644, NULL, true};
+    int status = 0;
+
+    if (!key_file_equals(path, pem)) {
+        status = fr_atomic_file_write(&file, pem, strlen(pem), error);
+        if (status == 0)
+            fprintf(stderr, "wrote the public key to %s\n", path);
+    }
+    free(path);
+    return status;
+}
+
 /* Standard output gets the PEM alone, so that it can be redirected to a file. */
 static int key_publish(const struct key_job *job, EVP_PKEY *key, struct fr_error *error)
 {
@@ -147,7 +176,8 @@ static int key_publish(const struct key_job *job, EVP_PKEY *key, struct fr_error
     if (pem == NULL || fingerprint == NULL) {
         status = fr_error_set(error, "%s: OpenSSL cannot encode the public key", job->path);
     } else {
-        if (job->web_folder != NULL)
+        status = key_write_beside(job, pem, error);
+        if (status == 0 && job->web_folder != NULL)
             status = (written = fr_public_key_write(job->web_folder, pem, error)) != NULL ? 0 : -1;
         if (written != NULL)
             fprintf(stderr, "wrote the public key to %s\n", written);
