@@ -1,6 +1,8 @@
 /* Steps of setup on this machine: the checklist, the name and the port, the command key. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include "fleet_api/pairing_link.h"
 #include "fleet_api/public_key.h"
 #include "privsep/privileges.h"
+#include "tool/command_key_file.h"
 #include "tool/control_client.h"
 #include "tool/doctor_address.h"
 #include "tool/setup.h"
@@ -205,29 +208,43 @@ const struct fr_setup_step fr_setup_step_name = {"name", "the name and the port"
 
 /* ---- key --------------------------------------------------------------------------- */
 
-static int key_check_apart(const struct fr_server_config *config, EVP_PKEY *key,
-                           struct fr_error *error)
+/* Whether the file that the daemon serves has this key. A path of the owner's (`tls: public_key`) is
+ * checked over the network, with the daemon. */
+static bool key_is_published(const struct fr_server_config *config, EVP_PKEY *key)
 {
-    if (fr_public_key_check_path(config->tesla.key, config->key, error) != 0)
-        return -1;
-    return key == NULL ? 0
-                       : fr_public_key_check_tls(key, config->tesla.key, config->key,
-                                                 config->certificate, error);
+    char *path = fr_server_public_key_path(config->tesla.key);
+    FILE *file = fopen(path, "re");
+    EVP_PKEY *published = file != NULL ? PEM_read_PUBKEY(file, NULL, NULL, NULL) : NULL;
+    bool equal = published != NULL && EVP_PKEY_eq(key, published) == 1;
+
+    if (file != NULL)
+        fclose(file);
+    EVP_PKEY_free(published);
+    ERR_clear_error();
+    free(path);
+    return equal;
 }
 
 static enum fr_setup_result key_check(struct fr_setup_env *env, struct fr_error *note)
 {
-    const char *path = env->config->tesla.key;
+    const struct fr_server_config *config = env->config;
     enum fr_setup_result outcome = FR_SETUP_FAILED;
+    struct fr_file_owner owner;
     EVP_PKEY *key;
-    enum fr_command_key_result result = fr_command_key_read(path, NULL, &key, note);
+    enum fr_command_key_result result =
+        fr_command_key_read(config->tesla.key, fr_command_key_owner(config, &owner), &key, note);
     char *fingerprint = result == FR_COMMAND_KEY_READ ? fr_public_key_fingerprint(key) : NULL;
 
     if (result == FR_COMMAND_KEY_MISSING)
         outcome = fr_setup_note(FR_SETUP_TODO, note, "there is no command key");
-    else if (result == FR_COMMAND_KEY_READ && key_check_apart(env->config, key, note) == 0)
-        outcome = fr_setup_note(FR_SETUP_DONE, note, "%s, SHA-256 of the public half %s", path,
-                                fingerprint != NULL ? fingerprint : "unknown");
+    else if (result == FR_COMMAND_KEY_READ && !key_is_published(config, key))
+        outcome = fr_setup_note(FR_SETUP_TODO, note, "the public half has no file");
+    else if (result == FR_COMMAND_KEY_READ &&
+             fr_public_key_check_path(config->tesla.key, config->key, note) == 0 &&
+             fr_public_key_check_tls(key, config->tesla.key, config->key, config->certificate,
+                                     note) == 0)
+        outcome = fr_setup_note(FR_SETUP_DONE, note, "%s, SHA-256 of the public half %s",
+                                config->tesla.key, fingerprint != NULL ? fingerprint : "unknown");
     free(fingerprint);
     EVP_PKEY_free(key);
     return outcome;
@@ -236,14 +253,23 @@ static enum fr_setup_result key_check(struct fr_setup_env *env, struct fr_error 
 static int key_run(struct fr_setup_env *env, struct fr_error *error)
 {
     const char *path = env->config->tesla.key;
+    struct fr_file_owner owner;
+    EVP_PKEY *key =
+        fr_command_key_open(path, fr_command_key_owner(env->config, &owner), env->config, error);
+    char *pem = key != NULL ? fr_public_key_pem(key) : NULL;
+    int status = -1;
 
-    if (key_check_apart(env->config, NULL, error) != 0 ||
-        fr_command_key_create(path, NULL, error) != 0)
-        return -1;
-    printf("Made the command key %s. It signs configurations and is paired with the car: keep a\n"
-           "copy in a safe place.\n",
-           path);
-    return 0;
+    if (pem != NULL)
+        status = fr_command_key_publish(path, pem, error);
+    else if (key != NULL)
+        fr_error_set(error, "%s: OpenSSL cannot encode the public key", path);
+    if (status == 0)
+        printf("The command key %s signs configurations and is paired with the car: keep a copy in "
+               "a safe place.\n",
+               path);
+    free(pem);
+    EVP_PKEY_free(key);
+    return status;
 }
 
 const struct fr_setup_step fr_setup_step_key = {"key", "the command key", key_check, key_run};
