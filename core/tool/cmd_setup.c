@@ -97,6 +97,7 @@ static int setup_run(const char *config, const char *answers, bool redact)
     char *path = setup_find_path(config, &error);
     int status = EXIT_FAILURE;
 
+    setvbuf(stdout, NULL, _IOLBF, 0); /* also in a pipe, where a script waits for the link */
     env.path = path;
     env.prompt = path != NULL ? fr_setup_prompt_new(answers, answer_keys, &error) : NULL;
     if (env.prompt != NULL && setup_read_wait(&env, &error) == 0) {

@@ -27,6 +27,7 @@ struct fr_setup_env {
     size_t config_errors;            /* in it */
     struct fr_api *api;              /* fr_setup_api(); NULL after each change of the file */
     bool account_confirmed;
+    bool has_record; /* a record of a vehicle was on the screen */
     bool has_warned; /* of a public key that cannot be fetched from here */
 };
 

@@ -125,14 +125,18 @@ static int certificate_ask_root(struct fr_setup_env *env, struct fr_error *error
 {
     struct fr_setup_question question = {
         "ca",
-        "Root certificate of a CA of your own (empty for a public CA)",
+        "If the CA is your own: file of its root certificate (empty: it is not)",
         env->config->tesla.ca != NULL ? env->config->tesla.ca : "",
         false,
         NULL,
         NULL};
     char *root, *path;
+    struct fr_error note;
     int status;
 
+    if (certificate_check(env, &note) == FR_SETUP_DONE)
+        return 0;
+    printf("%s\n", note.text);
     root = fr_setup_ask(env->prompt, &question, error);
     if (root == NULL)
         return -1;

@@ -230,7 +230,7 @@ static int setup_prompt_find(const struct fr_setup_prompt *prompt,
     setup_prompt_trim(text);
     if (status == 0 && text[0] == '\0' && question->default_value != NULL)
         snprintf(text, FR_SETUP_ANSWER_SIZE, "%s", question->default_value);
-    if (status == 0 && text[0] == '\0')
+    if (status == 0 && text[0] == '\0' && question->default_value == NULL)
         status = fr_error_set(error, "%s has no answer `%s:`%s%s%s; add it (%s)", prompt->path,
                               question->key, question->is_secret ? " and no `" : "",
                               question->is_secret ? file_key : "", question->is_secret ? ":`" : "",

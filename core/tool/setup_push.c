@@ -102,8 +102,8 @@ static void push_count(struct push_view *view, const char *vin,
     view->open += verdict->state != FR_VEHICLE_STREAMING_CONFIG &&
                   verdict->state != FR_VEHICLE_WAITING && !push_is_impossible(verdict->state);
     if (verdict->state != FR_VEHICLE_STREAMING_CONFIG && view->note.text[0] == '\0')
-        fr_error_set(&view->note, "%s: %s %s", fr_display_vin(vin, shown), verdict->cause,
-                     verdict->remedy);
+        fr_error_set(&view->note, "%s: %s%s%s", fr_display_vin(vin, shown), verdict->cause,
+                     verdict->remedy[0] != '\0' ? ". " : "", verdict->remedy);
 }
 
 /* Read back what each vehicle has. `missing` (NULL: not wanted) gets the VINs that need a push. */
@@ -176,9 +176,10 @@ static int push_post_missing(struct push_session *s, const char *const *vins, si
         accepted += is_accepted;
         printf("%s: %s%s%s\n", fr_display_vin(vins[i], shown),
                is_accepted ? "Tesla accepted the configuration" : verdicts[i].cause,
-               is_accepted ? "" : " ", is_accepted ? "" : verdicts[i].remedy);
+               is_accepted ? "" : ". ", is_accepted ? "" : verdicts[i].remedy);
         if (!is_accepted)
-            fr_error_set(error, "%s: %s %s", shown, verdicts[i].cause, verdicts[i].remedy);
+            fr_error_set(error, "%s: %s. %s", fr_display_vin(vins[i], shown), verdicts[i].cause,
+                         verdicts[i].remedy);
     }
     free(verdicts);
     return status == 0 && accepted > 0 ? 0 : -1;

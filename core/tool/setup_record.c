@@ -117,22 +117,26 @@ void fr_setup_print_record(struct fr_setup_env *env)
 
 static enum fr_setup_result record_check(struct fr_setup_env *env, struct fr_error *note)
 {
+    if (env->has_record)
+        return fr_setup_note(FR_SETUP_DONE, note, "the car sends data");
     if (record_find(env, false, note))
         return FR_SETUP_DONE;
     return fr_setup_note(FR_SETUP_TODO, note, "no record of the car has arrived yet");
 }
 
-/* Whether a line of the tail is the first vehicle data. */
-static bool record_is_data(const char *line)
+/* Print a line of the tail if it has vehicle data. Returns whether it has. */
+static bool record_print_line(const char *line)
 {
     json_t *record = json_loads(line, JSON_ALLOW_NUL, NULL);
     bool is_data = strcmp(record_text(record, "type"), "V") == 0;
 
+    if (is_data)
+        record_print(record_text(record, "vin"), json_object_get(record, "data"));
     json_decref(record);
     return is_data;
 }
 
-/* Read lines until one has data. Returns 1, 0 if the time is over, -1 if the daemon ended. */
+/* Read lines until one has data, which is printed. Returns 1, 0 if the time is over, -1 if the daemon ended. */
 static int record_follow(FILE *stream, int64_t end_ms)
 {
     struct pollfd descriptor = {fileno(stream), POLLIN, 0};
@@ -150,7 +154,7 @@ static int record_follow(FILE *stream, int64_t end_ms)
             continue;
         if (getline(&line, &size, stream) <= 0)
             outcome = -1;
-        else if (record_is_data(line))
+        else if (record_print_line(line))
             outcome = 1;
     }
     free(line);
@@ -169,10 +173,10 @@ static int record_run(struct fr_setup_env *env, struct fr_error *error)
     puts("Waiting for the first record of the car. A car that is awake connects within minutes.");
     fflush(stdout);
     /* A record may have come between check() and the tail. */
-    outcome = record_find(env, false, &note)
-                  ? 1
-                  : record_follow(stream, fr_monotonic_ms() + env->wait_ms);
+    outcome =
+        record_find(env, true, &note) ? 1 : record_follow(stream, fr_monotonic_ms() + env->wait_ms);
     fclose(stream);
+    env->has_record = outcome > 0;
     if (outcome > 0)
         return 0;
     if (outcome < 0)

@@ -1,4 +1,5 @@
 /* Runs the steps of setup in their order. */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,7 @@ static int steps_end(struct fr_setup_env *env, int64_t begun_ms)
     snprintf(path, sizeof path, "%s", env->path);
     puts("\n== fleetroute doctor");
     fflush(stdout);
+    optind = 0; /* getopt(3) begins again */
     status = fr_cmd_doctor(3, arguments);
     fr_setup_print_record(env);
     printf("%s: %u answers, %lld s\n",

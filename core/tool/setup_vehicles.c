@@ -280,10 +280,11 @@ static enum fr_setup_result pairing_check(struct fr_setup_env *env, struct fr_er
         fr_setup_note(outcome, note, "no vehicle can stream");
         for (size_t i = 0; i < p.count; i++)
             if (p.verdicts[i].state != FR_VEHICLE_READY)
-                fr_setup_note(outcome, note, "%s: %s; %s", fr_display_vin(p.vins[i], shown),
+                fr_setup_note(outcome, note, "%s: %s. %s", fr_display_vin(p.vins[i], shown),
                               p.verdicts[i].cause, p.verdicts[i].remedy);
         if (p.open > 0)
-            outcome = FR_SETUP_TODO;
+            outcome = fr_setup_note(FR_SETUP_TODO, note, "%zu of %zu vehicles are not paired",
+                                    p.open, p.count);
         else if (p.ready == p.count)
             outcome = fr_setup_note(FR_SETUP_DONE, note, "%zu of %zu vehicles accept the key",
                                     p.ready, p.count);
@@ -303,10 +304,11 @@ static int pairing_print(struct fr_setup_env *env, const struct pairing *p, stru
 
         if (p->verdicts[i].state == FR_VEHICLE_READY)
             continue;
-        printf("%s: %s. %s\n", fr_display_vin(p->vins[i], shown), p->verdicts[i].cause,
-               p->verdicts[i].remedy);
-        if (p->verdicts[i].state != FR_VEHICLE_PAIR)
+        if (p->verdicts[i].state != FR_VEHICLE_PAIR) {
+            printf("%s: %s. %s\n", fr_display_vin(p->vins[i], shown), p->verdicts[i].cause,
+                   p->verdicts[i].remedy);
             continue;
+        }
         link = fr_pairing_link(fr_setup_domain(env), fr_redacting() ? NULL : p->vins[i], error);
         if (link == NULL)
             return -1;
