@@ -117,7 +117,7 @@ static int setup_prompt_parse(struct fr_setup_prompt *prompt, const char *text,
 
     prompt->root = fr_yaml_parse(&file, text, strlen(text));
     if (prompt->root != NULL)
-        fr_yaml_is_map(&file, prompt->root, "the answers", keys);
+        fr_yaml_is_map(&file, prompt->root, "the file of answers", keys);
     /* Only the position and the key: a message may quote a value. */
     if (diagnostics.errors > 0 && prompt->root != NULL)
         status = fr_error_set(error, "%s:%d:%d: %s", prompt->path, diagnostics.list[0].line,

@@ -145,15 +145,22 @@ static enum fr_setup_result push_judge(const struct push_view *view, struct fr_e
     return view->open + view->waiting > 0 ? FR_SETUP_TODO : FR_SETUP_FAILED;
 }
 
-static enum fr_setup_result push_step_check(struct fr_setup_env *env, struct fr_error *note)
+/* Read back what the vehicles have now. */
+static int push_view_now(struct fr_setup_env *env, struct push_view *view, struct fr_error *error)
 {
     struct push_session s;
-    struct push_view view;
-    int status = push_begin(&s, env, note);
+    int status = push_begin(&s, env, error);
 
     if (status == 0)
-        status = push_look(&s, &view, NULL, NULL, note);
-    if (push_end(&s, status, note) != 0)
+        status = push_look(&s, view, NULL, NULL, error);
+    return push_end(&s, status, error);
+}
+
+static enum fr_setup_result push_step_check(struct fr_setup_env *env, struct fr_error *note)
+{
+    struct push_view view;
+
+    if (push_view_now(env, &view, note) != 0)
         return FR_SETUP_FAILED;
     return push_judge(&view, note);
 }
@@ -185,20 +192,17 @@ static int push_post_missing(struct push_session *s, const char *const *vins, si
     return status == 0 && accepted > 0 ? 0 : -1;
 }
 
+/* Vehicles that wait take the configuration by themselves; any other state needs the owner. */
 static int push_is_synced(struct fr_setup_env *env, void *ctx, struct fr_error *error)
 {
-    struct fr_error note;
+    struct push_view view;
 
     (void)ctx;
-    switch (push_step_check(env, &note)) {
-    case FR_SETUP_DONE:
-        return 1;
-    case FR_SETUP_TODO:
-        return 0;
-    default:
-        *error = note;
+    if (push_view_now(env, &view, error) != 0)
         return -1;
-    }
+    if (push_judge(&view, error) == FR_SETUP_DONE)
+        return 1;
+    return view.open > 0 || view.waiting == 0 ? -1 : 0;
 }
 
 static int push_run(struct fr_setup_env *env, struct fr_error *error)

@@ -126,13 +126,13 @@ tesla:
         private_file(self.path("answers"), "".join(f"{key}: {json.dumps(value)}\n" for key, value in
                                                    self.answers.items() if value is not None))
 
-    def run(self, on_line=None, options=(), check=True):
+    def run(self, on_line=None, options=(), check=True, environment=None):
         """Run setup with the answers; react as a browser and as the car. `on_line` gets each line and may kill the
         process. Returns (exit status, output)."""
         self.write_answers()
         process = subprocess.Popen(self.command("--answers", self.path("answers"), *options), text=True,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   env=self.environment())
+                                   env={**self.environment(), **(environment or {})})
         begun, output = time.monotonic(), ""
         try:
             for line in process.stdout:
@@ -155,7 +155,7 @@ tesla:
         """What a person in front of the screen does."""
         if found := LINK.search(line):
             address = self.fake.authorise(found[0])
-            self.codes.append(re.search(r"code=([^&]+)", address)[1])
+            self.codes += re.findall(r"code=([^&]+)", address)
             private_file(self.path("redirect"), address + "\n")
         if line.startswith("Waiting for the first record") and not any(c.is_alive() for c in self.cars):
             self.cars.append(threading.Thread(target=self.drive, daemon=True))
@@ -173,7 +173,7 @@ tesla:
     # ---- secrets ----
 
     def secrets(self):
-        found = [SECRET, *self.fake.tokens(), *self.codes, *getattr(self, "more_secrets", [])]
+        found = [SECRET, *sum(self.fake.tokens().values(), []), *self.codes, *getattr(self, "more_secrets", [])]
         if os.path.exists(self.path("keys/command-key.pem")):
             with open(self.path("keys/command-key.pem")) as f:
                 found += [line.strip() for line in f if "-----" not in line][:1]
@@ -193,7 +193,7 @@ tesla:
     def assert_no_secrets(self, *texts):
         """Neither in the output nor in a file that others may read."""
         secrets = self.secrets()
-        assert len(secrets) >= 4, secrets
+        assert len(secrets) >= 5, secrets
         for text in (self.output, *texts):
             assert not any(s in text for s in secrets), [s for s in secrets if s in text]
         for folder, _, names in os.walk(self.folder):
