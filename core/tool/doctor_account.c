@@ -51,8 +51,7 @@ static void account_check_clock(struct fr_doctor *doctor)
     struct fr_error error;
 
     if (fr_doctor_request(tesla->api_ca, false, &request, &response, &error) != 0) {
-        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
-                         "check the network, the DNS server and the firewall of this machine",
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, NULL,
                          "Tesla's token server does not answer: %s", error.text);
     } else {
         if (response.date_ms > 0)
@@ -222,7 +221,10 @@ static void account_check_partner(struct fr_doctor *doctor)
     struct fr_api_error error;
     char *registered = fr_api_registered_key(doctor->api, &error), own[2 * POINT_SIZE + 1];
 
-    if (registered == NULL)
+    if (registered == NULL && error.cause == FR_API_NOT_FOUND)
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, "register it: fleetroute setup",
+                         "%s is not registered with Tesla in this region", doctor->domain);
+    else if (registered == NULL)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, NULL, "%s", error.error.text);
     else if (!account_key_point(doctor->command_key, own))
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, "see the link command_key",

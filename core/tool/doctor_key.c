@@ -179,8 +179,10 @@ static void key_check_public_key(struct fr_doctor *doctor)
 {
     char *url;
 
-    if (!doctor->server->tesla.present && doctor->command_key == NULL) {
-        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link command_key");
+    if (!doctor->server->tesla.present) {
+        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL,
+                         "fleetroute.yaml has no section `tesla:`, which names the domain of the "
+                         "key");
         return;
     }
     if (doctor->domain == NULL) {

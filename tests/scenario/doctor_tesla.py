@@ -300,7 +300,7 @@ def partner():
     with Account() as world:
         registered = dict(world.fake.registrations)
         world.fake.registrations.clear()
-        world.expect("partner", "failure", "regist")
+        world.expect("partner", "failure", "not registered", "fleetroute setup")
         world.fake.registrations.update({row: b"\4" + bytes(64) for row in registered})
         world.expect("partner", "failure", "another key than the command key")
         world.fake.registrations.update(registered)
@@ -350,18 +350,19 @@ def vehicle_config():
     """Each state of the configuration in the vehicle."""
     with Account() as world:
         vehicle = world.fake.vehicles[VIN]
-        world.expect("vehicle_config", "ok", "valid for 29 days", subject=VIN)
+        world.expect("vehicle_config", "ok", "configuration is valid for", subject=VIN)
         world.push(days=5)
-        world.expect("vehicle_config", "warning", "expires in 4 days", "fleetroute keep")
+        world.expect("vehicle_config", "warning", "the configuration expires in", "fleetroute keep")
         world.push(days=-1)
         world.expect("vehicle_config", "failure", "has expired", "fleetroute push")
         world.push()
         vehicle.synced, vehicle.sync_after = False, 1000
-        world.expect("vehicle_config", "warning", "asleep", subject=VIN)
+        world.expect("vehicle_config", "warning", "when it is awake", subject=VIN)
         world.push(fields={"Soc": {"interval_seconds": 1}})
         world.expect("vehicle_config", "failure", "fleetroute push", subject=VIN)
         world.push(iss="BAAA")
-        world.expect("vehicle_config", "failure", "key", subject=VIN)
+        world.fake.shows_issuer = True
+        world.expect("vehicle_config", "failure", "another key", subject=VIN)
         world.push(hostname="elsewhere.example.com")
         world.expect("vehicle_config", "failure", "elsewhere.example.com", subject=VIN)
         vehicle.drop()
