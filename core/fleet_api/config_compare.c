@@ -190,6 +190,10 @@ static bool compare_keys_differ(const struct compare_text *out, const char *fiel
 
     if (json_equal(vehicle, routes))
         return false;
+    if (!json_is_object(vehicle) || !json_is_object(routes)) {
+        compare_report(out, "", field, vehicle, routes);
+        return true;
+    }
     snprintf(prefix, sizeof prefix, "%s: ", compare_name(field, name));
     json_object_foreach(routes, key, value)
     {
@@ -205,8 +209,7 @@ static bool compare_keys_differ(const struct compare_text *out, const char *fiel
             return true;
         }
     }
-    compare_report(out, "", field, vehicle, routes);
-    return true;
+    return false;
 }
 
 static bool compare_fields_differ(const struct compare_text *out, json_t *vehicle, json_t *routes)

@@ -227,6 +227,11 @@ char *fr_vehicle_ca_make(const struct fr_server_chain *chain, const char *path, 
     struct vehicle_ca job = {.chain = chain, .path = path, .host = host};
     char *text = NULL;
 
+    /* OpenSSL's verification takes "" for no host name, and ".example.com" for each name below. */
+    if (!fr_server_chain_covers(chain, host)) {
+        vehicle_ca_explain(&job, X509_V_ERR_HOSTNAME_MISMATCH, error);
+        return NULL;
+    }
     if (vehicle_ca_open(&job, error) == 0 && vehicle_ca_verify(&job, job.trusted, error) == 0) {
         vehicle_ca_collect(&job);
         if (vehicle_ca_verify_alone(&job, error) == 0) {
