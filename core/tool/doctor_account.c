@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fleet_api/push.h"
 #include "fleet_api/state.h"
 #include "fleet_api/tokens.h"
 #include "tool/doctor_request.h"
@@ -256,7 +257,7 @@ const struct fr_doctor_check fr_doctor_account[] = {
 static void account_judge_keep(struct fr_doctor *doctor)
 {
     const struct fr_state *state = &doctor->state;
-    int64_t now_ms = fr_wall_ms();
+    int64_t now_ms = fr_wall_ms(), blocked_ms = fr_push_blocked_until(state, now_ms);
     long long age_s = (long long)((now_ms - state->run_ms) / 1000);
 
     if (state->run_ms == 0)
@@ -275,11 +276,10 @@ static void account_judge_keep(struct fr_doctor *doctor)
                          "raise `tesla: budget:`, or route fewer fields or longer intervals",
                          "the budget of US$ %.2f a month is exceeded: US$ %.2f projected",
                          doctor->server->tesla.budget_usd, state->projected_usd);
-    if (state->blocked_until_ms > now_ms)
+    if (blocked_ms > now_ms)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, state->failure,
                          "no requests to Tesla for %lld min: %s",
-                         (long long)((state->blocked_until_ms - now_ms) / 60000 + 1),
-                         state->blocked);
+                         (long long)((blocked_ms - now_ms) / 60000 + 1), state->blocked);
     else if (state->failures != 0)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, NULL, "%u runs in a row failed: %s",
                          state->failures, state->failure);

@@ -374,6 +374,28 @@ def vehicle_config():
         world.expect("vehicle_config", "failure", "app", subject=VIN)
 
 
+def skipped():
+    """Tesla skips the vehicle when `fleetroute push` pushes, and the owner removes the configuration."""
+    with Account() as world:
+        vehicle = world.fake.vehicles[VIN]
+
+        def push(option="--no-wait"):
+            fleetroute("push", "-c", world.path("fleetroute.yaml"), option, check=False, env=world.environment())
+
+        vehicle.drop()
+        for problem in ("missing_key", "unsupported_firmware", "unsupported_hardware", "max_configs"):
+            vehicle.skip = problem
+            world.write_state(vehicle=False)
+            push()
+            world.expect("vehicle_config", "failure", f"did not succeed: {problem}", subject=VIN)
+        vehicle.skip = None
+        push()
+        world.expect("vehicle_config", "warning", "has not taken it yet", subject=VIN)
+        world.expect("vehicle_config", "ok", subject=VIN)
+        push("--remove")
+        world.expect("vehicle_config", "warning", "fleetroute push --remove", subject=VIN)
+
+
 def errors():
     """fleet_telemetry_errors of the last day, each translated."""
     with Account() as world:
@@ -431,5 +453,5 @@ def redaction():
         assert f"vehicle {VIN[:3]}-" in json.dumps(world.report), world.report
 
 
-run_parts(healthy, keys, application, tokens, region, partner, plan, vehicle_status, atom, vehicle_config, errors, keep,
+run_parts(healthy, keys, application, tokens, region, partner, plan, vehicle_status, atom, vehicle_config, skipped, errors, keep,
           time_limits, redaction)

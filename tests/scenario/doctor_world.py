@@ -147,11 +147,12 @@ class World:
         """One link has this level, and its line these words. Other links may follow from it."""
         code, links = self.doctor(**environment)
         found = [line for line in links if line["id"] == link and subject in (None, line["subject"])]
-        assert any(line["level"] == level and all(w in line["text"] + "; " + line["remedy"] for w in words)
-                   for line in found), json.dumps(found or links, indent=1)
+        match = [line for line in found if line["level"] == level and
+                 all(w in f"{line['text']}; {line['remedy']}" for w in words)]
+        assert match, json.dumps(found or links, indent=1)
         worst = {"ok": 0, "skipped": 0, "warning": 1, "failure": 2}[level]
         assert code == status if status is not None else code >= worst, (code, links)
-        line = next(line for line in found if line["level"] == level)
+        line = match[0]
         print(f"{level:8} {link:18} {line['text']}; {line['remedy']}")
         return links
 
