@@ -5,7 +5,13 @@
 #include <string.h>
 
 #include "fleet_api/clean_text.h"
-#include "tool/doctor_state.h"
+#include "tool/doctor_account.h"
+#include "tool/doctor_daemon.h"
+#include "tool/doctor_home.h"
+#include "tool/doctor_key.h"
+#include "tool/doctor_local.h"
+#include "tool/doctor_tls.h"
+#include "tool/doctor_vehicle.h"
 #include "util/buffer.h"
 #include "util/clock.h"
 #include "util/json_text.h"
@@ -15,6 +21,7 @@
 #define VIN_LENGTH 17
 #define TEXT_MAX 1500 /* bytes of a text or a remedy */
 
+/* In the order of the chain. */
 static const struct fr_doctor_check *const groups[] = {
     fr_doctor_local,   fr_doctor_tls,    fr_doctor_key,  fr_doctor_account,
     fr_doctor_vehicle, fr_doctor_daemon, fr_doctor_home, fr_doctor_keep,

@@ -1,16 +1,17 @@
-/* The links of the owner's account at Tesla: clock, tokens, scopes, region, registration. */
-#include <ctype.h>
+#include "tool/doctor_account.h"
+
 #include <inttypes.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "fleet_api/push.h"
 #include "fleet_api/state.h"
 #include "fleet_api/tokens.h"
 #include "tool/doctor_request.h"
-#include "tool/doctor_state.h"
 #include "util/clock.h"
 #include "util/memory.h"
 
@@ -201,20 +202,17 @@ static void account_check_region(struct fr_doctor *doctor)
                          region, fr_api_base_url(doctor->api));
 }
 
-/* The public point of the command key as Tesla writes it: lower-case hexadecimal digits. */
+/* The public point of the command key, in hexadecimal digits. */
 static bool account_key_point(EVP_PKEY *key, char digits[2 * POINT_SIZE + 1])
 {
     unsigned char point[POINT_SIZE];
     size_t len = 0;
 
-    if (key == NULL ||
-        EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point, &len) !=
-            1 ||
-        len != POINT_SIZE)
-        return false;
-    for (size_t i = 0; i < POINT_SIZE; i++)
-        snprintf(digits + 2 * i, 3, "%02x", point[i]);
-    return true;
+    return key != NULL &&
+           EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point,
+                                           &len) == 1 &&
+           len == POINT_SIZE &&
+           OPENSSL_buf2hexstr_ex(digits, 2 * POINT_SIZE + 1, NULL, point, len, '\0') == 1;
 }
 
 static void account_check_partner(struct fr_doctor *doctor)
@@ -231,7 +229,7 @@ static void account_check_partner(struct fr_doctor *doctor)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, "see the link command_key",
                          "%s is registered; its key cannot be compared with the command key",
                          doctor->domain);
-    else if (strcmp(registered, own) != 0)
+    else if (strcasecmp(registered, own) != 0)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
                          "register the command key and pair it again (fleetroute setup), or "
                          "restore the command key from a backup",

@@ -1,4 +1,5 @@
-/* The link of Home Assistant: the entities of each vehicle, as Home Assistant has them. */
+#include "tool/doctor_home.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tool/doctor_daemon.h"
 #include "tool/doctor_request.h"
-#include "tool/doctor_state.h"
 #include "util/clock.h"
 #include "util/json_text.h"
 #include "util/memory.h"

@@ -1,4 +1,5 @@
-/* The links of the command key: its file, its public half under the public name, the application. */
+#include "tool/doctor_key.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -12,7 +13,6 @@
 #include "fleet_api/public_key.h"
 #include "privsep/privileges.h"
 #include "tool/doctor_request.h"
-#include "tool/doctor_state.h"
 #include "util/memory.h"
 
 /* ---- tesla ----------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
-/* The links of TLS: what a vehicle meets at the public name. */
+#include "tool/doctor_tls.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 #include "fleet_api/vehicle_ca.h"
-#include "tool/doctor_state.h"
 #include "util/memory.h"
 
 #define EXPIRY_WARNING_DAYS 21

@@ -1,4 +1,5 @@
-/* The links of each vehicle at Tesla: account, key, telemetry configuration, errors. */
+#include "tool/doctor_vehicle.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,6 @@
 #include "fleet_api/jws.h"
 #include "fleet_api/push.h"
 #include "fleet_api/vehicle_state.h"
-#include "tool/doctor_state.h"
 #include "util/clock.h"
 #include "util/memory.h"
 
