@@ -61,13 +61,13 @@ class Account:
                    f"  folder: state\n  base_url: {self.fake.url('eu')}\n  auth_url: {self.fake.url('auth')}\n"
                    f"  api_ca: {self.fake.ca}\n{tesla}{extra}")
 
-    def log_in(self):
+    def log_in(self, scopes=" ".join(Owner.SCOPES)):
         pair = self.owner.log_in()
         self.owner.token = pair["access_token"]
         os.makedirs(f"{self.path}/state", mode=0o700, exist_ok=True)
         write_file(f"{self.path}/state/tokens.json", json.dumps({
             "access_token": pair["access_token"], "refresh_token": pair["refresh_token"],
-            "base_url": self.fake.url("eu"), "scopes": " ".join(self.owner.SCOPES), "client_id": self.owner.ID,
+            "base_url": self.fake.url("eu"), "scopes": scopes, "client_id": self.owner.ID,
             "access_expires_ms": int(time.time() * 1000) + 8 * HOUR_MS,
             "refresh_issued_ms": int(time.time() * 1000)}))
         os.chmod(f"{self.path}/state/tokens.json", 0o600)
@@ -241,6 +241,21 @@ def refused_before_a_request(a):
     os.rename(f"{a.path}/state/tokens.json", f"{a.path}/state/aside.json")
     refused("there are no tokens", "fleetroute setup")
     os.rename(f"{a.path}/state/aside.json", f"{a.path}/state/tokens.json")
+    # A scope that was not granted. vehicle-config warns, and has the certificates that push sends.
+    a.log_in(scopes="openid offline_access vehicle_device_data")
+    before = len(a.fake.log)
+    refused("routing.yaml:4:13", "Location needs the scope vehicle_location", "fleetroute setup")
+    done = a.command("vehicle-config", "--json")
+    assert done.returncode == 0 and "warning: Location needs the scope" in done.stderr, done
+    a.log_in()
+    before = len(a.fake.log)
+    a.configure("  ca: vehicle-ca.pem\n")
+    done = a.command("vehicle-config", "--json")
+    assert json.loads(done.stdout)["config"]["ca"].count("BEGIN CERTIFICATE") == 2 and not done.stderr, done
+    a.public = "/nonexistent"
+    done = a.command("vehicle-config", "--json")
+    assert done.returncode == 0 and "warning: `fleetroute push` refuses this" in done.stderr, done
+    a.public = public
     a.configure()
     a.push("--no-wait")
 
