@@ -180,6 +180,11 @@ static bool keep_over_budget(const struct fr_keep_input *in)
     return fr_keep_month_usd(in->state) > in->budget_usd;
 }
 
+static bool keep_expects_too_much(const struct fr_keep_input *in)
+{
+    return in->config != NULL && in->expected_usd > in->budget_usd;
+}
+
 /* Remove what vehicles have, listed or not. */
 static void keep_plan_removal(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
@@ -206,7 +211,7 @@ static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_i
         if (v != NULL && keep_needs_check(in, v, &reason))
             keep_add(plan, FR_KEEP_CHECK, reason, in->vins[i]);
     }
-    for (size_t i = 0; in->config != NULL && i < in->vin_count; i++) {
+    for (size_t i = 0; in->config != NULL && !keep_expects_too_much(in) && i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
         if (keep_needs_push(in, v != NULL ? v : &none, &reason))
@@ -214,7 +219,7 @@ static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_i
     }
 }
 
-static bool keep_was_set_up(const struct fr_state *state)
+bool fr_keep_has_begun(const struct fr_state *state)
 {
     for (size_t i = 0; i < state->vehicle_count; i++)
         if (state->vehicles[i].pushed_ms != 0 ||
@@ -251,18 +256,27 @@ void fr_keep_plan_make(struct fr_keep_plan *plan, const struct fr_keep_input *in
         keep_add(plan, FR_KEEP_REFRESH, login ? FR_KEEP_LOGIN : FR_KEEP_TOKEN_AGE, "");
     if (login)
         return;
-    if (!keep_was_set_up(in->state))
+    if (!fr_keep_has_begun(in->state))
         keep_plan_search(plan, in);
     else if (keep_over_budget(in))
         keep_plan_removal(plan, in);
     else
         keep_plan_vehicles(plan, in);
+    plan->over_budget = keep_over_budget(in) || keep_expects_too_much(in);
 }
 
 void fr_keep_plan_free(struct fr_keep_plan *plan)
 {
     free(plan->actions);
     *plan = (struct fr_keep_plan){0};
+}
+
+double fr_keep_expected_usd(const struct fr_state *state, const char *config, double estimate_usd)
+{
+    for (size_t i = 0; state->measured && i < state->vehicle_count; i++)
+        if (state->vehicles[i].pushed_ms != 0 && strcmp(state->vehicles[i].config, config) == 0)
+            return state->projected_usd;
+    return estimate_usd;
 }
 
 /* ---- cost ------------------------------------------------------------------------ */
@@ -301,7 +315,7 @@ void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next
     state->counted_next = next;
     state->counted_ms = now_ms;
     days = (double)(now_ms - state->counted_from_ms) / (double)FR_KEEP_DAY_MS;
-    if (days < 1)
+    if (days < FR_KEEP_MEASURE_DAYS)
         return;
     state->projected_usd = fr_keep_month_usd(state) * MONTH_DAYS / days;
     state->measured = true;

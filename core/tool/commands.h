@@ -19,6 +19,7 @@ int fr_cmd_pair(int argc, char **argv);
 int fr_cmd_push(int argc, char **argv);
 int fr_cmd_reload(int argc, char **argv);
 int fr_cmd_replay(int argc, char **argv);
+int fr_cmd_setup(int argc, char **argv);
 int fr_cmd_simulate(int argc, char **argv);
 int fr_cmd_status(int argc, char **argv);
 int fr_cmd_tail(int argc, char **argv);

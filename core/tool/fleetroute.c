@@ -20,6 +20,7 @@ static const struct {
     {"push", fr_cmd_push, "push the configuration of the routes to the vehicles"},
     {"reload", fr_cmd_reload, "make the daemon read its configuration again"},
     {"replay", fr_cmd_replay, "send records from files to the daemon"},
+    {"setup", fr_cmd_setup, "lead from the installed package to the first record of the car"},
     {"simulate", fr_cmd_simulate, "simulate a vehicle, or many"},
     {"status", fr_cmd_status, "print the status of the daemon"},
     {"tail", fr_cmd_tail, "print records as vehicles send them"},

@@ -336,6 +336,30 @@ START_TEST(the_month_is_projected_from_what_was_counted)
 }
 END_TEST
 
+START_TEST(a_month_over_the_budget_is_not_pushed)
+{
+    struct fr_keep_plan plan;
+
+    input.config = "other";
+    state.vehicles[0].checked_ms = NOW - DAY;
+    input.expected_usd = fr_keep_expected_usd(&state, input.config, 10.01);
+    ck_assert_str_eq(planned(), "check 1: daily check");
+    fr_keep_plan_make(&plan, &input);
+    ck_assert(plan.over_budget);
+    fr_keep_plan_free(&plan);
+    /* Measured with the present configuration: the estimate does not count. */
+    state.projected_usd = 9;
+    ck_assert_double_eq(fr_keep_expected_usd(&state, "config", 20), 20);
+    state.measured = true;
+    ck_assert_double_eq(fr_keep_expected_usd(&state, "config", 20), 9);
+    ck_assert_double_eq(fr_keep_expected_usd(&state, "other", 20), 20);
+    input.expected_usd = 9;
+    ck_assert_str_eq(
+        planned(),
+        "check 1: daily check; push 1: routing.yaml changed; push 2: routing.yaml changed");
+}
+END_TEST
+
 START_TEST(all_configurations_are_marked_as_removed)
 {
     fr_keep_set_problem(&state.vehicles[0], FR_KEEP_PROBLEM_NOT_FOUND, "sold");
@@ -391,6 +415,7 @@ Suite *suite_keep_plan(void)
     tcase_add_test(tests, revoked_consent_is_tried_daily_with_one_token_request);
     tcase_add_test(tests, over_the_budget_configurations_are_removed_until_the_next_month);
     tcase_add_test(tests, the_month_is_projected_from_what_was_counted);
+    tcase_add_test(tests, a_month_over_the_budget_is_not_pushed);
     tcase_add_test(tests, all_configurations_are_marked_as_removed);
     tcase_add_test(tests, vehicles_that_are_not_listed_are_marked);
     suite_add_tcase(suite, tests);
