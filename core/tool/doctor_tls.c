@@ -189,8 +189,7 @@ static void tls_report_expiry(struct fr_doctor *doctor, X509 *certificate, int64
                          is_server ? "renew the certificate (certbot renew), then run `fleetroute "
                                      "reload`"
                                    : "replace the chain in the certificate's file",
-                         "%s has expired on %s, %lld days ago; vehicles refuse it", subject, date,
-                         days);
+                         "%s has expired on %s; vehicles refuse it", subject, date);
     else if (days < EXPIRY_WARNING_DAYS)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
                          "check why it was not renewed (certbot renew); then run `fleetroute "

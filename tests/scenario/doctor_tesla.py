@@ -224,6 +224,17 @@ def keys():
         hosts("198.51.100.7", f"{ELSEWHERE} {DOMAIN}")
 
 
+def own_listener():
+    """The domain is the name that vehicles dial, and fleetrouted serves the key."""
+    with Account() as world:
+        yaml = world.text("fleetroute.yaml")
+        with changed(world.path("fleetroute.yaml"), yaml.replace(f"domain: {DOMAIN}", f"domain: {NAME}")):
+            world.expect("public_key", "ok", f"https://{NAME}/", "public half of the command key")
+            os.remove(world.path("keys/command-key.pub.pem"))
+            fleetroute("reload", "-s", world.daemon.control)
+            world.expect("public_key", "failure", "status 404", "fleetroute key")
+
+
 def application():
     """The section `tesla:` and the secret's file."""
     with Account() as world:
@@ -453,5 +464,5 @@ def redaction():
         assert f"vehicle {VIN[:3]}-" in json.dumps(world.report), world.report
 
 
-run_parts(healthy, keys, application, tokens, region, partner, plan, vehicle_status, atom, vehicle_config, skipped, errors, keep,
+run_parts(healthy, keys, own_listener, application, tokens, region, partner, plan, vehicle_status, atom, vehicle_config, skipped, errors, keep,
           time_limits, redaction)
