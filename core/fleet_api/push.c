@@ -175,7 +175,7 @@ static void push_accept(const struct push_job *job, const char *vin,
     const struct fr_api_config_state none = {.key_paired = -1};
 
     fr_vehicle_verdict_config(&none, job->plan->json, NULL, true, verdict);
-    vehicle->pushed_ms = job->now_ms;
+    vehicle->pushed_ms = vehicle->tried_ms = job->now_ms;
     vehicle->synced_ms = 0;
     push_set_pushed(vehicle, job->plan, job->exp_s);
     push_set_problem(vehicle, "", verdict);
@@ -186,6 +186,7 @@ static int push_request(const struct push_job *job, const char *const *vins, siz
                         struct fr_vehicle_verdict *verdicts, struct fr_api_error *error)
 {
     enum fr_api_skip *skips = fr_calloc(count, sizeof *skips);
+    struct fr_state_vehicle *vehicle;
     char other[64] = "";
     int64_t updated = 0;
     int status = fr_api_push(job->api, vins, count, job->token, skips, &updated, other, error);
@@ -200,8 +201,9 @@ static int push_request(const struct push_job *job, const char *const *vins, siz
             continue;
         }
         fr_vehicle_verdict_skip(skips[i], vins[i], other, job->plan->domain, &verdicts[i]);
-        push_set_problem(fr_state_vehicle(job->state, vins[i], true), push_skip_word(skips[i]),
-                         &verdicts[i]);
+        vehicle = fr_state_vehicle(job->state, vins[i], true);
+        vehicle->tried_ms = job->now_ms;
+        push_set_problem(vehicle, push_skip_word(skips[i]), &verdicts[i]);
     }
     free(skips);
     return status;
@@ -300,6 +302,7 @@ static void push_update(struct fr_state_vehicle *vehicle, const struct fr_push_p
     switch (verdict->state) {
     case FR_VEHICLE_STREAMING_CONFIG:
         push_set_pushed(vehicle, plan, exp_s != 0 ? exp_s : vehicle->exp_s);
+        vehicle->checked_ms = now_ms;
         if (vehicle->synced_ms == 0)
             vehicle->synced_ms = now_ms;
         break;

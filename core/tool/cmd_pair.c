@@ -133,10 +133,10 @@ static int pair_wait(struct pair_job *job)
     int64_t end_ms = fr_monotonic_ms() + WAIT_MS, pause_ms = POLL_MIN_MS;
     int status = 0;
 
+    fr_fleet_catch_interrupt();
     if (pair_count_open(job) > 0)
         puts("waiting for the vehicles; Ctrl-C ends the wait");
     fflush(stdout);
-    fr_fleet_catch_interrupt();
     while (status == 0 && pair_count_open(job) > 0 && fr_monotonic_ms() < end_ms &&
            !fr_fleet_interrupted()) {
         fr_fleet_wait_ms(pause_ms);

@@ -237,11 +237,11 @@ static int push_wait(struct push_wait *wait)
     int64_t end_ms = fr_monotonic_ms() + WAIT_MS, pause_ms = POLL_MIN_MS;
     int status = 0;
 
+    fr_fleet_catch_interrupt();
     if (push_count_waiting(wait) > 0)
         puts("waiting until the vehicles have the configuration; Ctrl-C ends the wait, not the "
              "push");
     fflush(stdout);
-    fr_fleet_catch_interrupt();
     while (status == 0 && push_count_waiting(wait) > 0 && fr_monotonic_ms() < end_ms &&
            !fr_fleet_interrupted()) {
         fr_fleet_wait_ms(pause_ms);

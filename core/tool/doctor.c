@@ -4,17 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tool/doctor_state.h"
+#include "fleet_api/clean_text.h"
+#include "tool/doctor_account.h"
+#include "tool/doctor_daemon.h"
+#include "tool/doctor_home.h"
+#include "tool/doctor_key.h"
+#include "tool/doctor_local.h"
+#include "tool/doctor_tls.h"
+#include "tool/doctor_vehicle.h"
 #include "util/buffer.h"
 #include "util/clock.h"
 #include "util/json_text.h"
 #include "util/memory.h"
 #include "util/redact.h"
-#include "util/utf8.h"
 
 #define VIN_LENGTH 17
 #define TEXT_MAX 1500 /* bytes of a text or a remedy */
 
+/* In the order of the chain. */
 static const struct fr_doctor_check *const groups[] = {
     fr_doctor_local,   fr_doctor_tls,    fr_doctor_key,  fr_doctor_account,
     fr_doctor_vehicle, fr_doctor_daemon, fr_doctor_home, fr_doctor_keep,
@@ -23,54 +30,32 @@ static const struct fr_doctor_check *const groups[] = {
 
 /* ---- texts ----------------------------------------------------------------------- */
 
-/* Control characters, and those that change the direction of text, must not reach a terminal. */
-static bool doctor_is_printable(const uint8_t *bytes, size_t len)
-{
-    uint32_t point = bytes[0];
-
-    if (len == 1)
-        return point >= 0x20 && point != 0x7f;
-    point &= 0xffU >> (len + 1);
-    for (size_t i = 1; i < len; i++)
-        point = point << 6 | (bytes[i] & 0x3fU);
-    return point >= 0xa0 && !(point >= 0x2028 && point <= 0x202e) &&
-           !(point >= 0x2066 && point <= 0x2069) && point != 0x200e && point != 0x200f;
-}
-
-/* The length of a VIN at the start of `text`, or 0. `before` is the character before it. */
-static size_t doctor_vin_length(const char *text, char before)
+/* Whether a VIN is at `text + at`, as a word of its own. */
+static bool doctor_is_vin(const char *text, size_t at)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
-    if (before != '\0' && strchr(letters, before) != NULL)
-        return 0;
-    return strspn(text, letters) == VIN_LENGTH ? VIN_LENGTH : 0;
+    return strspn(text + at, letters) == VIN_LENGTH &&
+           (at == 0 || strchr(letters, text[at - 1]) == NULL);
 }
 
-/* A copy of `text` in one line that is safe to print. */
+/* A copy of `text` in one line that is safe to print, with VINs redacted if redaction is on. */
 static char *doctor_clean(const char *text)
 {
     struct fr_buffer out = {0};
-    size_t len = strnlen(text, TEXT_MAX);
-    char *copy;
+    char line[TEXT_MAX + 1], *copy;
 
-    for (size_t i = 0; i < len;) {
-        const uint8_t *at = (const uint8_t *)text + i;
-        size_t size = fr_utf8_length(at, len - i);
-        size_t vin = fr_redacting() ? doctor_vin_length(text + i, i > 0 ? text[i - 1] : '\0') : 0;
+    fr_clean_text(line, sizeof line, text, strlen(text));
+    for (size_t i = 0; line[i] != '\0';) {
+        char buffer[FR_REDACTED_VIN_SIZE], vin[VIN_LENGTH + 1] = "";
 
-        if (vin != 0) {
-            char buffer[FR_REDACTED_VIN_SIZE], original[VIN_LENGTH + 1] = "";
-
-            memcpy(original, text + i, vin);
-            fr_buffer_text(&out, fr_redacted_vin(original, buffer));
-            size = vin;
-        } else if (size != 0 && doctor_is_printable(at, size)) {
-            fr_buffer_append(&out, at, size);
-        } else if (out.len != 0 && out.bytes[out.len - 1] != ' ') {
-            fr_buffer_byte(&out, ' ');
+        if (!fr_redacting() || !doctor_is_vin(line, i)) {
+            fr_buffer_byte(&out, (uint8_t)line[i++]);
+            continue;
         }
-        i += size != 0 ? size : 1;
+        memcpy(vin, line + i, VIN_LENGTH);
+        fr_buffer_text(&out, fr_redacted_vin(vin, buffer));
+        i += VIN_LENGTH;
     }
     copy = fr_strdup(fr_buffer_string(&out));
     fr_buffer_free(&out);
@@ -205,6 +190,14 @@ int fr_doctor_status(const struct fr_doctor *doctor)
     return worst == FR_DOCTOR_FAILURE ? 2 : worst == FR_DOCTOR_WARNING ? 1 : 0;
 }
 
+/* What separates a text from its remedy, which may be a sentence. */
+static const char *doctor_separator(const char *remedy)
+{
+    if (remedy[0] == '\0')
+        return "";
+    return remedy[0] >= 'A' && remedy[0] <= 'Z' ? ". " : "; ";
+}
+
 void fr_doctor_print_link(const struct fr_doctor *doctor, FILE *to)
 {
     for (size_t i = doctor->link_begin; i < doctor->line_count; i++) {
@@ -212,7 +205,7 @@ void fr_doctor_print_link(const struct fr_doctor *doctor, FILE *to)
 
         fprintf(to, "%-7s  %-18s  %s%s%s%s%s\n", level_words[line->level], line->check->id,
                 line->subject != NULL ? line->subject : "", line->subject != NULL ? ": " : "",
-                line->text, line->remedy[0] != '\0' ? "; " : "", line->remedy);
+                line->text, doctor_separator(line->remedy), line->remedy);
     }
 }
 

@@ -1,15 +1,17 @@
-/* The links of the owner's account at Tesla: clock, tokens, scopes, region, registration. */
-#include <ctype.h>
+#include "tool/doctor_account.h"
+
 #include <inttypes.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "fleet_api/push.h"
 #include "fleet_api/state.h"
 #include "fleet_api/tokens.h"
 #include "tool/doctor_request.h"
-#include "tool/doctor_state.h"
 #include "util/clock.h"
 #include "util/memory.h"
 
@@ -51,8 +53,7 @@ static void account_check_clock(struct fr_doctor *doctor)
     struct fr_error error;
 
     if (fr_doctor_request(tesla->api_ca, false, &request, &response, &error) != 0) {
-        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
-                         "check the network, the DNS server and the firewall of this machine",
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, NULL,
                          "Tesla's token server does not answer: %s", error.text);
     } else {
         if (response.date_ms > 0)
@@ -201,20 +202,17 @@ static void account_check_region(struct fr_doctor *doctor)
                          region, fr_api_base_url(doctor->api));
 }
 
-/* The public point of the command key as Tesla writes it: lower-case hexadecimal digits. */
+/* The public point of the command key, in hexadecimal digits. */
 static bool account_key_point(EVP_PKEY *key, char digits[2 * POINT_SIZE + 1])
 {
     unsigned char point[POINT_SIZE];
     size_t len = 0;
 
-    if (key == NULL ||
-        EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point, &len) !=
-            1 ||
-        len != POINT_SIZE)
-        return false;
-    for (size_t i = 0; i < POINT_SIZE; i++)
-        snprintf(digits + 2 * i, 3, "%02x", point[i]);
-    return true;
+    return key != NULL &&
+           EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point,
+                                           &len) == 1 &&
+           len == POINT_SIZE &&
+           OPENSSL_buf2hexstr_ex(digits, 2 * POINT_SIZE + 1, NULL, point, len, '\0') == 1;
 }
 
 static void account_check_partner(struct fr_doctor *doctor)
@@ -222,13 +220,16 @@ static void account_check_partner(struct fr_doctor *doctor)
     struct fr_api_error error;
     char *registered = fr_api_registered_key(doctor->api, &error), own[2 * POINT_SIZE + 1];
 
-    if (registered == NULL)
+    if (registered == NULL && error.cause == FR_API_NOT_FOUND)
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, "register it: fleetroute setup",
+                         "%s is not registered with Tesla in this region", doctor->domain);
+    else if (registered == NULL)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, NULL, "%s", error.error.text);
     else if (!account_key_point(doctor->command_key, own))
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, "see the link command_key",
                          "%s is registered; its key cannot be compared with the command key",
                          doctor->domain);
-    else if (strcmp(registered, own) != 0)
+    else if (strcasecmp(registered, own) != 0)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
                          "register the command key and pair it again (fleetroute setup), or "
                          "restore the command key from a backup",
@@ -254,7 +255,7 @@ const struct fr_doctor_check fr_doctor_account[] = {
 static void account_judge_keep(struct fr_doctor *doctor)
 {
     const struct fr_state *state = &doctor->state;
-    int64_t now_ms = fr_wall_ms();
+    int64_t now_ms = fr_wall_ms(), blocked_ms = fr_push_blocked_until(state, now_ms);
     long long age_s = (long long)((now_ms - state->run_ms) / 1000);
 
     if (state->run_ms == 0)
@@ -273,11 +274,10 @@ static void account_judge_keep(struct fr_doctor *doctor)
                          "raise `tesla: budget:`, or route fewer fields or longer intervals",
                          "the budget of US$ %.2f a month is exceeded: US$ %.2f projected",
                          doctor->server->tesla.budget_usd, state->projected_usd);
-    if (state->blocked_until_ms > now_ms)
+    if (blocked_ms > now_ms)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, state->failure,
                          "no requests to Tesla for %lld min: %s",
-                         (long long)((state->blocked_until_ms - now_ms) / 60000 + 1),
-                         state->blocked);
+                         (long long)((blocked_ms - now_ms) / 60000 + 1), state->blocked);
     else if (state->failures != 0)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, NULL, "%u runs in a row failed: %s",
                          state->failures, state->failure);

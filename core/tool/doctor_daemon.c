@@ -1,4 +1,5 @@
-/* The links of the running daemon: its status, vehicles, journal, disk, sinks and sources. */
+#include "tool/doctor_daemon.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +9,6 @@
 #include <sys/statvfs.h>
 
 #include "tool/control_client.h"
-#include "tool/doctor_state.h"
 #include "util/clock.h"
 #include "util/memory.h"
 #include "util/redact.h"

@@ -1,4 +1,5 @@
-/* The link of Home Assistant: the entities of each vehicle, as Home Assistant has them. */
+#include "tool/doctor_home.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tool/doctor_daemon.h"
 #include "tool/doctor_request.h"
-#include "tool/doctor_state.h"
 #include "util/clock.h"
 #include "util/json_text.h"
 #include "util/memory.h"
@@ -161,9 +162,12 @@ static bool home_check_vehicle(struct fr_doctor *doctor, const struct fr_sink_co
     is_answered =
         fr_doctor_request(home_option(sink, "ca"), true, &request, &response, &error) == 0;
     if (!is_answered) {
+        const char *cause = strstr(error.text, "no complete answer");
+
+        error.text[strcspn(error.text, ";")] = '\0'; /* the remedies there are for Tesla */
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, sink->name,
-                         "check that Home Assistant runs, and `url:` of the sink", "%s",
-                         error.text);
+                         "check that Home Assistant runs, and `url:` of the sink", "%s: %s", url,
+                         cause != NULL ? cause : error.text);
     } else if (response.status == 200) {
         home_judge(doctor, subject, vin, &response);
     } else {

@@ -1,4 +1,5 @@
-/* The links of the command key: its file, its public half under the public name, the application. */
+#include "tool/doctor_key.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -12,7 +13,6 @@
 #include "fleet_api/public_key.h"
 #include "privsep/privileges.h"
 #include "tool/doctor_request.h"
-#include "tool/doctor_state.h"
 #include "util/memory.h"
 
 /* ---- tesla ----------------------------------------------------------------------- */
@@ -179,8 +179,10 @@ static void key_check_public_key(struct fr_doctor *doctor)
 {
     char *url;
 
-    if (!doctor->server->tesla.present && doctor->command_key == NULL) {
-        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link command_key");
+    if (!doctor->server->tesla.present) {
+        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL,
+                         "fleetroute.yaml has no section `tesla:`, which names the domain of the "
+                         "key");
         return;
     }
     if (doctor->domain == NULL) {

@@ -1,10 +1,10 @@
-/* The links on this machine: the configuration, the public name and its port. */
+#include "tool/doctor_local.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "tool/doctor_state.h"
 #include "util/buffer.h"
 #include "util/redact.h"
 

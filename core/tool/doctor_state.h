@@ -31,6 +31,7 @@
 
 #define FR_DOCTOR_DAY_S 86400
 
+/* A link. Each group of links has a table, in a file of its own; a row without id ends it. */
 struct fr_doctor_check {
     const char *id;    /* stable: in --json, in the man page and in tests */
     const char *title; /* what is ok */
@@ -40,16 +41,6 @@ struct fr_doctor_check {
     bool network; /* skipped when FR_DOCTOR_TOTAL_MS is over */
     void (*run)(struct fr_doctor *doctor);
 };
-
-/* The links in order, one table for each group; a row without id ends a table. */
-extern const struct fr_doctor_check fr_doctor_local[];
-extern const struct fr_doctor_check fr_doctor_tls[];
-extern const struct fr_doctor_check fr_doctor_key[];
-extern const struct fr_doctor_check fr_doctor_account[];
-extern const struct fr_doctor_check fr_doctor_vehicle[];
-extern const struct fr_doctor_check fr_doctor_daemon[];
-extern const struct fr_doctor_check fr_doctor_home[];
-extern const struct fr_doctor_check fr_doctor_keep[];
 
 struct fr_doctor_line {
     const struct fr_doctor_check *check;
@@ -100,9 +91,6 @@ enum fr_doctor_level fr_doctor_level_of(const struct fr_doctor *doctor, const ch
 
 /* Whether another network step may begin. */
 bool fr_doctor_has_time(const struct fr_doctor *doctor);
-
-/* When the daemon received the last record of a vehicle, in ms since 1970; 0: never, or not known. */
-int64_t fr_doctor_last_record_ms(const struct fr_doctor *doctor, const char *vin);
 
 /* Whether a vehicle of the routes is to be checked, by its index. */
 bool fr_doctor_wants_vehicle(const struct fr_doctor *doctor, size_t index);

@@ -1,4 +1,5 @@
-/* The links of TLS: what a vehicle meets at the public name. */
+#include "tool/doctor_tls.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 #include "fleet_api/vehicle_ca.h"
-#include "tool/doctor_state.h"
 #include "util/memory.h"
 
 #define EXPIRY_WARNING_DAYS 21
@@ -189,8 +189,7 @@ static void tls_report_expiry(struct fr_doctor *doctor, X509 *certificate, int64
                          is_server ? "renew the certificate (certbot renew), then run `fleetroute "
                                      "reload`"
                                    : "replace the chain in the certificate's file",
-                         "%s has expired on %s, %lld days ago; vehicles refuse it", subject, date,
-                         days);
+                         "%s has expired on %s; vehicles refuse it", subject, date);
     else if (days < EXPIRY_WARNING_DAYS)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
                          "check why it was not renewed (certbot renew); then run `fleetroute "

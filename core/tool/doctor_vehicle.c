@@ -1,4 +1,5 @@
-/* The links of each vehicle at Tesla: account, key, telemetry configuration, errors. */
+#include "tool/doctor_vehicle.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +8,8 @@
 
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
+#include "fleet_api/push.h"
 #include "fleet_api/vehicle_state.h"
-#include "tool/doctor_state.h"
 #include "util/clock.h"
 #include "util/memory.h"
 
@@ -179,14 +180,6 @@ static void vehicle_check_status(struct fr_doctor *doctor)
 
 /* ---- config, exp ----------------------------------------------------------------- */
 
-/* Whether a push of the plan was accepted and the vehicle was not seen with it since. */
-static bool vehicle_is_pushed(struct fr_doctor *doctor, const char *vin)
-{
-    const struct fr_state_vehicle *vehicle = fr_state_vehicle(&doctor->state, vin, false);
-
-    return vehicle != NULL && vehicle->pushed_ms != 0 && vehicle->synced_ms == 0;
-}
-
 static void vehicle_report_exp(struct fr_doctor *doctor, const char *vin, const char *config)
 {
     int64_t exp_s = fr_config_exp(config), left_s = exp_s - fr_wall_ms() / 1000;
@@ -214,21 +207,45 @@ static enum fr_doctor_level vehicle_config_level(enum fr_vehicle_state state)
                                                 : FR_DOCTOR_FAILURE;
 }
 
+/* The reason why Tesla skipped the vehicle at the last push, as `fleetroute push` recorded it. */
+static void vehicle_report_problem(struct fr_doctor *doctor, const struct fr_state_vehicle *vehicle)
+{
+    if (vehicle != NULL && vehicle->problem[0] != '\0')
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, vehicle->vin, vehicle->remedy,
+                         "the last push did not succeed: %s", vehicle->problem);
+}
+
+static void vehicle_judge_config(struct fr_doctor *doctor, const char *vin,
+                                 const struct fr_api_config_state *config)
+{
+    const struct fr_state_vehicle *vehicle = fr_state_vehicle(&doctor->state, vin, false);
+    bool is_pushed = vehicle != NULL && vehicle->pushed_ms != 0 && vehicle->synced_ms == 0;
+    struct fr_vehicle_verdict verdict;
+
+    fr_vehicle_verdict_config(config, doctor->plan.json, doctor->issuer, is_pushed, &verdict);
+    if (verdict.state == FR_VEHICLE_NO_CONFIG && vehicle != NULL &&
+        strcmp(vehicle->problem, FR_PUSH_REMOVED_BY_OWNER) == 0) {
+        fr_doctor_report(doctor, FR_DOCTOR_WARNING, vin, "push it again: fleetroute push",
+                         "the configuration was removed with `fleetroute push --remove`");
+        return;
+    }
+    vehicle_report_verdict(doctor, vin, vehicle_config_level(verdict.state), &verdict);
+    if (verdict.state != FR_VEHICLE_STREAMING_CONFIG && verdict.state != FR_VEHICLE_WAITING)
+        vehicle_report_problem(doctor, vehicle);
+    if (config->config != NULL)
+        vehicle_report_exp(doctor, vin, config->config);
+}
+
 static void vehicle_check_one_config(struct fr_doctor *doctor, const char *vin)
 {
     struct fr_api_config_state config = {0};
-    struct fr_vehicle_verdict verdict;
     struct fr_api_error error;
 
     if (fr_api_config_get(doctor->api, vin, &config, &error) != 0) {
         vehicle_report_error(doctor, vin, &error);
         return;
     }
-    fr_vehicle_verdict_config(&config, doctor->plan.json, doctor->issuer,
-                              vehicle_is_pushed(doctor, vin), &verdict);
-    vehicle_report_verdict(doctor, vin, vehicle_config_level(verdict.state), &verdict);
-    if (config.config != NULL)
-        vehicle_report_exp(doctor, vin, config.config);
+    vehicle_judge_config(doctor, vin, &config);
     free(config.config);
 }
 

@@ -13,7 +13,7 @@ import threading
 import time
 
 from doctor_world import ADDRESS, ELSEWHERE, FILE, NAME, ROUTING, VIN, World, changed, enter, hosts, levels
-from fr import BUILD, fleetroute, run_parts, wait_until, write_file
+from fr import Car, fleetroute, run_parts, vector, wait_until, write_file
 
 enter()
 
@@ -188,6 +188,74 @@ def daemon():
         world.daemon.start()
 
 
+def disk():
+    """The disk of the journal has too little space, and then none."""
+    with World(journal="{path: disk/journal}", start=False) as world:
+        os.mkdir(world.path("disk"))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "none", world.path("disk")], check=True)
+        world.daemon.start()
+        world.expect("disk", "warning", "the journal may grow by", "journal: size:")
+        with open(world.path("disk/ballast"), "wb") as f:
+            f.write(bytes(60 << 20))
+        world.expect("disk", "failure", "are free", "free disk space")
+        with contextlib.suppress(OSError), open(world.path("disk/ballast"), "ab", buffering=0) as f:
+            while True:
+                f.write(bytes(4096))
+        car = Car(world.daemon)
+
+        def is_full():
+            car.send(vector("01_v_three_datums"))
+            return world.daemon.status()["journal"]["health"] == "down"
+
+        wait_until("the journal is full", is_full)
+        world.expect("journal", "failure", "down", "No space left", "free disk space")
+        car.close()
+        os.remove(world.path("disk/ballast"))
+        world.daemon.end()
+        subprocess.run(["umount", world.path("disk")], check=True)
+        world.daemon.start()
+
+
+def sources():
+    """The broker of a source does not run."""
+    with World(extra='sources: {cars: {plugin: kafka, options: {brokers: "127.0.0.1:1", group: home}}}') as world:
+        wait_until("the source is down", lambda: world.daemon.status()["sources"]["cars"]["health"] != "up")
+        level = "failure" if world.daemon.status()["sources"]["cars"]["health"] == "down" else "warning"
+        world.expect("sources", level, "kafka", subject="cars")
+
+
+class Earlier:
+    """A daemon of an earlier version, as far as its control socket answers."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = self.listener.accept()
+                with peer:
+                    peer.recv(1000)
+                    peer.sendall(b'{"version":"0.0.1","uptime_ms":1000}\n')
+
+
+def version():
+    """The daemon that runs is older than the program; its answers lack members."""
+    with World() as world:
+        world.daemon.end()
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(world.daemon.control)
+        earlier = Earlier(world.daemon.control)
+        world.expect("daemon", "warning", "fleetrouted 0.0.1 runs", "restart it")
+        earlier.listener.shutdown(socket.SHUT_RDWR)
+        earlier.listener.close()
+        os.remove(world.daemon.control)
+        world.daemon.start()
+
+
 def redaction():
     """No line has the VIN with `log: {redact: true}`."""
     with World(extra="log: {redact: true}") as world:
@@ -210,4 +278,5 @@ def time_limit():
         subprocess.run(["ip", "link", "del", "silent"], check=True)
 
 
-run_parts(healthy, configuration, names, ports, certificates, renewal, proxies, daemon, redaction, time_limit)
+run_parts(healthy, configuration, names, ports, certificates, renewal, proxies, daemon, disk, sources,
+          version, redaction, time_limit)

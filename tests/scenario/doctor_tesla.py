@@ -224,6 +224,17 @@ def keys():
         hosts("198.51.100.7", f"{ELSEWHERE} {DOMAIN}")
 
 
+def own_listener():
+    """The domain is the name that vehicles dial, and fleetrouted serves the key."""
+    with Account() as world:
+        yaml = world.text("fleetroute.yaml")
+        with changed(world.path("fleetroute.yaml"), yaml.replace(f"domain: {DOMAIN}", f"domain: {NAME}")):
+            world.expect("public_key", "ok", f"https://{NAME}/", "public half of the command key")
+            os.remove(world.path("keys/command-key.pub.pem"))
+            fleetroute("reload", "-s", world.daemon.control)
+            world.expect("public_key", "failure", "status 404", "fleetroute key")
+
+
 def application():
     """The section `tesla:` and the secret's file."""
     with Account() as world:
@@ -300,7 +311,7 @@ def partner():
     with Account() as world:
         registered = dict(world.fake.registrations)
         world.fake.registrations.clear()
-        world.expect("partner", "failure", "regist")
+        world.expect("partner", "failure", "not registered", "fleetroute setup")
         world.fake.registrations.update({row: b"\4" + bytes(64) for row in registered})
         world.expect("partner", "failure", "another key than the command key")
         world.fake.registrations.update(registered)
@@ -350,18 +361,19 @@ def vehicle_config():
     """Each state of the configuration in the vehicle."""
     with Account() as world:
         vehicle = world.fake.vehicles[VIN]
-        world.expect("vehicle_config", "ok", "valid for 29 days", subject=VIN)
+        world.expect("vehicle_config", "ok", "configuration is valid for", subject=VIN)
         world.push(days=5)
-        world.expect("vehicle_config", "warning", "expires in 4 days", "fleetroute keep")
+        world.expect("vehicle_config", "warning", "the configuration expires in", "fleetroute keep")
         world.push(days=-1)
         world.expect("vehicle_config", "failure", "has expired", "fleetroute push")
         world.push()
         vehicle.synced, vehicle.sync_after = False, 1000
-        world.expect("vehicle_config", "warning", "asleep", subject=VIN)
+        world.expect("vehicle_config", "warning", "when it is awake", subject=VIN)
         world.push(fields={"Soc": {"interval_seconds": 1}})
         world.expect("vehicle_config", "failure", "fleetroute push", subject=VIN)
         world.push(iss="BAAA")
-        world.expect("vehicle_config", "failure", "key", subject=VIN)
+        world.fake.shows_issuer = True
+        world.expect("vehicle_config", "failure", "another key", subject=VIN)
         world.push(hostname="elsewhere.example.com")
         world.expect("vehicle_config", "failure", "elsewhere.example.com", subject=VIN)
         vehicle.drop()
@@ -371,6 +383,28 @@ def vehicle_config():
         vehicle.refused, vehicle.synced, vehicle.claims = True, True, None
         world.write_state(synced_ms=0)
         world.expect("vehicle_config", "failure", "app", subject=VIN)
+
+
+def skipped():
+    """Tesla skips the vehicle when `fleetroute push` pushes, and the owner removes the configuration."""
+    with Account() as world:
+        vehicle = world.fake.vehicles[VIN]
+
+        def push(option="--no-wait"):
+            fleetroute("push", "-c", world.path("fleetroute.yaml"), option, check=False, env=world.environment())
+
+        vehicle.drop()
+        for problem in ("missing_key", "unsupported_firmware", "unsupported_hardware", "max_configs"):
+            vehicle.skip = problem
+            world.write_state(vehicle=False)
+            push()
+            world.expect("vehicle_config", "failure", f"did not succeed: {problem}", subject=VIN)
+        vehicle.skip = None
+        push()
+        world.expect("vehicle_config", "warning", "has not taken it yet", subject=VIN)
+        world.expect("vehicle_config", "ok", subject=VIN)
+        push("--remove")
+        world.expect("vehicle_config", "warning", "fleetroute push --remove", subject=VIN)
 
 
 def errors():
@@ -430,5 +464,5 @@ def redaction():
         assert f"vehicle {VIN[:3]}-" in json.dumps(world.report), world.report
 
 
-run_parts(healthy, keys, application, tokens, region, partner, plan, vehicle_status, atom, vehicle_config, errors, keep,
+run_parts(healthy, keys, own_listener, application, tokens, region, partner, plan, vehicle_status, atom, vehicle_config, skipped, errors, keep,
           time_limits, redaction)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 from fr import BUILD, SOURCE, VIN, Car, Daemon, fleetroute, skip, vector, write_file
 
@@ -15,7 +16,6 @@ from fake_tesla import pki  # noqa: E402
 NAME = "telemetry.example.com"
 ADDRESS = "198.51.100.7"        # reserved for documentation; not private
 ELSEWHERE = "198.51.100.8"      # of this machine too, but fleetrouted does not listen there
-HOSTS = "/tmp/fr-doctor-hosts"
 FILE = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl", rotate_size: 0}}'
 ROUTING = f"vehicles: [{{vin: {VIN}, name: Melan Y}}]\n" \
           "fields:\n  - {field: [Soc, VehicleSpeed, Location], to: archive, every: 10 s}\n"
@@ -51,16 +51,18 @@ def build_network():
     for words in (["link", "set", "lo", "up"], ["addr", "add", f"{ADDRESS}/32", "dev", "lo"],
                   ["addr", "add", f"{ELSEWHERE}/32", "dev", "lo"]):
         subprocess.run(["ip", *words], check=True)
+    # The mount keeps the file, which no other process sees.
+    with tempfile.NamedTemporaryFile(prefix="fr-hosts.") as own:
+        os.chmod(own.name, 0o644)
+        subprocess.run(["mount", "--bind", own.name, "/etc/hosts"], check=True)
     hosts(ADDRESS)
-    with open(HOSTS + ".resolv", "w"):
-        pass
-    subprocess.run(["mount", "--bind", HOSTS, "/etc/hosts"], check=True)
 
 
 def hosts(address, *others):
     """telemetry.example.com has this address from now on; None: it does not exist. `others`: further lines."""
-    with open(HOSTS if not os.path.ismount("/etc/hosts") else "/etc/hosts", "w") as f:
-        f.write("127.0.0.1 localhost\n" + (f"{address} {NAME}\n" if address else "") + "".join(f"{line}\n" for line in others))
+    with open("/etc/hosts", "w") as f:
+        f.write("127.0.0.1 localhost\n" + (f"{address} {NAME}\n" if address else "")
+                + "".join(f"{line}\n" for line in others))
 
 
 class Certificates:
@@ -101,16 +103,18 @@ class Certificates:
 class World:
     """A daemon on port 443 of this machine, and the configuration that `fleetroute doctor` reads."""
 
-    def __init__(self, extra="", routing=ROUTING, sinks=FILE, journal="{path: journal}"):
+    def __init__(self, extra="", routing=ROUTING, sinks=FILE, journal="{path: journal}", start=True):
         hosts(ADDRESS)
         self.daemon = Daemon(routing, sinks, extra=extra, address="0.0.0.0", journal=journal)
         self.daemon.port, self.daemon.host = 443, NAME
         self.certificates = Certificates(self.daemon.folder)
         self.certificates.server()
         shutil.copy(self.certificates.root, self.daemon.path("server-ca.pem"))
+        self.is_started = start
 
     def __enter__(self):
-        self.daemon.start()
+        if self.is_started:
+            self.daemon.start()
         return self
 
     def __exit__(self, *details):
@@ -147,11 +151,12 @@ class World:
         """One link has this level, and its line these words. Other links may follow from it."""
         code, links = self.doctor(**environment)
         found = [line for line in links if line["id"] == link and subject in (None, line["subject"])]
-        assert any(line["level"] == level and all(w in line["text"] + "; " + line["remedy"] for w in words)
-                   for line in found), json.dumps(found or links, indent=1)
+        match = [line for line in found if line["level"] == level and
+                 all(w in f"{line['text']}; {line['remedy']}" for w in words)]
+        assert match, json.dumps(found or links, indent=1)
         worst = {"ok": 0, "skipped": 0, "warning": 1, "failure": 2}[level]
         assert code == status if status is not None else code >= worst, (code, links)
-        line = next(line for line in found if line["level"] == level)
+        line = match[0]
         print(f"{level:8} {link:18} {line['text']}; {line['remedy']}")
         return links
 
