@@ -295,7 +295,8 @@ void fr_keep_month_begin(struct fr_state *state, int64_t now_ms)
     state->requests_month = month;
     state->requests = 0;
     state->month_signals = 0;
-    state->counted_from_ms = state->counted_ms != 0 ? now_ms : 0;
+    state->measured_from_ms = now_ms;
+    state->measured_base_usd = 0;
 }
 
 double fr_keep_month_usd(const struct fr_state *state)
@@ -304,20 +305,30 @@ double fr_keep_month_usd(const struct fr_state *state)
            (double)state->requests / REQUESTS_PER_USD;
 }
 
+void fr_keep_measure_again(struct fr_state *state, int64_t now_ms)
+{
+    state->measured = false;
+    state->measured_from_ms = now_ms;
+    state->measured_base_usd = fr_keep_month_usd(state);
+}
+
 void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next, int64_t now_ms)
 {
     double days;
 
     fr_keep_month_begin(state, now_ms);
-    if (state->counted_from_ms == 0 || state->counted_from_ms > now_ms)
-        state->counted_from_ms = now_ms;
+    if (state->measured_from_ms == 0 || state->measured_from_ms > now_ms)
+        fr_keep_measure_again(state, now_ms);
     state->month_signals += signals;
     state->counted_next = next;
     state->counted_ms = now_ms;
-    days = (double)(now_ms - state->counted_from_ms) / (double)FR_KEEP_DAY_MS;
+    days = (double)(now_ms - state->measured_from_ms) / (double)FR_KEEP_DAY_MS;
     if (days < FR_KEEP_MEASURE_DAYS)
         return;
-    state->projected_usd = fr_keep_month_usd(state) * MONTH_DAYS / days;
+    state->projected_usd =
+        (fr_keep_month_usd(state) - state->measured_base_usd) * MONTH_DAYS / days;
+    if (!(state->projected_usd >= 0))
+        state->projected_usd = 0;
     state->measured = true;
 }
 

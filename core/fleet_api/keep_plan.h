@@ -131,6 +131,9 @@ bool fr_keep_count_due(const struct fr_state *state, int64_t now_ms);
  * FR_KEEP_MEASURE_DAYS are counted. */
 void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next, int64_t now_ms);
 
+/* Begin the projection again, because vehicles get another configuration. */
+void fr_keep_measure_again(struct fr_state *state, int64_t now_ms);
+
 /* Cost of this month up to now in US$: counted signals and requests. */
 double fr_keep_month_usd(const struct fr_state *state);
 

@@ -68,7 +68,8 @@ static const struct state_member state_members[] = {
     NUMBER(fr_state, measured, STATE_BOOL, 1),
     NUMBER(fr_state, over_budget, STATE_BOOL, 1),
     NUMBER(fr_state, month_signals, STATE_UINT64, 1e15),
-    NUMBER(fr_state, counted_from_ms, STATE_INT64, STATE_TIME_MAX_MS),
+    NUMBER(fr_state, measured_from_ms, STATE_INT64, STATE_TIME_MAX_MS),
+    NUMBER(fr_state, measured_base_usd, STATE_REAL, 1e12),
     NUMBER(fr_state, counted_ms, STATE_INT64, STATE_TIME_MAX_MS),
     NUMBER(fr_state, counted_next, STATE_UINT64, 1e18),
 };

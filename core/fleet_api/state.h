@@ -47,7 +47,8 @@ struct fr_state {
     bool over_budget;
     /* Signals of this month (`requests_month`) that `keep` counted in the journal. */
     uint64_t month_signals;
-    int64_t counted_from_ms;           /* when counting began in this month; 0: not yet */
+    int64_t measured_from_ms;          /* when the measurement of projected_usd began; 0: not yet */
+    double measured_base_usd;          /* price of this month up to then */
     int64_t counted_ms;                /* when the journal was last counted; 0: never */
     uint64_t counted_next;             /* number of the next record to count */
     struct fr_state_vehicle *vehicles; /* sorted by VIN */

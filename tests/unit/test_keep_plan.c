@@ -326,6 +326,12 @@ START_TEST(the_month_is_projected_from_what_was_counted)
     ck_assert(state.measured);
     ck_assert_double_eq_tol(state.projected_usd, 2.0, 1e-9);
     ck_assert_double_eq_tol(fr_keep_month_usd(&state), 0.2, 1e-9);
+    fr_keep_measure_again(&state, NOW + 3 * DAY);
+    fr_keep_count_enter(&state, 15000, 301, NOW + 4 * DAY);
+    ck_assert(!state.measured);
+    fr_keep_count_enter(&state, 0, 301, NOW + 13 * DAY);
+    ck_assert(state.measured);
+    ck_assert_double_eq_tol(state.projected_usd, 0.3, 1e-9);
     fr_keep_count_enter(&state, 150, 400, NOW + 31 * DAY);
     ck_assert_double_eq_tol(fr_keep_month_usd(&state), 0.001, 1e-9);
     ck_assert_uint_eq(state.requests, 0);
