@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
+#include "fleet_api/keep_plan.h"
 #include "util/memory.h"
 
 #define SECOND_MS INT64_C(1000)
@@ -74,36 +74,8 @@ int64_t fr_push_blocked_until(const struct fr_state *state, int64_t now_ms)
 
 void fr_push_count_requests(struct fr_state *state, uint64_t requests, int64_t now_ms)
 {
-    time_t now = (time_t)(now_ms / SECOND_MS);
-    struct tm utc;
-    int month;
-
-    if (gmtime_r(&now, &utc) == NULL)
-        return;
-    month = (utc.tm_year + 1900) * 12 + utc.tm_mon;
-    if (state->requests_month != month) {
-        state->requests_month = month;
-        state->requests = 0;
-    }
+    fr_keep_month_begin(state, now_ms);
     state->requests += requests;
-}
-
-/* ---- the token -------------------------------------------------------------------- */
-
-char *fr_push_plan_token(const struct fr_push_plan *plan, int64_t exp_s, struct fr_error *error)
-{
-    char *claims, *token;
-
-    if (plan->key == NULL || plan->json == NULL) {
-        fr_error_set(error, "the configuration cannot be signed: %s",
-                     plan->key == NULL ? "there is no command key; make it with `fleetroute key`"
-                                       : "it has errors; see `fleetroute vehicle-config`");
-        return NULL;
-    }
-    claims = fr_push_plan_claims(plan, exp_s);
-    token = fr_jws_sign_config(plan->key, claims, FR_JWS_AUDIENCE_FLEET, error);
-    free(claims);
-    return token;
 }
 
 /* ---- checks before a post --------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "config/routing_config.h"
 #include "fleet_api/command_key.h"
 #include "fleet_api/config_compare.h"
+#include "fleet_api/jws.h"
 #include "fleet_api/public_key.h"
 #include "fleet_api/vehicle_ca.h"
 #include "fleet_api/vehicle_config_load.h"
@@ -200,4 +201,20 @@ char *fr_push_plan_claims(const struct fr_push_plan *plan, int64_t exp_s)
     text = fr_strdup(dump != NULL ? dump : "{}");
     free(dump);
     return text;
+}
+
+char *fr_push_plan_token(const struct fr_push_plan *plan, int64_t exp_s, struct fr_error *error)
+{
+    char *claims, *token;
+
+    if (plan->key == NULL || plan->json == NULL) {
+        fr_error_set(error, "the configuration cannot be signed: %s",
+                     plan->key == NULL ? "there is no command key; make it with `fleetroute key`"
+                                       : "it has errors; see `fleetroute vehicle-config`");
+        return NULL;
+    }
+    claims = fr_push_plan_claims(plan, exp_s);
+    token = fr_jws_sign_config(plan->key, claims, FR_JWS_AUDIENCE_FLEET, error);
+    free(claims);
+    return token;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fleet_api/clean_text.h"
 #include "fleet_api/config_compare.h"
 #include "fleet_api/pairing_link.h"
 #include "fleet_api/vehicle_config.h"
@@ -63,13 +64,10 @@ static void vehicle_remedy(struct fr_vehicle_verdict *verdict, const char *forma
     va_end(ap);
 }
 
-/* Printable ASCII of a text from an answer. */
+/* A text from an answer that may be displayed. */
 static const char *vehicle_clean(const char *text, char cleaned[96])
 {
-    snprintf(cleaned, 96, "%s", text);
-    for (char *c = cleaned; *c != '\0'; c++)
-        if (!isprint((unsigned char)*c))
-            *c = '?';
+    fr_clean_message(cleaned, 96, text, strlen(text));
     return cleaned;
 }
 

@@ -1,6 +1,5 @@
 #include "tool/fleet_job.h"
 
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fleet_api/clean_text.h"
 #include "fleet_api/push.h"
 #include "fleet_api/tokens.h"
 #include "privsep/privileges.h"
@@ -33,14 +33,9 @@ int fr_fleet_job_load(struct fr_fleet_job *job, const char *command, const char 
     return fr_push_plan_load(&job->plan, path, flags, &job->diagnostics);
 }
 
-static bool fleet_is_vin(const char *text)
-{
-    return strlen(text) == 17 && strspn(text, "0123456789ABCDEFGHJKLMNPRSTUVWXYZ") == 17;
-}
-
 int fr_fleet_vins_add(struct fr_fleet_vins *vins, const char *command, const char *vin)
 {
-    if (!fleet_is_vin(vin)) {
+    if (!fr_is_vin(vin)) {
         fprintf(stderr,
                 "fleetroute %s: \"%.40s\" is no VIN; a VIN has 17 capital letters and digits\n",
                 command, vin);

@@ -100,7 +100,7 @@ START_TEST(each_skip_reason_has_a_remedy)
         {FR_API_SKIP_FIRMWARE, MODEL_X, "", FR_VEHICLE_OLD_FIRMWARE, "Atom: 2025.20", "update"},
         {FR_API_SKIP_MAX_CONFIGS, MODEL_3, "", FR_VEHICLE_SLOTS_FULL, "max_configs",
          "Third-Party Apps"},
-        {FR_API_SKIP_OTHER, MODEL_3, "moon\x1b[2Jphase", FR_VEHICLE_REFUSED, "moon?[2Jphase",
+        {FR_API_SKIP_OTHER, MODEL_3, "moon\x1b[2Jphase", FR_VEHICLE_REFUSED, "moon [2Jphase",
          "doctor"},
         {FR_API_SKIP_OTHER, MODEL_3, NULL, FR_VEHICLE_REFUSED, "no reason", "doctor"},
     };
@@ -189,7 +189,7 @@ START_TEST(errors_of_a_vehicle_are_translated)
         {"config_manager_error", "", FR_VEHICLE_REFUSED, "rejected"},
         {"config_manager_error", "crypto/ecdsa: verification error", FR_VEHICLE_REFUSED, "ES256"},
         {"", "only NIST-P256 ECDH keys permitted", FR_VEHICLE_REFUSED, "P-256"},
-        {"moon_error\n", "x", FR_VEHICLE_UNREACHABLE, "\"moon_error?\""},
+        {"moon_error", "x", FR_VEHICLE_UNREACHABLE, "\"moon_error\""},
         {"", "odd text", FR_VEHICLE_UNREACHABLE, "\"odd text\""},
     };
 

@@ -25,6 +25,7 @@ Suite *suite_pairing_link(void);
 Suite *suite_program(void);
 Suite *suite_pushed_config(void);
 Suite *suite_event_base(void);
+Suite *suite_push(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_sink(void);
