@@ -61,6 +61,7 @@ static void push_plan_load_routes(struct fr_push_plan *plan, unsigned flags,
     plan->routing = fr_vehicle_config_load(&plan->config, plan->server, diagnostics);
     if (plan->routing == NULL)
         return;
+    fr_vehicle_config_check_scopes(&plan->config, plan->server, FR_SEVERITY_ERROR, diagnostics);
     push_plan_load_vins(plan, diagnostics);
     plan->signals = fr_vehicle_cost_total(&plan->config, FR_VEHICLE_AWAKE_HOURS_MONTH) *
                     (double)plan->vin_count;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "config/routing_config.h"
+#include "fleet_api/tokens.h"
 #include "fleet_api/vehicle_config_lint.h"
 #include "util/memory.h"
 
@@ -58,4 +59,20 @@ const char *fr_vehicle_config_load_chain(struct fr_server_chain *chain,
                     "the chain has no root certificate, neither in the file nor in the system; "
                     "append it, because vehicles may reject a partial chain");
     return host;
+}
+
+void fr_vehicle_config_check_scopes(const struct fr_vehicle_config *config,
+                                    const struct fr_server_config *server,
+                                    enum fr_severity severity, struct fr_diagnostics *diagnostics)
+{
+    struct fr_tokens tokens;
+    struct fr_error ignored;
+
+    if (!server->tesla.present ||
+        fr_tokens_read(server->tesla.folder, &tokens, &ignored) != FR_TOKENS_READ)
+        return;
+    if (tokens.scopes != NULL)
+        fr_vehicle_config_lint_scopes(config, tokens.scopes, server->routing, severity,
+                                      diagnostics);
+    fr_tokens_free(&tokens);
 }

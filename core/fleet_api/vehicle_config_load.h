@@ -25,4 +25,10 @@ const char *fr_vehicle_config_load_chain(struct fr_server_chain *chain,
                                          const struct fr_server_config *server, const char *host,
                                          struct fr_diagnostics *diagnostics);
 
+/* Check that the owner granted the scopes that the fields need, as far as this user can read the
+ * tokens. */
+void fr_vehicle_config_check_scopes(const struct fr_vehicle_config *config,
+                                    const struct fr_server_config *server,
+                                    enum fr_severity severity, struct fr_diagnostics *diagnostics);
+
 #endif

@@ -8,6 +8,7 @@
 #include "config/routing_config.h"
 #include "config/server_config.h"
 #include "fleet_api/server_chain.h"
+#include "fleet_api/vehicle_ca.h"
 #include "fleet_api/vehicle_config.h"
 #include "fleet_api/vehicle_config_load.h"
 #include "fleet_api/vehicle_cost.h"
@@ -39,6 +40,7 @@ struct vehicle_config_job {
     struct fr_vehicle_config config;
     struct fr_server_chain chain;
     struct fr_diagnostics diagnostics;
+    char *ca; /* for the vehicles; NULL: without the section `tesla:`, or refused by `push` */
     const char *host;
     bool measured;
     struct fr_field_counts counts; /* if `measured` */
@@ -202,7 +204,8 @@ static void vehicle_config_print(const struct vehicle_config_job *job)
 
 static int vehicle_config_print_json(const struct vehicle_config_job *job)
 {
-    struct fr_vehicle_config_server server = {job->host, job->server->tesla.port, job->chain.ca};
+    struct fr_vehicle_config_server server = {job->host, job->server->tesla.port,
+                                              job->ca != NULL ? job->ca : job->chain.ca};
     struct fr_error error;
     char *text = fr_vehicle_config_json(&job->config, job->routing, &server, &error);
 
@@ -215,15 +218,34 @@ static int vehicle_config_print_json(const struct vehicle_config_job *job)
     return EXIT_SUCCESS;
 }
 
+/* Read the routes and the certificate. */
+static void vehicle_config_load(struct vehicle_config_job *job)
+{
+    const struct fr_server_config *server = job->server;
+    struct fr_error cause;
+
+    if (server->routing != NULL) {
+        job->routing = fr_vehicle_config_load(&job->config, server, &job->diagnostics);
+        fr_vehicle_config_check_scopes(&job->config, server, FR_SEVERITY_WARNING,
+                                       &job->diagnostics);
+    }
+    if (server->certificate != NULL)
+        job->host = fr_vehicle_config_load_chain(&job->chain, server, job->host, &job->diagnostics);
+    if (job->diagnostics.errors != 0 || job->host == NULL || !server->tesla.present)
+        return;
+    job->ca = fr_vehicle_ca_make(&job->chain, server->tesla.ca, job->host, &cause);
+    if (job->ca == NULL)
+        fr_diagnose(&job->diagnostics, FR_SEVERITY_WARNING, server->certificate, 0, 0,
+                    "`fleetroute push` refuses this: %s", cause.text);
+}
+
 static int vehicle_config_run(const char *path, struct vehicle_config_job job, bool json)
 {
     int status = EXIT_FAILURE;
 
     job.server = fr_server_config_load(path, &job.diagnostics);
-    if (job.server != NULL && job.server->routing != NULL)
-        job.routing = fr_vehicle_config_load(&job.config, job.server, &job.diagnostics);
-    if (job.server != NULL && job.server->certificate != NULL)
-        job.host = fr_vehicle_config_load_chain(&job.chain, job.server, job.host, &job.diagnostics);
+    if (job.server != NULL)
+        vehicle_config_load(&job);
     if (job.server != NULL && job.measured && job.diagnostics.errors == 0)
         vehicle_config_count(&job);
     fr_diagnostics_print(&job.diagnostics, stderr);
@@ -234,6 +256,7 @@ static int vehicle_config_run(const char *path, struct vehicle_config_job job, b
         else
             vehicle_config_print(&job);
     }
+    free(job.ca);
     fr_vehicle_config_free(&job.config);
     fr_field_counts_free(&job.counts);
     fr_server_chain_free(&job.chain);
