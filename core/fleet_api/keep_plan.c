@@ -104,7 +104,8 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
 {
     if (!keep_is_due(v->tried_ms, in->push_every_ms, in->now_ms) ||
         !keep_is_due(v->pushed_ms, in->push_every_ms, in->now_ms) ||
-        keep_has_problem(v, FR_KEEP_PROBLEM_NOT_FOUND))
+        keep_has_problem(v, FR_KEEP_PROBLEM_NOT_FOUND) ||
+        keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER))
         return false;
     if (keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED)) {
         *reason = FR_KEEP_WAS_REMOVED;
@@ -236,7 +237,8 @@ static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_inp
     for (size_t i = 0; i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
-        if (v == NULL || keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms))
+        if (v == NULL || (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) &&
+                          keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms)))
             keep_add(plan, FR_KEEP_CHECK, FR_KEEP_DAILY, in->vins[i]);
     }
 }

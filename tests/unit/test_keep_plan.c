@@ -200,6 +200,19 @@ START_TEST(a_removed_configuration_is_pushed_at_once)
 }
 END_TEST
 
+START_TEST(a_vehicle_that_the_owner_removed_is_left_alone)
+{
+    state.vehicles[1].pushed_ms = 0;
+    state.vehicles[1].checked_ms = 0;
+    fr_keep_set_problem(&state.vehicles[1], FR_KEEP_PROBLEM_BY_OWNER, "");
+    input.config = "other";
+    ck_assert_str_eq(planned(), "push 1: routing.yaml changed");
+    state.vehicles[0] = state.vehicles[1];
+    strcpy(state.vehicles[0].vin, A);
+    ck_assert_str_eq(planned(), "");
+}
+END_TEST
+
 START_TEST(a_refused_vehicle_is_tried_daily)
 {
     static const char *const words[] = {"missing_key", "max_configs", "limit_reached", "x"};
@@ -414,6 +427,7 @@ Suite *suite_keep_plan(void)
     tcase_add_test(tests, a_push_is_not_repeated_within_push_every);
     tcase_add_test(tests, a_configuration_is_read_back_daily_and_after_a_push);
     tcase_add_test(tests, a_removed_configuration_is_pushed_at_once);
+    tcase_add_test(tests, a_vehicle_that_the_owner_removed_is_left_alone);
     tcase_add_test(tests, a_refused_vehicle_is_tried_daily);
     tcase_add_test(tests, a_sold_vehicle_is_looked_for_daily_and_the_others_go_on);
     tcase_add_test(tests, a_new_vehicle_is_pushed_if_others_were);
