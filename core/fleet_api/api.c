@@ -70,15 +70,13 @@ static char *api_lower(const char *text)
 /* The base URL to begin with; a 421 and users/region correct it. */
 static void api_set_base_url(struct fr_api *api, const struct fr_tesla_config *tesla)
 {
-    const char *url = fr_tesla_base_url(tesla->region);
+    const char *url = tesla->base_url != NULL ? tesla->base_url : fr_tesla_base_url(tesla->region);
     char host[FR_HTTP_HOST_SIZE];
     size_t len;
 
-    if (tesla->base_url != NULL)
-        url = tesla->base_url;
-    else if (tesla->region == FR_TESLA_REGION_AUTO && api->tokens.base_url != NULL) {
+    if (!api->region_is_fixed && api->tokens.base_url != NULL) {
         fr_http_host(api->tokens.base_url, host);
-        if (fr_tesla_is_api_host(host))
+        if (fr_api_session_trusts(api, host))
             url = api->tokens.base_url;
     }
     len = strlen(url);

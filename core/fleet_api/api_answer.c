@@ -7,7 +7,7 @@
 
 #include "fleet_api/canonical_json.h"
 #include "fleet_api/clean_text.h"
-#include "fleet_api/http_headers.h"
+#include "fleet_api/http_response.h"
 #include "util/memory.h"
 
 #define KEY_DIGITS 130

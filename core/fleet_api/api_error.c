@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "fleet_api/clean_text.h"
+#include "util/buffer.h"
 
 #define TEXT_SIZE 300
 
@@ -75,42 +76,38 @@ struct error_text {
 };
 
 /* Append a member that is a text, or the member `message` of one that is an object. */
-static void error_append(char *to, size_t size, const json_t *value)
+static void error_append(struct fr_buffer *to, const json_t *value)
 {
-    size_t used = strlen(to);
-
     if (json_is_object(value))
         value = json_object_get(value, "message");
-    if (!json_is_string(value) || json_string_length(value) == 0 || used + 3 >= size)
+    if (!json_is_string(value) || json_string_length(value) == 0)
         return;
-    snprintf(to + used, size - used, "%s%.500s", used > 0 ? ": " : "", json_string_value(value));
+    if (to->len > 0)
+        fr_buffer_text(to, ": ");
+    fr_buffer_printf(to, "%.500s", json_string_value(value));
 }
 
 static void error_read(struct error_text *text, const struct fr_http_response *response)
 {
+    static const char *const members[] = {"error", "error_description", "message", "response"};
+    const char *from = response->body != NULL ? response->body : "";
+    size_t len = response->body != NULL ? response->len : 0;
+    struct fr_buffer joined = {0};
     json_error_t problem;
-    json_t *root = response->body != NULL
-                       ? json_loadb(response->body, response->len, JSON_DISABLE_EOF_CHECK, &problem)
-                       : NULL;
-    char joined[1024] = "";
-    const char *from = joined;
-    size_t len;
+    json_t *root = json_loadb(from, len, JSON_ALLOW_NUL, &problem);
 
     text->is_json = json_is_object(root);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        error_append(&joined, json_object_get(root, members[i]));
     if (text->is_json) {
-        error_append(joined, sizeof joined, json_object_get(root, "error"));
-        error_append(joined, sizeof joined, json_object_get(root, "error_description"));
-        error_append(joined, sizeof joined, json_object_get(root, "message"));
-        error_append(joined, sizeof joined, json_object_get(root, "response"));
-        len = strlen(joined);
-    } else {
-        from = response->body != NULL ? response->body : "";
-        len = response->body != NULL ? response->len : 0;
+        from = fr_buffer_string(&joined);
+        len = joined.len;
     }
     fr_clean_message(text->text, sizeof text->text, from, len);
     if (!text->is_json &&
         (strncasecmp(text->text, "<!doctype", 9) == 0 || strncasecmp(text->text, "<html", 5) == 0))
         snprintf(text->text, sizeof text->text, "a web page instead of an answer of the API");
+    fr_buffer_free(&joined);
     json_decref(root);
 }
 

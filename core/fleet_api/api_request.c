@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fleet_api/http_headers.h"
+#include "fleet_api/http_response.h"
 #include "util/memory.h"
 
 /* Requests for one call: the first, one after 401, two after 421. */

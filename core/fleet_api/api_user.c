@@ -1,5 +1,6 @@
 #include "fleet_api/api_user.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,14 +54,16 @@ int fr_api_vehicles(struct fr_api *api, struct fr_api_vehicles *vehicles,
         char *path =
             fr_asprintf("/api/1/vehicles?page=%lld&page_size=%d", (long long)next, PAGE_SIZE);
         struct fr_api_call call = {.what = "list vehicles", .method = "GET", .path = path};
+        size_t before = vehicles->count;
         json_t *answer;
 
         page = next;
         status = fr_api_request(api, &call, &answer, error);
         if (status == 0)
             status = fr_answer_vehicles(answer, vehicles, seen, &next, call.what, error);
-        if (next <= page || vehicles->count >= FR_API_VEHICLES_MAX)
-            next = 0; /* pages only go forward */
+        /* Pages only go forward, and each has another vehicle. */
+        if (next <= page || vehicles->count == before || vehicles->count >= FR_API_VEHICLES_MAX)
+            next = 0;
         json_decref(answer);
         free(path);
     }
@@ -100,13 +103,35 @@ static int api_user_status(struct fr_api *api, const char *const *vins, size_t c
     return result;
 }
 
+/* A vehicle that is not of this account can make Tesla answer 404 for all: ask for halves, so that
+ * one vehicle that was sold does not hide the others. */
+static int api_user_status_split(struct fr_api *api, const char *const *vins, size_t count,
+                                 struct fr_api_vehicle_status *status, struct fr_api_error *error)
+{
+    size_t half = count / 2;
+
+    if (api_user_status(api, vins, count, status, error) == 0)
+        return 0;
+    if (error->cause != FR_API_NOT_FOUND)
+        return -1;
+    if (count == 1) {
+        memset(status, 0, sizeof *status);
+        snprintf(status->vin, sizeof status->vin, "%s", vins[0]);
+        status->protocol_required = status->toggle = status->total_keys = -1;
+        return 0;
+    }
+    return api_user_status_split(api, vins, half, status, error) != 0
+               ? -1
+               : api_user_status_split(api, vins + half, count - half, status + half, error);
+}
+
 int fr_api_fleet_status(struct fr_api *api, const char *const *vins, size_t count,
                         struct fr_api_vehicle_status *status, struct fr_api_error *error)
 {
     for (size_t done = 0; done < count; done += STATUS_VINS_MAX) {
         size_t part = count - done < STATUS_VINS_MAX ? count - done : STATUS_VINS_MAX;
 
-        if (api_user_status(api, vins + done, part, status + done, error) != 0)
+        if (api_user_status_split(api, vins + done, part, status + done, error) != 0)
             return -1;
     }
     return 0;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "fleet_api/clean_text.h"
-#include "fleet_api/http_headers.h"
+#include "fleet_api/http_response.h"
 #include "util/clock.h"
 #include "util/memory.h"
 
@@ -87,13 +87,6 @@ bool fr_http_client_clock_failed(const struct fr_http_client *client)
     return client->clock_failed;
 }
 
-void fr_http_host(const char *url, char host[FR_HTTP_HOST_SIZE])
-{
-    fr_http_read_host(url, strlen(url), host);
-    if (host[0] == '\0')
-        strcpy(host, "?");
-}
-
 /* ---- reception ------------------------------------------------------------------- */
 
 static size_t http_on_header(char *bytes, size_t size, size_t count, void *context)
@@ -106,7 +99,7 @@ static size_t http_on_header(char *bytes, size_t size, size_t count, void *conte
         reception->is_too_long = true;
         return 0;
     }
-    fr_http_headers_read(reception->response, bytes, len, fr_wall_ms());
+    fr_http_response_read(reception->response, bytes, len, fr_wall_ms());
     return len;
 }
 
@@ -348,7 +341,7 @@ int fr_http_request(struct fr_http_client *client, const struct fr_http_request 
     long status = 0;
 
     memset(response, 0, sizeof *response);
-    fr_http_headers_reset(response);
+    fr_http_response_reset(response);
     client->clock_failed = false;
     if (request->bearer != NULL && !http_is_token(request->bearer))
         return fr_error_set(error, "the access token has characters that no token has; run "
@@ -370,12 +363,4 @@ int fr_http_request(struct fr_http_client *client, const struct fr_http_request 
     response->status = (int)status;
     response->body[response->len] = '\0';
     return 0;
-}
-
-void fr_http_response_free(struct fr_http_response *response)
-{
-    if (response->body != NULL)
-        OPENSSL_cleanse(response->body, response->len);
-    free(response->body);
-    memset(response, 0, sizeof *response);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fleet_api/http_response.h"
 #include "util/error.h"
 
 /* Max bytes of the body of an answer. A longer answer is an error. */
@@ -18,8 +19,6 @@
 #define FR_HTTP_TOTAL_MS 30000
 /* Max bytes of all header fields of an answer. */
 #define FR_HTTP_HEADERS_MAX 65536
-/* Of a host name with its port and the NUL. */
-#define FR_HTTP_HOST_SIZE 262
 
 struct fr_http_client;
 
@@ -31,18 +30,6 @@ struct fr_http_request {
     const char *content_type; /* of the body; NULL: no body */
     const char *body;         /* may be secret */
     size_t len;
-};
-
-struct fr_http_response {
-    int status;            /* 100 to 599 */
-    char *body;            /* NUL-terminated */
-    size_t len;            /* without the NUL; the body may contain further NUL bytes */
-    int64_t retry_after_s; /* from Retry-After (seconds or date), or RateLimit-Reset; -1: none */
-    int64_t date_ms;       /* from Date, ms since 1970; -1: none */
-    char alternative[FR_HTTP_HOST_SIZE]; /* host of `Alt-Svc: h2=https://HOST`, with its port if
-                                            given; "": none */
-    char redirect[FR_HTTP_HOST_SIZE];    /* host of Location, "another address" if it is not
-                                            https; "": none. Never followed */
 };
 
 /* Create a client. `ca` is the path of a PEM file that replaces the system's CAs; NULL: the
@@ -60,16 +47,10 @@ int64_t fr_http_client_clock_offset_ms(const struct fr_http_client *client);
 /* Whether the last request failed because the server's certificate is not valid at the time here. */
 bool fr_http_client_clock_failed(const struct fr_http_client *client);
 
-/* Copy the host of a URL, with its port if given, for messages; "?" if there is none. */
-void fr_http_host(const char *url, char host[FR_HTTP_HOST_SIZE]);
-
 /* Make a request and wait for the answer, max the time limit. Any HTTP status is a success.
  * Returns 0; the caller frees the response with fr_http_response_free(). Returns -1 with the host,
  * the cause and the remedy in `error` (never a secret) if there is no complete answer. */
 int fr_http_request(struct fr_http_client *client, const struct fr_http_request *request,
                     struct fr_http_response *response, struct fr_error *error);
-
-/* Erases and frees the body. */
-void fr_http_response_free(struct fr_http_response *response);
 
 #endif

@@ -46,13 +46,16 @@ char *fr_oauth_link(const struct fr_oauth_app *app, const char *state)
 char *fr_oauth_state(void)
 {
     unsigned char bytes[16];
-    char *text = fr_calloc(2 * sizeof bytes + 1, 1);
+    struct fr_buffer text = {0};
+    char *state;
 
     if (RAND_bytes(bytes, sizeof bytes) != 1)
         abort(); /* without random bytes nothing here is safe */
     for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-    return text;
+        fr_buffer_printf(&text, "%02x", bytes[i]);
+    state = fr_strdup(fr_buffer_string(&text));
+    fr_buffer_free(&text);
+    return state;
 }
 
 /* The query of the pasted address, if it begins with the redirect URI. A browser may hide https://.
@@ -268,8 +271,10 @@ static void oauth_store(struct fr_tokens *tokens, const struct fr_oauth_app *app
         }
     }
     if (audience != NULL) {
+        char *copy = fr_strdup(audience); /* it may be tokens->base_url itself */
+
         free(tokens->base_url);
-        tokens->base_url = fr_strdup(audience);
+        tokens->base_url = copy;
     }
     free(tokens->client_id);
     tokens->client_id = fr_strdup(app->client_id);

@@ -1,9 +1,11 @@
-#include "fleet_api/http_headers.h"
+#include "fleet_api/http_response.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,7 +14,15 @@
 /* A greater RateLimit-Reset is a time since 1970 and no number of seconds. */
 #define SECONDS_MAX INT64_C(1000000000)
 
-void fr_http_headers_reset(struct fr_http_response *response)
+void fr_http_response_free(struct fr_http_response *response)
+{
+    if (response->body != NULL)
+        OPENSSL_cleanse(response->body, response->len);
+    free(response->body);
+    memset(response, 0, sizeof *response);
+}
+
+void fr_http_response_reset(struct fr_http_response *response)
 {
     response->retry_after_s = -1;
     response->date_ms = -1;
@@ -21,7 +31,7 @@ void fr_http_headers_reset(struct fr_http_response *response)
 }
 
 /* A decimal number without a sign, or -1. */
-static int64_t headers_number(const char *text)
+static int64_t response_number(const char *text)
 {
     size_t len = strspn(text, "0123456789");
     int64_t number = 0;
@@ -34,17 +44,17 @@ static int64_t headers_number(const char *text)
 }
 
 /* Seconds since 1970 of an HTTP date, or -1. */
-static int64_t headers_date(const char *text)
+static int64_t response_date(const char *text)
 {
     time_t seconds = isalpha((unsigned char)text[0]) ? curl_getdate(text, NULL) : -1;
 
     return seconds > 0 ? (int64_t)seconds : -1;
 }
 
-static void headers_retry(struct fr_http_response *response, const char *value, int64_t now_ms)
+static void response_retry(struct fr_http_response *response, const char *value, int64_t now_ms)
 {
     int64_t now_s = (response->date_ms >= 0 ? response->date_ms : now_ms) / 1000;
-    int64_t seconds = headers_number(value), date = headers_date(value);
+    int64_t seconds = response_number(value), date = response_date(value);
 
     if (seconds > SECONDS_MAX)
         seconds = seconds > now_s ? seconds - now_s : 0;
@@ -85,7 +95,7 @@ void fr_http_read_host(const char *text, size_t len, char host[FR_HTTP_HOST_SIZE
 }
 
 /* `h2=https://HOST` as Tesla's proxy writes it, or `h2="HOST:443"; ma=…` of RFC 7838. */
-static void headers_alternative(struct fr_http_response *response, const char *value)
+static void response_alternative(struct fr_http_response *response, const char *value)
 {
     const char *at = strstr(value, "h2=");
 
@@ -95,7 +105,7 @@ static void headers_alternative(struct fr_http_response *response, const char *v
     fr_http_read_host(at, strlen(at), response->alternative);
 }
 
-static void headers_redirect(struct fr_http_response *response, const char *value)
+static void response_redirect(struct fr_http_response *response, const char *value)
 {
     if (strncasecmp(value, "https://", 8) == 0)
         fr_http_read_host(value, strlen(value), response->redirect);
@@ -103,15 +113,15 @@ static void headers_redirect(struct fr_http_response *response, const char *valu
         snprintf(response->redirect, FR_HTTP_HOST_SIZE, "another address");
 }
 
-void fr_http_headers_read(struct fr_http_response *response, const char *line, size_t len,
-                          int64_t now_ms)
+void fr_http_response_read(struct fr_http_response *response, const char *line, size_t len,
+                           int64_t now_ms)
 {
     const char *colon = memchr(line, ':', len);
     size_t name = colon != NULL ? (size_t)(colon - line) : 0, used = 0;
     char value[VALUE_SIZE];
 
     if (len >= 5 && strncasecmp(line, "HTTP/", 5) == 0) {
-        fr_http_headers_reset(response); /* of an informational answer before this one */
+        fr_http_response_reset(response); /* of an informational answer before this one */
         return;
     }
     for (size_t i = name + 1; i < len && used + 1 < sizeof value; i++)
@@ -122,14 +132,21 @@ void fr_http_headers_read(struct fr_http_response *response, const char *line, s
     value[used] = '\0';
 #define IS(text) (name == sizeof(text) - 1 && strncasecmp(line, text, name) == 0)
     if (IS("date")) {
-        int64_t date = headers_date(value);
+        int64_t date = response_date(value);
 
         response->date_ms = date >= 0 ? date * 1000 : -1;
     } else if (IS("retry-after") || (IS("ratelimit-reset") && response->retry_after_s < 0))
-        headers_retry(response, value, now_ms);
+        response_retry(response, value, now_ms);
     else if (IS("alt-svc"))
-        headers_alternative(response, value);
+        response_alternative(response, value);
     else if (IS("location"))
-        headers_redirect(response, value);
+        response_redirect(response, value);
 #undef IS
+}
+
+void fr_http_host(const char *url, char host[FR_HTTP_HOST_SIZE])
+{
+    fr_http_read_host(url, strlen(url), host);
+    if (host[0] == '\0')
+        strcpy(host, "?");
 }
