@@ -42,6 +42,20 @@ static void keep_fail_here(struct keep_job *job, const char *text)
              (int)sizeof job->state->failure - 1, text);
 }
 
+/* A problem that `keep` solves itself in the same run is no failure. */
+static void keep_report_verdict(const struct keep_job *job, const char *vin, const char *problem,
+                                const struct fr_vehicle_verdict *verdict)
+{
+    bool own = problem[0] == '\0' || strcmp(problem, FR_KEEP_PROBLEM_UNKNOWN) == 0 ||
+               strcmp(problem, FR_KEEP_PROBLEM_REMOVED) == 0;
+    char *text = own || verdict->remedy[0] == '\0'
+                     ? fr_strdup(verdict->cause)
+                     : fr_asprintf("%s: %s", verdict->cause, verdict->remedy);
+
+    keep_report(job, !own, vin, text);
+    free(text);
+}
+
 /* ---- the state ------------------------------------------------------------------- */
 
 static int keep_save(struct keep_job *job)
@@ -106,6 +120,17 @@ static int keep_refresh(struct keep_job *job, const struct fr_keep_action *actio
     return 0;
 }
 
+/* A configuration that the vehicle refused is not better because Tesla accepted it again: the problem
+ * stands until the vehicle has it. */
+static void keep_restore_refused(struct fr_state_vehicle *vehicle,
+                                 const struct fr_state_vehicle *before,
+                                 const struct fr_vehicle_verdict *verdict)
+{
+    if (verdict->state == FR_VEHICLE_WAITING &&
+        strcmp(before->problem, FR_KEEP_PROBLEM_REFUSED) == 0)
+        fr_keep_set_problem(vehicle, before->problem, before->remedy);
+}
+
 /* What a read-back means for the upkeep, beyond what fr_push_check() records. */
 static void keep_judge(struct keep_job *job, struct fr_state_vehicle *vehicle,
                        const struct fr_vehicle_verdict *verdict)
@@ -123,12 +148,11 @@ static void keep_judge(struct keep_job *job, struct fr_state_vehicle *vehicle,
 
 static int keep_check(struct keep_job *job, const char *vin)
 {
-    struct fr_state_vehicle *vehicle = fr_state_vehicle(job->state, vin, true);
+    const struct fr_state_vehicle before = *fr_state_vehicle(job->state, vin, true);
+    struct fr_state_vehicle *vehicle;
     struct fr_vehicle_verdict verdict;
     struct fr_api_error error;
-    char problem[sizeof vehicle->problem];
 
-    memcpy(problem, vehicle->problem, sizeof problem);
     if (fr_push_check(job->api, job->settings->plan, job->state, vin, job->settings->now_ms,
                       &verdict, &error) != 0) {
         keep_fail(job, &error, false);
@@ -137,12 +161,9 @@ static int keep_check(struct keep_job *job, const char *vin)
     job->requested = true;
     vehicle = fr_state_vehicle(job->state, vin, true);
     keep_judge(job, vehicle, &verdict);
-    if (strcmp(vehicle->problem, problem) != 0) {
-        char *text = fr_asprintf("%s %s", verdict.cause, verdict.remedy);
-
-        keep_report(job, vehicle->problem[0] != '\0', vin, text);
-        free(text);
-    }
+    keep_restore_refused(vehicle, &before, &verdict);
+    if (strcmp(vehicle->problem, before.problem) != 0)
+        keep_report_verdict(job, vin, vehicle->problem, &verdict);
     return 0;
 }
 
@@ -189,13 +210,16 @@ static void keep_push(struct keep_job *job, const struct fr_keep_action *actions
 {
     const struct fr_keep_settings *s = job->settings;
     struct fr_vehicle_verdict *verdicts = fr_calloc(count, sizeof *verdicts);
+    struct fr_state_vehicle *before = fr_calloc(count, sizeof *before), *vehicle;
     const char **vins = fr_calloc(count, sizeof *vins);
     struct fr_api_error error;
     bool other = false;
 
     for (size_t i = 0; i < count; i++) {
         vins[i] = actions[i].vin;
-        fr_state_vehicle(job->state, vins[i], true)->tried_ms = s->now_ms;
+        vehicle = fr_state_vehicle(job->state, vins[i], true);
+        vehicle->tried_ms = s->now_ms;
+        before[i] = *vehicle;
     }
     if (keep_save(job) == 0) {
         if (fr_push_post(job->api, s->plan, job->state, vins, count, s->now_ms, verdicts, &error) !=
@@ -205,6 +229,8 @@ static void keep_push(struct keep_job *job, const struct fr_keep_action *actions
             job->requested = true;
             for (size_t i = 0; i < count; i++) {
                 keep_report_push(job, &actions[i], &verdicts[i]);
+                keep_restore_refused(fr_state_vehicle(job->state, vins[i], true), &before[i],
+                                     &verdicts[i]);
                 other = other || keep_is_other_config(actions[i].reason);
             }
             if (other)
@@ -212,6 +238,7 @@ static void keep_push(struct keep_job *job, const struct fr_keep_action *actions
         }
     }
     free(vins);
+    free(before);
     free(verdicts);
 }
 
@@ -220,7 +247,7 @@ static void keep_push(struct keep_job *job, const struct fr_keep_action *actions
 static void keep_make_plan(const struct keep_job *job, struct fr_keep_plan *plan)
 {
     const struct fr_push_plan *push = job->settings->plan;
-    bool valid = job->settings->plan_is_valid;
+    bool valid = job->settings->plan_error == NULL;
     const struct fr_keep_input input = {
         .state = job->state,
         .now_ms = job->settings->now_ms,
@@ -355,7 +382,7 @@ enum fr_keep_result fr_keep_run(const struct fr_keep_settings *settings, struct 
 
     fr_keep_month_begin(state, settings->now_ms);
     state->blocked_until_ms = fr_push_blocked_until(state, settings->now_ms);
-    if (settings->plan_is_valid) {
+    if (settings->plan_error == NULL) {
         fr_keep_mark_unlisted(state, plan->vins, plan->vin_count);
         if (!state->measured)
             state->projected_usd = plan->usd;
@@ -365,10 +392,14 @@ enum fr_keep_result fr_keep_run(const struct fr_keep_settings *settings, struct 
                                     "`fleetroute keep` then pushes again.");
     result = keep_connect_and_do(&job);
     state->run_ms = settings->now_ms;
-    if (!job.failed && result == FR_KEEP_DONE) {
+    if (!job.failed && settings->plan_error == NULL && result == FR_KEEP_DONE) {
         state->success_ms = settings->now_ms;
         if (state->blocked[0] == '\0')
             state->failure[0] = '\0';
+    }
+    if (settings->plan_error != NULL) {
+        job.failed = true;
+        snprintf(state->failure, sizeof state->failure, "%s", settings->plan_error);
     }
     keep_save(&job);
     fr_api_free(job.api);

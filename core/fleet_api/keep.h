@@ -13,7 +13,7 @@
 
 struct fr_keep_settings {
     const struct fr_push_plan *plan; /* plan->server is set */
-    bool plan_is_valid;              /* false: nothing is pushed or read back */
+    const char *plan_error;          /* NULL: none; else nothing is pushed or read back. Printed */
     int group;                       /* that may read the state; -1: the group of this process */
     int64_t now_ms;
     /* Called for each action and each failure with one line, without secrets. */

@@ -140,7 +140,7 @@ static bool keep_needs_check(const struct fr_keep_input *in, const struct fr_sta
     if (v->pushed_ms == 0 || keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED) ||
         keep_has_problem(v, FR_KEEP_PROBLEM_OVER_BUDGET))
         return false;
-    if (v->checked_ms < v->pushed_ms && v->problem[0] == '\0') {
+    if (v->checked_ms <= v->pushed_ms) {
         *reason = FR_KEEP_AFTER_PUSH;
         return keep_is_due(v->pushed_ms, FR_KEEP_CHECK_PUSHED_MS, in->now_ms);
     }

@@ -40,10 +40,9 @@ static const char help[] =
 struct keep_command {
     struct fr_push_plan plan;
     struct fr_diagnostics diagnostics;
-    bool plan_is_valid;
+    char *plan_error; /* NULL: none */
     struct fr_state state;
     char failure[sizeof((struct fr_state *)0)->failure]; /* of the run before */
-    bool failed;
 };
 
 static void keep_print_error(const char *text)
@@ -65,27 +64,25 @@ static void keep_print(void *ctx, bool failure, const char *text)
 
 /* ---- the plan -------------------------------------------------------------------- */
 
+/* Sets the first error of the plan, which becomes the failure of the state. */
 static void keep_load_plan(struct keep_command *command, const char *path)
 {
-    command->plan_is_valid =
-        fr_push_plan_load(&command->plan, path, FR_PUSH_PLAN_NO_BUDGET, &command->diagnostics) == 0;
+    const struct fr_diagnostics *d = &command->diagnostics;
+
+    if (fr_push_plan_load(&command->plan, path, FR_PUSH_PLAN_NO_BUDGET, &command->diagnostics) == 0)
+        return;
+    for (size_t i = 0; command->plan_error == NULL && i < d->count; i++)
+        if (d->list[i].severity == FR_SEVERITY_ERROR)
+            command->plan_error = fr_asprintf("%s: %.300s", d->list[i].file, d->list[i].text);
 }
 
-/* The first error of the plan as a failure of the state. */
-static void keep_note_plan_error(struct keep_command *command)
+/* As keep_print(): the same mistakes are printed once. */
+static void keep_print_mistakes(const struct keep_command *command)
 {
-    const struct fr_diagnostics *d = &command->diagnostics;
-    struct fr_state *state = &command->state;
-
-    for (size_t i = 0; i < d->count; i++)
-        if (d->list[i].severity == FR_SEVERITY_ERROR) {
-            snprintf(state->failure, sizeof state->failure, "%s: %s", d->list[i].file,
-                     d->list[i].text);
-            break;
-        }
-    if (isatty(STDERR_FILENO) || strcmp(state->failure, command->failure) != 0)
-        fr_diagnostics_print(d, stderr);
-    command->failed = true;
+    if (command->plan_error != NULL &&
+        (isatty(STDERR_FILENO) ||
+         strncmp(command->plan_error, command->failure, sizeof command->failure - 1) != 0))
+        fr_diagnostics_print(&command->diagnostics, stderr);
 }
 
 /* ---- the journal ----------------------------------------------------------------- */
@@ -143,7 +140,7 @@ static int keep_run_locked(struct keep_command *command)
 {
     struct fr_keep_settings settings = {
         .plan = &command->plan,
-        .plan_is_valid = command->plan_is_valid,
+        .plan_error = command->plan_error,
         .group = fr_fleet_group(command->plan.server),
         .now_ms = fr_wall_ms(),
         .report = keep_print,
@@ -154,13 +151,11 @@ static int keep_run_locked(struct keep_command *command)
     keep_read_state(command);
     if (fr_keep_has_begun(&command->state))
         keep_count(command, settings.now_ms);
-    if (!command->plan_is_valid)
-        keep_note_plan_error(command);
-    else if (command->state.blocked[0] == '\0')
-        command->state.failure[0] = '\0';
-    status = fr_keep_run(&settings, &command->state) == FR_KEEP_FAILED || command->failed
-                 ? EXIT_FAILURE
-                 : EXIT_SUCCESS;
+    keep_print_mistakes(command);
+    if (command->state.blocked[0] == '\0')
+        command->state.failure[0] = '\0'; /* it was of this computer, and is found again */
+    status =
+        fr_keep_run(&settings, &command->state) == FR_KEEP_FAILED ? EXIT_FAILURE : EXIT_SUCCESS;
     fr_state_free(&command->state);
     return status;
 }
@@ -246,6 +241,7 @@ int fr_cmd_keep(int argc, char **argv)
     } else if (command.plan.server->tesla.present) {
         status = keep_run(&command);
     }
+    free(command.plan_error);
     fr_push_plan_free(&command.plan);
     fr_diagnostics_free(&command.diagnostics);
     return status;
