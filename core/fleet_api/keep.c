@@ -126,8 +126,8 @@ static void keep_restore_refused(struct fr_state_vehicle *vehicle,
                                  const struct fr_state_vehicle *before,
                                  const struct fr_vehicle_verdict *verdict)
 {
-    if (verdict->state == FR_VEHICLE_WAITING &&
-        strcmp(before->problem, FR_KEEP_PROBLEM_REFUSED) == 0)
+    vehicle->waiting = verdict->state == FR_VEHICLE_WAITING;
+    if (vehicle->waiting && strcmp(before->problem, FR_KEEP_PROBLEM_REFUSED) == 0)
         fr_keep_set_problem(vehicle, before->problem, before->remedy);
 }
 
@@ -191,13 +191,15 @@ static int keep_remove(struct keep_job *job, const char *vin)
 static void keep_report_push(struct keep_job *job, const struct fr_keep_action *action,
                              const struct fr_vehicle_verdict *verdict)
 {
-    bool accepted = verdict->state == FR_VEHICLE_WAITING;
-    char *text =
-        accepted ? fr_asprintf("pushed the configuration: %s", fr_keep_reason_text(action->reason))
-                 : fr_asprintf("%s %s", verdict->cause, verdict->remedy);
+    char text[128];
 
-    keep_report(job, !accepted, action->vin, text);
-    free(text);
+    if (verdict->state == FR_VEHICLE_WAITING) {
+        snprintf(text, sizeof text, "pushed the configuration: %s",
+                 fr_keep_reason_text(action->reason));
+        keep_report(job, false, action->vin, text);
+    } else {
+        keep_report_verdict(job, action->vin, "refused", verdict);
+    }
 }
 
 static bool keep_is_other_config(enum fr_keep_reason reason)

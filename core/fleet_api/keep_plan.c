@@ -97,8 +97,8 @@ static bool keep_changed(const struct fr_keep_input *in, const struct fr_state_v
 }
 
 /* Whether a vehicle needs a push now. A configuration that was seen in the vehicle and that Tesla
- * removed is pushed at once. One that the vehicle never took, and one that was refused, is pushed
- * once a day. */
+ * removed is pushed at once. One that Tesla or the vehicle refused is pushed once a day, but not
+ * while the vehicle, perhaps asleep, has yet to answer the last one. */
 static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_state_vehicle *v,
                             enum fr_keep_reason *reason)
 {
@@ -122,8 +122,8 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
     }
     if (v->problem[0] != '\0' && !keep_has_problem(v, FR_KEEP_PROBLEM_UNLISTED)) {
         *reason = FR_KEEP_REFUSED;
-        return keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
-                           FR_KEEP_REFUSED_MS, in->now_ms);
+        return !v->waiting && keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
+                                          FR_KEEP_REFUSED_MS, in->now_ms);
     }
     return keep_changed(in, v, reason);
 }

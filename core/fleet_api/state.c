@@ -80,6 +80,7 @@ static const struct state_member state_vehicle_members[] = {
     NUMBER(fr_state_vehicle, synced_ms, STATE_INT64, STATE_TIME_MAX_MS),
     NUMBER(fr_state_vehicle, tried_ms, STATE_INT64, STATE_TIME_MAX_MS),
     NUMBER(fr_state_vehicle, checked_ms, STATE_INT64, STATE_TIME_MAX_MS),
+    NUMBER(fr_state_vehicle, waiting, STATE_BOOL, 1),
     TEXT(fr_state_vehicle, config, STATE_DIGEST),
     TEXT(fr_state_vehicle, ca, STATE_DIGEST),
     TEXT(fr_state_vehicle, key, STATE_DIGEST),

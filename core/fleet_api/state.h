@@ -21,6 +21,7 @@ struct fr_state_vehicle {
     int64_t synced_ms;  /* when it was first seen synced with an equal configuration; 0: not yet */
     int64_t tried_ms;   /* last push, accepted or not; 0: never. Written before the request */
     int64_t checked_ms; /* when its configuration was last read back; 0: never */
+    bool waiting;       /* Tesla has it, and the vehicle has not taken it yet */
     char config[65];    /* SHA-256 of the pushed configuration without `exp`, in hex; "": none */
     char ca[65];        /* SHA-256 of its `ca`, in hex */
     char key[65];       /* SHA-256 of the public key (SubjectPublicKeyInfo), in hex */

@@ -166,7 +166,8 @@ START_TEST(a_push_is_not_repeated_within_push_every)
     v->tried_ms = 0;
     v->pushed_ms = v->checked_ms = NOW - HOUR + 1;
     ck_assert_str_eq(planned(), "push 2: routing.yaml changed");
-    v->pushed_ms = v->checked_ms = NOW - HOUR;
+    v->pushed_ms = NOW - HOUR;
+    v->checked_ms = NOW - HOUR + 1;
     ck_assert_str_eq(planned(), "push 1: routing.yaml changed; push 2: routing.yaml changed");
     input.push_every_ms = DAY;
     ck_assert_str_eq(planned(), "push 2: routing.yaml changed");
@@ -226,6 +227,9 @@ START_TEST(a_refused_vehicle_is_tried_daily)
         ck_assert_str_eq(planned(), "");
         v->tried_ms--;
         ck_assert_str_eq(planned(), "push 1: the last configuration was refused");
+        v->waiting = true;
+        ck_assert_str_eq(planned(), "");
+        v->waiting = false;
         v->pushed_ms = v->tried_ms + 1;
         ck_assert_str_eq(planned(), "");
     }
