@@ -120,11 +120,11 @@ static int keep_refresh(struct keep_job *job, const struct fr_keep_action *actio
     return 0;
 }
 
-/* A configuration that the vehicle refused is not better because Tesla accepted it again: the problem
+/* Note whether the vehicle has yet to take the configuration. One that it refused is not better because Tesla accepted it again: the problem
  * stands until the vehicle has it. */
-static void keep_restore_refused(struct fr_state_vehicle *vehicle,
-                                 const struct fr_state_vehicle *before,
-                                 const struct fr_vehicle_verdict *verdict)
+static void keep_set_waiting(struct fr_state_vehicle *vehicle,
+                             const struct fr_state_vehicle *before,
+                             const struct fr_vehicle_verdict *verdict)
 {
     vehicle->waiting = verdict->state == FR_VEHICLE_WAITING;
     if (vehicle->waiting && strcmp(before->problem, FR_KEEP_PROBLEM_REFUSED) == 0)
@@ -161,7 +161,7 @@ static int keep_check(struct keep_job *job, const char *vin)
     job->requested = true;
     vehicle = fr_state_vehicle(job->state, vin, true);
     keep_judge(job, vehicle, &verdict);
-    keep_restore_refused(vehicle, &before, &verdict);
+    keep_set_waiting(vehicle, &before, &verdict);
     if (strcmp(vehicle->problem, before.problem) != 0)
         keep_report_verdict(job, vin, vehicle->problem, &verdict);
     return 0;
@@ -231,8 +231,8 @@ static void keep_push(struct keep_job *job, const struct fr_keep_action *actions
             job->requested = true;
             for (size_t i = 0; i < count; i++) {
                 keep_report_push(job, &actions[i], &verdicts[i]);
-                keep_restore_refused(fr_state_vehicle(job->state, vins[i], true), &before[i],
-                                     &verdicts[i]);
+                keep_set_waiting(fr_state_vehicle(job->state, vins[i], true), &before[i],
+                                 &verdicts[i]);
                 other = other || keep_is_other_config(actions[i].reason);
             }
             if (other)
