@@ -13,6 +13,7 @@
 #define SECOND_MS INT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)
 #define HOUR_MS (60 * MINUTE_MS)
+#define WISHES_MAX 3 /* failures in a row after which a Retry-After does not shorten the back-off */
 
 /* ---- back-off --------------------------------------------------------------------- */
 
@@ -29,6 +30,16 @@ static void push_pauses(enum fr_api_cause cause, int64_t *first_ms, int64_t *lon
     }
 }
 
+/* The server's wish. After some failures in a row the back-off is the least: a short wish that is
+ * repeated for hours would cost a billed request each time. */
+static int64_t push_wished_pause(int64_t wish_s, int64_t backoff_ms, int64_t longest_ms,
+                                 unsigned failures)
+{
+    int64_t wish_ms = wish_s < longest_ms / SECOND_MS ? wish_s * SECOND_MS : longest_ms;
+
+    return failures >= WISHES_MAX && wish_ms < backoff_ms ? backoff_ms : wish_ms;
+}
+
 void fr_push_record_failure(struct fr_state *state, const struct fr_api_error *error,
                             int64_t now_ms)
 {
@@ -39,8 +50,7 @@ void fr_push_record_failure(struct fr_state *state, const struct fr_api_error *e
         pause_ms *= 2;
     /* The billing limit has no Retry-After of its own. */
     if (error->retry_after_s >= 0 && error->cause != FR_API_LIMIT)
-        pause_ms = error->retry_after_s < longest_ms / SECOND_MS ? error->retry_after_s * SECOND_MS
-                                                                 : longest_ms;
+        pause_ms = push_wished_pause(error->retry_after_s, pause_ms, longest_ms, state->failures);
     if (pause_ms > longest_ms)
         pause_ms = longest_ms;
     if (pause_ms < SECOND_MS)

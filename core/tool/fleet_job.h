@@ -60,6 +60,10 @@ int fr_fleet_job_unlock(struct fr_fleet_job *job);
 
 void fr_fleet_job_close(struct fr_fleet_job *job);
 
+/* The group that may read the state: that of the folder, which gets the group of the service user if
+ * it is root's. -1: this process is not root, or there is no folder. */
+int fr_fleet_group(const struct fr_server_config *server);
+
 /* Print "fleetroute COMMAND: TEXT" to standard error. */
 void fr_fleet_job_error(const struct fr_fleet_job *job, const char *text);
 
