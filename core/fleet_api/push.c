@@ -8,6 +8,7 @@
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
 #include "fleet_api/keep_plan.h"
+#include "fleet_api/secret_file.h"
 #include "util/memory.h"
 
 #define SECOND_MS INT64_C(1000)
@@ -276,11 +277,14 @@ int fr_push_post(struct fr_api *api, const struct fr_push_plan *plan, struct fr_
     status = push_check_clock(api, vins, count, error);
     if (status == 0)
         status = push_send(&job, vins, count, verdicts, error);
-    free(token);
+    fr_secret_free(token);
     if (status == 0)
         fr_push_record_success(state);
     else
         fr_push_record_failure(state, error, now_ms);
+    if (status != 0 && error->cause == FR_API_LIMIT)
+        fr_keep_mark_removed(state, "Raise the billing limit on developer.tesla.com, then run "
+                                    "`fleetroute push --now`.");
     return status;
 }
 
