@@ -54,14 +54,16 @@ int fr_api_vehicles(struct fr_api *api, struct fr_api_vehicles *vehicles,
         char *path =
             fr_asprintf("/api/1/vehicles?page=%lld&page_size=%d", (long long)next, PAGE_SIZE);
         struct fr_api_call call = {.what = "list vehicles", .method = "GET", .path = path};
+        size_t before = vehicles->count;
         json_t *answer;
 
         page = next;
         status = fr_api_request(api, &call, &answer, error);
         if (status == 0)
             status = fr_answer_vehicles(answer, vehicles, seen, &next, call.what, error);
-        if (next <= page || vehicles->count >= FR_API_VEHICLES_MAX)
-            next = 0; /* pages only go forward */
+        /* Pages only go forward, and each has another vehicle. */
+        if (next <= page || vehicles->count == before || vehicles->count >= FR_API_VEHICLES_MAX)
+            next = 0;
         json_decref(answer);
         free(path);
     }

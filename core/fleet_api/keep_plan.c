@@ -97,14 +97,15 @@ static bool keep_changed(const struct fr_keep_input *in, const struct fr_state_v
 }
 
 /* Whether a vehicle needs a push now. A configuration that was seen in the vehicle and that Tesla
- * removed is pushed at once. One that the vehicle never took, and one that was refused, is pushed
- * once a day. */
+ * removed is pushed at once. One that Tesla or the vehicle refused is pushed once a day, but not
+ * while the vehicle, perhaps asleep, has yet to answer the last one. */
 static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_state_vehicle *v,
                             enum fr_keep_reason *reason)
 {
     if (!keep_is_due(v->tried_ms, in->push_every_ms, in->now_ms) ||
         !keep_is_due(v->pushed_ms, in->push_every_ms, in->now_ms) ||
-        keep_has_problem(v, FR_KEEP_PROBLEM_NOT_FOUND))
+        keep_has_problem(v, FR_KEEP_PROBLEM_NOT_FOUND) ||
+        keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER))
         return false;
     if (keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED)) {
         *reason = FR_KEEP_WAS_REMOVED;
@@ -121,8 +122,8 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
     }
     if (v->problem[0] != '\0' && !keep_has_problem(v, FR_KEEP_PROBLEM_UNLISTED)) {
         *reason = FR_KEEP_REFUSED;
-        return keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
-                           FR_KEEP_REFUSED_MS, in->now_ms);
+        return !v->waiting && keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
+                                          FR_KEEP_REFUSED_MS, in->now_ms);
     }
     return keep_changed(in, v, reason);
 }
@@ -139,7 +140,7 @@ static bool keep_needs_check(const struct fr_keep_input *in, const struct fr_sta
     if (v->pushed_ms == 0 || keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED) ||
         keep_has_problem(v, FR_KEEP_PROBLEM_OVER_BUDGET))
         return false;
-    if (v->checked_ms < v->pushed_ms && v->problem[0] == '\0') {
+    if (v->checked_ms <= v->pushed_ms) {
         *reason = FR_KEEP_AFTER_PUSH;
         return keep_is_due(v->pushed_ms, FR_KEEP_CHECK_PUSHED_MS, in->now_ms);
     }
@@ -236,7 +237,8 @@ static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_inp
     for (size_t i = 0; i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
-        if (v == NULL || keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms))
+        if (v == NULL || (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) &&
+                          keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms)))
             keep_add(plan, FR_KEEP_CHECK, FR_KEEP_DAILY, in->vins[i]);
     }
 }
@@ -295,7 +297,8 @@ void fr_keep_month_begin(struct fr_state *state, int64_t now_ms)
     state->requests_month = month;
     state->requests = 0;
     state->month_signals = 0;
-    state->counted_from_ms = state->counted_ms != 0 ? now_ms : 0;
+    state->measured_from_ms = now_ms;
+    state->measured_base_usd = 0;
 }
 
 double fr_keep_month_usd(const struct fr_state *state)
@@ -304,20 +307,30 @@ double fr_keep_month_usd(const struct fr_state *state)
            (double)state->requests / REQUESTS_PER_USD;
 }
 
+void fr_keep_measure_again(struct fr_state *state, int64_t now_ms)
+{
+    state->measured = false;
+    state->measured_from_ms = now_ms;
+    state->measured_base_usd = fr_keep_month_usd(state);
+}
+
 void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next, int64_t now_ms)
 {
     double days;
 
     fr_keep_month_begin(state, now_ms);
-    if (state->counted_from_ms == 0 || state->counted_from_ms > now_ms)
-        state->counted_from_ms = now_ms;
+    if (state->measured_from_ms == 0 || state->measured_from_ms > now_ms)
+        fr_keep_measure_again(state, now_ms);
     state->month_signals += signals;
     state->counted_next = next;
     state->counted_ms = now_ms;
-    days = (double)(now_ms - state->counted_from_ms) / (double)FR_KEEP_DAY_MS;
+    days = (double)(now_ms - state->measured_from_ms) / (double)FR_KEEP_DAY_MS;
     if (days < FR_KEEP_MEASURE_DAYS)
         return;
-    state->projected_usd = fr_keep_month_usd(state) * MONTH_DAYS / days;
+    state->projected_usd =
+        (fr_keep_month_usd(state) - state->measured_base_usd) * MONTH_DAYS / days;
+    if (!(state->projected_usd >= 0))
+        state->projected_usd = 0;
     state->measured = true;
 }
 

@@ -43,12 +43,13 @@
 #define FR_KEEP_BLOCK_MAX_MS FR_KEEP_DAY_MS
 
 /* Words of fr_state_vehicle.problem that `keep` sets. */
-#define FR_KEEP_PROBLEM_REMOVED "removed"         /* Tesla removed an accepted configuration */
-#define FR_KEEP_PROBLEM_REFUSED "limit_reached"   /* accepted by Tesla, refused by the vehicle */
-#define FR_KEEP_PROBLEM_NOT_FOUND "not_found"     /* 404: sold, or another account's */
-#define FR_KEEP_PROBLEM_OVER_BUDGET "over_budget" /* removed by `keep` */
-#define FR_KEEP_PROBLEM_UNLISTED "unlisted"       /* no longer in routing.yaml */
-#define FR_KEEP_PROBLEM_UNKNOWN "unknown"         /* has a configuration; the state was lost */
+#define FR_KEEP_PROBLEM_REMOVED "removed"           /* Tesla removed an accepted configuration */
+#define FR_KEEP_PROBLEM_REFUSED "limit_reached"     /* accepted by Tesla, refused by the vehicle */
+#define FR_KEEP_PROBLEM_NOT_FOUND "not_found"       /* 404: sold, or another account's */
+#define FR_KEEP_PROBLEM_OVER_BUDGET "over_budget"   /* removed by `keep` */
+#define FR_KEEP_PROBLEM_UNLISTED "unlisted"         /* no longer in routing.yaml */
+#define FR_KEEP_PROBLEM_BY_OWNER "removed_by_owner" /* by `push --remove`; nothing is done */
+#define FR_KEEP_PROBLEM_UNKNOWN "unknown"           /* has a configuration; the state was lost */
 
 enum fr_keep_kind {
     FR_KEEP_REFRESH, /* the tokens */
@@ -130,6 +131,9 @@ bool fr_keep_count_due(const struct fr_state *state, int64_t now_ms);
  * Sets projected_usd: signals and requests of this month, projected to 30 days once
  * FR_KEEP_MEASURE_DAYS are counted. */
 void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next, int64_t now_ms);
+
+/* Begin the projection again, because vehicles get another configuration. */
+void fr_keep_measure_again(struct fr_state *state, int64_t now_ms);
 
 /* Cost of this month up to now in US$: counted signals and requests. */
 double fr_keep_month_usd(const struct fr_state *state);

@@ -8,11 +8,13 @@
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
 #include "fleet_api/keep_plan.h"
+#include "fleet_api/secret_file.h"
 #include "util/memory.h"
 
 #define SECOND_MS INT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)
 #define HOUR_MS (60 * MINUTE_MS)
+#define WISHES_MAX 3 /* failures in a row after which a Retry-After does not shorten the back-off */
 
 /* ---- back-off --------------------------------------------------------------------- */
 
@@ -29,6 +31,16 @@ static void push_pauses(enum fr_api_cause cause, int64_t *first_ms, int64_t *lon
     }
 }
 
+/* The server's wish. After some failures in a row the back-off is the least: a short wish that is
+ * repeated for hours would cost a billed request each time. */
+static int64_t push_wished_pause(int64_t wish_s, int64_t backoff_ms, int64_t longest_ms,
+                                 unsigned failures)
+{
+    int64_t wish_ms = wish_s < longest_ms / SECOND_MS ? wish_s * SECOND_MS : longest_ms;
+
+    return failures >= WISHES_MAX && wish_ms < backoff_ms ? backoff_ms : wish_ms;
+}
+
 void fr_push_record_failure(struct fr_state *state, const struct fr_api_error *error,
                             int64_t now_ms)
 {
@@ -39,8 +51,7 @@ void fr_push_record_failure(struct fr_state *state, const struct fr_api_error *e
         pause_ms *= 2;
     /* The billing limit has no Retry-After of its own. */
     if (error->retry_after_s >= 0 && error->cause != FR_API_LIMIT)
-        pause_ms = error->retry_after_s < longest_ms / SECOND_MS ? error->retry_after_s * SECOND_MS
-                                                                 : longest_ms;
+        pause_ms = push_wished_pause(error->retry_after_s, pause_ms, longest_ms, state->failures);
     if (pause_ms > longest_ms)
         pause_ms = longest_ms;
     if (pause_ms < SECOND_MS)
@@ -266,11 +277,14 @@ int fr_push_post(struct fr_api *api, const struct fr_push_plan *plan, struct fr_
     status = push_check_clock(api, vins, count, error);
     if (status == 0)
         status = push_send(&job, vins, count, verdicts, error);
-    free(token);
+    fr_secret_free(token);
     if (status == 0)
         fr_push_record_success(state);
     else
         fr_push_record_failure(state, error, now_ms);
+    if (status != 0 && error->cause == FR_API_LIMIT)
+        fr_keep_mark_removed(state, "Raise the billing limit on developer.tesla.com, then run "
+                                    "`fleetroute push --now`.");
     return status;
 }
 

@@ -47,7 +47,8 @@ int fr_push_remove(struct fr_api *api, struct fr_state *state, const char *vin,
  * not blocked. Pure. */
 int64_t fr_push_blocked_until(const struct fr_state *state, int64_t now_ms);
 
-/* Record a failed call in `state`: blocked_until_ms from Retry-After or the back-off of the cause
+/* Record a failed call in `state`: blocked_until_ms from Retry-After (after three failures in a row
+ * at least the back-off), or the back-off of the cause
  * (EXCEEDED_LIMIT: 1 h doubling to 24 h; 429 and 5xx: 1 min doubling to 6 h; others: 5 min doubling to
  * 6 h), login_required, failure. A success resets them. Pure, apart from `state`. */
 void fr_push_record_failure(struct fr_state *state, const struct fr_api_error *error,

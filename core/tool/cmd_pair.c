@@ -191,8 +191,9 @@ static int pair_open_key(struct fr_fleet_job *fleet)
 static int pair_load(struct fr_fleet_job *fleet, const char *path, const struct fr_fleet_vins *vins)
 {
     fr_fleet_job_load(fleet, "pair", path, FR_PUSH_PLAN_NO_KEY | FR_PUSH_PLAN_NO_BUDGET);
-    if (fleet->plan.server == NULL || fleet->plan.server->tesla.key == NULL ||
-        fleet->plan.routing == NULL || fleet->plan.domain == NULL) {
+    if (fleet->plan.server == NULL || !fleet->plan.server->tesla.present ||
+        fleet->plan.server->tesla.key == NULL || fleet->plan.routing == NULL ||
+        fleet->plan.domain == NULL) {
         fr_diagnostics_print(&fleet->diagnostics, stderr);
         return -1;
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fleet_api/clean_text.h"
@@ -30,7 +31,11 @@ int fr_fleet_job_load(struct fr_fleet_job *job, const char *command, const char 
                       unsigned flags)
 {
     *job = (struct fr_fleet_job){.command = command, .lock = -1};
-    return fr_push_plan_load(&job->plan, path, flags, &job->diagnostics);
+    fr_push_plan_load(&job->plan, path, flags, &job->diagnostics);
+    if (job->plan.server != NULL && !job->plan.server->tesla.present)
+        fr_diagnose(&job->diagnostics, FR_SEVERITY_ERROR, path, 0, 0,
+                    "there is no section `tesla:`; run `fleetroute setup`, which writes it");
+    return job->diagnostics.errors == 0 ? 0 : -1;
 }
 
 int fr_fleet_vins_add(struct fr_fleet_vins *vins, const char *command, const char *vin)
@@ -98,15 +103,20 @@ int fr_fleet_job_lock(struct fr_fleet_job *job)
     return -1;
 }
 
-/* The group of the service user, which may read the state; -1: none. */
-static int fleet_group(const struct fr_server_config *server)
+int fr_fleet_group(const struct fr_server_config *server)
 {
+    const char *folder = server->tesla.folder;
     struct fr_user user;
     struct fr_error ignored;
+    struct stat st;
 
-    if (geteuid() != 0 || server->user == NULL || fr_user_find(server->user, &user, &ignored) != 0)
+    if (geteuid() != 0 || stat(folder, &st) != 0)
         return -1;
-    return (int)user.gid;
+    /* The package gives the folder to the daemon's group; without it, the folder is made by root. */
+    if (server->user != NULL && st.st_gid == 0 &&
+        fr_user_find(server->user, &user, &ignored) == 0 && chown(folder, (uid_t)-1, user.gid) == 0)
+        return (int)user.gid;
+    return (int)st.st_gid;
 }
 
 int fr_fleet_job_unlock(struct fr_fleet_job *job)
@@ -119,7 +129,8 @@ int fr_fleet_job_unlock(struct fr_fleet_job *job)
 
     fr_push_count_requests(&job->state, requests - job->counted, now_ms);
     job->counted = requests;
-    status = fr_state_write(server->tesla.folder, &job->state, now_ms, fleet_group(server), &error);
+    status =
+        fr_state_write(server->tesla.folder, &job->state, now_ms, fr_fleet_group(server), &error);
     if (status != 0)
         fr_fleet_job_error(job, error.text);
     fr_state_free(&job->state);

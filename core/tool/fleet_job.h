@@ -41,8 +41,8 @@ struct fr_fleet_vins {
 /* Append a value of --vin. Returns 0, or -1 after an error was printed. */
 int fr_fleet_vins_add(struct fr_fleet_vins *vins, const char *command, const char *vin);
 
-/* Load the plan of the configuration `path` with flags of push_plan.h. Returns what
- * fr_push_plan_load() returns. The job is closed with fr_fleet_job_close() in both cases. */
+/* Load the plan of the configuration `path` with flags of push_plan.h. A configuration without the
+ * section `tesla:` is an error too. Returns what fr_push_plan_load() returns. The job is closed with fr_fleet_job_close() in both cases. */
 int fr_fleet_job_load(struct fr_fleet_job *job, const char *command, const char *path,
                       unsigned flags);
 
@@ -59,6 +59,10 @@ int fr_fleet_job_lock(struct fr_fleet_job *job);
 int fr_fleet_job_unlock(struct fr_fleet_job *job);
 
 void fr_fleet_job_close(struct fr_fleet_job *job);
+
+/* The group that may read the state: that of the folder, which gets the group of the service user if
+ * it is root's. -1: this process is not root, or there is no folder. */
+int fr_fleet_group(const struct fr_server_config *server);
 
 /* Print "fleetroute COMMAND: TEXT" to standard error. */
 void fr_fleet_job_error(const struct fr_fleet_job *job, const char *text);
