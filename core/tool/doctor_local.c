@@ -47,7 +47,7 @@ static void local_check_config(struct fr_doctor *doctor)
     doctor->server = doctor->setup->server;
     doctor->routing = doctor->setup->routing;
     if (doctor->server != NULL)
-        fr_redact_set(doctor->server->redact);
+        fr_redact_set(fr_redacting() || doctor->server->redact);
     local_report_diagnostics(doctor);
     if (!local_has_vehicle(doctor))
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, doctor->options.vin,

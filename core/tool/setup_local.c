@@ -109,10 +109,11 @@ static enum fr_setup_result name_check(struct fr_setup_env *env, struct fr_error
         return fr_setup_note(FR_SETUP_TODO, note, "no domain is set");
     if (fr_doctor_resolve(domain, env->config->tesla.port, RESOLVE_MS, &addresses, &cause) != 0 ||
         fr_doctor_resolve(host, env->config->tesla.port, RESOLVE_MS, &addresses, &cause) != 0)
-        return fr_setup_note(FR_SETUP_TODO, note,
-                             "%s; create an A record with the public address of this server, and "
-                             "wait until it is published",
-                             cause.text);
+        return fr_setup_note(
+            FR_SETUP_TODO, note,
+            "%s cannot be resolved (%s); create an A record with the public address "
+            "of this server, and wait until it is published",
+            domain, cause.text);
     if (name_port_is_taken(env))
         return fr_setup_note(FR_SETUP_TODO, note,
                              "another program listens on port %u; stop it (`ss -ltnp`), or use "

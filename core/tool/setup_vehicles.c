@@ -312,8 +312,9 @@ static int pairing_print(struct fr_setup_env *env, const struct pairing *p, stru
         link = fr_pairing_link(fr_setup_domain(env), fr_redacting() ? NULL : p->vins[i], error);
         if (link == NULL)
             return -1;
-        puts("Open this link on the phone with the Tesla app, near the car, and confirm in the "
-             "app:");
+        printf("%s: %s. Open this link on the phone with the Tesla app, and add the key in the\n"
+               "app, which must have the account that owns the car:\n",
+               fr_display_vin(p->vins[i], shown), p->verdicts[i].cause);
         fr_setup_print_link(link);
         free(link);
     }

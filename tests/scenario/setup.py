@@ -296,6 +296,7 @@ def signals():
         home.run(check=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             t = Terminal(home)
+            t.type("Is all of this ready", "yes")
             t.type("Client ID", "fake-client-id")
             t.expect("Client secret (not displayed)")
             wait_until("the echo is off", lambda t=t: not t.echoes())
