@@ -47,15 +47,7 @@ struct fr_setup_step {
     int (*run)(struct fr_setup_env *env, struct fr_error *error);
 };
 
-/* The steps, in the order of setup_steps.c. */
-extern const struct fr_setup_step fr_setup_step_account, fr_setup_step_name,
-    fr_setup_step_certificate, fr_setup_step_vehicle_ca, fr_setup_step_key, fr_setup_step_daemon,
-    fr_setup_step_application, fr_setup_step_registration, fr_setup_step_consent,
-    fr_setup_step_region, fr_setup_step_vehicles, fr_setup_step_pairing, fr_setup_step_sinks,
-    fr_setup_step_routes, fr_setup_step_cost, fr_setup_step_push, fr_setup_step_record,
-    fr_setup_step_keep;
-
-/* ---- what steps share (setup.c) ---------------------------------------------------- */
+/* ---- what steps share -------------------------------------------------------------- */
 
 /* Set the note and return the result, for `return fr_setup_note(...)`. */
 enum fr_setup_result fr_setup_note(enum fr_setup_result result, struct fr_error *note,
@@ -67,27 +59,6 @@ void fr_setup_reload(struct fr_setup_env *env);
 /* The domain and the name that vehicles dial; "" if unknown. */
 const char *fr_setup_domain(const struct fr_setup_env *env);
 const char *fr_setup_hostname(const struct fr_setup_env *env);
-
-/* Set one key of a section of fleetroute.yaml to a text, with the file checked and replaced at once.
- * NULL removes the key. A section of the owner is not changed: the error has the lines to change.
- * Returns 0, or -1 with `error` set. */
-int fr_setup_put(struct fr_setup_env *env, const char *section, const char *key, const char *text,
-                 struct fr_error *error);
-/* The same with a value in YAML; and for a whole section. */
-int fr_setup_put_yaml(struct fr_setup_env *env, const char *section, const char *key,
-                      const char *value, struct fr_error *error);
-int fr_setup_set_yaml(struct fr_setup_env *env, const char *section, const char *value,
-                      struct fr_error *error);
-/* Set a section of routing.yaml. */
-int fr_setup_set_routing(struct fr_setup_env *env, const char *section, const char *value,
-                         struct fr_error *error);
-/* The kind of a section of fleetroute.yaml or, with `is_routing`, of routing.yaml. The content of the
- * package counts as empty. */
-enum fr_yaml_section fr_setup_section(struct fr_setup_env *env, bool is_routing,
-                                      const char *section);
-/* Read routing.yaml with the sinks of fleetroute.yaml. The caller releases it. NULL: `error` has the
- * first mistake. */
-struct fr_routing *fr_setup_routing(struct fr_setup_env *env, struct fr_error *error);
 
 /* Write a secret, with a newline, to a file of mode 0600. It belongs to the user of this process or,
  * with `for_daemon`, to the service user, who reads it while it runs. Returns as above. */
@@ -110,14 +81,5 @@ void fr_setup_print_link(const char *link);
 int fr_setup_wait(struct fr_setup_env *env, const char *what,
                   int (*done)(struct fr_setup_env *env, void *ctx, struct fr_error *error),
                   void *ctx, struct fr_error *error);
-
-/* ---- the daemon (setup_daemon.c) ----------------------------------------------------- */
-
-/* Make a running daemon read its configuration again. Returns 0, also if no daemon runs, or -1 with
- * the daemon's report in `error`. */
-int fr_setup_reload_daemon(struct fr_setup_env *env, struct fr_error *error);
-
-/* Run all steps, then doctor. Returns the exit status. */
-int fr_setup_run(struct fr_setup_env *env);
 
 #endif

@@ -1,4 +1,5 @@
-/* Steps of setup for the TLS files: the server's certificate, and the CAs that sign vehicles'. */
+#include "tool/setup_certificate.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -11,7 +12,7 @@
 
 #include "fleet_api/server_chain.h"
 #include "fleet_api/vehicle_ca.h"
-#include "tool/setup.h"
+#include "tool/setup_files.h"
 #include "util/memory.h"
 
 #define LETSENCRYPT "/etc/letsencrypt/live"

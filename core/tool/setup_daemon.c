@@ -1,4 +1,5 @@
-/* Step of setup: fleetrouted runs with the present configuration and serves the public key. */
+#include "tool/setup_daemon.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -14,9 +15,9 @@
 #include "fleet_api/command_key.h"
 #include "fleet_api/http_client.h"
 #include "fleet_api/public_key.h"
+#include "tool/command_key_file.h"
 #include "tool/control_client.h"
-#include "tool/setup.h"
-#include "tool/setup_daemon.h"
+#include "tool/setup_files.h"
 #include "util/memory.h"
 
 #define INIT_SCRIPT "/etc/init.d/fleetroute"
@@ -88,10 +89,12 @@ static enum fr_setup_result daemon_compare_key(struct fr_setup_env *env, const c
                                                const struct fr_http_response *response,
                                                struct fr_error *note)
 {
+    struct fr_file_owner owner;
     EVP_PKEY *own = NULL, *served = response->status == 200 ? daemon_parse_key(response) : NULL;
     enum fr_setup_result outcome = FR_SETUP_TODO;
 
-    fr_command_key_read(env->config->tesla.key, NULL, &own, note);
+    fr_command_key_read(env->config->tesla.key, fr_command_key_owner(env->config, &owner), &own,
+                        note);
     if (response->status != 200)
         fr_setup_note(
             outcome, note,

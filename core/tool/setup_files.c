@@ -1,11 +1,11 @@
-/* Changes of fleetroute.yaml and routing.yaml by the steps of setup. */
+#include "tool/setup_files.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "privsep/privileges.h"
-#include "tool/setup.h"
 #include "util/memory.h"
 
 /* Values of the files in the package, which are examples. */

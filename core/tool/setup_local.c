@@ -1,4 +1,5 @@
-/* Steps of setup on this machine: the checklist, the name and the port, the command key. */
+#include "tool/setup_local.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
@@ -16,7 +17,7 @@
 #include "tool/command_key_file.h"
 #include "tool/control_client.h"
 #include "tool/doctor_address.h"
-#include "tool/setup.h"
+#include "tool/setup_files.h"
 #include "util/memory.h"
 
 #define RESOLVE_MS 5000

@@ -1,4 +1,5 @@
-/* Step of setup: the telemetry configuration is signed, pushed, and in the vehicles. */
+#include "tool/setup_push.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,6 @@
 #include "fleet_api/push.h"
 #include "fleet_api/tokens.h"
 #include "privsep/privileges.h"
-#include "tool/setup.h"
 #include "util/clock.h"
 #include "util/memory.h"
 #include "util/redact.h"

@@ -1,4 +1,5 @@
-/* Last steps of setup: the first record of a vehicle, and what keeps the stream alive. */
+#include "tool/setup_record.h"
+
 #include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
@@ -7,9 +8,8 @@
 #include <unistd.h>
 
 #include "tool/control_client.h"
-#include "tool/setup.h"
 #include "tool/setup_daemon.h"
-#include "tool/setup_record.h"
+#include "tool/setup_files.h"
 #include "util/clock.h"
 #include "util/memory.h"
 #include "util/redact.h"

@@ -7,4 +7,7 @@
 /* Print the last values of the first vehicle that has sent data; nothing if there is none. */
 void fr_setup_print_record(struct fr_setup_env *env);
 
+/* The steps: the first record, and what renews tokens and configuration. */
+extern const struct fr_setup_step fr_setup_step_record, fr_setup_step_keep;
+
 #endif

@@ -1,11 +1,13 @@
-/* Steps of setup: the routes of fields and records to the sinks, and what they cost. */
+#include "tool/setup_routes.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fleet_api/vehicle_config.h"
 #include "fleet_api/vehicle_cost.h"
-#include "tool/setup.h"
+#include "tool/setup_daemon.h"
+#include "tool/setup_files.h"
 #include "util/memory.h"
 
 /* What interests an owner, with the intervals that keep a car within Tesla's credit. The same as in

@@ -1,4 +1,5 @@
-/* Step of setup: the sinks that receive the data. */
+#include "tool/setup_sinks.h"
+
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -6,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tool/setup.h"
 #include "tool/setup_daemon.h"
+#include "tool/setup_files.h"
 #include "util/memory.h"
 
 /* A sink that needs longer than this to connect is reported. */

@@ -1,12 +1,20 @@
-/* Runs the steps of setup in their order. */
+#include "tool/setup_steps.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tool/commands.h"
-#include "tool/setup.h"
+#include "tool/setup_account.h"
+#include "tool/setup_certificate.h"
+#include "tool/setup_daemon.h"
+#include "tool/setup_local.h"
+#include "tool/setup_push.h"
 #include "tool/setup_record.h"
+#include "tool/setup_routes.h"
+#include "tool/setup_sinks.h"
+#include "tool/setup_vehicles.h"
 #include "util/clock.h"
 
 static const struct fr_setup_step *const steps[] = {

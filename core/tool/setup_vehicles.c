@@ -1,11 +1,13 @@
-/* Steps of setup for the vehicles: which ones, and the pairing of the key. */
+#include "tool/setup_vehicles.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fleet_api/pairing_link.h"
 #include "fleet_api/vehicle_state.h"
-#include "tool/setup.h"
+#include "tool/setup_daemon.h"
+#include "tool/setup_files.h"
 #include "util/memory.h"
 #include "util/redact.h"
 
