@@ -8,6 +8,7 @@
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
 #include "fleet_api/keep_plan.h"
+#include "fleet_api/secret_file.h"
 #include "util/memory.h"
 
 #define SECOND_MS INT64_C(1000)
@@ -185,7 +186,7 @@ static void push_accept(const struct push_job *job, const char *vin,
     const struct fr_api_config_state none = {.key_paired = -1};
 
     fr_vehicle_verdict_config(&none, job->plan->json, NULL, true, verdict);
-    vehicle->pushed_ms = job->now_ms;
+    vehicle->pushed_ms = vehicle->tried_ms = job->now_ms;
     vehicle->synced_ms = 0;
     push_set_pushed(vehicle, job->plan, job->exp_s);
     push_set_problem(vehicle, "", verdict);
@@ -196,6 +197,7 @@ static int push_request(const struct push_job *job, const char *const *vins, siz
                         struct fr_vehicle_verdict *verdicts, struct fr_api_error *error)
 {
     enum fr_api_skip *skips = fr_calloc(count, sizeof *skips);
+    struct fr_state_vehicle *vehicle;
     char other[64] = "";
     int64_t updated = 0;
     int status = fr_api_push(job->api, vins, count, job->token, skips, &updated, other, error);
@@ -210,8 +212,9 @@ static int push_request(const struct push_job *job, const char *const *vins, siz
             continue;
         }
         fr_vehicle_verdict_skip(skips[i], vins[i], other, job->plan->domain, &verdicts[i]);
-        push_set_problem(fr_state_vehicle(job->state, vins[i], true), push_skip_word(skips[i]),
-                         &verdicts[i]);
+        vehicle = fr_state_vehicle(job->state, vins[i], true);
+        vehicle->tried_ms = job->now_ms;
+        push_set_problem(vehicle, push_skip_word(skips[i]), &verdicts[i]);
     }
     free(skips);
     return status;
@@ -274,11 +277,14 @@ int fr_push_post(struct fr_api *api, const struct fr_push_plan *plan, struct fr_
     status = push_check_clock(api, vins, count, error);
     if (status == 0)
         status = push_send(&job, vins, count, verdicts, error);
-    free(token);
+    fr_secret_free(token);
     if (status == 0)
         fr_push_record_success(state);
     else
         fr_push_record_failure(state, error, now_ms);
+    if (status != 0 && error->cause == FR_API_LIMIT)
+        fr_keep_mark_removed(state, "Raise the billing limit on developer.tesla.com, then run "
+                                    "`fleetroute push --now`.");
     return status;
 }
 
@@ -310,6 +316,7 @@ static void push_update(struct fr_state_vehicle *vehicle, const struct fr_push_p
     switch (verdict->state) {
     case FR_VEHICLE_STREAMING_CONFIG:
         push_set_pushed(vehicle, plan, exp_s != 0 ? exp_s : vehicle->exp_s);
+        vehicle->checked_ms = now_ms;
         if (vehicle->synced_ms == 0)
             vehicle->synced_ms = now_ms;
         break;

@@ -133,10 +133,10 @@ static int pair_wait(struct pair_job *job)
     int64_t end_ms = fr_monotonic_ms() + WAIT_MS, pause_ms = POLL_MIN_MS;
     int status = 0;
 
+    fr_fleet_catch_interrupt();
     if (pair_count_open(job) > 0)
         puts("waiting for the vehicles; Ctrl-C ends the wait");
     fflush(stdout);
-    fr_fleet_catch_interrupt();
     while (status == 0 && pair_count_open(job) > 0 && fr_monotonic_ms() < end_ms &&
            !fr_fleet_interrupted()) {
         fr_fleet_wait_ms(pause_ms);
@@ -191,8 +191,9 @@ static int pair_open_key(struct fr_fleet_job *fleet)
 static int pair_load(struct fr_fleet_job *fleet, const char *path, const struct fr_fleet_vins *vins)
 {
     fr_fleet_job_load(fleet, "pair", path, FR_PUSH_PLAN_NO_KEY | FR_PUSH_PLAN_NO_BUDGET);
-    if (fleet->plan.server == NULL || fleet->plan.server->tesla.key == NULL ||
-        fleet->plan.routing == NULL || fleet->plan.domain == NULL) {
+    if (fleet->plan.server == NULL || !fleet->plan.server->tesla.present ||
+        fleet->plan.server->tesla.key == NULL || fleet->plan.routing == NULL ||
+        fleet->plan.domain == NULL) {
         fr_diagnostics_print(&fleet->diagnostics, stderr);
         return -1;
     }

@@ -237,11 +237,11 @@ static int push_wait(struct push_wait *wait)
     int64_t end_ms = fr_monotonic_ms() + WAIT_MS, pause_ms = POLL_MIN_MS;
     int status = 0;
 
+    fr_fleet_catch_interrupt();
     if (push_count_waiting(wait) > 0)
         puts("waiting until the vehicles have the configuration; Ctrl-C ends the wait, not the "
              "push");
     fflush(stdout);
-    fr_fleet_catch_interrupt();
     while (status == 0 && push_count_waiting(wait) > 0 && fr_monotonic_ms() < end_ms &&
            !fr_fleet_interrupted()) {
         fr_fleet_wait_ms(pause_ms);
@@ -295,6 +295,9 @@ static int push_push(struct fr_fleet_job *job, const struct push_options *option
     if (status == 0 && !options->no_wait && push_count_waiting(&wait) <= WAIT_VEHICLES_MAX) {
         status = push_wait(&wait);
         push_end_wait(&wait);
+    } else if (status == 0 && !options->no_wait) {
+        puts("These are too many vehicles to wait for: `fleetroute doctor` displays which have the "
+             "configuration.");
     }
     status = status == 0 ? push_result(&wait) : EXIT_FAILURE;
     free(wait.last);
@@ -310,7 +313,7 @@ static int push_load(struct fr_fleet_job *job, const struct push_options *option
     unsigned flags = options->remove ? FR_PUSH_PLAN_NO_KEY | FR_PUSH_PLAN_NO_BUDGET : 0;
     int status = fr_fleet_job_load(job, "push", options->path, flags);
 
-    if (options->remove && job->plan.server != NULL)
+    if (options->remove && job->plan.server != NULL && job->plan.server->tesla.present)
         status = 0;
     else
         fr_diagnostics_print(&job->diagnostics, stderr);

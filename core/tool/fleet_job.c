@@ -31,7 +31,11 @@ int fr_fleet_job_load(struct fr_fleet_job *job, const char *command, const char 
                       unsigned flags)
 {
     *job = (struct fr_fleet_job){.command = command, .lock = -1};
-    return fr_push_plan_load(&job->plan, path, flags, &job->diagnostics);
+    fr_push_plan_load(&job->plan, path, flags, &job->diagnostics);
+    if (job->plan.server != NULL && !job->plan.server->tesla.present)
+        fr_diagnose(&job->diagnostics, FR_SEVERITY_ERROR, path, 0, 0,
+                    "there is no section `tesla:`; run `fleetroute setup`, which writes it");
+    return job->diagnostics.errors == 0 ? 0 : -1;
 }
 
 int fr_fleet_vins_add(struct fr_fleet_vins *vins, const char *command, const char *vin)

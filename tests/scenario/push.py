@@ -219,6 +219,12 @@ def refused_before_a_request(a):
     refused("there is no vehicle to push to", vins=())
     refused("stops the stream", routes="records: [{type: alerts, to: home}]\n")
     refused("VehicleSped", routes="fields: [{field: VehicleSped, to: home}]\n")
+    with open(f"{a.path}/fleetroute.yaml") as file:
+        whole = file.read()
+    write_file(f"{a.path}/fleetroute.yaml", whole[:whole.index("tesla:")])
+    for command in (("push",), ("push", "--remove"), ("pair",)):
+        done = a.command(*command)
+        assert done.returncode == 1 and "no section `tesla:`" in done.stderr, done
     refused("is not in `vehicles:`", arguments=("--vin", OTHER))
     refused("is no VIN", arguments=("--vin", "x"))
     refused("--remove takes none", arguments=("--remove",))
@@ -305,6 +311,13 @@ def failures(a):
     a.push("--no-wait", "--now", words=(f"{VIN}: waiting",))
     state, vehicle = a.state()
     assert state["failures"] == 0 and not state.get("blocked") and vehicle["pushed_ms"] > 0, state
+    # The billing limit: Tesla has removed what it had.
+    a.fake.exceed_limit()
+    a.push("--no-wait", status=1, words=("EXCEEDED_LIMIT",))
+    assert a.state()[1]["problem"] == "removed" and a.fake.config(VIN) is None
+    a.fake.lift_limit()
+    a.push("--no-wait", "--now")
+    assert a.state()[1]["problem"] == "" and a.fake.config(VIN)
     # Temporary failures of the read-back do not end the wait.
     a.fake.fault("config_get", 503, 1)
     a.push(words=(f"{VIN}: streaming_config",))

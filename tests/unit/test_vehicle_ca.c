@@ -142,6 +142,23 @@ START_TEST(the_chain_of_a_public_ca_is_completed)
 }
 END_TEST
 
+START_TEST(the_roots_of_the_system_can_be_a_folder)
+{
+    X509 *server = leaf(&middle, YEAR);
+    const char *file = save("a.pem", server, middle.certificate, NULL);
+    char name[32];
+
+    snprintf(name, sizeof name, "%08lx.0",
+             X509_NAME_hash_ex(X509_get_subject_name(root.certificate), NULL, NULL, NULL));
+    save(name, root.certificate, NULL);
+    setenv("SSL_CERT_FILE", "/nonexistent", 1);
+    setenv("SSL_CERT_DIR", folder, 1);
+    ck_assert_str_eq(names(file, NULL, HOST), "Middle, Root*");
+    ck_assert_str_eq(names(file, save("next.pem", next.certificate, NULL), HOST),
+                     "Next Root*, Middle, Root*");
+}
+END_TEST
+
 START_TEST(a_private_ca_needs_the_consent_of_the_owner)
 {
     X509 *server = leaf(&middle, YEAR);
@@ -216,6 +233,7 @@ Suite *suite_vehicle_ca(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, the_chain_of_a_public_ca_is_completed);
+    tcase_add_test(tests, the_roots_of_the_system_can_be_a_folder);
     tcase_add_test(tests, a_private_ca_needs_the_consent_of_the_owner);
     tcase_add_test(tests, old_and_new_roots_are_sent_together);
     tcase_add_test(tests, each_path_to_a_root_is_sent);
