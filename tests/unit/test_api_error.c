@@ -59,6 +59,7 @@ START_TEST(each_answer_has_a_cause_and_a_remedy)
         {403, "{\"error\":\"x\",\"error_description\":\"exceeded_limit\"}", FR_API_LIMIT,
          "removed"},
         {403, "{\"error\":\"account disabled\"}", FR_API_LIMIT, "billing"},
+        {403, "account disabled: EXCEEDED_LIMIT", FR_API_LIMIT, "raise the limit"},
         {403, "{}", FR_API_SCOPE, "developer.tesla.com"},
         {403, "<html>denied</html>", FR_API_REFUSED, "web page"},
         {404, "{\"error\":\"not_found\"}", FR_API_NOT_FOUND, "sold"},
