@@ -237,7 +237,8 @@ int fr_api_error_from(struct fr_api_error *error, const char *what,
     row = error_find(response->status, &text);
     if (row == NULL)
         error_other(error, what, response, &text);
-    else if (!text.is_json && (response->status == 403 || response->status == 404))
+    else if (!text.is_json && row->part == NULL &&
+             (response->status == 403 || response->status == 404))
         /* A firewall or a wrong address answers, and not the API. */
         fr_api_error_set(error, FR_API_REFUSED,
                          "%s: no answer of the API (HTTP %d%s%s); check `tesla: base_url`, and for "

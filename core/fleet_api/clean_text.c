@@ -10,6 +10,7 @@
 
 #define VIN_LEN 17
 #define SECRET_LEN_MIN 20
+#define CLEANED_SIZE 1024 /* bytes of a message that are read */
 
 /* Whether a character is a control character, U+0000 to U+001F and U+007F to U+009F, or a line or
  * paragraph separator. */
@@ -104,32 +105,47 @@ static size_t clean_put(char *to, size_t size, size_t used, const char *text, si
     return used + len;
 }
 
+/* Copy a text, with its VINs redacted if redaction is on. `to` has CLEANED_SIZE bytes. */
+static void clean_redact(char *to, const char *text)
+{
+    char tag[FR_REDACTED_VIN_SIZE], vin[VIN_LEN + 1];
+    size_t used = 0, step;
+
+    for (const char *at = text; *at != '\0'; at += step) {
+        const char *word = at;
+
+        step = 1;
+        while (isalnum((unsigned char)at[0]) && isalnum((unsigned char)at[step]))
+            step++;
+        if (step == VIN_LEN && clean_starts_vin(at)) {
+            snprintf(vin, sizeof vin, "%.*s", VIN_LEN, at);
+            word = fr_display_vin(vin, tag);
+        }
+        used = clean_put(to, CLEANED_SIZE, used, word, word == at ? step : strlen(word));
+    }
+    to[used] = '\0';
+}
+
 void fr_clean_message(char *to, size_t size, const char *text, size_t len)
 {
-    char cleaned[1024], tag[FR_REDACTED_VIN_SIZE];
+    char cleaned[CLEANED_SIZE], redacted[CLEANED_SIZE];
     size_t used = 0, step;
 
     fr_clean_text(cleaned, sizeof cleaned, text, len);
-    for (const char *at = cleaned; *at != '\0'; at += step) {
-        bool has_digit;
+    clean_redact(redacted, cleaned);
+    for (const char *at = redacted; *at != '\0'; at += step) {
+        bool has_digit, is_word;
 
         step = clean_word(at, &has_digit);
+        is_word = step != 0;
+        if (!is_word)
+            step = fr_utf8_length((const uint8_t *)at, strlen(at));
+        if (step == 0 || (!is_word && used + step >= size)) /* a character is not split */
+            break;
         if (step >= SECRET_LEN_MIN && has_digit)
             used = clean_put(to, size, used, "[removed]", 9);
-        else if (step == VIN_LEN && clean_starts_vin(at)) {
-            char vin[VIN_LEN + 1];
-
-            snprintf(vin, sizeof vin, "%.*s", VIN_LEN, at);
-            used = clean_put(to, size, used, fr_display_vin(vin, tag),
-                             strlen(fr_display_vin(vin, tag)));
-        } else {
-            bool is_word = step != 0;
-
-            step = is_word ? step : fr_utf8_length((const uint8_t *)at, strlen(at));
-            if (!is_word && used + step >= size) /* a character is not split */
-                break;
+        else
             used = clean_put(to, size, used, at, step);
-        }
     }
     to[used] = '\0';
 }

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 
-from fr import BUILD, SOURCE, fleetroute, run_parts, wait_until, write_file
+from admin import get, promtool, value
+from fr import BUILD, SOURCE, Daemon, fleetroute, free_port, run_parts, wait_until, write_file
 from push import OTHER, Account
 
 sys.path.insert(0, os.path.join(SOURCE, "tests"))
@@ -442,6 +443,66 @@ def mistakes(u):
     assert not os.path.exists(f"{u.path}/state")
 
 
+def daemon(u):
+    """The daemon publishes the state, and the journal is counted. What keep does badly is a warning and no more."""
+    admin = free_port()
+    tesla = (f"admin: {{port: {admin}}}\ntesla:\n  domain: car.example.com\n  client_id: {u.owner.ID}\n"
+             f"  client_secret_file: {u.path}/secret\n  key: {u.path}/keys/command-key.pem\n  folder: {u.path}/state\n"
+             f"  base_url: {u.fake.url('eu')}\n  auth_url: {u.fake.url('auth')}\n  api_ca: {u.fake.ca}\n")
+    routes = f"vehicles: [{VIN}, {OTHER}]\nfields: [{{field: [Soc, Gear], to: archive, every: 60 s}}]\n"
+    d = Daemon(routes, '  archive: {plugin: file, options: {path: "@/V.jsonl"}}', tesla, journal="{}")
+    for name in ("server.pem", "server.key"):
+        shutil.copy(f"{u.path}/{name}", d.path(name))
+    state_file = f"{u.path}/state/state.json"
+
+    def keep():
+        u.set_clock()
+        done = fleetroute("keep", "-c", d.path("fleetroute.yaml"), "--now", str(int(u.now)), env=u.environment())
+        u.no_secrets(done.stdout + done.stderr)
+
+    def change(**members):
+        write_file(state_file, json.dumps({**u.state()[0], **members}))
+
+    def warning(text):
+        status = d.status()["keep"]
+        return status["health"] == "warning" and text in status["why"]
+
+    with d:
+        keep()
+        d.say(*({"Soc": 50 + n, "Gear": "D"} for n in range(5)))
+        u.now += 7 * HOUR
+        keep()
+        assert u.state()[0]["month_signals"] == 10, u.state()
+        wait_until("the daemon has the state", lambda: d.status()["keep"]["month_signals"] == 10, 30)
+        status = d.status()["keep"]
+        assert status["health"] == "up" and status["why"] == "", status
+        assert status["vehicles"] == {"known": 2, "valid": 2, "waiting": 2, "problems": {}}, status
+        assert status["first_exp_s"] == u.fake.config(VIN)["exp"], status
+        u.no_secrets(json.dumps(status) + get(admin, "/metrics")[1])
+        metrics = get(admin, "/metrics")[1]
+        assert "fleetroute_" not in promtool(metrics).stderr, promtool(metrics).stderr
+        assert value(metrics, "fleetroute_keep_up") == 1 and value(metrics, "fleetroute_config_valid_vehicles") == 2
+        assert value(metrics, "fleetroute_spend_budget_usd") == 10
+        assert "keep " in fleetroute("status", "-s", d.control).stdout
+        old = int((time.time() - 3 * DAY) * 1000)
+        change(run_ms=old)
+        wait_until("the missing run", lambda: warning("has not run for two days"), 30)
+        metrics = get(admin, "/metrics")[1]
+        assert value(metrics, "fleetroute_keep_up") == 0
+        assert abs(value(metrics, "fleetroute_keep_run_timestamp_seconds") - old / 1000) < 1
+        assert get(admin, "/readyz")[0] == 200
+        change(login_required=True)
+        wait_until("the revoked consent", lambda: warning("fleetroute setup"), 30)
+        # Files that are no state: the daemon neither waits nor fails.
+        write_file(state_file, "{")
+        wait_until("the damaged file", lambda: warning("state.json is damaged"), 30)
+        os.remove(state_file)
+        os.mkfifo(state_file)
+        wait_until("a pipe", lambda: warning("is not a file of this program"), 30)
+        os.remove(state_file)
+        wait_until("no file", lambda: d.status()["keep"]["health"] == "up", 30)
+
+
 if __name__ == "__main__":
     run_parts(quiet_month, month_of_failures, rate, slots, clock, lost_state, owner_removed, full_disk, killed, at_once,
-              budget, mistakes, each=Upkeep)
+              budget, mistakes, daemon, each=Upkeep)

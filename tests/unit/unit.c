@@ -31,6 +31,9 @@ int main(void)
     srunner_add_suite(runner, suite_keep_health());
     srunner_add_suite(runner, suite_keep_plan());
     srunner_add_suite(runner, suite_state());
+    srunner_add_suite(runner, suite_api_error());
+    srunner_add_suite(runner, suite_jws());
+    srunner_add_suite(runner, suite_tokens());
     srunner_add_suite(runner, suite_pairing_link());
     srunner_add_suite(runner, suite_journal());
     srunner_add_suite(runner, suite_journal_run());

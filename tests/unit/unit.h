@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+Suite *suite_api_error(void);
 Suite *suite_command_key(void);
 Suite *suite_config(void);
 Suite *suite_config_compare(void);
@@ -15,6 +16,7 @@ Suite *suite_identity(void);
 Suite *suite_journal(void);
 Suite *suite_journal_run(void);
 Suite *suite_json_payload(void);
+Suite *suite_jws(void);
 Suite *suite_half_open(void);
 Suite *suite_http_admin(void);
 Suite *suite_http_clients(void);
@@ -33,6 +35,7 @@ Suite *suite_routes(void);
 Suite *suite_state(void);
 Suite *suite_submit(void);
 Suite *suite_tesla_mqtt(void);
+Suite *suite_tokens(void);
 Suite *suite_units(void);
 Suite *suite_value_store(void);
 Suite *suite_vectors(void);
