@@ -290,7 +290,7 @@ const struct fr_doctor_check fr_doctor_daemon[] = {
     {"daemon", "fleetrouted runs", {"config"}, false, daemon_check_running},
     {"vehicle_records", "the vehicle sends records", {"daemon"}, false, daemon_check_vehicles},
     {"journal", "the journal stores records", {"daemon"}, false, daemon_check_journal},
-    {"disk", "the disk has space", {"daemon"}, false, daemon_check_disk},
+    {"disk", "the disk has space", {"config"}, false, daemon_check_disk},
     {"sinks", "sinks deliver", {"daemon"}, false, daemon_check_sinks},
     {"sources", "sources work", {"daemon"}, false, daemon_check_sources},
     {0},
