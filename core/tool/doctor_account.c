@@ -177,6 +177,7 @@ static void account_check_scopes(struct fr_doctor *doctor)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, NULL, "%s", error.error.text);
         return;
     }
+    fr_api_set_limit(doctor->api, FR_DOCTOR_REQUEST_MS);
     account_check_scope(doctor, "vehicle_device_data", "each field");
     if (field != NULL)
         account_check_scope(doctor, "vehicle_location", field);

@@ -454,6 +454,12 @@ def time_limits():
         world.expect("clock", "failure", "does not answer")
         assert time.monotonic() - begun < 60
         world.fake.clear_faults()
+        for endpoint in ("config_get", "vehicle_errors"):  # after all else was answered
+            world.fake.fault(endpoint, "silent", seconds=100)
+        begun = time.monotonic()
+        world.expect("vehicle_config", "failure", "timed out")
+        assert time.monotonic() - begun < 60
+        world.fake.clear_faults()
 
 
 def redaction():
