@@ -272,7 +272,8 @@ def time_limit():
     """All hosts are silent: the command ends within a minute."""
     with World() as world:
         subprocess.run(["ip", "link", "add", "silent", "type", "veth", "peer", "name", "silent2"], check=True)
-        for words in (["link", "set", "silent", "up"], ["link", "set", "silent2", "up"], ["route", "add", "192.0.2.0/24", "dev", "silent"],
+        for words in (["link", "set", "silent", "up"], ["link", "set", "silent2", "up"],
+                      ["route", "add", "192.0.2.0/24", "dev", "silent"],
                       ["neigh", "add", "192.0.2.9", "lladdr", "02:00:00:00:00:01", "dev", "silent"]):
             subprocess.run(["ip", *words], check=True)
         hosts("192.0.2.9")
