@@ -81,6 +81,18 @@ void fr_doctor_report(struct fr_doctor *doctor, enum fr_doctor_level level, cons
     line->remedy = doctor_clean(remedy != NULL ? remedy : "");
 }
 
+void fr_doctor_report_diagnostic(struct fr_doctor *doctor, const struct fr_diagnostic *diagnostic)
+{
+    enum fr_doctor_level level =
+        diagnostic->severity == FR_SEVERITY_ERROR ? FR_DOCTOR_FAILURE : FR_DOCTOR_WARNING;
+
+    if (diagnostic->line == 0)
+        fr_doctor_report(doctor, level, NULL, NULL, "%s: %s", diagnostic->file, diagnostic->text);
+    else
+        fr_doctor_report(doctor, level, NULL, NULL, "%s:%d:%d: %s", diagnostic->file,
+                         diagnostic->line, diagnostic->column, diagnostic->text);
+}
+
 /* ---- links ----------------------------------------------------------------------- */
 
 enum fr_doctor_level fr_doctor_level_of(const struct fr_doctor *doctor, const char *id)
@@ -115,6 +127,8 @@ static bool doctor_is_met(const struct fr_doctor *doctor, const char *need)
 
     if (strcmp(need, "config") == 0)
         return doctor->server != NULL;
+    if (strcmp(need, FR_DOCTOR_SECTION_TESLA) == 0)
+        return doctor->server != NULL && doctor->server->tesla.present;
     level = fr_doctor_level_of(doctor, need);
     return level == FR_DOCTOR_OK || level == FR_DOCTOR_WARNING;
 }
@@ -129,7 +143,8 @@ static void doctor_run_check(struct fr_doctor *doctor, const struct fr_doctor_ch
         if (missing == NULL && check->needs[i] != NULL && !doctor_is_met(doctor, check->needs[i]))
             missing = check->needs[i];
     if (missing != NULL)
-        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link %s", missing);
+        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link %.*s",
+                         (int)strcspn(missing, ":"), missing);
     else if (check->network && !fr_doctor_has_time(doctor))
         fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, "correct the links above first",
                          "the earlier links took longer than %d s", FR_DOCTOR_TOTAL_MS / 1000);

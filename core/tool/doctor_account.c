@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fleet_api/keep_health.h"
 #include "fleet_api/push.h"
 #include "fleet_api/state.h"
 #include "fleet_api/tokens.h"
@@ -18,7 +19,6 @@
 #define CLOCK_WARNING_MS 30000
 #define CLOCK_FAILURE_MS 300000 /* `fleetroute push` refuses beyond it */
 #define REFRESH_WARNING_DAYS 60
-#define KEEP_SILENT_S (2 * FR_DOCTOR_DAY_S)
 #define POINT_SIZE 65 /* bytes of an uncompressed P-256 point */
 
 /* ---- clock ----------------------------------------------------------------------- */
@@ -177,6 +177,7 @@ static void account_check_scopes(struct fr_doctor *doctor)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, NULL, "%s", error.error.text);
         return;
     }
+    fr_api_set_limit(doctor->api, FR_DOCTOR_REQUEST_MS);
     account_check_scope(doctor, "vehicle_device_data", "each field");
     if (field != NULL)
         account_check_scope(doctor, "vehicle_location", field);
@@ -242,15 +243,32 @@ static void account_check_partner(struct fr_doctor *doctor)
 }
 
 const struct fr_doctor_check fr_doctor_account[] = {
-    {"clock", "Tesla answers, and the clock is right", {"tesla"}, true, account_check_clock},
-    {"tokens", "there are tokens", {"tesla"}, false, account_check_tokens},
-    {"scopes", "the scopes are granted", {"tokens"}, false, account_check_scopes},
+    {"clock",
+     "Tesla answers, and the clock is right",
+     {FR_DOCTOR_SECTION_TESLA},
+     true,
+     account_check_clock},
+    {"tokens", "there are tokens", {FR_DOCTOR_SECTION_TESLA}, false, account_check_tokens},
+    {"scopes", "the scopes are granted", {"tesla", "tokens"}, false, account_check_scopes},
     {"region", "the region is known", {"scopes", "clock"}, true, account_check_region},
     {"partner", "the domain is registered", {"region"}, true, account_check_partner},
     {0},
 };
 
 /* ---- keep ------------------------------------------------------------------------ */
+
+static void account_report_run(struct fr_doctor *doctor, long long age_s)
+{
+    const struct fr_state *state = &doctor->state;
+    char usd[64] = "";
+
+    if (state->projected_usd >= 0)
+        snprintf(usd, sizeof usd, "; US$ %.2f of US$ %.2f a month are projected",
+                 state->projected_usd, doctor->server->tesla.budget_usd);
+    fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL,
+                     "`fleetroute keep` has last run %lld min ago%s", age_s < 0 ? 0 : age_s / 60,
+                     usd);
+}
 
 static void account_judge_keep(struct fr_doctor *doctor)
 {
@@ -262,13 +280,12 @@ static void account_judge_keep(struct fr_doctor *doctor)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
                          "start its timer: systemctl enable --now fleetroute-keep.timer",
                          "`fleetroute keep` has never run: tokens and configuration will end");
-    else if (age_s > KEEP_SILENT_S)
+    else if (now_ms - state->run_ms > FR_KEEP_HEALTH_RUN_MS)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
                          "check its timer: systemctl status fleetroute-keep.timer",
                          "`fleetroute keep` has last run %lld h ago", age_s / 3600);
     else
-        fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL,
-                         "`fleetroute keep` has last run %lld min ago", age_s / 60);
+        account_report_run(doctor, age_s);
     if (state->over_budget)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
                          "raise `tesla: budget:`, or route fewer fields or longer intervals",

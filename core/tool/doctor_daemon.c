@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "tool/control_client.h"
 #include "util/clock.h"
@@ -70,6 +71,14 @@ static int64_t daemon_number(const json_t *object, const char *key)
 
 /* ---- daemon ---------------------------------------------------------------------- */
 
+/* For a socket that this user may not use, the error has the remedy. */
+static const char *daemon_start_remedy(const char *socket)
+{
+    if (access(socket, F_OK) == 0 && access(socket, W_OK) != 0)
+        return NULL;
+    return "start it: systemctl restart fleetroute; its log has the reason if it ends";
+}
+
 static void daemon_check_running(struct fr_doctor *doctor)
 {
     struct fr_error error;
@@ -77,16 +86,15 @@ static void daemon_check_running(struct fr_doctor *doctor)
 
     doctor->status = daemon_ask(doctor, "status", &error);
     if (doctor->status == NULL) {
-        fr_doctor_report(
-            doctor, FR_DOCTOR_FAILURE, NULL,
-            "start it: systemctl restart fleetrouted; its log has the reason if it ends",
-            "fleetrouted does not answer: %s", error.text);
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
+                         daemon_start_remedy(doctor->server->control),
+                         "fleetrouted does not answer: %s", error.text);
         return;
     }
     version = daemon_text(doctor->status, "version");
     if (strcmp(version, PACKAGE_VERSION) != 0)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
-                         "restart it: systemctl restart fleetrouted",
+                         "restart it: systemctl restart fleetroute",
                          "fleetrouted %s runs, and this program is %s", version, PACKAGE_VERSION);
     else
         fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL, "fleetrouted %s runs, up %" PRId64 " s",
@@ -290,7 +298,7 @@ const struct fr_doctor_check fr_doctor_daemon[] = {
     {"daemon", "fleetrouted runs", {"config"}, false, daemon_check_running},
     {"vehicle_records", "the vehicle sends records", {"daemon"}, false, daemon_check_vehicles},
     {"journal", "the journal stores records", {"daemon"}, false, daemon_check_journal},
-    {"disk", "the disk has space", {"daemon"}, false, daemon_check_disk},
+    {"disk", "the disk has space", {"config"}, false, daemon_check_disk},
     {"sinks", "sinks deliver", {"daemon"}, false, daemon_check_sinks},
     {"sources", "sources work", {"daemon"}, false, daemon_check_sources},
     {0},

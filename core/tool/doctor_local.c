@@ -16,13 +16,8 @@ static void local_report_diagnostics(struct fr_doctor *doctor)
 {
     const struct fr_diagnostics *diagnostics = &doctor->setup->diagnostics;
 
-    for (size_t i = 0; i < diagnostics->count && i < DIAGNOSTICS_MAX; i++) {
-        const struct fr_diagnostic *d = &diagnostics->list[i];
-
-        fr_doctor_report(doctor,
-                         d->severity == FR_SEVERITY_ERROR ? FR_DOCTOR_FAILURE : FR_DOCTOR_WARNING,
-                         NULL, NULL, "%s:%d:%d: %s", d->file, d->line, d->column, d->text);
-    }
+    for (size_t i = 0; i < diagnostics->count && i < DIAGNOSTICS_MAX; i++)
+        fr_doctor_report_diagnostic(doctor, &diagnostics->list[i]);
     if (diagnostics->count > DIAGNOSTICS_MAX)
         fr_doctor_report(doctor, diagnostics->errors != 0 ? FR_DOCTOR_FAILURE : FR_DOCTOR_WARNING,
                          NULL, "run `fleetroute check`, which prints all", "%zu more lines",

@@ -1,7 +1,5 @@
 #include "tool/doctor_request.h"
 
-#define REQUEST_MS 10000
-
 int fr_doctor_request(const char *ca, bool is_plain, const struct fr_http_request *request,
                       struct fr_http_response *response, struct fr_error *error)
 {
@@ -10,7 +8,7 @@ int fr_doctor_request(const char *ca, bool is_plain, const struct fr_http_reques
 
     if (client == NULL)
         return -1;
-    fr_http_client_set_limit(client, REQUEST_MS);
+    fr_http_client_set_limit(client, FR_DOCTOR_REQUEST_MS);
     if (is_plain)
         fr_http_client_allow_plain(client);
     status = fr_http_request(client, request, response, error);

@@ -31,6 +31,9 @@
 
 #define FR_DOCTOR_DAY_S 86400
 
+/* A need: the section `tesla:` exists, complete or not. */
+#define FR_DOCTOR_SECTION_TESLA "tesla:"
+
 /* A link. Each group of links has a table, in a file of its own; a row without id ends it. */
 struct fr_doctor_check {
     const char *id;    /* stable: in --json, in the man page and in tests */
@@ -85,6 +88,9 @@ struct fr_doctor {
 void fr_doctor_report(struct fr_doctor *doctor, enum fr_doctor_level level, const char *subject,
                       const char *remedy, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* Report a mistake in a configuration file with its position. */
+void fr_doctor_report_diagnostic(struct fr_doctor *doctor, const struct fr_diagnostic *diagnostic);
 
 /* The worst level of a link that has run; FR_DOCTOR_SKIPPED for another one. */
 enum fr_doctor_level fr_doctor_level_of(const struct fr_doctor *doctor, const char *id);

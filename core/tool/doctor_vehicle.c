@@ -82,14 +82,9 @@ static void vehicle_check_plan(struct fr_doctor *doctor)
         fr_push_plan_load(&doctor->plan, doctor->options.path,
                           FR_PUSH_PLAN_NO_KEY | FR_PUSH_PLAN_NO_BUDGET, &diagnostics) == 0;
 
-    for (size_t i = 0; i < diagnostics.count; i++) {
-        const struct fr_diagnostic *d = &diagnostics.list[i];
-        bool is_error = d->severity == FR_SEVERITY_ERROR;
-
-        if (is_error || !vehicle_is_reported(doctor, d))
-            fr_doctor_report(doctor, is_error ? FR_DOCTOR_FAILURE : FR_DOCTOR_WARNING, NULL, NULL,
-                             "%s:%d:%d: %s", d->file, d->line, d->column, d->text);
-    }
+    for (size_t i = 0; i < diagnostics.count; i++)
+        if (!vehicle_is_reported(doctor, &diagnostics.list[i]))
+            fr_doctor_report_diagnostic(doctor, &diagnostics.list[i]);
     fr_diagnostics_free(&diagnostics);
     if (is_good && plan->usd > tesla->budget_usd)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
@@ -100,6 +95,8 @@ static void vehicle_check_plan(struct fr_doctor *doctor)
         fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL,
                          "the routes need %zu fields, about US$ %.2f a month of US$ %.2f",
                          plan->config.count, plan->usd, tesla->budget_usd);
+    else if (fr_doctor_level_of(doctor, "plan") != FR_DOCTOR_FAILURE)
+        fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link config");
 }
 
 /* ---- account --------------------------------------------------------------------- */
@@ -313,7 +310,11 @@ static void vehicle_check_errors(struct fr_doctor *doctor)
 }
 
 const struct fr_doctor_check fr_doctor_vehicle[] = {
-    {"plan", "the configuration of the routes is complete", {"tesla"}, false, vehicle_check_plan},
+    {"plan",
+     "the configuration of the routes is complete",
+     {FR_DOCTOR_SECTION_TESLA},
+     false,
+     vehicle_check_plan},
     {"vehicle_account", "the vehicle is in the account", {"region"}, true, vehicle_check_account},
     {"vehicle_status", "the vehicle is ready", {"partner"}, true, vehicle_check_status},
     {"vehicle_config",

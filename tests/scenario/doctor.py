@@ -63,8 +63,12 @@ def names():
         assert levels(links)["tls"] == "ok" and levels(links)["port"] == "skipped", links
         hosts("127.0.0.1")
         world.expect("name", "warning", "127.0.0.1", "private address", status=1)
-        hosts("192.0.2.9")
-        world.expect("name", "ok", "not an address of this machine", status=1)
+        for address in ("10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.1.1", "100.64.0.1", "fd00::1", "fe80::1"):
+            hosts(address)
+            world.expect("name", "warning", address, "private address", status=1)
+        for address in ("192.0.2.9", "172.32.0.1", "100.128.0.1", "2001:db8::1"):
+            hosts(address)
+            world.expect("name", "ok", "not an address of this machine", status=1)
 
 
 def ports():
@@ -268,7 +272,8 @@ def time_limit():
     """All hosts are silent: the command ends within a minute."""
     with World() as world:
         subprocess.run(["ip", "link", "add", "silent", "type", "veth", "peer", "name", "silent2"], check=True)
-        for words in (["link", "set", "silent", "up"], ["link", "set", "silent2", "up"], ["route", "add", "192.0.2.0/24", "dev", "silent"],
+        for words in (["link", "set", "silent", "up"], ["link", "set", "silent2", "up"],
+                      ["route", "add", "192.0.2.0/24", "dev", "silent"],
                       ["neigh", "add", "192.0.2.9", "lladdr", "02:00:00:00:00:01", "dev", "silent"]):
             subprocess.run(["ip", *words], check=True)
         hosts("192.0.2.9")

@@ -138,8 +138,8 @@ tesla:
         point = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=self.public.encode(),
                                capture_output=True, check=True).stdout[26:]
         issuer = subprocess.run(["openssl", "base64", "-A"], input=point, capture_output=True, check=True).stdout
-        claims = {**self.config(), "ca": self.text("root.pem") + self.text("middle.pem"), "exp": int(time.time()) + days * DAY, "iss": issuer.decode(),
-                  "aud": "com.tesla.fleet.TelemetryClient", **changes}
+        claims = {**self.config(), "ca": self.text("root.pem") + self.text("middle.pem"), "iss": issuer.decode(),
+                  "exp": int(time.time()) + days * DAY, "aud": "com.tesla.fleet.TelemetryClient", **changes}
         self.fake.vehicles[VIN].store(claims, "token")
         self.fake.vehicles[VIN].synced = True
         self.write_state(synced_ms=int(time.time() * 1000))
@@ -247,7 +247,8 @@ def application():
         world.expect("tesla", "failure", "mode 640", "chmod 600")
         os.remove(world.path("secret"))
         links = world.expect("tesla", "failure", "No such file")
-        assert levels(links)["clock"] == "skipped", links
+        assert levels(links)["clock"] == levels(links)["tokens"] == levels(links)["plan"] == "ok", links
+        assert levels(links)["scopes"] == levels(links)["vehicle_status"] == "skipped", links
         assert levels(links)["sinks"] == "ok", links
         world.secret("secret", "another-secret")
         world.expect("partner", "failure", "secret")
@@ -343,6 +344,21 @@ def vehicle_status():
         stranger = world.fake.vehicles.pop(VIN)
         world.expect("vehicle_account", "failure", "not in the account", subject=VIN)
         world.fake.vehicles[VIN] = stranger
+
+
+def many():
+    """20 vehicles are checked, or the one of --vin."""
+    vins = [f"5YJ3E1EA7KF0001{n:02}" for n in range(23)]
+    routing = "vehicles:\n" + "".join(f"  - {{vin: {vin}}}\n" for vin in [VIN, *vins]) + ROUTING.partition("\n")[2]
+    with Account(routing=routing) as world:
+        for vin in vins:
+            world.fake.vehicle(vin, paired=True)
+        world.expect("vehicle_account", "skipped", "4 more vehicles are not checked", "--vin", status=2)
+        assert sum(line["id"] == "vehicle_records" for line in world.report["links"]) == 20
+        code, links = world.doctor("--vin", vins[-1])
+        assert {line["subject"] for line in links if line["id"].startswith("vehicle_")} == {vins[-1]}, links
+        code, links = world.doctor("--vin", "5YJ3E1EA7KF999999")
+        assert code == 2 and levels(links)["config"] == "failure", links
 
 
 def atom():
@@ -453,6 +469,12 @@ def time_limits():
         world.expect("clock", "failure", "does not answer")
         assert time.monotonic() - begun < 60
         world.fake.clear_faults()
+        for endpoint in ("config_get", "vehicle_errors"):  # after all else was answered
+            world.fake.fault(endpoint, "silent", seconds=100)
+        begun = time.monotonic()
+        world.expect("vehicle_config", "failure", "timed out")
+        assert time.monotonic() - begun < 60
+        world.fake.clear_faults()
 
 
 def redaction():
@@ -464,5 +486,5 @@ def redaction():
         assert f"vehicle {VIN[:3]}-" in json.dumps(world.report), world.report
 
 
-run_parts(healthy, keys, own_listener, application, tokens, region, partner, plan, vehicle_status, atom, vehicle_config, skipped, errors, keep,
-          time_limits, redaction)
+run_parts(healthy, keys, own_listener, application, tokens, region, partner, plan, vehicle_status, many, atom,
+          vehicle_config, skipped, errors, keep, time_limits, redaction)

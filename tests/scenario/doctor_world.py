@@ -181,7 +181,11 @@ def changed(path, text):
 
 
 def levels(links):
-    return {line["id"]: line["level"] for line in links}
+    """The worst level of each link."""
+    order, worst = ["ok", "skipped", "warning", "failure"], {}
+    for line in links:
+        worst[line["id"]] = max(worst.get(line["id"], "ok"), line["level"], key=order.index)
+    return worst
 
 
 __all__ = ["ADDRESS", "BUILD", "ELSEWHERE", "FILE", "NAME", "ROUTING", "VIN", "World", "changed", "enter", "hosts",
