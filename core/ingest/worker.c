@@ -169,8 +169,19 @@ static void worker_schedule_handshakes(struct fr_worker *worker)
     static const struct timeval now = {0, 0};
 
     if (worker->handshakes.first != NULL &&
-        !event_pending(worker->handshake_event, EV_TIMEOUT, NULL))
+        !event_pending(worker->handshake_event, EV_TIMEOUT, NULL)) {
+        worker->handshakes.waiting_ms = fr_monotonic_ms();
         event_add(worker->handshake_event, &now);
+    }
+}
+
+/* Handshakes get about as much time as the rest of the pass, which took `pass_ms`: under the load of
+ * many open WebSockets a fleet must still be able to connect. */
+static int64_t worker_handshake_budget_ms(int64_t pass_ms)
+{
+    return pass_ms < FR_HANDSHAKE_BUDGET_MS       ? FR_HANDSHAKE_BUDGET_MS
+           : pass_ms > FR_HANDSHAKE_BUDGET_MAX_MS ? FR_HANDSHAKE_BUDGET_MAX_MS
+                                                  : pass_ms;
 }
 
 static void worker_connection_ready(evutil_socket_t fd, short events, void *ctx)
@@ -193,12 +204,13 @@ static void worker_continue_handshakes(evutil_socket_t fd, short events, void *c
     struct fr_worker *worker = ctx;
 
     int64_t begun = fr_monotonic_ms();
+    int64_t budget_ms = worker_handshake_budget_ms(begun - worker->handshakes.waiting_ms);
     struct fr_connection *c;
 
     (void)fd, (void)events;
     while ((c = fr_handshake_queue_take(worker)) != NULL) {
         fr_connection_ready(c, EV_READ); /* may free the connection */
-        if (fr_monotonic_ms() - begun >= FR_HANDSHAKE_BUDGET_MS)
+        if (fr_monotonic_ms() - begun >= budget_ms)
             break;
     }
     worker_schedule_handshakes(worker);
