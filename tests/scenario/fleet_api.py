@@ -100,7 +100,11 @@ def calls():
             for result in (client.call("errors"), client.call("errors", VIN)):
                 assert len(result["errors"]) == 1 and result["errors"][0]["vin"] == VIN, result
                 assert result["errors"][0]["error"] == "dial [31mfailed", result
-        assert fake.billed() == sum(entry.role != "auth" for entry in fake.log)
+        # The headers; a .netrc has no effect.
+        write_file(f"{client.folder}/.netrc", "default login a password b\n")
+        client.call("vehicles", HOME=client.folder)
+        assert fake.headers["authorization"] == f"Bearer {client.tokens()['access_token']}", fake.headers
+        assert re.fullmatch(r"fleetroute/[0-9.]+", fake.headers["user-agent"]) and "expect" not in fake.headers
 
 
 def states():
