@@ -185,17 +185,40 @@ static int call_errors(struct fr_api *api, char **argv, json_t *result, struct f
     return 0;
 }
 
+static int call_error_vins(struct fr_api *api, char **argv, json_t *result,
+                           struct fr_api_error *error)
+{
+    json_t *list = json_array();
+    struct fr_api_vins vins;
+
+    (void)argv;
+    json_object_set_new(result, "vins", list);
+    if (fr_api_error_vins(api, &vins, error) != 0)
+        return -1;
+    for (size_t i = 0; i < vins.count; i++)
+        json_array_append_new(list, json_string(vins.list[i]));
+    free(vins.list);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct fr_api *api, char **argv, json_t *result, struct fr_api_error *error);
     int min_arguments;
 } calls[] = {
-    {"link", call_link, 1},         {"authorize", call_authorize, 2},
-    {"refresh", call_refresh, 0},   {"register", call_register, 0},
-    {"key", call_key, 0},           {"region", call_region, 0},
-    {"vehicles", call_vehicles, 0}, {"status", call_status, 1},
-    {"push", call_push, 3},         {"get", call_get, 1},
-    {"delete", call_delete, 1},     {"errors", call_errors, 0},
+    {"link", call_link, 1},
+    {"authorize", call_authorize, 2},
+    {"refresh", call_refresh, 0},
+    {"register", call_register, 0},
+    {"key", call_key, 0},
+    {"region", call_region, 0},
+    {"vehicles", call_vehicles, 0},
+    {"status", call_status, 1},
+    {"push", call_push, 3},
+    {"get", call_get, 1},
+    {"delete", call_delete, 1},
+    {"errors", call_errors, 0},
+    {"error_vins", call_error_vins, 0},
 };
 
 /* Make the call with this name. */

@@ -100,6 +100,7 @@ def calls():
             for result in (client.call("errors"), client.call("errors", VIN)):
                 assert len(result["errors"]) == 1 and result["errors"][0]["vin"] == VIN, result
                 assert result["errors"][0]["error"] == "dial [31mfailed", result
+            assert client.call("error_vins")["vins"] == [VIN]
         # The headers; a .netrc has no effect.
         write_file(f"{client.folder}/.netrc", "default login a password b\n")
         client.call("vehicles", HOME=client.folder)
@@ -297,6 +298,19 @@ def real_names():
         assert "evil.example.com" in redirected["message"] and "not followed" in redirected["message"], redirected
         assert not fake.refused_hosts, fake.refused_hosts
         assert client.call("vehicles")["base_url"] == NAMES["eu"]
+        # users/region is believed if it names a host of Tesla; the next 421 corrects it.
+        fake.fault("region", "error", times=1, status=200,
+                   body={"response": {"region": "na", "fleet_api_base_url": NAMES["na"] + "/"}})
+        assert client.call("region")["base_url"] == NAMES["na"] == client.tokens()["base_url"]
+    with fleet_client(proxy=True) as client:
+        # The code names another region than the token's audience, and users/region does not answer.
+        client.fake.region = "na"
+        pasted = client.fake.authorise(client.call("link", STATE)["link"])
+        client.fake.region = "eu"
+        client.fake.fault("region", 503)
+        result = client.call("authorize", pasted, STATE)
+        assert result["base_url"] == NAMES["eu"] == client.tokens()["base_url"], result
+        assert client.fake.calls(role="na") == 0
     with fleet_client(proxy=True, extra=", region: na") as client:
         client.log_in()
         assert client.call("region", cause="wrong_region")["base_url"] == NAMES["na"]

@@ -150,6 +150,7 @@ def wrong_types():
         for wrong in (None, 5, {}, "x"):
             answer("vehicles", wrong, "vehicles")
             answer("vehicle_errors", wrong, "errors", VIN)
+            answer("error_vins", wrong, "error_vins")
             answer("public_key", wrong, "key")
             answer("fleet_status", wrong, "status", VIN)
             answer("config_post", wrong, "push", f"{client.folder}/key.pem", config, VIN)
@@ -170,6 +171,7 @@ def wrong_types():
             "missing_key": {"a": 1}, "max_configs": [5, "unknown", VIN]}}, "push", f"{client.folder}/key.pem", config,
             VIN, cause=None)
         assert pushed["skips"] == [4], pushed
+        assert answer("error_vins", [VIN, 5, None, VIN, VIN + "1", "\x1b"], "error_vins", cause=None)["vins"] == [VIN]
         rows = answer("vehicle_errors", [{"vin": VIN, "error": f"token eyJ{'aB3' * 30} of {VIN}"}] * 5000, "errors",
                       VIN, cause=None)["errors"]
         assert len(rows) == 1000 and rows[0]["error"] == f"token [removed] of {VIN}", rows[0]
