@@ -14,7 +14,7 @@
 #include "fleet_api/api.h"
 #include "fleet_api/command_key.h"
 #include "fleet_api/jws.h"
-#include "fleet_api/oauth.h"
+#include "fleet_api/tokens.h"
 #include "util/redact.h"
 
 #define VINS_MAX 2000
@@ -250,7 +250,7 @@ int main(int argc, char **argv)
     struct fr_server_config *config;
     json_t *result = json_object();
     struct fr_api *api;
-    int status = -1;
+    int status = -1, lock = -1;
 
     if (argc < 3)
         return 2;
@@ -260,7 +260,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s: cannot be read\n", argv[1]);
         return 2;
     }
-    api = fr_api_new(&config->tesla, config->tesla.domain, false, &error);
+    if (getenv("FR_TEST_LOCKED") != NULL)
+        lock = fr_tokens_lock(config->tesla.folder, 0, &error.error);
+    api = fr_api_new(&config->tesla, config->tesla.domain, lock >= 0, &error);
     if (api != NULL) {
         status = call_named(api, argc - 2, argv + 2, result, &error);
         call_describe(api, result);
@@ -275,6 +277,7 @@ int main(int argc, char **argv)
     putchar('\n');
     json_decref(result);
     fr_api_free(api);
+    fr_tokens_unlock(lock);
     fr_server_config_unref(config);
     fr_diagnostics_free(&diagnostics);
     return status == 0 ? 0 : 1;

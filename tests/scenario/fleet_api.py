@@ -197,6 +197,25 @@ def full_disk():
         assert sorted(os.listdir(f"{client.folder}/state")) == ["lock", "tokens.json"]
 
 
+def full_disk_at_log_in():
+    """A full disk before the log-in costs no code, and leaves no file."""
+    with fleet_client() as client:
+        pasted = client.fake.authorise(client.call("link", STATE)["link"])
+        write_file(f"{client.folder}/faults", "write tokens.json ENOSPC\n")
+        failed = client.call("authorize", pasted, STATE, cause="local", preload="fault_io")
+        assert "cannot be saved" in failed["message"], failed
+        assert client.fake.calls("token") == 0 and os.listdir(f"{client.folder}/state") == ["lock"]
+        write_file(f"{client.folder}/faults", "")
+        client.fake.fault("token", 503, times=1)
+        client.call("authorize", pasted, STATE, cause="server", preload="fault_io")
+        assert os.listdir(f"{client.folder}/state") == ["lock"]
+        client.call("authorize", pasted, STATE, preload="fault_io")
+        before = client.tokens()
+        # A log-in that fails keeps the tokens of the one before.
+        client.call("authorize", f"{client.owner.REDIRECT}?code=EU_x&state={STATE}", STATE, cause="login_required")
+        assert client.tokens() == before
+
+
 def two_processes():
     """Processes that find an expired token at the same time make one refresh."""
     with logged_in() as client:
@@ -210,6 +229,14 @@ def two_processes():
         # All in the lock: a refresh on purpose, by several at once, never uses a token twice.
         results = [client.result(p) for p in [client.start("refresh") for _ in range(4)]]
         assert all("cause" not in r for r in results), results
+        client.call("vehicles")
+        # A command that has the lock itself: log-in, refresh and change of the region.
+        client.expire()
+        client.change_tokens(base_url=client.fake.url("na"))
+        result = client.call("vehicles", FR_TEST_LOCKED="1")
+        assert result["token_requests"] == 1 and result["base_url"] == client.fake.url("eu"), result
+        assert client.tokens()["base_url"] == client.fake.url("eu")
+        client.call("authorize", client.fake.authorise(client.call("link", STATE)["link"]), STATE, FR_TEST_LOCKED="1")
         client.call("vehicles")
 
 
@@ -317,5 +344,5 @@ def real_names():
 
 
 if __name__ == "__main__":
-    run_parts(consent, scopes, calls, states, refresh, killed, full_disk, two_processes, read_again, revoked, regions,
-              real_names)
+    run_parts(consent, scopes, calls, states, refresh, killed, full_disk, full_disk_at_log_in, two_processes,
+              read_again, revoked, regions, real_names)
