@@ -143,10 +143,24 @@ static void try_errors(const json_t *root, struct fr_api_error *error)
     free(errors.list);
 }
 
+static void try_error_vins(const json_t *root, struct fr_api_error *error)
+{
+    struct fr_api_vins list;
+
+    if (fr_answer_error_vins(root, &list, "vins", error) != 0) {
+        check_error(error);
+        return;
+    }
+    for (size_t i = 0; i < list.count; i++)
+        require(fr_is_vin(list.list[i]));
+    free(list.list);
+}
+
 static void try_small(const json_t *root, struct fr_api_error *error)
 {
     char region[16], url[FR_API_URL_SIZE], *key;
 
+    try_error_vins(root, error);
     if (fr_answer_region(root, region, url, "region", error) == 0) {
         check_text(region, sizeof region);
         check_text(url, sizeof url);
