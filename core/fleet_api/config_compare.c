@@ -3,11 +3,11 @@
 #include <ctype.h>
 #include <jansson.h>
 #include <math.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fleet_api/text_digest.h"
 #include "util/memory.h"
 
 /* Vehicles dial this port if the configuration has none. */
@@ -284,7 +284,6 @@ bool fr_config_equal(const char *vehicle, const char *routes, char *difference, 
 bool fr_config_digest(const char *config, char digest[65])
 {
     json_t *canonical = compare_read(config);
-    unsigned char hash[SHA256_DIGEST_LENGTH];
     char *text;
 
     digest[0] = '\0';
@@ -294,10 +293,8 @@ bool fr_config_digest(const char *config, char digest[65])
     json_decref(canonical);
     if (text == NULL)
         return false;
-    SHA256((const unsigned char *)text, strlen(text), hash);
+    fr_text_digest(text, digest);
     free(text);
-    for (size_t i = 0; i < sizeof hash; i++)
-        snprintf(digest + 2 * i, 3, "%02x", hash[i]);
     return true;
 }
 

@@ -1,7 +1,6 @@
 #include "fleet_api/push_plan.h"
 
 #include <jansson.h>
-#include <openssl/sha.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +12,11 @@
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
 #include "fleet_api/public_key.h"
+#include "fleet_api/text_digest.h"
 #include "fleet_api/vehicle_ca.h"
 #include "fleet_api/vehicle_config_load.h"
 #include "fleet_api/vehicle_cost.h"
 #include "util/memory.h"
-
-static void push_plan_hash(const char *text, char digest[65])
-{
-    unsigned char hash[SHA256_DIGEST_LENGTH];
-
-    SHA256((const unsigned char *)text, strlen(text), hash);
-    for (size_t i = 0; i < sizeof hash; i++)
-        snprintf(digest + 2 * i, 3, "%02x", hash[i]);
-}
 
 /* ---- routes ----------------------------------------------------------------------- */
 
@@ -88,7 +79,7 @@ static void push_plan_load_chain(struct fr_push_plan *plan, struct fr_diagnostic
                     "host name; set it to the domain that serves the public key");
     plan->ca = fr_vehicle_ca_make(&plan->chain, tesla->ca, plan->hostname, &cause);
     if (plan->ca != NULL)
-        push_plan_hash(plan->ca, plan->ca_sha);
+        fr_text_digest(plan->ca, plan->ca_sha);
     else
         fr_diagnose(diagnostics, FR_SEVERITY_ERROR, plan->server->certificate, 0, 0, "%s",
                     cause.text);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fleet_api/system_roots.h"
 #include "util/memory.h"
 
 /* What makes a bundle. */
@@ -195,6 +196,24 @@ static int vehicle_ca_open(struct vehicle_ca *job, struct fr_error *error)
     return 0;
 }
 
+/* Add the other roots of the CAs whose roots are in the bundle, if the system has them: a renewed
+ * certificate is often below another root of the same CA. */
+static void vehicle_ca_add_siblings(struct vehicle_ca *job)
+{
+    int count = sk_X509_num(job->bundle);
+
+    for (int i = 0; i < count; i++) {
+        X509 *root = sk_X509_value(job->bundle, i);
+        STACK_OF(X509) *siblings =
+            X509_self_signed(root, 0) == 1 ? fr_system_roots_like(root) : NULL;
+
+        /* An owner's root may have any name: only a root of the system has siblings. */
+        for (int j = 0; vehicle_ca_has(siblings, root) && j < sk_X509_num(siblings); j++)
+            vehicle_ca_add(job, sk_X509_value(siblings, j));
+        sk_X509_pop_free(siblings, X509_free);
+    }
+}
+
 static void vehicle_ca_collect(struct vehicle_ca *job)
 {
     for (int i = 0; i < sk_X509_num(job->extra); i++)
@@ -204,6 +223,7 @@ static void vehicle_ca_collect(struct vehicle_ca *job)
      * list grows while the loop runs; FR_VEHICLE_CA_MAX bounds it. */
     for (int i = 0; i < sk_X509_num(job->bundle); i++)
         vehicle_ca_climb(job, sk_X509_value(job->bundle, i));
+    vehicle_ca_add_siblings(job);
 }
 
 static char *vehicle_ca_write(const STACK_OF(X509) * bundle)

@@ -17,8 +17,9 @@
 
 /* Make `ca` as PEM: the certificates of the file `path` (NULL: none), then every certificate of the
  * server's file, of `path` and of the system's roots that is above the server's certificate on any
- * path, cross-signed ones too. So a vehicle also accepts the chain after the server's CA changes
- * to a root in the file.
+ * path, cross-signed ones too, then the system's other roots of the same organisations
+ * (system_roots.h). So a vehicle also accepts a renewed certificate below another root of the same CA,
+ * and one below a root in the file.
  *
  * The server's certificate must verify now, for `host` and with the certificates of `ca` alone. The
  * root must be a root of the system or in `path`: a vehicle can verify another root too, but a

@@ -206,6 +206,40 @@ START_TEST(each_path_to_a_root_is_sent)
 }
 END_TEST
 
+/* A root with an organisation. */
+static struct signer root_of(const char *name, const char *organisation, long until_s)
+{
+    struct signer made = {.key = EVP_EC_gen("P-256")};
+    X509_NAME *subject;
+
+    made.certificate = make(name, made.key, NULL, NULL, until_s);
+    subject = X509_NAME_dup(X509_get_subject_name(made.certificate));
+    X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC, (const unsigned char *)organisation, -1,
+                               -1, 0);
+    X509_set_subject_name(made.certificate, subject);
+    X509_set_issuer_name(made.certificate, subject);
+    ck_assert_int_gt(X509_sign(made.certificate, made.key, EVP_sha256()), 0);
+    return made;
+}
+
+START_TEST(the_other_roots_of_the_ca_are_sent)
+{
+    struct signer one = root_of("One", "A CA", YEAR), two = root_of("Two", "A CA", YEAR);
+    struct signer other = root_of("Other", "B CA", YEAR), old = root_of("Old", "A CA", -60);
+    const char *file = save("a.pem", leaf(&one, YEAR), one.certificate, NULL), *mine;
+
+    setenv(
+        "SSL_CERT_FILE",
+        save("s.pem", old.certificate, two.certificate, other.certificate, one.certificate, NULL),
+        1);
+    ck_assert_str_eq(names(file, NULL, HOST), "One*, Two*");
+    /* A private root with the name of a public CA gets none of its roots. */
+    setenv("SSL_CERT_FILE", save("s.pem", two.certificate, other.certificate, NULL), 1);
+    mine = save("mine.pem", one.certificate, NULL);
+    ck_assert_str_eq(names(file, mine, HOST), "One*");
+}
+END_TEST
+
 START_TEST(certificates_that_vehicles_reject_are_refused)
 {
     X509 *forged;
@@ -237,6 +271,7 @@ Suite *suite_vehicle_ca(void)
     tcase_add_test(tests, a_private_ca_needs_the_consent_of_the_owner);
     tcase_add_test(tests, old_and_new_roots_are_sent_together);
     tcase_add_test(tests, each_path_to_a_root_is_sent);
+    tcase_add_test(tests, the_other_roots_of_the_ca_are_sent);
     tcase_add_test(tests, certificates_that_vehicles_reject_are_refused);
     suite_add_tcase(suite, tests);
     return suite;
