@@ -38,11 +38,12 @@ static struct fr_yaml *yaml_edit_parse(const char *path, const char *text, size_
     struct fr_yaml_file file = {path, &diagnostics};
     struct fr_yaml *root = fr_yaml_parse(&file, text, len);
 
-    if (root == NULL && diagnostics.count > 0)
+    if (diagnostics.errors > 0) { /* also a repeated key, of which the tree has the first value */
+        fr_yaml_free(root);
+        root = NULL;
         fr_error_set(error, "%s:%d:%d: %s", path, diagnostics.list[0].line,
                      diagnostics.list[0].column, diagnostics.list[0].text);
-    else if (root == NULL)
-        fr_error_set(error, "%s is not YAML; correct it", path);
+    }
     fr_diagnostics_free(&diagnostics);
     return root;
 }

@@ -6,6 +6,7 @@
 
 #include "tool/commands.h"
 #include "tool/doctor.h"
+#include "util/redact.h"
 
 #ifndef FR_CONFIG_DIR
 #define FR_CONFIG_DIR "/etc/fleetroute"
@@ -15,7 +16,7 @@
 #define DOCTOR_FAILURE 2
 
 static const char help[] =
-    "usage: fleetroute doctor [-c FILE] [--vin VIN] [--json]\n"
+    "usage: fleetroute doctor [-c FILE] [--vin VIN] [--json] [--redact]\n"
     "Checks the chain from the configuration to the vehicle and to Home Assistant, and prints one\n"
     "line for each link: ok, skipped, warning or failure, with the cause and the remedy. The exit\n"
     "status is 0 if nothing is wrong, 1 with a warning, 2 with a failure.\n"
@@ -23,6 +24,7 @@ static const char help[] =
     "  -c, --config FILE     the configuration (" FR_CONFIG_DIR "/fleetroute.yaml)\n"
     "      --vin VIN         check this vehicle alone\n"
     "      --json            print one JSON object\n"
+    "      --redact          redact VINs in the output\n"
     "  -h, --help            print this help and exit\n";
 
 static void doctor_print(const struct fr_doctor *doctor, void *ctx)
@@ -52,11 +54,9 @@ static int doctor_run(const struct fr_doctor_options *options, bool json)
 int fr_cmd_doctor(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"vin", required_argument, NULL, 'v'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"vin", required_argument, NULL, 'v'},
+        {"json", no_argument, NULL, 'j'},         {"redact", no_argument, NULL, 'R'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     struct fr_doctor_options options = {FR_CONFIG_DIR "/fleetroute.yaml", NULL};
     bool json = false;
@@ -72,6 +72,9 @@ int fr_cmd_doctor(int argc, char **argv)
             break;
         case 'j':
             json = true;
+            break;
+        case 'R':
+            fr_redact_set(true);
             break;
         case 'h':
             fputs(help, stdout);

@@ -6,7 +6,7 @@
 
 #include "fleet_api/push.h"
 #include "fleet_api/tokens.h"
-#include "privsep/privileges.h"
+#include "tool/fleet_job.h"
 #include "util/clock.h"
 #include "util/memory.h"
 #include "util/redact.h"
@@ -58,18 +58,18 @@ static int push_begin(struct push_session *s, struct fr_setup_env *env, struct f
 /* Write the state and release everything. `status` is the outcome so far. */
 static int push_end(struct push_session *s, int status, struct fr_error *error)
 {
-    const char *name = s->env->config->user;
+    const struct fr_server_config *config = s->env->config;
+    int64_t now_ms = fr_wall_ms();
     struct fr_error cause;
-    struct fr_user user;
-    int group = -1;
 
-    if (name != NULL && fr_user_find(name, &user, &cause) == 0)
-        group = (int)user.gid;
-    if (s->api != NULL &&
-        fr_state_write(s->env->config->tesla.folder, &s->state, fr_wall_ms(), group, &cause) != 0 &&
-        status == 0) {
-        *error = cause;
-        status = -1;
+    if (s->api != NULL) {
+        fr_push_count_requests(&s->state, fr_api_requests(s->api), now_ms);
+        if (fr_state_write(config->tesla.folder, &s->state, now_ms, fr_fleet_group(config),
+                           &cause) != 0 &&
+            status == 0) {
+            *error = cause;
+            status = -1;
+        }
     }
     fr_api_free(s->api);
     if (s->lock >= 0)

@@ -89,11 +89,29 @@ static int steps_end(struct fr_setup_env *env, int64_t begun_ms)
     return status < 2 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Files that setup cannot edit are an error before the first question. */
+static int steps_check_files(struct fr_setup_env *env)
+{
+    struct fr_error error;
+    struct fr_yaml_edit *edit = fr_yaml_edit_open(env->path, &error);
+
+    if (edit != NULL && env->config != NULL) {
+        fr_yaml_edit_free(edit);
+        edit = fr_yaml_edit_open(env->config->routing, &error);
+    }
+    fr_yaml_edit_free(edit);
+    if (edit != NULL)
+        return 0;
+    fprintf(stderr, "fleetroute setup: %s\n", error.text);
+    return -1;
+}
+
 int fr_setup_run(struct fr_setup_env *env)
 {
     int64_t begun_ms = fr_monotonic_ms();
 
-    fr_setup_reload(env);
+    if (steps_check_files(env) != 0)
+        return EXIT_FAILURE;
     for (size_t i = 0; i < STEPS; i++)
         if (steps_run_one(env, i) != 0) {
             fflush(stdout);

@@ -176,6 +176,9 @@ def files():
         assert run.returncode == 1 and "not YAML" in run.stderr and SECRET not in run.stderr, run
         run = subprocess.run(home.command(), text=True, capture_output=True, stdin=subprocess.DEVNULL)
         assert run.returncode == 1 and "not a terminal" in run.stderr, run
+        write_file(home.path("fleetroute.yaml"), home.plumbing + "control: again\n")
+        code, output = home.run(check=False)
+        assert code == 1 and "is repeated" in output and "==" not in output, output
         # The owner's own section: exactly what to write is printed, and the file stays.
         write_file(home.path("fleetroute.yaml"), home.plumbing.replace(MARK + "\n", ""))
         output = expect_failure(home, "a section `tesla:` of yours", "\ntesla:\n  domain: " + NAME + "\n")
@@ -307,13 +310,24 @@ def signals():
 
 
 def redacted():
-    """--redact: neither the VIN nor an exact position is in the output."""
+    """--redact, and `log: {redact: true}`: neither the VIN nor an exact position is in the output of a command."""
     with Cloud() as fake, Home(fake) as home:
         home.answers["vehicles"] = "all"
         _, output = home.run(options=["--redact"])
-        shown = output.replace(f"vehicles: [{{'vin': '{VIN}'", "")
-        assert VIN not in shown, shown
+        assert VIN not in output and f"https://tesla.com/_ak/{NAME}\n" in output, output
+        assert re.search(r"Location +37\.39, -122\.11\n", output), output
         home.assert_streaming()
+        commands = [["push", "--dry-run"], ["push", "--no-wait"], ["pair", "--no-wait"], ["doctor"]]
+        for option in (["--redact"], []):
+            for words in commands:
+                done = fleetroute(*words, *option, "-c", home.path("fleetroute.yaml"), env=home.environment(),
+                                  check=words != ["doctor"])
+                assert VIN not in done.stdout + done.stderr and "5YJ" in done.stdout + done.stderr, (words, done)
+            if option:
+                with open(home.path("fleetroute.yaml"), "a") as f:
+                    f.write("log: {redact: true}\n")
+        home.answers = {"wait": "60 s"}
+        assert VIN not in home.run()[1]
 
 
 if __name__ == "__main__":

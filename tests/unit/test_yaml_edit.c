@@ -233,7 +233,7 @@ END_TEST
 START_TEST(unclear_files_are_refused)
 {
     static const char *const refused[] = {"{listen: {port: 1}, user: x}\n", "- a\n", "a: [\n",
-                                          "  listen: 1\n"};
+                                          "  listen: 1\n", "a: 1\na: 2\n"};
     struct fr_yaml_edit *edit;
 
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
