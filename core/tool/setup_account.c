@@ -302,15 +302,20 @@ struct consent_wait {
     char *address;     /* FR_SETUP_ANSWER_SIZE bytes */
 };
 
-/* Whether the file has the address of this link; one of an earlier link has another state. */
+/* Whether the file has the address of this link; one of an earlier link has another state. It counts
+ * when it is read for the second time, so that another program can write it in pieces. */
 static int consent_is_there(struct fr_setup_env *env, void *ctx, struct fr_error *error)
 {
+    char text[FR_SETUP_ANSWER_SIZE];
     struct consent_wait *wait = ctx;
+    int status = fr_setup_read_secret(wait->path, true, text, error);
 
     (void)env;
-    if (fr_setup_read_secret(wait->path, true, wait->address, error) != 0)
-        return -1;
-    return wait->address[0] != '\0' && strstr(wait->address, wait->state) != NULL;
+    if (status == 0)
+        status = strstr(text, wait->state) != NULL && strcmp(text, wait->address) == 0;
+    memcpy(wait->address, text, sizeof text);
+    OPENSSL_cleanse(text, sizeof text);
+    return status;
 }
 
 /* Returns the address, which the caller erases and frees, or NULL with `error` set. */
@@ -328,8 +333,8 @@ static char *consent_receive(struct fr_setup_env *env, const char *state, struct
     if (fr_setup_prompt_is_terminal(env->prompt))
         return fr_setup_ask(env->prompt, &question, error);
     if (file == NULL || file->kind != FR_YAML_TEXT) {
-        fr_error_set(error, "the answers have no `redirect_file:`; add the path of a file or FIFO "
-                            "to which the address of the last page will be written");
+        fr_error_set(error, "the answers have no `redirect_file:`; add the path of a file to "
+                            "which the address of the last page will be written");
         return NULL;
     }
     wait.path = file->text;

@@ -32,7 +32,7 @@ static int setup_prompt_check_file(int fd, const char *path, struct fr_error *er
 
     if (fstat(fd, &file) != 0)
         return fr_error_set(error, "%s: %s; check the disk", path, strerror(errno));
-    if (!S_ISREG(file.st_mode) && !S_ISFIFO(file.st_mode))
+    if (!S_ISREG(file.st_mode))
         return fr_error_set(error, "%s is not a regular file; use another path", path);
     if (file.st_uid != 0 && file.st_uid != geteuid())
         return fr_error_set(error, "%s belongs to another user (uid %u); run `chown %u %s`", path,
@@ -84,7 +84,7 @@ static void setup_prompt_trim(char *text)
 int fr_setup_read_secret(const char *path, bool may_wait, char text[FR_SETUP_ANSWER_SIZE],
                          struct fr_error *error)
 {
-    /* O_NONBLOCK: the open(2) of a FIFO does not wait for a writer. */
+    /* O_NONBLOCK: the open(2) of a FIFO, which is refused below, does not wait for a writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     int status;
 

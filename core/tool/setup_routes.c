@@ -95,27 +95,38 @@ static void routes_write_fields(struct fr_buffer *value, const char *to)
     fr_buffer_byte(value, ']');
 }
 
-/* Sinks that display values get fields, presence and alerts; the others whole records, or, alone, the
- * fields too: whole records without a route of fields would make the car send every field. */
+/* Sinks that display values get presence and alerts, the others whole records or, alone, all but the
+ * vehicle data: whole records without a route of fields would make the car send every field. */
+static void routes_write_records(const struct fr_setup_env *env, struct fr_buffer *value,
+                                 const char *shown, const char *stored)
+{
+    fr_buffer_byte(value, '[');
+    if (stored != NULL)
+        fr_buffer_printf(value, "{type: %s, to: %s}",
+                         shown != NULL ? "\"*\"" : "[alerts, errors, connectivity, presence]",
+                         stored);
+    if (shown != NULL)
+        fr_buffer_printf(value, "%s{type: presence, to: %s}", stored != NULL ? ", " : "", shown);
+    for (size_t i = 0; i < env->config->sink_count; i++) {
+        const struct fr_sink_config *sink = &env->config->sinks[i];
+
+        /* `as: notification` is an instruction for this plugin, and a topic for mqtt. */
+        if (routes_displays(sink))
+            fr_buffer_printf(value, ", {type: alerts, to: %s%s}", sink->name,
+                             strcmp(sink->plugin, "ha_websocket") == 0 ? ", as: notification" : "");
+    }
+    fr_buffer_byte(value, ']');
+}
+
 static int routes_run(struct fr_setup_env *env, struct fr_error *error)
 {
     struct fr_buffer display = {0}, store = {0}, records = {0}, fields = {0};
-    bool has_display = routes_list(env, true, &display),
-         has_store = routes_list(env, false, &store);
-    const char *shown = fr_buffer_string(&display), *stored = fr_buffer_string(&store);
+    const char *shown = routes_list(env, true, &display) ? fr_buffer_string(&display) : NULL;
+    const char *stored = routes_list(env, false, &store) ? fr_buffer_string(&store) : NULL;
     int status;
 
-    fr_buffer_byte(&records, '[');
-    if (has_store)
-        fr_buffer_printf(&records, "{type: %s, to: %s}",
-                         has_display ? "\"*\"" : "[alerts, errors, connectivity, presence]",
-                         stored);
-    if (has_display)
-        fr_buffer_printf(&records,
-                         "%s{type: presence, to: %s}, {type: alerts, to: %s, as: notification}",
-                         has_store ? ", " : "", shown, shown);
-    fr_buffer_byte(&records, ']');
-    routes_write_fields(&fields, has_display ? shown : stored);
+    routes_write_records(env, &records, shown, stored);
+    routes_write_fields(&fields, shown != NULL ? shown : stored);
     status = fr_setup_set_routing(env, "records", fr_buffer_string(&records), error);
     if (status == 0)
         status = fr_setup_set_routing(env, "fields", fr_buffer_string(&fields), error);

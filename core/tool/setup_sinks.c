@@ -12,7 +12,7 @@
 #include "util/memory.h"
 
 /* A sink that needs longer than this to connect is reported. */
-#define CONNECT_MS 20000
+#define CONNECT_MS 8000
 
 static const struct sinks_kind {
     const char *word, *sink, *plugin, *package;

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from fr import BUILD, VIN, fleetroute, run_parts, wait_until, write_file
 enter()
 
 from fake_tesla import FakeTesla  # noqa: E402
+from mosquitto import Mosquitto  # noqa: E402
 from setup_world import LINK, MARK, SECRET, Home, private_file  # noqa: E402
 
 STEPS = 18
@@ -309,6 +311,35 @@ def signals():
         assert not os.path.exists(home.path("tesla-secret"))
 
 
+def broker():
+    """The data go to a real MQTT broker with a password; a wrong password is named."""
+    if not shutil.which("mosquitto"):
+        print("no mosquitto: skipped")
+        return
+    with Cloud() as fake, Home(fake) as home:
+        folder = home.path("broker", make=True)
+        mosquitto = Mosquitto(folder, "reader", "-u", "owner", "-P", "mqtt-password-77", "-t", "tesla/#", "-v")
+        subprocess.run(["mosquitto_passwd", "-b", "-c", f"{folder}/users", "owner", "mqtt-password-77"], check=True)
+        with open(f"{folder}/conf") as f:
+            text = f.read().replace("allow_anonymous true", f"allow_anonymous false\npassword_file {folder}/users")
+        write_file(f"{folder}/conf", text)
+        mosquitto.start()
+        try:
+            home.more_secrets = ["mqtt-password-77"]
+            home.answers.update({"sinks": "mqtt", "mqtt_port": mosquitto.port, "mqtt_layout": "tesla",
+                                 "mqtt_username": "owner", "mqtt_password": "wrong-password"})
+            expect_failure(home, "the sink mqtt does not work", mqtt_host="localhost")
+            home.answers["mqtt_password"] = "mqtt-password-77"
+            home.run()
+            os.unlink(home.path("answers"))
+            wait_until("a field is at the broker", lambda: f"tesla/{VIN}/v/Soc" in home.read("broker/received"))
+            home.assert_no_secrets()
+            assert stat.S_IMODE(os.stat(home.path("mqtt-password")).st_mode) == 0o600
+        finally:
+            mosquitto.subscriber.kill()
+            mosquitto.stop()
+
+
 def redacted():
     """--redact, and `log: {redact: true}`: neither the VIN nor an exact position is in the output of a command."""
     with Cloud() as fake, Home(fake) as home:
@@ -331,4 +362,4 @@ def redacted():
 
 
 if __name__ == "__main__":
-    run_parts(answers, killed, wrong_answers, files, terminal, signals, redacted)
+    run_parts(answers, killed, wrong_answers, files, terminal, signals, broker, redacted)
