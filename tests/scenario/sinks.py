@@ -52,7 +52,7 @@ def full_disk_is_retried():
         os.unlink(d.path("gone"))
         assert car.receive_reply()[0] == "ack"
         assert len(d.lines("gone/V.jsonl")) == 1
-        assert d.status()["sinks"]["archive"]["health"] == "up"
+        wait_until("the sink is up", lambda: d.status()["sinks"]["archive"]["health"] == "up")
         car.close()
 
 
