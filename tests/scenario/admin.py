@@ -65,6 +65,7 @@ def health_and_metrics():
         car.send(vector("01_v_three_datums"))
         assert car.receive_reply()[0] == "ack"
         wait_until("the failing sink is reported", lambda: get(port, "/readyz")[0] == 503)
+        wait_until("the other sink has delivered", lambda: d.status()["sinks"]["archive"]["lag"] == 0)
         ready = get(port, "/readyz")[1]
         assert "sink archive: up" in ready and re.search(r"sink broken: down: .*blocked", ready), ready
         assert "certificate: up" in ready and "journal: up" in ready, ready

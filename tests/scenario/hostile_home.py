@@ -176,8 +176,8 @@ def unknown_entity():
             wait_until("the sink is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
             d.say({"Odometer": 7}, {"Soc": 50})
             sink = wait_until("the value is dead-lettered", lambda: (
-                lambda s: s["dead_letters"] == 1 and s)(d.status()["sinks"]["home"]))
-            assert sink["health"] == "degraded" and "has no entity odometer" in sink["why"], sink
+                lambda s: s["dead_letters"] == 1 and s["health"] == "degraded" and s)(d.status()["sinks"]["home"]))
+            assert "has no entity odometer" in sink["why"], sink
             assert "delete the device" in sink["why"], sink
             wait_until("the other value is delivered", lambda: d.status()["sinks"]["home"]["delivered"] == 1)
             with open(d.path("state/dead-letters/home.jsonl")) as f:
