@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 
-from fr import SOURCE, free_port, skip, wait_until
+from fr import PATIENCE, SOURCE, free_port, skip, wait_until
 
 RELEASE = os.environ.get("FR_HA", "2024.3.3")
 HOME = (37.4, -122.1)  # where the simulated trip ends
@@ -48,7 +48,7 @@ class Socket:
     """A WebSocket to Home Assistant's API, signed in."""
 
     def __init__(self, home):
-        self.socket = socket.create_connection(("127.0.0.1", home.port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", home.port), timeout=30 * PATIENCE)
         if home.https:
             context = ssl.create_default_context(cafile=home.ca)
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
@@ -223,7 +223,7 @@ class HomeAssistant:
             return
         os.killpg(self.process.pid, how)
         try:
-            self.process.wait(60)
+            self.process.wait(60 * PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -244,7 +244,7 @@ class HomeAssistant:
             data = "&".join(f"{k}={urllib.request.quote(v, safe='')}" for k, v in form.items()).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         context = ssl.create_default_context(cafile=self.ca) if self.https else None
-        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=30 * PATIENCE, context=context) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

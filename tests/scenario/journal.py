@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 
-from fr import BUILD, Daemon, VIN, fleetroute, run_parts, vector, wait_until
+from fr import BUILD, PATIENCE, Daemon, VIN, fleetroute, run_parts, vector, wait_until
 from journal_checks import endless_load, in_order_for_each_vehicle
 
 ALL = 'records: [{type: "*", to: archive}]'
@@ -140,7 +140,7 @@ def foreign_and_cut_files_are_not_changed():
                 f.write(content)
             d.write()
             r = subprocess.run([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")],
-                               capture_output=True, text=True, timeout=20)
+                               capture_output=True, text=True, timeout=20 * PATIENCE)
             assert r.returncode == 1 and words in r.stderr, r.stderr
             with open(data, "rb") as f:
                 assert f.read() == content, "it was changed"
@@ -152,7 +152,7 @@ def foreign_and_cut_files_are_not_changed():
             f.write(whole)
         d.start()
         second = subprocess.run([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")],
-                                capture_output=True, text=True, timeout=20)
+                                capture_output=True, text=True, timeout=20 * PATIENCE)
         assert second.returncode == 1, second
 
 

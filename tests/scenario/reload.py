@@ -43,7 +43,7 @@ def under_load(journal, reloads):
             else:
                 d.reload()
         during = load.poll() is None
-        out = load.communicate(timeout=120)[0]
+        out = load.communicate(timeout=120 * PATIENCE)[0]
         assert load.returncode == 0 and " 0 disconnects" in out, out
         acknowledged = d.lines("acknowledged")
         wait_until("the file has all", lambda: len(d.lines("V.jsonl")) >= len(acknowledged), 60)
@@ -96,7 +96,7 @@ def a_changed_sink_goes_on():
         for n in range(10):
             d.sinks = SINKS.replace("V.jsonl", f"V{n}.jsonl")
             d.reload()
-        assert " 0 disconnects" in load.communicate(timeout=60)[0]
+        assert " 0 disconnects" in load.communicate(timeout=60 * PATIENCE)[0]
         acknowledged = d.lines("acknowledged")
 
         def written():
@@ -125,7 +125,7 @@ def certificates_and_vehicles():
         assert other.receive_close() == 1008
         first.send(vector("07_v_legacy_strings"))
         assert first.receive_reply()[0] == "ack"
-        assert len(tail.communicate(timeout=20)[0].splitlines()) == 2, "tail lost its place"
+        assert len(tail.communicate(timeout=20 * PATIENCE)[0].splitlines()) == 2, "tail lost its place"
         refused = d.car(vin="5YJ3E1EA7KF000002", upgrade=False).request()
         assert refused.startswith(b"HTTP/1.1 403 "), refused
         first.close()

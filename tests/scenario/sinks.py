@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from fr import BUILD, Daemon, VIN, fleetroute, run_parts, vector, wait_until
+from fr import BUILD, PATIENCE, Daemon, VIN, fleetroute, run_parts, vector, wait_until
 
 TOP = os.environ.get("top_srcdir") or os.getcwd()
 with open(f"{TOP}/core/include/fleetroute/plugin.h") as header:
@@ -73,7 +73,7 @@ def really_full_disk():
                                      d.path("acknowledged"))
             wait_until("the disk is full", lambda: d.status()["sinks"]["archive"]["health"] == "down")
             os.unlink(d.path("disk/ballast"))
-            load.communicate(timeout=60)
+            load.communicate(timeout=60 * PATIENCE)
             acknowledged = d.lines("acknowledged")
             written = [r["txid"] for r in d.records("disk/V.jsonl")]
             assert acknowledged and set(acknowledged) <= set(written), "acknowledged but not written"

@@ -13,7 +13,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
 from faults import Faults  # noqa: E402
-from fr import BUILD, SOURCE, Daemon, free_port, run_parts, wait_until  # noqa: E402
+from fr import BUILD, PATIENCE, SOURCE, Daemon, free_port, run_parts, wait_until  # noqa: E402
 from home_assistant import FakeHome  # noqa: E402
 from mqtt_broker import FakeBroker  # noqa: E402
 
@@ -35,7 +35,7 @@ def daemon(routing, sinks, **more):
 
 def readyz(d):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{d.admin_port}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{d.admin_port}/readyz", timeout=5 * PATIENCE) as answer:
             return answer.read().decode()
     except urllib.error.HTTPError as e:
         return e.read().decode()

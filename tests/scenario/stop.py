@@ -91,7 +91,7 @@ def failed_start():
     with Daemon("records: [{type: V, to: archive}]", '  archive: {plugin: file, options: {path: "@/V"}}') as d:
         d.end()
         started = subprocess.run([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")], text=True,
-                                 capture_output=True, timeout=20, env={
+                                 capture_output=True, timeout=20 * PATIENCE, env={
                                      **os.environ, **{f"EVENT_NO{m}": "1" for m in ("EPOLL", "POLL", "SELECT")}})
         assert started.returncode == 1 and "cannot create the event loop" in started.stderr, started
         assert "LeakSanitizer" not in started.stderr, started.stderr
