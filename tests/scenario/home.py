@@ -4,6 +4,7 @@ FR_HA names the release: 2024.3.3 (a venv, in CI) or 2026.2.3 (a Debian 13 made 
 as root). tests/home_assistant.sh installs either.
 """
 import base64
+import http.client
 import json
 import os
 import secrets
@@ -215,7 +216,7 @@ class HomeAssistant:
         try:
             self.ask("GET", "/api/onboarding" if self.token is None else "/api/config")
             return self.token is None or self.get("/api/config")["state"] == "RUNNING"
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return False
 
     def stop(self, how=signal.SIGTERM):

@@ -11,8 +11,8 @@ import shutil
 import subprocess
 import time
 
-from fr import PATIENCE, Daemon, Kafka, skip, wait_until
-from journal_checks import in_order_for_each_vehicle
+from fr import Daemon, Kafka, skip, wait_until
+from journal_checks import endless_load, in_order_for_each_vehicle
 from mosquitto import Mosquitto
 
 OUTAGE = int(os.environ.get("FR_OUTAGE", "60"))
@@ -113,13 +113,6 @@ def main(kafka):
 
 
 def drive(d, kafka, mosquitto):
-    load = d.simulate_beside("--vehicles", VEHICLES, "--rate", RATE, "--duration", 3 * OUTAGE + 30,
-                             "--patience", 60, "--acknowledged", d.path("acknowledged"))
-    d.wait_count("acknowledged", VEHICLES, 60)
-    watch = Watch(d)
-    time.sleep(min(10, OUTAGE))  # a stretch of ordinary life, to compare with
-    watch.look("all well")
-
     def fill():
         try:
             with open(d.path("disk/ballast"), "wb", buffering=0) as f:
@@ -128,11 +121,14 @@ def drive(d, kafka, mosquitto):
         except OSError:
             pass
 
-    away(d, watch, "kafka", kafka.stop, kafka.start)
-    away(d, watch, "mqtt", mosquitto.stop, mosquitto.start)
-    away(d, watch, "disk", fill, lambda: os.unlink(d.path("disk/ballast")))
-    print(load.communicate(timeout=(4 * OUTAGE + 200) * PATIENCE)[0].strip())
-    assert load.returncode == 0
+    with endless_load(d, "--vehicles", VEHICLES, "--rate", RATE, "--patience", 60):
+        d.wait_count("acknowledged", VEHICLES, 60)
+        watch = Watch(d)
+        time.sleep(min(10, OUTAGE))  # a stretch of ordinary life, to compare with
+        watch.look("all well")
+        away(d, watch, "kafka", kafka.stop, kafka.start)
+        away(d, watch, "mqtt", mosquitto.stop, mosquitto.start)
+        away(d, watch, "disk", fill, lambda: os.unlink(d.path("disk/ballast")))
     acknowledged = set(d.lines("acknowledged"))
     wait_until("all are through", lambda: all(s["lag"] == 0 for s in d.status()["sinks"].values()), 120)
     assert d.max_kb < MOST_KB, d.max_kb
