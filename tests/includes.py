@@ -18,7 +18,6 @@ TOP = os.environ.get("top_srcdir") or os.path.realpath(os.path.join(os.path.dirn
 ALLOWED = {
     "core/util": [],
     "core/privsep": ["util"],
-    "core/fleet_api": ["util"],
     "core/record": ["util"],
     "core/journal": ["util", "record"],
     "core/config": ["util", "privsep", "record", "journal"],
@@ -31,7 +30,7 @@ ALLOWED = {
     "core/admin": ["util", "record", "route", "source"],
     "core/sim": ["util", "record", "ingest"],
     "core/daemon": ["util", "privsep", "record", "journal", "config", "route", "plugin", "sink", "source",
-                    "ingest", "admin"],
+                    "ingest", "admin", "fleet_api"],
     "core/tool": ["util", "record", "journal", "config", "route", "plugin", "sink", "source", "sim",
                   "daemon", "fleet_api", "privsep"],
 }

@@ -4,6 +4,7 @@
 
 #include "config/server_plugins.h"
 #include "config/server_reader.h"
+#include "config/server_tesla.h"
 #include "config/yaml_values.h"
 #include "util/address.h"
 #include "util/memory.h"
@@ -212,9 +213,10 @@ static void server_read_journal(struct fr_server_reader *r, const struct fr_yaml
 
 static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
 {
-    static const char *const keys[] = {
-        "listen",  "tls",   "limits", "routing", "control", "state", "plugin_dir", "journal",
-        "sources", "sinks", "log",    "admin",   "status",  "user",  "sandbox",    NULL};
+    static const char *const keys[] = {"listen", "tls",        "limits",  "routing", "control",
+                                       "state",  "plugin_dir", "journal", "sources", "sinks",
+                                       "log",    "admin",      "status",  "user",    "sandbox",
+                                       "tesla",  NULL};
     struct fr_server_config *c = r->config;
 
     c->root = root;
@@ -226,6 +228,7 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     server_read_log(r, root);
     server_read_admin(r, root);
     server_read_status(r, root);
+    fr_server_read_tesla(r, root);
     c->user = fr_yaml_text(&r->file, fr_yaml_get(root, "user"), "user", NULL);
     c->sandbox = fr_yaml_boolean(&r->file, fr_yaml_get(root, "sandbox"), "sandbox", true);
     c->routing = fr_server_resolve(
@@ -266,6 +269,7 @@ void fr_server_config_unref(struct fr_server_config *config)
 {
     if (config == NULL || atomic_fetch_sub(&config->references, 1) != 1)
         return;
+    fr_server_free_tesla(&config->tesla);
     free(config->state);
     free(config->journal_path);
     free(config->sources);

@@ -41,6 +41,37 @@ struct fr_source_config {
     const struct fr_yaml *options;
 };
 
+/* Path of the command key, from the folder of fleetroute.yaml, if `tesla: key` is not set. */
+#define FR_TESLA_KEY_FILE "keys/command-key.pem"
+
+enum fr_tesla_region {
+    FR_TESLA_REGION_AUTO, /* from the user's token */
+    FR_TESLA_REGION_NA,   /* also Asia and the Pacific, except China */
+    FR_TESLA_REGION_EU,   /* also the Middle East and Africa */
+    FR_TESLA_REGION_CN,
+};
+
+/* The section `tesla:`. The daemon uses `folder` alone. Texts that are const belong to the tree. */
+struct fr_tesla_config {
+    bool present;             /* the file has the section */
+    const char *domain;       /* serves the public key; NULL: the only name of the certificate */
+    const char *hostname;     /* that vehicles dial; NULL: `domain` */
+    uint16_t port;            /* that vehicles dial */
+    const char *client_id;    /* NULL: not set */
+    char *client_secret_file; /* path; NULL: not set */
+    char *key;                /* path of the command key */
+    const char *redirect_uri; /* NULL: https://DOMAIN/callback */
+    enum fr_tesla_region region;
+    char *ca;           /* path of the roots that vehicles trust; NULL: from the server's chain */
+    int64_t expires_ms; /* validity of a pushed configuration */
+    double budget_usd;  /* max US$ a month for the signals of all vehicles */
+    int64_t push_every_ms; /* min time between two pushes of `keep` to one vehicle */
+    char *folder;          /* tokens and state of the commands */
+    const char *base_url;  /* instead of Tesla's Fleet API; NULL: Tesla's; for tests */
+    const char *auth_url;  /* instead of Tesla's token host; NULL: Tesla's; for tests */
+    char *api_ca;          /* path of the CA of these; NULL: the system's */
+};
+
 /* Max sources in a configuration. */
 #define FR_SOURCES_MAX 16
 
@@ -91,6 +122,7 @@ struct fr_server_config {
     enum fr_level log_level;
     enum fr_log_format log_format;
     bool redact;
+    struct fr_tesla_config tesla;
     struct fr_sink_config *sinks;
     size_t sink_count;
     struct fr_source_config *sources;

@@ -1,0 +1,57 @@
+/*
+ * HTTPS requests to Tesla, on libcurl. Each request has a time limit; the server's certificate is
+ * verified; redirects are not followed; the body of an answer is bounded.
+ */
+#ifndef FR_HTTP_CLIENT_H
+#define FR_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+/* Max bytes of the body of an answer. A longer answer is an error. */
+#define FR_HTTP_BODY_MAX 4000000
+/* Time limits of one request. */
+#define FR_HTTP_CONNECT_MS 10000
+#define FR_HTTP_TOTAL_MS 30000
+
+struct fr_http_client;
+
+/* A request. Texts belong to the caller and must stay valid during the request. */
+struct fr_http_request {
+    const char *method;       /* "GET", "POST" or "DELETE" */
+    const char *url;          /* https:// */
+    const char *bearer;       /* access token; NULL: none. Secret */
+    const char *content_type; /* of the body; NULL: no body */
+    const char *body;         /* may be secret */
+    size_t len;
+};
+
+struct fr_http_response {
+    int status;            /* 100 to 599 */
+    char *body;            /* NUL-terminated */
+    size_t len;            /* without the NUL; the body may contain further NUL bytes */
+    int64_t retry_after_s; /* from Retry-After (seconds or date), or RateLimit-Reset; -1: none */
+    int64_t date_ms;       /* from Date, ms since 1970; -1: none */
+    char
+        alternative[254]; /* host of `Alt-Svc: h2=https://HOST`, with its port if given; "": none */
+};
+
+/* Create a client. `ca` is the path of a PEM file that replaces the system's CAs; NULL: the
+ * system's. NULL: `error` is set. Not shared by threads. The caller frees it with
+ * fr_http_client_free(). */
+struct fr_http_client *fr_http_client_new(const char *ca, struct fr_error *error);
+void fr_http_client_free(struct fr_http_client *client);
+
+/* Make a request and wait for the answer, max FR_HTTP_TOTAL_MS. Any HTTP status is a success.
+ * Returns 0; the caller frees the response with fr_http_response_free(). Returns -1 with the host,
+ * the cause and the remedy in `error` (never a secret) if there is no complete answer. */
+int fr_http_request(struct fr_http_client *client, const struct fr_http_request *request,
+                    struct fr_http_response *response, struct fr_error *error);
+
+/* Erases and frees the body. */
+void fr_http_response_free(struct fr_http_response *response);
+
+#endif
