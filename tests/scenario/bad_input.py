@@ -2,6 +2,7 @@
 """Every kind of invalid input gets its defined answer, is counted, and does not disturb other vehicles."""
 import os
 import random
+import signal
 import socket
 import ssl
 
@@ -142,7 +143,7 @@ def refused_identities(d):
 
 with Daemon(ROUTING, SINKS, LIMITS) as d:
     # Another vehicle sends the whole time and must not be affected.
-    beside = d.simulate_beside("--vehicles", 1, "--rate", 50, "--duration", 15 * PATIENCE)
+    beside = d.simulate_beside("--vehicles", 1, "--rate", 50, "--duration", 600)
     d.wait_count("acknowledged", 1)
     garbage(d)
     senders(d)
@@ -151,6 +152,7 @@ with Daemon(ROUTING, SINKS, LIMITS) as d:
     slow_clients(d)
     http(d)
     refused_identities(d)
+    beside.send_signal(signal.SIGINT)  # as if its duration was over
     output = beside.communicate(timeout=60 * PATIENCE)[0]
     assert beside.returncode == 0 and " 0 refused, 0 unanswered" in output, output
     assert " 0 disconnects" in output, output
