@@ -95,7 +95,7 @@ fuzz_one() {
 fuzzing() (
     configure_in build-fuzz --enable-fuzzers CC=clang CFLAGS="-O1 -g" && build || exit 1
     status=0
-    for pair in "envelope record" "upgrade routing" "stored json" "home message" "mqtt path"; do
+    for pair in "envelope record" "upgrade routing" "stored json" "home message" "mqtt path" "pushed"; do
         pids=
         for name in $pair; do
             fuzz_one "$name" &
@@ -129,6 +129,7 @@ fetch() {
     tests/home_assistant.sh install 2024.3.3
     tests/kafka.sh fetch_jars_once
     as_root tests/packages.sh systems
+    tests/tesla_client.sh
 }
 
 dist() (

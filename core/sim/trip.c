@@ -256,6 +256,13 @@ static bool trip_changed(const struct fr_sim_datum *a, const struct fr_sim_datum
            fabs(a->real2 - b->real2) > step || (a->real == 0 && fabs(b->real) > 0);
 }
 
+size_t fr_trip_values(const struct fr_trip *trip, int64_t ms, struct fr_sim_datum *data)
+{
+    for (size_t i = 0; i < SENSORS; i++)
+        data[i] = trip_sample(trip, &sensors[i], (double)ms / 1000);
+    return SENSORS;
+}
+
 size_t fr_trip_bucket(struct fr_trip *trip, int64_t ms, struct fr_sim_datum *data)
 {
     size_t n = 0;

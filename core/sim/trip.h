@@ -29,6 +29,10 @@ int64_t fr_trip_duration_ms(void);
  * FR_TRIP_DATA_MAX. Returns their number. `ms` must not decrease. The texts are static. */
 size_t fr_trip_bucket(struct fr_trip *trip, int64_t ms, struct fr_sim_datum *data);
 
+/* Write the values of all simulated fields at `ms` of trip time to `data`, which has a capacity of
+ * FR_TRIP_DATA_MAX. Returns their number. The texts are static. */
+size_t fr_trip_values(const struct fr_trip *trip, int64_t ms, struct fr_sim_datum *data);
+
 /* The name of the phase at `ms` of trip time, such as "charging". Static text. */
 const char *fr_trip_phase(int64_t ms);
 

@@ -138,8 +138,13 @@ static int client_decrypt(struct fr_car *car)
 static const char *client_end_reason(struct fr_car *car, char *text, size_t size)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_error());
+    long verdict = SSL_get_verify_result(car->tls.ssl);
 
-    if (car->fault != NULL)
+    car->distrusts_server = verdict != X509_V_OK;
+    if (car->distrusts_server)
+        snprintf(text, size, "the server's certificate was not accepted: %s",
+                 X509_verify_cert_error_string(verdict));
+    else if (car->fault != NULL)
         snprintf(text, size, "%s", car->fault);
     else if (car->head.len != 0)
         snprintf(text, size, "the server replied %.60s", fr_buffer_string(&car->head));
@@ -261,6 +266,7 @@ void fr_car_connect(struct fr_car *car)
 
     if (car->state != CLIENT_OFFLINE)
         return;
+    car->distrusts_server = false;
     car->fd = socket(s->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (car->fd < 0 || fr_tls_stream_open(&car->tls, s->context, 1) != 0) {
         client_connection_lost(car, strerror(errno));
@@ -341,6 +347,11 @@ void fr_car_send(struct fr_car *car, const char *topic, const uint8_t *payload, 
 bool fr_car_is_open(const struct fr_car *car)
 {
     return car->state == CLIENT_OPEN;
+}
+
+bool fr_car_distrusts_server(const struct fr_car *car)
+{
+    return car->distrusts_server;
 }
 
 size_t fr_car_waiting(const struct fr_car *car)

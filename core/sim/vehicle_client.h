@@ -59,6 +59,10 @@ void fr_car_send(struct fr_car *car, const char *topic, const uint8_t *payload, 
 /* Whether the WebSocket is open. */
 bool fr_car_is_open(const struct fr_car *car);
 
+/* Whether the last connection ended because the vehicle did not accept the server's certificate.
+ * Valid in the callback `closed`, too. */
+bool fr_car_distrusts_server(const struct fr_car *car);
+
 /* The number of messages in the buffer without a reply. */
 size_t fr_car_waiting(const struct fr_car *car);
 

@@ -35,6 +35,7 @@ struct fr_car {
     int64_t retry_ms;        /* the pause before the next reconnect */
     int64_t offline_ms;      /* the timer closes the connection for this time; -1: it does not */
     bool broken;             /* sending failed; the timer closes the connection */
+    bool distrusts_server;   /* the server's last certificate was not accepted */
     const char *fault;       /* of the server's responses; NULL: none */
     struct fr_car_buffer buffer;
     uint64_t sent; /* messages, including repeated ones */

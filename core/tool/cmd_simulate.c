@@ -34,6 +34,10 @@ static const char help[] =
     "      --home LAT,LON       the end of the trip, in degrees (37.4,-122.1)\n"
     "      --speed X            drive X times as fast (1)\n"
     "      --tunnel AT,FOR      lose the connection AT s after the start, for FOR s of the trip\n"
+    "      --config FILE        behave as the telemetry configuration in FILE requires: the "
+    "server,\n"
+    "                           its CA, the fields and their intervals. --connect then replaces\n"
+    "                           only the address\n"
     "      --overlap            change from LTE to Wi-Fi at home; both are connected for a while\n"
     "  load:\n"
     "      --vehicles N         the number of vehicles\n"
@@ -90,6 +94,28 @@ static int simulate_run_load(const struct simulate_arguments *a, struct fr_pki *
     return status;
 }
 
+/* ---- a trip ---------------------------------------------------------------------- */
+
+static int simulate_run_trip(const struct simulate_arguments *a, struct fr_pki *pki,
+                             const char *host, uint16_t port, struct fr_error *error)
+{
+    struct fr_pushed_config *config;
+    int status;
+
+    if (a->config == NULL)
+        return fr_simulate_trip(a, pki, NULL, host, port, error);
+    config = fr_pushed_config_read(a->config, error);
+    if (config == NULL)
+        return -1;
+    if (a->connect == NULL) {
+        host = config->hostname;
+        port = config->port;
+    }
+    status = fr_simulate_trip(a, pki, config, host, port, error);
+    fr_pushed_config_free(config);
+    return status;
+}
+
 /* ---- the command line ------------------------------------------------------------ */
 
 static int simulate_split_address(const char *text, char *host, size_t size, uint16_t *port,
@@ -129,7 +155,10 @@ static int simulate_run(const struct simulate_arguments *a, struct fr_error *err
 
     if (a->pki == NULL)
         return fr_error_set(error, "--pki DIR is required: the folder of the test CA");
-    if (simulate_split_address(a->connect, host, sizeof host, &port, error) != 0)
+    if (a->config != NULL && a->vehicles > 0)
+        return fr_error_set(error, "--config is for a trip: leave --vehicles out");
+    if (simulate_split_address(a->connect != NULL ? a->connect : "127.0.0.1:8443", host,
+                               sizeof host, &port, error) != 0)
         return -1;
     pki = fr_pki_open(a->pki, a->host, error);
     if (pki == NULL)
@@ -143,7 +172,7 @@ static int simulate_run(const struct simulate_arguments *a, struct fr_error *err
     else if (a->vehicles > 0)
         status = simulate_run_load(a, pki, host, port, error);
     else
-        status = fr_simulate_trip(a, pki, host, port, error);
+        status = simulate_run_trip(a, pki, host, port, error);
     fr_pki_free(pki);
     return status;
 }
@@ -172,6 +201,7 @@ static const struct simulate_option options[] = {
     {"home", VALUE_PAIR, MEMBER(home), "LAT,LON in degrees"},
     {"speed", VALUE_REAL, MEMBER(speed), REAL},
     {"tunnel", VALUE_PAIR, MEMBER(tunnel), "AT,FOR in s"},
+    {"config", VALUE_TEXT, MEMBER(config), NULL},
     {"overlap", VALUE_FLAG, MEMBER(overlap), NULL},
     {"vehicles", VALUE_COUNT, MEMBER(vehicles), COUNT},
     {"rate", VALUE_REAL, MEMBER(rate), REAL},
@@ -274,7 +304,6 @@ int fr_cmd_simulate(int argc, char **argv)
 {
     struct simulate_arguments a = {
         .flaw = "good",
-        .connect = "127.0.0.1:8443",
         .vin = "5YJ3E1EA7KF000001",
         .home = {37.4, -122.1},
         .speed = 1,

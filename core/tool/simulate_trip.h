@@ -8,12 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim/pushed_config.h"
 #include "sim/test_pki.h"
 #include "util/error.h"
 
 /* The command line of `fleetroute simulate`. The texts are not owned; NULL: not given. */
 struct simulate_arguments {
-    const char *pki, *host, *export, *flaw, *connect, *vin, *acknowledged;
+    const char *pki, *host, *export, *flaw, *connect, *vin, *acknowledged, *config;
     bool pki_only, quiet, overlap, redact, help;
     double home[2];   /* latitude and longitude in degrees */
     double speed;     /* factor */
@@ -26,8 +27,11 @@ struct simulate_arguments {
 };
 
 /* Drive the trip in the calling thread until it ends or SIGINT; prints the progress to standard
- * error and the result to standard output. -1: the trip did not end. */
-int fr_simulate_trip(const struct simulate_arguments *a, struct fr_pki *pki, const char *host,
-                     uint16_t port, struct fr_error *error);
+ * error and the result to standard output. `config` is the configuration that was pushed to the
+ * vehicle; NULL: every field of the trip is sent. -1: the trip did not end, or the vehicle refused
+ * to connect as `config` requires. */
+int fr_simulate_trip(const struct simulate_arguments *a, struct fr_pki *pki,
+                     const struct fr_pushed_config *config, const char *host, uint16_t port,
+                     struct fr_error *error);
 
 #endif

@@ -30,6 +30,12 @@ int main(void)
     srunner_add_suite(runner, suite_identity());
     srunner_add_suite(runner, suite_config());
     srunner_add_suite(runner, suite_command_key());
+    srunner_add_suite(runner, suite_keep_health());
+    srunner_add_suite(runner, suite_keep_plan());
+    srunner_add_suite(runner, suite_state());
+    srunner_add_suite(runner, suite_api_error());
+    srunner_add_suite(runner, suite_jws());
+    srunner_add_suite(runner, suite_tokens());
     srunner_add_suite(runner, suite_pairing_link());
     srunner_add_suite(runner, suite_journal());
     srunner_add_suite(runner, suite_journal_run());
@@ -48,6 +54,11 @@ int main(void)
     srunner_add_suite(runner, suite_tesla_mqtt());
     srunner_add_suite(runner, suite_home_assistant());
     srunner_add_suite(runner, suite_vehicle_config());
+    srunner_add_suite(runner, suite_config_compare());
+    srunner_add_suite(runner, suite_vehicle_state());
+    srunner_add_suite(runner, suite_vehicle_ca());
+    srunner_add_suite(runner, suite_push());
+    srunner_add_suite(runner, suite_pushed_config());
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
