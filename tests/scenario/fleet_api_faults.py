@@ -127,6 +127,9 @@ def answers():
             result = client.call("vehicles", cause=cause)
             check_message(result)
             assert time.monotonic() - begun < 15 * PATIENCE, kind
+        client.fake.fault("vehicles", "error", times=1, status=200, body={"response": []},
+                          headers={f"X-{number}": "x" * 20000 for number in range(5)})
+        assert "its header more than" in client.call("vehicles", cause="network")["message"]
         # 4 MB of empty objects would need hundreds of megabytes.
         client.fake.fault("vehicles", "error", times=1, status=200, body=b'{"response":[' + b"{}," * 1_300_000 + b"0]}")
         check_message(client.call("vehicles", cause="malformed"))
