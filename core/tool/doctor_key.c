@@ -149,6 +149,27 @@ static void key_compare_public(struct fr_doctor *doctor, const char *url,
     EVP_PKEY_free(key);
 }
 
+/* Whether the router may hide the server from this machine, as the link `port` reports. */
+static bool key_is_behind_router(const struct fr_doctor *doctor)
+{
+    return fr_doctor_level_of(doctor, "port") == FR_DOCTOR_WARNING &&
+           strcmp(doctor->domain, doctor->public_name) == 0;
+}
+
+static void key_report_unreachable(struct fr_doctor *doctor, const char *url,
+                                   const struct fr_error *error)
+{
+    if (key_is_behind_router(doctor))
+        fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
+                         "open this address from another network, e.g. a phone without Wi-Fi",
+                         "%s cannot be fetched from here, see the link port", url);
+    else
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
+                         "serve the key on port 443 with a certificate of a public CA; fleetrouted "
+                         "does it on its own port",
+                         "%s: %s", url, error->text);
+}
+
 static void key_fetch(struct fr_doctor *doctor, const char *url)
 {
     const struct fr_http_request request = {.method = "GET", .url = url};
@@ -156,10 +177,7 @@ static void key_fetch(struct fr_doctor *doctor, const char *url)
     struct fr_error error;
 
     if (fr_doctor_request(doctor->server->tesla.api_ca, false, &request, &response, &error) != 0) {
-        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
-                         "serve the key on port 443 with a certificate of a public CA; fleetrouted "
-                         "does it on its own port",
-                         "%s: %s", url, error.text);
+        key_report_unreachable(doctor, url, &error);
         return;
     }
     if (response.status == 200)

@@ -331,8 +331,11 @@ static void tls_check_proxy(struct fr_doctor *doctor)
                          "forward the TCP connection unchanged (nginx: stream with ssl_preread; "
                          "Traefik: TCP router with passthrough; Cloudflare: DNS only)",
                          "%s does not offer the certificate of %s: a proxy terminates TLS, so "
-                         "vehicles' certificates cannot reach fleetrouted",
-                         doctor->endpoint, file);
+                         "vehicles' certificates cannot reach fleetrouted%s",
+                         doctor->endpoint, file,
+                         doctor->is_own_address
+                             ? ""
+                             : "; or the router answers connections from inside by itself");
 }
 
 /* The first CA of the file that is not among the names that the server sent; NULL: none. The caller

@@ -231,7 +231,8 @@ def sources():
 class Earlier:
     """A daemon of an earlier version, as far as its control socket answers."""
 
-    def __init__(self, path):
+    def __init__(self, path, drip=False):
+        self.drip = drip
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen()
@@ -243,6 +244,9 @@ class Earlier:
                 peer, _ = self.listener.accept()
                 with peer:
                     peer.recv(1000)
+                    while self.drip:
+                        peer.sendall(b" ")
+                        time.sleep(0.1)
                     peer.sendall(b'{"version":"0.0.1","uptime_ms":1000}\n')
 
 
@@ -254,6 +258,10 @@ def version():
             os.remove(world.daemon.control)
         earlier = Earlier(world.daemon.control)
         world.expect("daemon", "warning", "fleetrouted 0.0.1 runs", "restart it")
+        earlier.drip = True  # a reply without an end
+        begun = time.monotonic()
+        world.expect("daemon", "failure", "no reply within 5 s")
+        assert time.monotonic() - begun < 15
         earlier.listener.shutdown(socket.SHUT_RDWR)
         earlier.listener.close()
         os.remove(world.daemon.control)

@@ -230,6 +230,11 @@ def own_listener():
         yaml = world.text("fleetroute.yaml")
         with changed(world.path("fleetroute.yaml"), yaml.replace(f"domain: {DOMAIN}", f"domain: {NAME}")):
             world.expect("public_key", "ok", f"https://{NAME}/", "public half of the command key")
+            hosts("192.0.2.9")  # of a router that returns no packet
+            subprocess.run(["ip", "route", "add", "unreachable", "192.0.2.0/24"], check=True)
+            world.expect("public_key", "warning", "cannot be fetched from here", "another network")
+            subprocess.run(["ip", "route", "del", "unreachable", "192.0.2.0/24"], check=True)
+            hosts("198.51.100.7", f"{ELSEWHERE} {DOMAIN}")
             os.remove(world.path("keys/command-key.pub.pem"))
             fleetroute("reload", "-s", world.daemon.control)
             world.expect("public_key", "failure", "status 404", "fleetroute key")

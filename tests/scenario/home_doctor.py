@@ -20,8 +20,7 @@ def line(daemon, *words):
 
 
 def entities():
-    """No entity yet; entities; renamed ones; values that are much older than the last record; a refused token; no
-    server."""
+    """No entity yet; entities; renamed ones; a refused token; no server."""
     with HomeAssistant() as home, Daemon(ROUTING, Way("ha_websocket").sink(home), journal="{}") as d:
         assert line(d, "no entity of the vehicle", "sinks") == "failure"
         d.say({"Soc": 60.0, "Gear": "P"})
