@@ -33,6 +33,13 @@ static int keep_month(int64_t now_ms)
     return (utc.tm_year + 1900) * 12 + utc.tm_mon;
 }
 
+/* A vehicle whose configuration is to be read back. */
+struct keep_candidate {
+    size_t index; /* in the input's `vins` */
+    int64_t checked_ms;
+    enum fr_keep_reason reason;
+};
+
 /* ---- actions --------------------------------------------------------------------- */
 
 static void keep_add(struct fr_keep_plan *plan, enum fr_keep_kind kind, enum fr_keep_reason reason,
@@ -201,17 +208,42 @@ static void keep_plan_removal(struct fr_keep_plan *plan, const struct fr_keep_in
     }
 }
 
+static int keep_compare_checks(const void *a, const void *b)
+{
+    const struct keep_candidate *left = a, *right = b;
+
+    if (left->checked_ms != right->checked_ms)
+        return left->checked_ms < right->checked_ms ? -1 : 1;
+    return left->index < right->index ? -1 : left->index > right->index;
+}
+
+/* Add read-backs, max FR_KEEP_CHECKS_MAX of them, the oldest first. */
+static void keep_add_checks(struct fr_keep_plan *plan, const struct fr_keep_input *in,
+                            struct keep_candidate *list, size_t count)
+{
+    if (count > FR_KEEP_CHECKS_MAX) {
+        qsort(list, count, sizeof *list, keep_compare_checks);
+        count = FR_KEEP_CHECKS_MAX;
+    }
+    for (size_t i = 0; i < count; i++)
+        keep_add(plan, FR_KEEP_CHECK, list[i].reason, in->vins[list[i].index]);
+}
+
 static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
     static const struct fr_state_vehicle none;
+    struct keep_candidate *checks = fr_calloc(in->vin_count + 1, sizeof *checks);
     enum fr_keep_reason reason;
+    size_t count = 0;
 
     for (size_t i = 0; i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
         if (v != NULL && keep_needs_check(in, v, &reason))
-            keep_add(plan, FR_KEEP_CHECK, reason, in->vins[i]);
+            checks[count++] = (struct keep_candidate){i, v->checked_ms, reason};
     }
+    keep_add_checks(plan, in, checks, count);
+    free(checks);
     for (size_t i = 0; in->config != NULL && !keep_expects_too_much(in) && i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
@@ -233,14 +265,20 @@ bool fr_keep_has_begun(const struct fr_state *state)
 /* Without a push in the state: look what vehicles have, because the state may have been lost. */
 static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
+    struct keep_candidate *checks = fr_calloc(in->vin_count + 1, sizeof *checks);
+    size_t count = 0;
+
     plan->hold = FR_KEEP_NEVER_PUSHED;
     for (size_t i = 0; i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
         if (v == NULL || (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) &&
                           keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms)))
-            keep_add(plan, FR_KEEP_CHECK, FR_KEEP_DAILY, in->vins[i]);
+            checks[count++] =
+                (struct keep_candidate){i, v != NULL ? v->checked_ms : 0, FR_KEEP_DAILY};
     }
+    keep_add_checks(plan, in, checks, count);
+    free(checks);
 }
 
 void fr_keep_plan_make(struct fr_keep_plan *plan, const struct fr_keep_input *in)

@@ -28,6 +28,9 @@
 #define FR_KEEP_RENEW_MAX_MS (10 * FR_KEEP_DAY_MS)
 /* Read back the configuration of a vehicle, one billed request: detects that Tesla removed it. */
 #define FR_KEEP_CHECK_MS FR_KEEP_DAY_MS
+/* Max read-backs of one run, those that have waited longest: about a minute. With a run every 15
+ * minutes that is 4,800 vehicles a day. */
+#define FR_KEEP_CHECKS_MAX 50
 /* First read-back after a push: the vehicle takes the configuration when it is awake. */
 #define FR_KEEP_CHECK_PUSHED_MS FR_KEEP_HOUR_MS
 /* Push again to a vehicle that Tesla skipped or that did not take the configuration, e.g. because
