@@ -90,14 +90,9 @@ void fr_access_claims_read(struct fr_access_claims *claims, const char *token)
         free(payload);
     }
     if (json_is_object(root)) {
-        const json_t *expires = json_object_get(root, "exp");
-
         claims_region(claims, json_object_get(root, "ou_code"));
         claims_scopes(claims, json_object_get(root, "scp"));
         claims_audience(claims, json_object_get(root, "aud"));
-        if (json_is_integer(expires) && json_integer_value(expires) > 0 &&
-            json_integer_value(expires) < INT64_C(253402300800))
-            claims->expires_s = json_integer_value(expires);
     }
     json_decref(root);
 }

@@ -5,13 +5,10 @@
 #ifndef FR_ACCESS_TOKEN_H
 #define FR_ACCESS_TOKEN_H
 
-#include <stdint.h>
-
 struct fr_access_claims {
-    char *scopes;      /* separated by spaces; NULL: not stated */
-    char *base_url;    /* audience of the account's region; NULL: not stated or no base URL */
-    int64_t expires_s; /* s since 1970; 0: not stated */
-    char region[8];    /* "na", "eu", "cn"; "": not stated */
+    char *scopes;   /* separated by spaces; NULL: not stated */
+    char *base_url; /* audience of the account's region; NULL: not stated or no base URL */
+    char region[8]; /* "na", "eu", "cn"; "": not stated */
 };
 
 /* Read the claims. A token of another form has none. The caller frees them with

@@ -175,16 +175,45 @@ char *fr_api_authorize_link(struct fr_api *api, const char *state)
     return fr_oauth_link(&api->app, state);
 }
 
-/* Write the tokens under the lock. */
-static int api_write_tokens(struct fr_api *api, struct fr_api_error *error)
+static int api_cannot_save(struct fr_api_error *error, const struct fr_error *problem)
+{
+    return fr_api_error_set(error, FR_API_LOCAL,
+                            "the tokens cannot be saved: %s; then log in again", problem->text);
+}
+
+/* Exchange a code for tokens and write them. A code is used once: the tokens so far are written
+ * first, so that a full disk is found before. The lock is held. */
+static int api_exchange_locked(struct fr_api *api, const char *code, const char *audience,
+                               struct fr_api_error *error)
+{
+    struct fr_error problem, ignored;
+    struct fr_tokens stored;
+    enum fr_tokens_result result = fr_tokens_read(api->folder, &stored, &problem);
+    int status = 0;
+
+    if (result == FR_TOKENS_REFUSED || fr_tokens_write(api->folder, &stored, &problem) != 0)
+        status = api_cannot_save(error, &problem);
+    fr_tokens_free(&stored);
+    if (status == 0)
+        status = fr_oauth_exchange(api->client, &api->app, code, audience, &api->tokens,
+                                   &api->token_requests, error);
+    if (status == 0 && fr_tokens_write(api->folder, &api->tokens, &problem) != 0)
+        status = api_cannot_save(error, &problem);
+    if (status != 0 && result == FR_TOKENS_MISSING)
+        fr_tokens_remove(api->folder, &ignored);
+    return status;
+}
+
+static int api_exchange(struct fr_api *api, const char *code, const char *audience,
+                        struct fr_api_error *error)
 {
     struct fr_error problem;
     int lock = api->locked ? -1 : fr_tokens_lock(api->folder, FR_HTTP_TOTAL_MS, &problem);
-    int status = 0;
+    int status;
 
-    if ((!api->locked && lock < 0) || fr_tokens_write(api->folder, &api->tokens, &problem) != 0)
-        status = fr_api_error_set(
-            error, FR_API_LOCAL, "the tokens cannot be saved: %s; then log in again", problem.text);
+    if (!api->locked && lock < 0)
+        return api_cannot_save(error, &problem);
+    status = api_exchange_locked(api, code, audience, error);
     fr_tokens_unlock(lock);
     return status;
 }
@@ -206,12 +235,13 @@ int fr_api_authorize(struct fr_api *api, const char *pasted, const char *state,
                                  named != FR_TESLA_REGION_AUTO
                              ? fr_tesla_base_url(named)
                              : api->base_url);
-    status = fr_oauth_exchange(api->client, &api->app, code, audience, &api->tokens,
-                               &api->token_requests, error);
-    if (status == 0)
-        status = api_write_tokens(api, error);
+    status = api_exchange(api, code, audience, error);
     if (status == 0) {
-        fr_api_session_move(api, api->region_is_fixed ? audience : api->tokens.base_url);
+        char *base_url = fr_strdup(api->region_is_fixed ? audience : api->tokens.base_url);
+
+        fr_api_session_drop_partner(api);
+        fr_api_session_move(api, base_url);
+        free(base_url);
         /* A failure here is found, with its remedy, by the next call. */
         if (!api->region_is_fixed)
             fr_api_region(api, region, &ignored);

@@ -280,6 +280,36 @@ int fr_answer_errors(const json_t *root, struct fr_api_vehicle_errors *errors, c
     return 0;
 }
 
+int fr_answer_error_vins(const json_t *root, struct fr_api_vins *vins, const char *what,
+                         struct fr_api_error *error)
+{
+    const json_t *list = json_object_get(root, "response");
+    json_t *seen;
+    size_t count;
+
+    if (json_is_object(list))
+        list = json_object_get(list, "fleet_telemetry_error_vins");
+    vins->list = NULL;
+    vins->count = 0;
+    if (!json_is_array(list))
+        return answer_malformed(error, what, "list of vehicles");
+    count = json_array_size(list);
+    if (count > FR_API_VEHICLES_MAX)
+        count = FR_API_VEHICLES_MAX;
+    vins->list = fr_calloc(count + 1, sizeof *vins->list);
+    seen = json_object();
+    for (size_t i = 0; i < count; i++) {
+        char *vin = vins->list[vins->count];
+
+        if (!answer_vin(vin, json_array_get(list, i)) || json_object_get(seen, vin) != NULL)
+            continue;
+        json_object_set_new(seen, vin, json_true());
+        vins->count++;
+    }
+    json_decref(seen);
+    return 0;
+}
+
 int fr_answer_public_key(const json_t *root, char **key, const char *what,
                          struct fr_api_error *error)
 {

@@ -41,6 +41,10 @@ int fr_answer_config(const json_t *root, struct fr_api_config_state *state, cons
 int fr_answer_errors(const json_t *root, struct fr_api_vehicle_errors *errors, const char *what,
                      struct fr_api_error *error);
 
+/* fleet_telemetry_error_vins: a list, or an object with the list. The caller frees vins->list. */
+int fr_answer_error_vins(const json_t *root, struct fr_api_vins *vins, const char *what,
+                         struct fr_api_error *error);
+
 /* partner_accounts/public_key. The caller frees *key. */
 int fr_answer_public_key(const json_t *root, char **key, const char *what,
                          struct fr_api_error *error);

@@ -111,3 +111,20 @@ int fr_api_errors(struct fr_api *api, const char *vin, struct fr_api_vehicle_err
     json_decref(answer);
     return status;
 }
+
+int fr_api_error_vins(struct fr_api *api, struct fr_api_vins *vins, struct fr_api_error *error)
+{
+    struct fr_api_call call = {.what = "read the vehicles with errors",
+                               .method = "GET",
+                               .path = "/api/1/partner_accounts/fleet_telemetry_error_vins",
+                               .partner = true};
+    json_t *answer;
+    int status = fr_api_request(api, &call, &answer, error);
+
+    vins->list = NULL;
+    vins->count = 0;
+    if (status == 0)
+        status = fr_answer_error_vins(answer, vins, call.what, error);
+    json_decref(answer);
+    return status;
+}

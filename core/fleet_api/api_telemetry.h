@@ -23,4 +23,7 @@ int fr_api_config_delete(struct fr_api *api, const char *vin, struct fr_api_erro
 int fr_api_errors(struct fr_api *api, const char *vin, struct fr_api_vehicle_errors *errors,
                   struct fr_api_error *error);
 
+/* The VINs that have recent errors (partner token), each once. The caller frees `list`. */
+int fr_api_error_vins(struct fr_api *api, struct fr_api_vins *vins, struct fr_api_error *error);
+
 #endif

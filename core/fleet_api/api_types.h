@@ -18,6 +18,12 @@ struct fr_api_vehicle_error {
     char error[512];     /* control characters removed */
 };
 
+/* VINs with recent errors. */
+struct fr_api_vins {
+    char (*list)[18];
+    size_t count;
+};
+
 struct fr_api_vehicle_errors {
     struct fr_api_vehicle_error *list;
     size_t count;

@@ -7,12 +7,15 @@
 #include "fleet_api/api_answer.h"
 #include "fleet_api/api_request.h"
 #include "fleet_api/clean_text.h"
+#include "util/clock.h"
 #include "util/json_text.h"
 #include "util/memory.h"
 
 /* Vehicles that a page is asked for, and max pages that are read. */
 #define PAGE_SIZE 100
 #define PAGES_MAX 2000
+/* Max time for all pages, in ms. */
+#define PAGES_MS (INT64_C(5) * 60 * 1000)
 /* VINs of one request of fleet_status. */
 #define STATUS_VINS_MAX 1000
 
@@ -45,7 +48,7 @@ int fr_api_vehicles(struct fr_api *api, struct fr_api_vehicles *vehicles,
                     struct fr_api_error *error)
 {
     json_t *seen = json_object();
-    int64_t page = 1, next = 1;
+    int64_t page = 1, next = 1, end_ms = fr_monotonic_ms() + PAGES_MS;
     int status = 0;
 
     vehicles->list = NULL;
@@ -64,6 +67,10 @@ int fr_api_vehicles(struct fr_api *api, struct fr_api_vehicles *vehicles,
         /* Pages only go forward, and each has another vehicle. */
         if (next <= page || vehicles->count == before || vehicles->count >= FR_API_VEHICLES_MAX)
             next = 0;
+        if (status == 0 && next != 0 && fr_monotonic_ms() >= end_ms)
+            status = fr_api_error_set(
+                error, FR_API_NETWORK,
+                "%s: the pages did not arrive within 5 minutes; try again later", call.what);
         json_decref(answer);
         free(path);
     }

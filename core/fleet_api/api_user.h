@@ -10,7 +10,7 @@ struct fr_api;
 /* Ask users/region and change to its base URL. `region` gets "na", "eu", … */
 int fr_api_region(struct fr_api *api, char region[16], struct fr_api_error *error);
 
-/* All pages. The caller frees `list`. */
+/* All pages, which may take 5 minutes. The caller frees `list`. */
 int fr_api_vehicles(struct fr_api *api, struct fr_api_vehicles *vehicles,
                     struct fr_api_error *error);
 

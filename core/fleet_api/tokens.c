@@ -29,7 +29,7 @@
 
 /* ---- reading --------------------------------------------------------------------- */
 
-/* A copy of a member: printable ASCII, or also spaces with `spaces`. False: it is malformed. A
+/* A copy of a member: printable ASCII; with `spaces` also spaces, or nothing. False: it is malformed. A
  * missing or null member is NULL. */
 static bool tokens_text(const json_t *root, const char *key, bool spaces, char **text)
 {
@@ -39,7 +39,8 @@ static bool tokens_text(const json_t *root, const char *key, bool spaces, char *
     *text = NULL;
     if (value == NULL || json_is_null(value))
         return true;
-    if (at == NULL || json_string_length(value) == 0 || json_string_length(value) > TEXT_MAX)
+    if (at == NULL || (json_string_length(value) == 0 && !spaces) ||
+        json_string_length(value) > TEXT_MAX)
         return false;
     for (size_t i = 0; at[i] != '\0'; i++)
         if (!isgraph((unsigned char)at[i]) && !(spaces && at[i] == ' '))

@@ -14,7 +14,7 @@
 #include "fleet_api/api.h"
 #include "fleet_api/command_key.h"
 #include "fleet_api/jws.h"
-#include "fleet_api/oauth.h"
+#include "fleet_api/tokens.h"
 #include "util/redact.h"
 
 #define VINS_MAX 2000
@@ -185,17 +185,40 @@ static int call_errors(struct fr_api *api, char **argv, json_t *result, struct f
     return 0;
 }
 
+static int call_error_vins(struct fr_api *api, char **argv, json_t *result,
+                           struct fr_api_error *error)
+{
+    json_t *list = json_array();
+    struct fr_api_vins vins;
+
+    (void)argv;
+    json_object_set_new(result, "vins", list);
+    if (fr_api_error_vins(api, &vins, error) != 0)
+        return -1;
+    for (size_t i = 0; i < vins.count; i++)
+        json_array_append_new(list, json_string(vins.list[i]));
+    free(vins.list);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct fr_api *api, char **argv, json_t *result, struct fr_api_error *error);
     int min_arguments;
 } calls[] = {
-    {"link", call_link, 1},         {"authorize", call_authorize, 2},
-    {"refresh", call_refresh, 0},   {"register", call_register, 0},
-    {"key", call_key, 0},           {"region", call_region, 0},
-    {"vehicles", call_vehicles, 0}, {"status", call_status, 1},
-    {"push", call_push, 3},         {"get", call_get, 1},
-    {"delete", call_delete, 1},     {"errors", call_errors, 0},
+    {"link", call_link, 1},
+    {"authorize", call_authorize, 2},
+    {"refresh", call_refresh, 0},
+    {"register", call_register, 0},
+    {"key", call_key, 0},
+    {"region", call_region, 0},
+    {"vehicles", call_vehicles, 0},
+    {"status", call_status, 1},
+    {"push", call_push, 3},
+    {"get", call_get, 1},
+    {"delete", call_delete, 1},
+    {"errors", call_errors, 0},
+    {"error_vins", call_error_vins, 0},
 };
 
 /* Make the call with this name. */
@@ -227,7 +250,7 @@ int main(int argc, char **argv)
     struct fr_server_config *config;
     json_t *result = json_object();
     struct fr_api *api;
-    int status = -1;
+    int status = -1, lock = -1;
 
     if (argc < 3)
         return 2;
@@ -237,7 +260,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s: cannot be read\n", argv[1]);
         return 2;
     }
-    api = fr_api_new(&config->tesla, config->tesla.domain, false, &error);
+    if (getenv("FR_TEST_LOCKED") != NULL)
+        lock = fr_tokens_lock(config->tesla.folder, 0, &error.error);
+    api = fr_api_new(&config->tesla, config->tesla.domain, lock >= 0, &error);
     if (api != NULL) {
         status = call_named(api, argc - 2, argv + 2, result, &error);
         call_describe(api, result);
@@ -252,6 +277,7 @@ int main(int argc, char **argv)
     putchar('\n');
     json_decref(result);
     fr_api_free(api);
+    fr_tokens_unlock(lock);
     fr_server_config_unref(config);
     fr_diagnostics_free(&diagnostics);
     return status == 0 ? 0 : 1;

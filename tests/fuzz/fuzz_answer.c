@@ -1,6 +1,7 @@
 /* What comes from Tesla, or from a file that another process wrote: the parsers of answers, of header
  * fields, of errors, of tokens and of the state. The first byte selects one of them. Nothing
  * crashes; what is read is within its limits, and fit for a terminal. */
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include "fleet_api/secret_file.h"
 #include "fleet_api/state.h"
 #include "fleet_api/token_answer.h"
+#include "fleet_api/tokens.h"
 #include "util/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -143,10 +145,24 @@ static void try_errors(const json_t *root, struct fr_api_error *error)
     free(errors.list);
 }
 
+static void try_error_vins(const json_t *root, struct fr_api_error *error)
+{
+    struct fr_api_vins list;
+
+    if (fr_answer_error_vins(root, &list, "vins", error) != 0) {
+        check_error(error);
+        return;
+    }
+    for (size_t i = 0; i < list.count; i++)
+        require(fr_is_vin(list.list[i]));
+    free(list.list);
+}
+
 static void try_small(const json_t *root, struct fr_api_error *error)
 {
     char region[16], url[FR_API_URL_SIZE], *key;
 
+    try_error_vins(root, error);
     if (fr_answer_region(root, region, url, "region", error) == 0) {
         check_text(region, sizeof region);
         check_text(url, sizeof url);
@@ -209,41 +225,45 @@ static void try_response(const char *text, size_t len)
     fr_http_response_free(&response);
 }
 
-static char state_path[96];
-static void state_remove(void);
+static char folder[64];
 
-/* The folder of the state's file, made once. */
-static const char *state_folder(void)
+static void folder_remove(void)
 {
-    static char folder[64];
+    char path[96];
+
+    snprintf(path, sizeof path, "%s/state.json", folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/tokens.json", folder);
+    unlink(path);
+    rmdir(folder);
+}
+
+/* Write a file in a folder that is made once. */
+static void put_file(const char *name, const char *text, size_t len)
+{
+    char path[96];
+    int fd;
 
     if (folder[0] == '\0') {
         strcpy(folder,
                access("/dev/shm", W_OK) == 0 ? "/dev/shm/fr-fuzz.XXXXXX" : "/tmp/fr-fuzz.XXXXXX");
         if (mkdtemp(folder) == NULL)
             abort();
-        atexit(state_remove);
+        atexit(folder_remove);
     }
-    return folder;
-}
-
-static void state_remove(void)
-{
-    unlink(state_path);
-    rmdir(state_folder());
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || write(fd, text, len) != (ssize_t)len || close(fd) != 0)
+        abort();
 }
 
 static void try_state(const char *text, size_t len)
 {
     struct fr_state state;
     struct fr_error error;
-    FILE *file;
 
-    snprintf(state_path, sizeof state_path, "%s/state.json", state_folder());
-    file = fopen(state_path, "w");
-    if (file == NULL || fwrite(text, 1, len, file) != len || fclose(file) != 0)
-        abort();
-    if (fr_state_read(state_folder(), &state, &error) != 0)
+    put_file("state.json", text, len);
+    if (fr_state_read(folder, &state, &error) != 0)
         return;
     for (size_t i = 0; i < state.vehicle_count; i++) {
         require(fr_is_vin(state.vehicles[i].vin));
@@ -274,6 +294,22 @@ static void try_tokens(const char *text, size_t len)
     require(claims.base_url == NULL || strncmp(claims.base_url, "https://fleet-api.", 18) == 0);
     fr_access_claims_free(&claims);
     free(copy);
+}
+
+static void try_tokens_file(const char *text, size_t len)
+{
+    struct fr_tokens tokens;
+    struct fr_error error = {""};
+
+    put_file("tokens.json", text, len);
+    if (fr_tokens_read(folder, &tokens, &error) != FR_TOKENS_READ) {
+        require(error.text[0] != '\0' && tokens.access == NULL && tokens.refresh == NULL);
+        return;
+    }
+    require(tokens.access_expires_ms >= 0 && tokens.refresh_issued_ms >= 0);
+    require(tokens.base_url == NULL || strncmp(tokens.base_url, "https://", 8) == 0);
+    require(tokens.access == NULL || strpbrk(tokens.access, " \r\n") == NULL);
+    fr_tokens_free(&tokens);
 }
 
 static void try_pasted(const char *text, size_t len)
@@ -325,6 +361,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         try_pasted(text, len - 1);
         break;
     case 10:
+        try_tokens_file(text, len - 1);
+        break;
     case 11:
         try_text(text, len - 1);
         break;

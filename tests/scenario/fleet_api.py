@@ -100,7 +100,12 @@ def calls():
             for result in (client.call("errors"), client.call("errors", VIN)):
                 assert len(result["errors"]) == 1 and result["errors"][0]["vin"] == VIN, result
                 assert result["errors"][0]["error"] == "dial [31mfailed", result
-        assert fake.billed() == sum(entry.role != "auth" for entry in fake.log)
+            assert client.call("error_vins")["vins"] == [VIN]
+        # The headers; a .netrc has no effect.
+        write_file(f"{client.folder}/.netrc", "default login a password b\n")
+        client.call("vehicles", HOME=client.folder)
+        assert fake.headers["authorization"] == f"Bearer {client.tokens()['access_token']}", fake.headers
+        assert re.fullmatch(r"fleetroute/[0-9.]+", fake.headers["user-agent"]) and "expect" not in fake.headers
 
 
 def states():
@@ -192,6 +197,25 @@ def full_disk():
         assert sorted(os.listdir(f"{client.folder}/state")) == ["lock", "tokens.json"]
 
 
+def full_disk_at_log_in():
+    """A full disk before the log-in costs no code, and leaves no file."""
+    with fleet_client() as client:
+        pasted = client.fake.authorise(client.call("link", STATE)["link"])
+        write_file(f"{client.folder}/faults", "write tokens.json ENOSPC\n")
+        failed = client.call("authorize", pasted, STATE, cause="local", preload="fault_io")
+        assert "cannot be saved" in failed["message"], failed
+        assert client.fake.calls("token") == 0 and os.listdir(f"{client.folder}/state") == ["lock"]
+        write_file(f"{client.folder}/faults", "")
+        client.fake.fault("token", 503, times=1)
+        client.call("authorize", pasted, STATE, cause="server", preload="fault_io")
+        assert os.listdir(f"{client.folder}/state") == ["lock"]
+        client.call("authorize", pasted, STATE, preload="fault_io")
+        before = client.tokens()
+        # A log-in that fails keeps the tokens of the one before.
+        client.call("authorize", f"{client.owner.REDIRECT}?code=EU_x&state={STATE}", STATE, cause="login_required")
+        assert client.tokens() == before
+
+
 def two_processes():
     """Processes that find an expired token at the same time make one refresh."""
     with logged_in() as client:
@@ -205,6 +229,14 @@ def two_processes():
         # All in the lock: a refresh on purpose, by several at once, never uses a token twice.
         results = [client.result(p) for p in [client.start("refresh") for _ in range(4)]]
         assert all("cause" not in r for r in results), results
+        client.call("vehicles")
+        # A command that has the lock itself: log-in, refresh and change of the region.
+        client.expire()
+        client.change_tokens(base_url=client.fake.url("na"))
+        result = client.call("vehicles", FR_TEST_LOCKED="1")
+        assert result["token_requests"] == 1 and result["base_url"] == client.fake.url("eu"), result
+        assert client.tokens()["base_url"] == client.fake.url("eu")
+        client.call("authorize", client.fake.authorise(client.call("link", STATE)["link"]), STATE, FR_TEST_LOCKED="1")
         client.call("vehicles")
 
 
@@ -293,11 +325,24 @@ def real_names():
         assert "evil.example.com" in redirected["message"] and "not followed" in redirected["message"], redirected
         assert not fake.refused_hosts, fake.refused_hosts
         assert client.call("vehicles")["base_url"] == NAMES["eu"]
+        # users/region is believed if it names a host of Tesla; the next 421 corrects it.
+        fake.fault("region", "error", times=1, status=200,
+                   body={"response": {"region": "na", "fleet_api_base_url": NAMES["na"] + "/"}})
+        assert client.call("region")["base_url"] == NAMES["na"] == client.tokens()["base_url"]
+    with fleet_client(proxy=True) as client:
+        # The code names another region than the token's audience, and users/region does not answer.
+        client.fake.region = "na"
+        pasted = client.fake.authorise(client.call("link", STATE)["link"])
+        client.fake.region = "eu"
+        client.fake.fault("region", 503)
+        result = client.call("authorize", pasted, STATE)
+        assert result["base_url"] == NAMES["eu"] == client.tokens()["base_url"], result
+        assert client.fake.calls(role="na") == 0
     with fleet_client(proxy=True, extra=", region: na") as client:
         client.log_in()
         assert client.call("region", cause="wrong_region")["base_url"] == NAMES["na"]
 
 
 if __name__ == "__main__":
-    run_parts(consent, scopes, calls, states, refresh, killed, full_disk, two_processes, read_again, revoked, regions,
-              real_names)
+    run_parts(consent, scopes, calls, states, refresh, killed, full_disk, full_disk_at_log_in, two_processes,
+              read_again, revoked, regions, real_names)

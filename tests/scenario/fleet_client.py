@@ -26,9 +26,11 @@ def key_file(path, scalar):
 class HookedTesla(FakeTesla):
     """A fake that calls `hook` with the name of each endpoint, when its answer is made and not sent yet."""
     hook = None
+    headers = ()  # of the last request
 
     def note(self, request, endpoint, status, fault):
         super().note(request, endpoint, status, fault)
+        self.headers = request.headers
         if self.hook:
             self.hook(endpoint)
 
