@@ -55,6 +55,7 @@ struct fr_http_client *fr_http_client_new(const char *ca, struct fr_error *error
     client = fr_calloc(1, sizeof *client);
     client->curl = curl_easy_init();
     client->ca = ca != NULL ? fr_strdup(ca) : NULL;
+    client->total_ms = FR_HTTP_TOTAL_MS;
     if (client->curl == NULL) {
         fr_error_set(error, "libcurl cannot start; free memory, or reinstall libcurl");
         fr_http_client_free(client);
@@ -80,6 +81,11 @@ int64_t fr_http_client_clock_offset_ms(const struct fr_http_client *client)
 bool fr_http_client_clock_failed(const struct fr_http_client *client)
 {
     return client->clock_failed;
+}
+
+void fr_http_client_set_limit(struct fr_http_client *client, int64_t total_ms)
+{
+    client->total_ms = total_ms;
 }
 
 void fr_http_client_allow_plain(struct fr_http_client *client)
