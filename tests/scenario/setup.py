@@ -311,6 +311,29 @@ def signals():
         assert not os.path.exists(home.path("tesla-secret"))
 
 
+def service_user():
+    """With `user:` the daemon runs as that user and reads its secret; the owner's secrets stay root's."""
+    daemon = int(subprocess.check_output(["id", "-u", "daemon"]))
+    mqtt = {"sinks": "mqtt", "mqtt_layout": "values", "mqtt_host": "127.0.0.1", "mqtt_port": 1,
+            "mqtt_username": "owner", "mqtt_password": "mqtt-password-77"}  # no broker listens there
+    for answers_ in ({}, mqtt):
+        with Cloud() as fake, Home(fake, answers_) as home:
+            os.chmod(home.folder, 0o755)
+            for name in ("state", "archive"):
+                shutil.chown(home.path(name, make=True), "daemon")
+            write_file(home.path("fleetroute.yaml"),
+                       "user: daemon\n" + home.plumbing.replace("control: c.sock", "control: state/c.sock"))
+            if answers_:
+                expect_failure(home, "the sink mqtt does not work", mqtt_port=1)
+                assert os.stat(home.path("mqtt-password")).st_uid == daemon
+            else:
+                home.run()
+                home.assert_streaming()
+            names = ("tesla-secret", "keys/command-key.pem", "tesla/tokens.json", "routing.yaml")
+            assert {os.stat(home.path(name)).st_uid for name in names} == {0}
+            assert os.stat(f"/proc/{home.daemons()[0]}").st_uid == daemon
+
+
 def broker():
     """The data go to a real MQTT broker with a password; a wrong password is named."""
     if not shutil.which("mosquitto"):
@@ -362,4 +385,5 @@ def redacted():
 
 
 if __name__ == "__main__":
-    run_parts(answers, killed, wrong_answers, files, terminal, signals, broker, redacted)
+    run_parts(answers, killed, wrong_answers, files, terminal, signals, service_user, broker,
+              redacted)
