@@ -97,14 +97,15 @@ static bool keep_changed(const struct fr_keep_input *in, const struct fr_state_v
 }
 
 /* Whether a vehicle needs a push now. A configuration that was seen in the vehicle and that Tesla
- * removed is pushed at once. One that the vehicle never took, and one that was refused, is pushed
- * once a day. */
+ * removed is pushed at once. One that Tesla or the vehicle refused is pushed once a day, but not
+ * while the vehicle, perhaps asleep, has yet to answer the last one. */
 static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_state_vehicle *v,
                             enum fr_keep_reason *reason)
 {
     if (!keep_is_due(v->tried_ms, in->push_every_ms, in->now_ms) ||
         !keep_is_due(v->pushed_ms, in->push_every_ms, in->now_ms) ||
-        keep_has_problem(v, FR_KEEP_PROBLEM_NOT_FOUND))
+        keep_has_problem(v, FR_KEEP_PROBLEM_NOT_FOUND) ||
+        keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER))
         return false;
     if (keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED)) {
         *reason = FR_KEEP_WAS_REMOVED;
@@ -121,8 +122,8 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
     }
     if (v->problem[0] != '\0' && !keep_has_problem(v, FR_KEEP_PROBLEM_UNLISTED)) {
         *reason = FR_KEEP_REFUSED;
-        return keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
-                           FR_KEEP_REFUSED_MS, in->now_ms);
+        return !v->waiting && keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
+                                          FR_KEEP_REFUSED_MS, in->now_ms);
     }
     return keep_changed(in, v, reason);
 }
@@ -139,7 +140,7 @@ static bool keep_needs_check(const struct fr_keep_input *in, const struct fr_sta
     if (v->pushed_ms == 0 || keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED) ||
         keep_has_problem(v, FR_KEEP_PROBLEM_OVER_BUDGET))
         return false;
-    if (v->checked_ms < v->pushed_ms && v->problem[0] == '\0') {
+    if (v->checked_ms <= v->pushed_ms) {
         *reason = FR_KEEP_AFTER_PUSH;
         return keep_is_due(v->pushed_ms, FR_KEEP_CHECK_PUSHED_MS, in->now_ms);
     }
@@ -180,6 +181,11 @@ static bool keep_over_budget(const struct fr_keep_input *in)
     return fr_keep_month_usd(in->state) > in->budget_usd;
 }
 
+static bool keep_expects_too_much(const struct fr_keep_input *in)
+{
+    return in->config != NULL && in->expected_usd > in->budget_usd;
+}
+
 /* Remove what vehicles have, listed or not. */
 static void keep_plan_removal(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
@@ -206,7 +212,7 @@ static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_i
         if (v != NULL && keep_needs_check(in, v, &reason))
             keep_add(plan, FR_KEEP_CHECK, reason, in->vins[i]);
     }
-    for (size_t i = 0; in->config != NULL && i < in->vin_count; i++) {
+    for (size_t i = 0; in->config != NULL && !keep_expects_too_much(in) && i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
         if (keep_needs_push(in, v != NULL ? v : &none, &reason))
@@ -214,7 +220,7 @@ static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_i
     }
 }
 
-static bool keep_was_set_up(const struct fr_state *state)
+bool fr_keep_has_begun(const struct fr_state *state)
 {
     for (size_t i = 0; i < state->vehicle_count; i++)
         if (state->vehicles[i].pushed_ms != 0 ||
@@ -231,7 +237,8 @@ static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_inp
     for (size_t i = 0; i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
-        if (v == NULL || keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms))
+        if (v == NULL || (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) &&
+                          keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms)))
             keep_add(plan, FR_KEEP_CHECK, FR_KEEP_DAILY, in->vins[i]);
     }
 }
@@ -251,18 +258,27 @@ void fr_keep_plan_make(struct fr_keep_plan *plan, const struct fr_keep_input *in
         keep_add(plan, FR_KEEP_REFRESH, login ? FR_KEEP_LOGIN : FR_KEEP_TOKEN_AGE, "");
     if (login)
         return;
-    if (!keep_was_set_up(in->state))
+    if (!fr_keep_has_begun(in->state))
         keep_plan_search(plan, in);
     else if (keep_over_budget(in))
         keep_plan_removal(plan, in);
     else
         keep_plan_vehicles(plan, in);
+    plan->over_budget = keep_over_budget(in) || keep_expects_too_much(in);
 }
 
 void fr_keep_plan_free(struct fr_keep_plan *plan)
 {
     free(plan->actions);
     *plan = (struct fr_keep_plan){0};
+}
+
+double fr_keep_expected_usd(const struct fr_state *state, const char *config, double estimate_usd)
+{
+    for (size_t i = 0; state->measured && i < state->vehicle_count; i++)
+        if (state->vehicles[i].pushed_ms != 0 && strcmp(state->vehicles[i].config, config) == 0)
+            return state->projected_usd;
+    return estimate_usd;
 }
 
 /* ---- cost ------------------------------------------------------------------------ */
@@ -281,7 +297,8 @@ void fr_keep_month_begin(struct fr_state *state, int64_t now_ms)
     state->requests_month = month;
     state->requests = 0;
     state->month_signals = 0;
-    state->counted_from_ms = state->counted_ms != 0 ? now_ms : 0;
+    state->measured_from_ms = now_ms;
+    state->measured_base_usd = 0;
 }
 
 double fr_keep_month_usd(const struct fr_state *state)
@@ -290,20 +307,30 @@ double fr_keep_month_usd(const struct fr_state *state)
            (double)state->requests / REQUESTS_PER_USD;
 }
 
+void fr_keep_measure_again(struct fr_state *state, int64_t now_ms)
+{
+    state->measured = false;
+    state->measured_from_ms = now_ms;
+    state->measured_base_usd = fr_keep_month_usd(state);
+}
+
 void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next, int64_t now_ms)
 {
     double days;
 
     fr_keep_month_begin(state, now_ms);
-    if (state->counted_from_ms == 0 || state->counted_from_ms > now_ms)
-        state->counted_from_ms = now_ms;
+    if (state->measured_from_ms == 0 || state->measured_from_ms > now_ms)
+        fr_keep_measure_again(state, now_ms);
     state->month_signals += signals;
     state->counted_next = next;
     state->counted_ms = now_ms;
-    days = (double)(now_ms - state->counted_from_ms) / (double)FR_KEEP_DAY_MS;
-    if (days < 1)
+    days = (double)(now_ms - state->measured_from_ms) / (double)FR_KEEP_DAY_MS;
+    if (days < FR_KEEP_MEASURE_DAYS)
         return;
-    state->projected_usd = fr_keep_month_usd(state) * MONTH_DAYS / days;
+    state->projected_usd =
+        (fr_keep_month_usd(state) - state->measured_base_usd) * MONTH_DAYS / days;
+    if (!(state->projected_usd >= 0))
+        state->projected_usd = 0;
     state->measured = true;
 }
 

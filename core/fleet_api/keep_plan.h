@@ -37,16 +37,19 @@
 #define FR_KEEP_LOGIN_MS FR_KEEP_DAY_MS
 /* Count the journal, without a request. */
 #define FR_KEEP_COUNT_MS (6 * FR_KEEP_HOUR_MS)
+/* Days counted before the projection of a month from the journal counts: one long drive is no month. */
+#define FR_KEEP_MEASURE_DAYS 3
 /* Longest back-off. A time further in the future is not believed. */
 #define FR_KEEP_BLOCK_MAX_MS FR_KEEP_DAY_MS
 
 /* Words of fr_state_vehicle.problem that `keep` sets. */
-#define FR_KEEP_PROBLEM_REMOVED "removed"         /* Tesla removed an accepted configuration */
-#define FR_KEEP_PROBLEM_REFUSED "limit_reached"   /* accepted by Tesla, refused by the vehicle */
-#define FR_KEEP_PROBLEM_NOT_FOUND "not_found"     /* 404: sold, or another account's */
-#define FR_KEEP_PROBLEM_OVER_BUDGET "over_budget" /* removed by `keep` */
-#define FR_KEEP_PROBLEM_UNLISTED "unlisted"       /* no longer in routing.yaml */
-#define FR_KEEP_PROBLEM_UNKNOWN "unknown"         /* has a configuration; the state was lost */
+#define FR_KEEP_PROBLEM_REMOVED "removed"           /* Tesla removed an accepted configuration */
+#define FR_KEEP_PROBLEM_REFUSED "limit_reached"     /* accepted by Tesla, refused by the vehicle */
+#define FR_KEEP_PROBLEM_NOT_FOUND "not_found"       /* 404: sold, or another account's */
+#define FR_KEEP_PROBLEM_OVER_BUDGET "over_budget"   /* removed by `keep` */
+#define FR_KEEP_PROBLEM_UNLISTED "unlisted"         /* no longer in routing.yaml */
+#define FR_KEEP_PROBLEM_BY_OWNER "removed_by_owner" /* by `push --remove`; nothing is done */
+#define FR_KEEP_PROBLEM_UNKNOWN "unknown"           /* has a configuration; the state was lost */
 
 enum fr_keep_kind {
     FR_KEEP_REFRESH, /* the tokens */
@@ -89,6 +92,7 @@ struct fr_keep_input {
     int64_t expires_ms;        /* settings of the section `tesla:` */
     int64_t push_every_ms;
     double budget_usd;
+    double expected_usd; /* a month of what would be pushed, as fr_keep_expected_usd() */
     /* Of the push plan. `config` NULL: the plan has an error, nothing is pushed. */
     const char *config, *ca, *key;
     const char *const *vins;
@@ -103,7 +107,8 @@ struct fr_keep_action {
 
 struct fr_keep_plan {
     enum fr_keep_hold hold;
-    int64_t until_ms;               /* the next attempt, if held; 0: after the owner's action */
+    int64_t until_ms; /* the next attempt, if held; 0: after the owner's action */
+    bool over_budget; /* nothing is pushed, or configurations are removed, because of the budget */
     struct fr_keep_action *actions; /* in the order in which they are done */
     size_t count;
 };
@@ -112,13 +117,23 @@ struct fr_keep_plan {
 void fr_keep_plan_make(struct fr_keep_plan *plan, const struct fr_keep_input *input);
 void fr_keep_plan_free(struct fr_keep_plan *plan);
 
+/* Whether a vehicle has had a push: the upkeep has begun. */
+bool fr_keep_has_begun(const struct fr_state *state);
+
+/* Price of a month in US$ if `config` is pushed: what the journal measured while vehicles had this
+ * configuration, otherwise `estimate_usd`. */
+double fr_keep_expected_usd(const struct fr_state *state, const char *config, double estimate_usd);
+
 /* Whether the journal is to be counted in this run. */
 bool fr_keep_count_due(const struct fr_state *state, int64_t now_ms);
 
 /* Enter signals counted from record `state->counted_next` up to `next`. A new month begins at zero.
- * Sets projected_usd: signals and requests of this month, projected to 30 days once a day is
- * counted. */
+ * Sets projected_usd: signals and requests of this month, projected to 30 days once
+ * FR_KEEP_MEASURE_DAYS are counted. */
 void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next, int64_t now_ms);
+
+/* Begin the projection again, because vehicles get another configuration. */
+void fr_keep_measure_again(struct fr_state *state, int64_t now_ms);
 
 /* Cost of this month up to now in US$: counted signals and requests. */
 double fr_keep_month_usd(const struct fr_state *state);

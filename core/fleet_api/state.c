@@ -68,7 +68,8 @@ static const struct state_member state_members[] = {
     NUMBER(fr_state, measured, STATE_BOOL, 1),
     NUMBER(fr_state, over_budget, STATE_BOOL, 1),
     NUMBER(fr_state, month_signals, STATE_UINT64, 1e15),
-    NUMBER(fr_state, counted_from_ms, STATE_INT64, STATE_TIME_MAX_MS),
+    NUMBER(fr_state, measured_from_ms, STATE_INT64, STATE_TIME_MAX_MS),
+    NUMBER(fr_state, measured_base_usd, STATE_REAL, 1e12),
     NUMBER(fr_state, counted_ms, STATE_INT64, STATE_TIME_MAX_MS),
     NUMBER(fr_state, counted_next, STATE_UINT64, 1e18),
 };
@@ -79,6 +80,7 @@ static const struct state_member state_vehicle_members[] = {
     NUMBER(fr_state_vehicle, synced_ms, STATE_INT64, STATE_TIME_MAX_MS),
     NUMBER(fr_state_vehicle, tried_ms, STATE_INT64, STATE_TIME_MAX_MS),
     NUMBER(fr_state_vehicle, checked_ms, STATE_INT64, STATE_TIME_MAX_MS),
+    NUMBER(fr_state_vehicle, waiting, STATE_BOOL, 1),
     TEXT(fr_state_vehicle, config, STATE_DIGEST),
     TEXT(fr_state_vehicle, ca, STATE_DIGEST),
     TEXT(fr_state_vehicle, key, STATE_DIGEST),

@@ -21,6 +21,7 @@ struct fr_state_vehicle {
     int64_t synced_ms;  /* when it was first seen synced with an equal configuration; 0: not yet */
     int64_t tried_ms;   /* last push, accepted or not; 0: never. Written before the request */
     int64_t checked_ms; /* when its configuration was last read back; 0: never */
+    bool waiting;       /* Tesla has it, and the vehicle has not taken it yet */
     char config[65];    /* SHA-256 of the pushed configuration without `exp`, in hex; "": none */
     char ca[65];        /* SHA-256 of its `ca`, in hex */
     char key[65];       /* SHA-256 of the public key (SubjectPublicKeyInfo), in hex */
@@ -47,7 +48,8 @@ struct fr_state {
     bool over_budget;
     /* Signals of this month (`requests_month`) that `keep` counted in the journal. */
     uint64_t month_signals;
-    int64_t counted_from_ms;           /* when counting began in this month; 0: not yet */
+    int64_t measured_from_ms;          /* when the measurement of projected_usd began; 0: not yet */
+    double measured_base_usd;          /* price of this month up to then */
     int64_t counted_ms;                /* when the journal was last counted; 0: never */
     uint64_t counted_next;             /* number of the next record to count */
     struct fr_state_vehicle *vehicles; /* sorted by VIN */

@@ -10,6 +10,7 @@
 #include "fleet_api/pairing_link.h"
 #include "fleet_api/public_key.h"
 #include "privsep/privileges.h"
+#include "tool/command_key_file.h"
 #include "tool/commands.h"
 #include "tool/qr_code.h"
 #include "util/memory.h"
@@ -107,35 +108,6 @@ static char *key_find_path(const struct key_job *job)
 
 /* ---- the key --------------------------------------------------------------------- */
 
-/* Read the command key, after making it if there is none. NULL: `error` is set. */
-static EVP_PKEY *key_read_or_create(const struct key_job *job, struct fr_error *error)
-{
-    const char *tls_key = job->config != NULL ? job->config->key : NULL;
-    const char *certificate = job->config != NULL ? job->config->certificate : NULL;
-    enum fr_command_key_result result;
-    EVP_PKEY *key;
-
-    if (fr_public_key_check_path(job->path, tls_key, error) != 0)
-        return NULL;
-    result = fr_command_key_read(job->path, job->owner, &key, error);
-    if (result == FR_COMMAND_KEY_MISSING) {
-        /* Not the service user's: the key commands vehicles, and the daemon does not need it. */
-        if (fr_command_key_create(job->path, NULL, error) != 0)
-            return NULL;
-        fprintf(stderr, "made the command key %s\n", job->path);
-        result = fr_command_key_read(job->path, job->owner, &key, error);
-        if (result == FR_COMMAND_KEY_MISSING)
-            fr_error_set(error, "%s was deleted while it was made; run the command again",
-                         job->path);
-    }
-    if (result == FR_COMMAND_KEY_READ &&
-        fr_public_key_check_tls(key, job->path, tls_key, certificate, error) != 0) {
-        EVP_PKEY_free(key);
-        key = NULL;
-    }
-    return key;
-}
-
 /* Standard output gets the PEM alone, so that it can be redirected to a file. */
 static int key_publish(const struct key_job *job, EVP_PKEY *key, struct fr_error *error)
 {
@@ -176,7 +148,7 @@ static int key_run(struct key_job *job)
 
     job->path = key_find_path(job);
     if (key_read_config(job, &error) == 0 && key_find_owner(job, &error) == 0)
-        key = key_read_or_create(job, &error);
+        key = fr_command_key_open(job->path, job->owner, job->config, &error);
     if (key != NULL)
         status = key_publish(job, key, &error);
     if (status == 0)

@@ -166,7 +166,8 @@ START_TEST(a_push_is_not_repeated_within_push_every)
     v->tried_ms = 0;
     v->pushed_ms = v->checked_ms = NOW - HOUR + 1;
     ck_assert_str_eq(planned(), "push 2: routing.yaml changed");
-    v->pushed_ms = v->checked_ms = NOW - HOUR;
+    v->pushed_ms = NOW - HOUR;
+    v->checked_ms = NOW - HOUR + 1;
     ck_assert_str_eq(planned(), "push 1: routing.yaml changed; push 2: routing.yaml changed");
     input.push_every_ms = DAY;
     ck_assert_str_eq(planned(), "push 2: routing.yaml changed");
@@ -200,6 +201,19 @@ START_TEST(a_removed_configuration_is_pushed_at_once)
 }
 END_TEST
 
+START_TEST(a_vehicle_that_the_owner_removed_is_left_alone)
+{
+    state.vehicles[1].pushed_ms = 0;
+    state.vehicles[1].checked_ms = 0;
+    fr_keep_set_problem(&state.vehicles[1], FR_KEEP_PROBLEM_BY_OWNER, "");
+    input.config = "other";
+    ck_assert_str_eq(planned(), "push 1: routing.yaml changed");
+    state.vehicles[0] = state.vehicles[1];
+    strcpy(state.vehicles[0].vin, A);
+    ck_assert_str_eq(planned(), "");
+}
+END_TEST
+
 START_TEST(a_refused_vehicle_is_tried_daily)
 {
     static const char *const words[] = {"missing_key", "max_configs", "limit_reached", "x"};
@@ -213,6 +227,9 @@ START_TEST(a_refused_vehicle_is_tried_daily)
         ck_assert_str_eq(planned(), "");
         v->tried_ms--;
         ck_assert_str_eq(planned(), "push 1: the last configuration was refused");
+        v->waiting = true;
+        ck_assert_str_eq(planned(), "");
+        v->waiting = false;
         v->pushed_ms = v->tried_ms + 1;
         ck_assert_str_eq(planned(), "");
     }
@@ -326,6 +343,12 @@ START_TEST(the_month_is_projected_from_what_was_counted)
     ck_assert(state.measured);
     ck_assert_double_eq_tol(state.projected_usd, 2.0, 1e-9);
     ck_assert_double_eq_tol(fr_keep_month_usd(&state), 0.2, 1e-9);
+    fr_keep_measure_again(&state, NOW + 3 * DAY);
+    fr_keep_count_enter(&state, 15000, 301, NOW + 4 * DAY);
+    ck_assert(!state.measured);
+    fr_keep_count_enter(&state, 0, 301, NOW + 13 * DAY);
+    ck_assert(state.measured);
+    ck_assert_double_eq_tol(state.projected_usd, 0.3, 1e-9);
     fr_keep_count_enter(&state, 150, 400, NOW + 31 * DAY);
     ck_assert_double_eq_tol(fr_keep_month_usd(&state), 0.001, 1e-9);
     ck_assert_uint_eq(state.requests, 0);
@@ -333,6 +356,30 @@ START_TEST(the_month_is_projected_from_what_was_counted)
     fr_keep_count_enter(&state, 150, 500, NOW);
     ck_assert_double_eq_tol(fr_keep_month_usd(&state), 0.001, 1e-9);
     ck_assert(state.projected_usd >= 0);
+}
+END_TEST
+
+START_TEST(a_month_over_the_budget_is_not_pushed)
+{
+    struct fr_keep_plan plan;
+
+    input.config = "other";
+    state.vehicles[0].checked_ms = NOW - DAY;
+    input.expected_usd = fr_keep_expected_usd(&state, input.config, 10.01);
+    ck_assert_str_eq(planned(), "check 1: daily check");
+    fr_keep_plan_make(&plan, &input);
+    ck_assert(plan.over_budget);
+    fr_keep_plan_free(&plan);
+    /* Measured with the present configuration: the estimate does not count. */
+    state.projected_usd = 9;
+    ck_assert_double_eq(fr_keep_expected_usd(&state, "config", 20), 20);
+    state.measured = true;
+    ck_assert_double_eq(fr_keep_expected_usd(&state, "config", 20), 9);
+    ck_assert_double_eq(fr_keep_expected_usd(&state, "other", 20), 20);
+    input.expected_usd = 9;
+    ck_assert_str_eq(
+        planned(),
+        "check 1: daily check; push 1: routing.yaml changed; push 2: routing.yaml changed");
 }
 END_TEST
 
@@ -384,6 +431,7 @@ Suite *suite_keep_plan(void)
     tcase_add_test(tests, a_push_is_not_repeated_within_push_every);
     tcase_add_test(tests, a_configuration_is_read_back_daily_and_after_a_push);
     tcase_add_test(tests, a_removed_configuration_is_pushed_at_once);
+    tcase_add_test(tests, a_vehicle_that_the_owner_removed_is_left_alone);
     tcase_add_test(tests, a_refused_vehicle_is_tried_daily);
     tcase_add_test(tests, a_sold_vehicle_is_looked_for_daily_and_the_others_go_on);
     tcase_add_test(tests, a_new_vehicle_is_pushed_if_others_were);
@@ -391,6 +439,7 @@ Suite *suite_keep_plan(void)
     tcase_add_test(tests, revoked_consent_is_tried_daily_with_one_token_request);
     tcase_add_test(tests, over_the_budget_configurations_are_removed_until_the_next_month);
     tcase_add_test(tests, the_month_is_projected_from_what_was_counted);
+    tcase_add_test(tests, a_month_over_the_budget_is_not_pushed);
     tcase_add_test(tests, all_configurations_are_marked_as_removed);
     tcase_add_test(tests, vehicles_that_are_not_listed_are_marked);
     suite_add_tcase(suite, tests);

@@ -7,6 +7,7 @@
 Suite *suite_api_error(void);
 Suite *suite_command_key(void);
 Suite *suite_config(void);
+Suite *suite_config_compare(void);
 Suite *suite_dispatch(void);
 Suite *suite_envelope(void);
 Suite *suite_home_assistant(void);
@@ -26,6 +27,7 @@ Suite *suite_pairing_link(void);
 Suite *suite_program(void);
 Suite *suite_pushed_config(void);
 Suite *suite_event_base(void);
+Suite *suite_push(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_sink(void);
@@ -37,7 +39,9 @@ Suite *suite_tokens(void);
 Suite *suite_units(void);
 Suite *suite_value_store(void);
 Suite *suite_vectors(void);
+Suite *suite_vehicle_ca(void);
 Suite *suite_vehicle_config(void);
+Suite *suite_vehicle_state(void);
 Suite *suite_payloads(void);
 Suite *suite_websocket(void);
 
