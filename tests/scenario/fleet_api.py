@@ -346,6 +346,10 @@ def real_names():
     with fleet_client(proxy=True, extra=", region: na") as client:
         client.log_in()
         assert client.call("region", cause="wrong_region")["base_url"] == NAMES["na"]
+        client.fake.fault("region", "error", times=1, status=200,
+                          body={"response": {"region": "eu", "fleet_api_base_url": NAMES["eu"]}})
+        result = client.call("region")
+        assert result["region"] == "eu" and result["base_url"] == NAMES["na"], "the region of the file counts"
 
 
 if __name__ == "__main__":
