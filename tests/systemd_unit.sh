@@ -48,6 +48,20 @@ echo 'nonsense: true' >>/etc/fleetroute/routing.yaml
 sed -i '$d' /etc/fleetroute/routing.yaml
 [ "$(systemctl show -p MainPID --value fleetroute)" = "$pid" ]
 
+# The timer of the upkeep runs; without a section `tesla` its service does nothing. With one it leaves a state
+# that the daemon can read, although nothing else was set up.
+[ "$(systemctl is-enabled fleetroute-keep.timer)" = enabled ]
+[ "$(systemctl is-active fleetroute-keep.timer)" = active ]
+systemctl start fleetroute-keep.service
+[ -z "$(ls /var/lib/fleetroute-tesla)" ]
+install -m 600 /dev/null /etc/fleetroute/secret
+echo secret >/etc/fleetroute/secret
+printf 'tesla: {domain: localhost, client_id: id, client_secret_file: secret}\n' >>/etc/fleetroute/fleetroute.yaml
+systemctl reload fleetroute
+! systemctl start fleetroute-keep.service
+[ "$(stat -c %U:%G:%a /var/lib/fleetroute-tesla/state.json)" = root:fleetroute:640 ]
+until_true sh -c 'fleetroute status | grep -q "^keep .*warning .*fleetroute keep. failed"'
+
 # The watchdog restarts a daemon that hangs; systemd restarts a daemon that crashes.
 kill -STOP "$pid"
 until_true sh -c "[ \$(systemctl show -p NRestarts --value fleetroute) -ge 1 ]"

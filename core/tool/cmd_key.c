@@ -18,7 +18,8 @@
 static const char help[] =
     "usage: fleetroute key [-c FILE] [--key FILE] [--write FOLDER]\n"
     "       fleetroute key --pairing-link --domain NAME [--vin VIN]\n"
-    "Makes the command key if there is none, and prints its public half to standard output.\n"
+    "Makes the command key if there is none, prints its public half to standard output, and\n"
+    "writes it beside the key (command-key.pub.pem), from where fleetrouted serves it.\n"
     "With --pairing-link, prints the link that adds the public key to a vehicle. No network\n"
     "connection is made.\n"
     "\n"
@@ -119,7 +120,8 @@ static int key_publish(const struct key_job *job, EVP_PKEY *key, struct fr_error
     if (pem == NULL || fingerprint == NULL) {
         status = fr_error_set(error, "%s: OpenSSL cannot encode the public key", job->path);
     } else {
-        if (job->web_folder != NULL)
+        status = fr_command_key_publish(job->path, pem, error);
+        if (status == 0 && job->web_folder != NULL)
             status = (written = fr_public_key_write(job->web_folder, pem, error)) != NULL ? 0 : -1;
         if (written != NULL)
             fprintf(stderr, "wrote the public key to %s\n", written);

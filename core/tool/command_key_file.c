@@ -1,6 +1,9 @@
 #include "tool/command_key_file.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fleet_api/command_key.h"
@@ -46,4 +49,30 @@ EVP_PKEY *fr_command_key_open(const char *path, const struct fr_file_owner *owne
         key = NULL;
     }
     return key;
+}
+
+static bool command_key_file_equals(const char *path, const char *text)
+{
+    char bytes[1024];
+    FILE *file = fopen(path, "re");
+    size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+
+    if (file != NULL)
+        fclose(file);
+    return len == strlen(text) && memcmp(bytes, text, len) == 0;
+}
+
+int fr_command_key_publish(const char *path, const char *pem, struct fr_error *error)
+{
+    char *beside = fr_server_public_key_path(path);
+    struct fr_atomic_file file = {beside, 0644, NULL, true};
+    int status = 0;
+
+    if (!command_key_file_equals(beside, pem)) {
+        status = fr_atomic_file_write(&file, pem, strlen(pem), error);
+        if (status == 0)
+            fprintf(stderr, "wrote the public key to %s\n", beside);
+    }
+    free(beside);
+    return status;
 }

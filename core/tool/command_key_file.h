@@ -15,6 +15,11 @@
 EVP_PKEY *fr_command_key_open(const char *path, const struct fr_file_owner *owner,
                               const struct fr_server_config *config, struct fr_error *error);
 
+/* Write the public half `pem` beside the command key `path`, where the daemon finds it, and print a
+ * line about it to standard error. A file with the same content is left as it is, so that a second run
+ * needs no permission to write. Returns 0, or -1 with `error` set. */
+int fr_command_key_publish(const char *path, const char *pem, struct fr_error *error);
+
 /* The service user (`user:`) as an owner of the key, if this process runs as root. Returns `owner`,
  * or NULL: there is none or it is unknown. */
 const struct fr_file_owner *fr_command_key_owner(const struct fr_server_config *config,

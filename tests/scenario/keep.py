@@ -343,8 +343,9 @@ def full_disk(u):
 
 
 def killed(u):
-    """kill -9 at any moment: the refresh token on disk stays usable, and the rate of pushes is kept."""
-    kills = 0
+    """kill -9 at any moment: the refresh token on disk stays usable, and the rate of pushes is kept, though every second
+    run is repeated within push_every."""
+    kills, posts = 0, u.calls()["config_post"]
     for step in range(40):
         u.now += 9 * HOUR  # the access token has ended: refresh, read-back, push
         u.change_routes(30 + step)
@@ -362,6 +363,9 @@ def killed(u):
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.wait()
+        if step % 8 < 4:
+            u.now += HOUR / 4
+            u.keep(status=None)
     assert kills > 10, kills
     print(f"{kills} of 40 runs were killed")
     u.now += 9 * HOUR
@@ -370,7 +374,8 @@ def killed(u):
     assert "routing.yaml changed" in done.stdout, (done, u.state())
     refused = [e for e in u.fake.log if e.endpoint == "token" and e.status not in (200, None)]
     assert refused == [], refused
-    assert min(u.posts_between()) >= 9 * HOUR - 2, min(u.posts_between())
+    # The fake may log the request of a killed run late, so the posts are counted.
+    assert u.calls()["config_post"] - posts <= 41, u.calls()
 
 
 def at_once(u):
