@@ -129,6 +129,7 @@ fetch() {
     tests/home_assistant.sh install 2024.3.3
     tests/kafka.sh fetch_jars_once
     as_root tests/packages.sh systems
+    tests/tesla_client.sh
 }
 
 dist() (

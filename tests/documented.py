@@ -63,7 +63,7 @@ counters = re.findall(r'X\((\w+), "(\w+)"\)', read("core", "util", "counters.h")
 typed = r"(RECORDS|BYTES)_(V|ALERTS|ERRORS|CONNECTIVITY|PRESENCE|OTHER)"
 metrics = {f"fleetroute_{name}_total" for i, name in counters if not re.fullmatch(typed, i)}
 metrics |= set(re.findall(r'"((?:fleetroute|process|num|record|dispatch|socket|unknown|unexpected|uptime)_\w+)"',
-                          read("core", "daemon", "prometheus.c")))
+                          read("core", "daemon", "prometheus.c") + read("core", "daemon", "prometheus_keep.c")))
 assert len(metrics) > 60, metrics
 require("fleetroute-metrics.7", metrics)
 for user in ("prometheus/fleetroute.rules.yaml", "grafana/fleetroute.json"):

@@ -73,7 +73,7 @@ start() {
     tries=0
     until kcat -b "$address:$port" -L >/dev/null 2>&1; do
         tries=$((tries + 1))
-        if [ $tries -gt 240 ] || ! kill -0 "$(cat "$dir/kafka.pid")" 2>/dev/null; then
+        if [ $tries -gt 600 ] || ! kill -0 "$(cat "$dir/kafka.pid")" 2>/dev/null; then
             echo "Kafka did not start; see $dir/kafka.log" >&2
             exit 1
         fi

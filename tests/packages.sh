@@ -107,20 +107,23 @@ lint() {
     report "lintian reports no error or warning"
 }
 
-# The unit has a low exposure level by systemd-analyze, and can be loaded.
+# The units have a low exposure level by systemd-analyze, and can be loaded.
 unit() {
     work=$(mktemp -d)
     dpkg-deb -x packages/fleetroute_[0-9]*.deb "$work"
-    exposure=$(systemd-analyze security --offline=true "$work"/lib/systemd/system/fleetroute.service |
-        tee "$work/report" | sed -n 's/.*Overall exposure level for [^:]*: \([0-9.]*\) .*/\1/p')
-    grep '✗' "$work/report" || true
-    awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 2.0) }'
-    # The programs of the unit are not installed here; every other message is an error.
-    complaints=$(systemd-analyze verify --man=no "$work"/lib/systemd/system/fleetroute.service 2>&1 |
-        grep 'fleetroute.service:' | grep -v 'is not executable: No such file' || true)
+    for name in fleetroute fleetroute-keep; do
+        exposure=$(systemd-analyze security --offline=true "$work/lib/systemd/system/$name.service" |
+            tee "$work/report" | sed -n 's/.*Overall exposure level for [^:]*: \([0-9.]*\) .*/\1/p')
+        grep '✗' "$work/report" || true
+        awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 2.0) }'
+        report "systemd-analyze security of $name.service: $exposure"
+    done
+    # The programs of the units are not installed here; every other message is an error.
+    complaints=$(cd "$work/lib/systemd/system" && systemd-analyze verify --man=no \
+        ./fleetroute.service ./fleetroute-keep.service ./fleetroute-keep.timer 2>&1 |
+        grep 'fleetroute[a-z-]*\.[a-z]*:' | grep -v 'is not executable: No such file' || true)
     [ -z "$complaints" ] || { echo "$complaints"; return 1; }
     rm -rf "$work"
-    report "systemd-analyze security: $exposure"
 }
 
 # In $root: install, use, upgrade under load, purge.

@@ -75,6 +75,7 @@ function renderFacts(s, seconds) {
         fact('acknowledged', format(s.counters.acknowledged)),
         fact('error replies', format(s.counters.error_replies), s.counters.error_replies ? 'warn' : ''),
         fact('certificate', left < 0 ? 'expired' : `${left} days`, left < 3 ? 'bad' : left < 14 ? 'warn' : ''),
+        ...(s.keep ? [fact('configurations', `${format(s.keep.vehicles.valid)} of ${format(s.keep.vehicles.known)}`, s.keep.health === 'up' ? '' : 'warn')] : []),
         fact('uptime', duration(s.uptime_ms)),
         fact('memory', bytes(s.resident_kb * 1024)),
     ];
@@ -142,6 +143,8 @@ function renderVerdict(s) {
     else if (unhealthy.length)
         [text, className] = [unhealthy.map(([name, x]) => `${name} is ${x.health}`).join(', '),
             unhealthy.some(([, x]) => x.health === 'down') ? 'bad' : 'warn'];
+    else if (s.keep && s.keep.health !== 'up')
+        [text, className] = [s.keep.why, 'warn'];
     element('verdict').textContent = text;
     element('verdict').className = className;
     document.title = className === 'good' ? 'fleetroute' : `⚠ ${text} – fleetroute`;

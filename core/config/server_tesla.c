@@ -79,7 +79,8 @@ static const char *tesla_read_https(struct fr_server_reader *r, const struct fr_
     const char *text = tesla_read_plain(r, node, key, 1000);
 
     if (text == NULL || strncmp(text, "https://", 8) == 0 ||
-        (localhost && strncmp(text, "http://localhost", 16) == 0))
+        (localhost && strncmp(text, "http://localhost", 16) == 0 &&
+         (text[16] == '\0' || text[16] == ':' || text[16] == '/')))
         return text;
     fr_yaml_config_error(&r->file, node, "%s must begin with https://, not \"%s\"", key, text);
     return NULL;

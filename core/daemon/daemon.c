@@ -130,6 +130,7 @@ int fr_daemon_run(struct fr_setup *setup, void (*ready)(void *ctx), void *ctx,
         fr_setup_free(setup);
         return fr_error_set(error, "cannot create the event loop");
     }
+    d.upkeep = fr_upkeep_new();
     if (daemon_add_events(&d, error) == 0 && fr_daemon_start(&d, error) == 0) {
         fr_log(FR_LOG_NOTICE, "fleetrouted %s listens on %s port %u", PACKAGE_VERSION,
                setup->server->address, fr_ingest_port(d.ingest));

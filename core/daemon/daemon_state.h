@@ -14,6 +14,7 @@
 #include "admin/http_admin.h"
 #include "daemon/setup.h"
 #include "daemon/sink_changes.h"
+#include "daemon/upkeep.h"
 #include "ingest/ingest.h"
 #include "journal/journal.h"
 #include "journal/last_values.h"
@@ -38,6 +39,7 @@ struct fr_daemon {
     size_t sink_count; /* of setup->sinks, those that were started */
     struct fr_routes *routes;
     struct fr_control *control;
+    struct fr_upkeep *upkeep;
     struct fr_http_admin *admin; /* NULL: neither `admin` nor `status` is on */
 
     pthread_mutex_t sources_lock;              /* protects `sources` */

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "daemon/prometheus_keep.h"
+#include "daemon/prometheus_text.h"
 #include "ingest/ingest.h"
 #include "ingest/presence.h"
 #include "ingest/tls.h"
@@ -12,34 +14,6 @@
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/process.h"
-
-static void prometheus_head(struct fr_buffer *out, const char *name, const char *type,
-                            const char *help)
-{
-    fr_buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void prometheus_number(struct fr_buffer *out, const char *name, const char *type,
-                              const char *help, double value)
-{
-    prometheus_head(out, name, type, help);
-    fr_buffer_printf(out, "%s %.15g\n", name, value);
-}
-
-/* The text format needs an escape for a backslash, a quote and a line feed. */
-static void prometheus_put_label(struct fr_buffer *out, const char *name, const char *value)
-{
-    fr_buffer_printf(out, "%s=\"", name);
-    for (; *value != '\0'; value++) {
-        if (*value == '\\' || *value == '"')
-            fr_buffer_byte(out, '\\');
-        if (*value == '\n')
-            fr_buffer_text(out, "\\n");
-        else
-            fr_buffer_byte(out, (uint8_t)*value);
-    }
-    fr_buffer_byte(out, '"');
-}
 
 /* ---- counters -------------------------------------------------------------------- */
 
@@ -55,13 +29,13 @@ static void prometheus_put_counter(struct fr_buffer *out, enum fr_counter counte
     for (char *p = help; *p != '\0'; p++)
         if (*p == '_')
             *p = ' ';
-    prometheus_number(out, name, "counter", help, (double)fr_count_read(counter));
+    fr_prometheus_number(out, name, "counter", help, (double)fr_count_read(counter));
 }
 
 static void prometheus_put_by_type(struct fr_buffer *out, const char *name, const char *help,
                                    enum fr_counter first)
 {
-    prometheus_head(out, name, "counter", help);
+    fr_prometheus_head(out, name, "counter", help);
     for (int t = 0; t < FR_RECORD_TYPES; t++)
         fr_buffer_printf(out, "%s{record_type=\"%s\"} %llu\n", name,
                          t == FR_RECORD_OTHER ? "other"
@@ -75,7 +49,8 @@ static void prometheus_put_unknown(struct fr_buffer *out)
 {
     static const char name[] = "unknown_message_type_error_total";
 
-    prometheus_head(out, name, "counter", "Envelopes without a stream message, by message type.");
+    fr_prometheus_head(out, name, "counter",
+                       "Envelopes without a stream message, by message type.");
     for (unsigned type = 0; type <= UINT8_MAX; type++) {
         uint64_t count = fr_ingest_unknown_messages((uint8_t)type);
 
@@ -97,14 +72,16 @@ static void prometheus_put_counters(struct fr_buffer *out)
                            FR_COUNT_BYTES_V);
     prometheus_put_by_type(out, "dispatch_total", "Records handed to the routes.",
                            FR_COUNT_RECORDS_V);
-    prometheus_number(out, "socket_err_total", "counter", "Failed writes to sockets of vehicles.",
-                      (double)fr_count_read(FR_COUNT_WRITE_ERRORS));
-    prometheus_number(out, "record_too_big_total", "counter",
-                      "Messages larger than limits.message_size.",
-                      (double)fr_count_read(FR_COUNT_MESSAGE_TOO_BIG));
+    fr_prometheus_number(out, "socket_err_total", "counter",
+                         "Failed writes to sockets of vehicles.",
+                         (double)fr_count_read(FR_COUNT_WRITE_ERRORS));
+    fr_prometheus_number(out, "record_too_big_total", "counter",
+                         "Messages larger than limits.message_size.",
+                         (double)fr_count_read(FR_COUNT_MESSAGE_TOO_BIG));
     prometheus_put_unknown(out);
-    prometheus_number(out, "unexpected_record_err_total", "counter", "Error replies to vehicles.",
-                      (double)fr_count_read(FR_COUNT_ERROR_REPLIES));
+    fr_prometheus_number(out, "unexpected_record_err_total", "counter",
+                         "Error replies to vehicles.",
+                         (double)fr_count_read(FR_COUNT_ERROR_REPLIES));
 }
 
 /* ---- the process ----------------------------------------------------------------- */
@@ -114,22 +91,22 @@ static void prometheus_put_process(struct fr_daemon *d, struct fr_buffer *out)
     struct rlimit files = {0};
     double up = (double)(fr_monotonic_ms() - d->start_ms) / 1000;
 
-    prometheus_head(out, "fleetroute_build_info", "gauge",
-                    "Always 1; the label is the version of fleetrouted.");
+    fr_prometheus_head(out, "fleetroute_build_info", "gauge",
+                       "Always 1; the label is the version of fleetrouted.");
     fr_buffer_text(out, "fleetroute_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
     getrlimit(RLIMIT_NOFILE, &files);
-    prometheus_number(out, "uptime_sec", "gauge", "Seconds since fleetrouted started.", up);
-    prometheus_number(out, "process_start_time_seconds", "gauge",
-                      "Start time of fleetrouted, in seconds since 1970.",
-                      (double)fr_wall_ms() / 1000 - up);
-    prometheus_number(out, "process_cpu_seconds_total", "counter", "CPU time used, in seconds.",
-                      (double)fr_cpu_us() / 1e6);
-    prometheus_number(out, "process_resident_memory_bytes", "gauge", "Resident memory, in bytes.",
-                      (double)fr_resident_kb() * 1024);
-    prometheus_number(out, "process_open_fds", "gauge", "Open file descriptors.",
-                      (double)fr_open_files());
-    prometheus_number(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
-                      (double)files.rlim_cur);
+    fr_prometheus_number(out, "uptime_sec", "gauge", "Seconds since fleetrouted started.", up);
+    fr_prometheus_number(out, "process_start_time_seconds", "gauge",
+                         "Start time of fleetrouted, in seconds since 1970.",
+                         (double)fr_wall_ms() / 1000 - up);
+    fr_prometheus_number(out, "process_cpu_seconds_total", "counter", "CPU time used, in seconds.",
+                         (double)fr_cpu_us() / 1e6);
+    fr_prometheus_number(out, "process_resident_memory_bytes", "gauge",
+                         "Resident memory, in bytes.", (double)fr_resident_kb() * 1024);
+    fr_prometheus_number(out, "process_open_fds", "gauge", "Open file descriptors.",
+                         (double)fr_open_files());
+    fr_prometheus_number(out, "process_max_fds", "gauge",
+                         "Maximum number of open file descriptors.", (double)files.rlim_cur);
 }
 
 static void prometheus_put_vehicles(struct fr_daemon *d, struct fr_buffer *out)
@@ -139,22 +116,23 @@ static void prometheus_put_vehicles(struct fr_daemon *d, struct fr_buffer *out)
 
     if (ingest != NULL)
         fr_presence_count(fr_ingest_presence(ingest), &connected, &known);
-    prometheus_number(out, "num_connections", "gauge", "Open vehicle connections.",
-                      ingest != NULL ? (double)fr_ingest_connections(ingest) : 0);
-    prometheus_number(out, "fleetroute_half_open_connections", "gauge",
-                      "Connections in the TLS handshake, in the WebSocket upgrade, or closing.",
-                      ingest != NULL ? (double)fr_ingest_half_open(ingest) : 0);
-    prometheus_number(out, "fleetroute_without_certificate_connections", "gauge",
-                      "Connections of clients without a certificate, after the TLS handshake.",
-                      ingest != NULL ? (double)fr_ingest_without_certificate(ingest) : 0);
-    prometheus_number(out, "fleetroute_vehicles_connected", "gauge",
-                      "Vehicles that are connected or were connected within presence_grace.",
-                      (double)connected);
-    prometheus_number(out, "fleetroute_vehicles_known", "gauge",
-                      "Connected and expired vehicles that fleetrouted remembers.", (double)known);
-    prometheus_number(out, "fleetroute_certificate_expiry_timestamp_seconds", "gauge",
-                      "Expiry time of the server certificate, in seconds since 1970.",
-                      (double)fr_tls_expiry(d->setup->tls));
+    fr_prometheus_number(out, "num_connections", "gauge", "Open vehicle connections.",
+                         ingest != NULL ? (double)fr_ingest_connections(ingest) : 0);
+    fr_prometheus_number(out, "fleetroute_half_open_connections", "gauge",
+                         "Connections in the TLS handshake, in the WebSocket upgrade, or closing.",
+                         ingest != NULL ? (double)fr_ingest_half_open(ingest) : 0);
+    fr_prometheus_number(out, "fleetroute_without_certificate_connections", "gauge",
+                         "Connections of clients without a certificate, after the TLS handshake.",
+                         ingest != NULL ? (double)fr_ingest_without_certificate(ingest) : 0);
+    fr_prometheus_number(out, "fleetroute_vehicles_connected", "gauge",
+                         "Vehicles that are connected or were connected within presence_grace.",
+                         (double)connected);
+    fr_prometheus_number(out, "fleetroute_vehicles_known", "gauge",
+                         "Connected and expired vehicles that fleetrouted remembers.",
+                         (double)known);
+    fr_prometheus_number(out, "fleetroute_certificate_expiry_timestamp_seconds", "gauge",
+                         "Expiry time of the server certificate, in seconds since 1970.",
+                         (double)fr_tls_expiry(d->setup->tls));
 }
 
 static void prometheus_put_journal(struct fr_daemon *d, struct fr_buffer *out)
@@ -164,25 +142,26 @@ static void prometheus_put_journal(struct fr_daemon *d, struct fr_buffer *out)
     if (d->journal == NULL)
         return;
     fr_journal_status(d->journal, &s);
-    prometheus_number(out, "fleetroute_journal_up", "gauge",
-                      "1: records can be written; 0: they cannot.", s.stuck ? 0 : 1);
-    prometheus_number(out, "fleetroute_journal_records", "gauge", "Records in the journal.",
-                      (double)(s.usage.next - s.usage.first));
-    prometheus_number(out, "fleetroute_journal_bytes", "gauge",
-                      "Bytes that the records in the journal occupy.",
-                      (double)s.usage.record_bytes);
-    prometheus_number(out, "fleetroute_journal_size_bytes", "gauge",
-                      "Maximum of fleetroute_journal_bytes (journal.size).", (double)s.size);
-    prometheus_number(out, "fleetroute_journal_file_bytes", "gauge",
-                      "Size of the journal's file on disk, in bytes.", (double)s.usage.file_bytes);
-    prometheus_number(
+    fr_prometheus_number(out, "fleetroute_journal_up", "gauge",
+                         "1: records can be written; 0: they cannot.", s.stuck ? 0 : 1);
+    fr_prometheus_number(out, "fleetroute_journal_records", "gauge", "Records in the journal.",
+                         (double)(s.usage.next - s.usage.first));
+    fr_prometheus_number(out, "fleetroute_journal_bytes", "gauge",
+                         "Bytes that the records in the journal occupy.",
+                         (double)s.usage.record_bytes);
+    fr_prometheus_number(out, "fleetroute_journal_size_bytes", "gauge",
+                         "Maximum of fleetroute_journal_bytes (journal.size).", (double)s.size);
+    fr_prometheus_number(out, "fleetroute_journal_file_bytes", "gauge",
+                         "Size of the journal's file on disk, in bytes.",
+                         (double)s.usage.file_bytes);
+    fr_prometheus_number(
         out, "fleetroute_journal_oldest_timestamp_seconds", "gauge",
         "Time of receipt of the oldest record, in seconds since 1970; 0: the journal is empty.",
         (double)s.usage.first_ms / 1000);
-    prometheus_number(out, "fleetroute_journal_waiting_records", "gauge",
-                      "Records that wait to be written to disk.", (double)s.waiting);
-    prometheus_number(out, "fleetroute_journal_commits_total", "counter", "Commits to disk.",
-                      (double)s.commits);
+    fr_prometheus_number(out, "fleetroute_journal_waiting_records", "gauge",
+                         "Records that wait to be written to disk.", (double)s.waiting);
+    fr_prometheus_number(out, "fleetroute_journal_commits_total", "counter", "Commits to disk.",
+                         (double)s.commits);
 }
 
 /* ---- sinks ----------------------------------------------------------------------- */
@@ -279,17 +258,17 @@ static void prometheus_put_delays(struct fr_buffer *out, const struct fr_sink_st
     for (int i = 0; i < FR_DELAY_CLASSES; i++) {
         sum += s->delays[i];
         fr_buffer_text(out, "fleetroute_sink_delay_seconds_bucket{");
-        prometheus_put_label(out, "sink", s->name);
+        fr_prometheus_label(out, "sink", s->name);
         if (i < FR_DELAY_CLASSES - 1)
             fr_buffer_printf(out, ",le=\"%g\"} %llu\n", bounds[i] / 1000.0, sum);
         else
             fr_buffer_printf(out, ",le=\"+Inf\"} %llu\n", sum);
     }
     fr_buffer_text(out, "fleetroute_sink_delay_seconds_sum{");
-    prometheus_put_label(out, "sink", s->name);
+    fr_prometheus_label(out, "sink", s->name);
     fr_buffer_printf(out, "} %.15g\nfleetroute_sink_delay_seconds_count{",
                      (double)s->delay_sum_ms / 1000);
-    prometheus_put_label(out, "sink", s->name);
+    fr_prometheus_label(out, "sink", s->name);
     fr_buffer_printf(out, "} %llu\n", sum);
 }
 
@@ -300,18 +279,19 @@ static void prometheus_put_sinks(struct fr_daemon *d, struct fr_buffer *out)
     for (size_t i = 0; i < d->sink_count; i++)
         fr_sink_status(d->setup->sinks[i], &all[i]);
     for (size_t m = 0; m < sizeof sink_metrics / sizeof *sink_metrics; m++) {
-        prometheus_head(out, sink_metrics[m].name, sink_metrics[m].type, sink_metrics[m].help);
+        fr_prometheus_head(out, sink_metrics[m].name, sink_metrics[m].type, sink_metrics[m].help);
         for (size_t i = 0; i < d->sink_count; i++) {
             fr_buffer_printf(out, "%s{", sink_metrics[m].name);
-            prometheus_put_label(out, "sink", all[i].name);
+            fr_prometheus_label(out, "sink", all[i].name);
             fr_buffer_byte(out, ',');
-            prometheus_put_label(out, "plugin", all[i].plugin);
+            fr_prometheus_label(out, "plugin", all[i].plugin);
             fr_buffer_printf(out, "} %.15g\n", sink_metrics[m].read(&all[i]));
         }
     }
-    prometheus_head(out, "fleetroute_sink_delay_seconds", "histogram",
-                    "Delay from the time a delivery was due (receipt, or end of the window) to its "
-                    "delivery, in seconds.");
+    fr_prometheus_head(
+        out, "fleetroute_sink_delay_seconds", "histogram",
+        "Delay from the time a delivery was due (receipt, or end of the window) to its "
+        "delivery, in seconds.");
     for (size_t i = 0; i < d->sink_count; i++)
         prometheus_put_delays(out, &all[i]);
 }
@@ -358,15 +338,15 @@ static void prometheus_put_sources(struct fr_daemon *d, struct fr_buffer *out)
     for (size_t m = 0; m < sizeof source_metrics / sizeof *source_metrics; m++) {
         const struct source_metric *metric = &source_metrics[m];
 
-        prometheus_head(out, metric->name, metric->type, metric->help);
+        fr_prometheus_head(out, metric->name, metric->type, metric->help);
         for (size_t i = 0; i < d->setup->server->source_count; i++) {
             struct fr_source_status s;
 
             fr_source_status(d->setup->sources[i], &s);
             fr_buffer_printf(out, "%s{", metric->name);
-            prometheus_put_label(out, "source", s.name);
+            fr_prometheus_label(out, "source", s.name);
             fr_buffer_byte(out, ',');
-            prometheus_put_label(out, "plugin", s.plugin);
+            fr_prometheus_label(out, "plugin", s.plugin);
             fr_buffer_printf(out, "} %llu\n", (unsigned long long)metric->read(&s));
         }
     }
@@ -380,4 +360,5 @@ void fr_daemon_put_metrics(struct fr_daemon *d, struct fr_buffer *out)
     prometheus_put_journal(d, out);
     prometheus_put_sinks(d, out);
     prometheus_put_sources(d, out);
+    fr_prometheus_put_keep(d->upkeep, &d->setup->server->tesla, out);
 }

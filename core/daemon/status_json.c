@@ -1,14 +1,18 @@
 #include "daemon/status_json.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "daemon/published_key.h"
+#include "daemon/upkeep.h"
+#include "fleet_api/keep_plan.h"
 #include "ingest/presence.h"
 #include "ingest/tls.h"
 #include "plugin/host.h"
 #include "record/json.h"
 #include "util/clock.h"
 #include "util/counters.h"
+#include "util/json_text.h"
 #include "util/process.h"
 
 static void status_put_text(struct fr_buffer *out, const char *name, const char *text)
@@ -20,6 +24,11 @@ static void status_put_text(struct fr_buffer *out, const char *name, const char 
 static void status_put_number(struct fr_buffer *out, const char *name, uint64_t number)
 {
     fr_buffer_printf(out, ",\"%s\":%llu", name, (unsigned long long)number);
+}
+
+static void status_put_flag(struct fr_buffer *out, const char *name, bool flag)
+{
+    fr_buffer_printf(out, ",\"%s\":%s", name, flag ? "true" : "false");
 }
 
 /* {"1":12,"2":40,…,"more":0}: the number of deliveries by delay, keyed by the upper bound in ms. */
@@ -117,6 +126,60 @@ static void status_put_counters(struct fr_buffer *out)
     fr_buffer_byte(out, '}');
 }
 
+/* ---- keep ------------------------------------------------------------------------ */
+
+static void status_put_keep_vehicles(struct fr_buffer *out, const struct fr_keep_health *health)
+{
+    fr_buffer_printf(out, ",\"vehicles\":{\"known\":%zu,\"valid\":%zu,\"waiting\":%zu",
+                     health->vehicles, health->valid, health->waiting);
+    fr_buffer_text(out, ",\"problems\":{");
+    for (size_t i = 0; i < health->problem_words; i++) {
+        const struct fr_keep_problem_count *problem = &health->problems[i];
+
+        if (i != 0)
+            fr_buffer_byte(out, ',');
+        fr_json_string(out, problem->word, strlen(problem->word));
+        fr_buffer_printf(out, ":%zu", problem->vehicles);
+    }
+    fr_buffer_text(out, "}}");
+}
+
+static void status_put_keep(struct fr_buffer *out, struct fr_daemon *d)
+{
+    const struct fr_tesla_config *tesla = &d->setup->server->tesla;
+    struct fr_upkeep_status s;
+
+    if (!fr_upkeep_status(d->upkeep, tesla, &s)) {
+        fr_buffer_text(out, ",\"keep\":null");
+        return;
+    }
+    fr_buffer_printf(out, ",\"keep\":{\"health\":\"%s\"", s.health.warning ? "warning" : "up");
+    status_put_text(out, "why", s.health.why);
+    status_put_number(out, "run_ms", (uint64_t)s.state->run_ms);
+    status_put_number(out, "success_ms", (uint64_t)s.state->success_ms);
+    status_put_number(out, "refresh_ms", (uint64_t)s.state->refresh_ms);
+    status_put_flag(out, "login_required", s.state->login_required);
+    status_put_text(out, "blocked", s.state->blocked);
+    status_put_number(out, "blocked_until_ms", (uint64_t)s.state->blocked_until_ms);
+    status_put_text(out, "failure", s.failure);
+    status_put_number(out, "requests", s.state->requests);
+    status_put_number(out, "month_signals", s.state->month_signals);
+    fr_buffer_text(out, ",\"month_usd\":");
+    fr_json_number(out, fr_keep_month_usd(s.state));
+    fr_buffer_text(out, ",\"projected_usd\":");
+    fr_json_number(out, s.state->projected_usd < 0 ? NAN : s.state->projected_usd);
+    fr_buffer_text(out, ",\"budget_usd\":");
+    fr_json_number(out, tesla->budget_usd);
+    status_put_flag(out, "measured", s.state->measured);
+    status_put_flag(out, "over_budget", s.state->over_budget);
+    status_put_number(out, "oldest_push_ms", (uint64_t)s.health.oldest_push_ms);
+    status_put_number(out, "first_exp_s", (uint64_t)s.health.first_exp_s);
+    status_put_keep_vehicles(out, &s.health);
+    fr_buffer_byte(out, '}');
+}
+
+/* ---- the whole ------------------------------------------------------------------- */
+
 static void status_put_sinks(struct fr_buffer *out, const struct fr_daemon *d)
 {
     fr_buffer_text(out, ",\"sinks\":{");
@@ -170,5 +233,6 @@ void fr_daemon_put_status(struct fr_daemon *d, struct fr_buffer *out)
     status_put_journal(out, d->journal);
     status_put_sinks(out, d);
     status_put_sources(out, d);
+    status_put_keep(out, d);
     fr_buffer_byte(out, '}');
 }

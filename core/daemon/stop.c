@@ -158,5 +158,6 @@ void fr_daemon_stop(struct fr_daemon *d)
     fr_setup_free(d->setup);
     fr_journal_free(d->journal);
     stop_free_events(d);
+    fr_upkeep_free(d->upkeep);
     free(d->dead_letters);
 }

@@ -6,6 +6,7 @@
 #define FR_OAUTH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "fleet_api/api_error.h"
 #include "fleet_api/http_client.h"
@@ -38,14 +39,15 @@ char *fr_oauth_code(const struct fr_oauth_app *app, const char *pasted, const ch
 
 /* The grants. `audience` is the base URL of the region. The result is written to *tokens, whose
  * former content is freed; base_url is set to `audience`, or to the audience that the access token
- * names. Returns 0, or -1 with `error` set and *tokens unchanged. */
+ * names. A refresh that is refused is tried again with the previous refresh token; `*requests` is
+ * increased for each request. Returns 0, or -1 with `error` set and *tokens unchanged. */
 int fr_oauth_exchange(struct fr_http_client *client, const struct fr_oauth_app *app,
                       const char *code, const char *audience, struct fr_tokens *tokens,
-                      struct fr_api_error *error);
+                      uint64_t *requests, struct fr_api_error *error);
 int fr_oauth_refresh(struct fr_http_client *client, const struct fr_oauth_app *app,
-                     struct fr_tokens *tokens, struct fr_api_error *error);
+                     struct fr_tokens *tokens, uint64_t *requests, struct fr_api_error *error);
 /* A partner token, valid for some hours; secret. The caller erases and frees it. */
 char *fr_oauth_partner(struct fr_http_client *client, const struct fr_oauth_app *app,
-                       const char *audience, struct fr_api_error *error);
+                       const char *audience, uint64_t *requests, struct fr_api_error *error);
 
 #endif

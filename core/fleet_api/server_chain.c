@@ -17,9 +17,7 @@ static bool server_chain_has(const STACK_OF(X509) * all, const X509 *certificate
     return false;
 }
 
-/* All certificates of a file, the server's first, without repeated ones. NULL: the cause is in
- * *error. */
-static STACK_OF(X509) * server_chain_read(const char *path, struct fr_error *error)
+STACK_OF(X509) * fr_server_chain_read(const char *path, struct fr_error *error)
 {
     STACK_OF(X509) *all = sk_X509_new_null();
     BIO *file = BIO_new_file(path, "r");
@@ -114,7 +112,7 @@ static char *server_chain_host(X509 *certificate)
 
 int fr_server_chain_load(struct fr_server_chain *chain, const char *path, struct fr_error *error)
 {
-    STACK_OF(X509) *all = server_chain_read(path, error), *complete;
+    STACK_OF(X509) *all = fr_server_chain_read(path, error), *complete;
 
     *chain = (struct fr_server_chain){0};
     if (all == NULL)
@@ -124,8 +122,8 @@ int fr_server_chain_load(struct fr_server_chain *chain, const char *path, struct
     chain->certificate = sk_X509_value(all, 0);
     X509_up_ref(chain->certificate);
     chain->host = server_chain_host(chain->certificate);
+    chain->file = all;
     sk_X509_pop_free(complete, X509_free);
-    sk_X509_pop_free(all, X509_free);
     if (chain->ca != NULL)
         return 0;
     fr_server_chain_free(chain);
@@ -149,6 +147,7 @@ bool fr_server_chain_covers(const struct fr_server_chain *chain, const char *hos
 void fr_server_chain_free(struct fr_server_chain *chain)
 {
     X509_free(chain->certificate);
+    sk_X509_pop_free(chain->file, X509_free);
     free(chain->ca);
     free(chain->host);
     *chain = (struct fr_server_chain){0};

@@ -16,21 +16,25 @@
 
 struct fr_state_vehicle {
     char vin[18];
-    int64_t pushed_ms; /* last accepted push, ms since 1970; 0: never */
-    int64_t exp_s;     /* `exp` of that configuration, s since 1970 */
-    int64_t synced_ms; /* when it was first seen synced with an equal configuration; 0: not yet */
-    char config[65];   /* SHA-256 of the pushed configuration without `exp`, in hex; "": none */
-    char ca[65];       /* SHA-256 of its `ca`, in hex */
-    char key[65];      /* SHA-256 of the public key (SubjectPublicKeyInfo), in hex */
-    char problem[32];  /* "": none; else a word: missing_key, unsupported_firmware,
+    int64_t pushed_ms;  /* last accepted push, ms since 1970; 0: never */
+    int64_t exp_s;      /* `exp` of that configuration, s since 1970 */
+    int64_t synced_ms;  /* when it was first seen synced with an equal configuration; 0: not yet */
+    int64_t tried_ms;   /* last push, accepted or not; 0: never. Written before the request */
+    int64_t checked_ms; /* when its configuration was last read back; 0: never */
+    bool waiting;       /* Tesla has it, and the vehicle has not taken it yet */
+    char config[65];    /* SHA-256 of the pushed configuration without `exp`, in hex; "": none */
+    char ca[65];        /* SHA-256 of its `ca`, in hex */
+    char key[65];       /* SHA-256 of the public key (SubjectPublicKeyInfo), in hex */
+    char problem[32];   /* "": none; else a word: missing_key, unsupported_firmware,
                              unsupported_hardware, max_configs, limit_reached, not_found, removed, … */
-    char remedy[256];  /* for `problem` */
+    char remedy[256];   /* for `problem` */
 };
 
 struct fr_state {
     int64_t updated_ms;       /* when written; set by fr_state_write() */
     int64_t run_ms;           /* last run of keep; 0: never */
     int64_t success_ms;       /* last run of keep without a failure; 0: never */
+    int64_t tried_ms;         /* last run of keep that made a request; 0: never */
     int64_t refresh_ms;       /* when the refresh token was received; 0: none */
     bool login_required;      /* consent was revoked or ran out */
     int64_t blocked_until_ms; /* no call before this time; 0: none */
@@ -42,6 +46,12 @@ struct fr_state {
     double projected_usd;     /* of a month, all vehicles; < 0: unknown */
     bool measured;            /* projected_usd is from the journal, not an estimate */
     bool over_budget;
+    /* Signals of this month (`requests_month`) that `keep` counted in the journal. */
+    uint64_t month_signals;
+    int64_t measured_from_ms;          /* when the measurement of projected_usd began; 0: not yet */
+    double measured_base_usd;          /* price of this month up to then */
+    int64_t counted_ms;                /* when the journal was last counted; 0: never */
+    uint64_t counted_next;             /* number of the next record to count */
     struct fr_state_vehicle *vehicles; /* sorted by VIN */
     size_t vehicle_count;
 };

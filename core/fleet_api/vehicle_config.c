@@ -7,7 +7,6 @@
 
 #include "config/field_route.h"
 #include "record/units.h"
-#include "util/buffer.h"
 #include "util/memory.h"
 #include "vehicle_data.pb-c.h"
 
@@ -249,31 +248,51 @@ static json_t *vehicle_config_vins(const struct fr_routing *routing)
     return vins;
 }
 
+/* The object `config`; NULL: a text is not UTF-8. */
+static json_t *vehicle_config_object(const struct fr_vehicle_config *config,
+                                     const struct fr_vehicle_config_server *server)
+{
+    /* prefer_typed: ignored since client 1.1.0, whose values are always typed; older vehicles need
+     * it. delivery_policy: a vehicle resends what was not acknowledged. */
+    json_t *object =
+        json_pack("{s:s, s:i, s:s, s:o, s:b, s:s}", "hostname", server->hostname, "port",
+                  (int)server->port, "ca", server->ca, "fields", vehicle_config_fields(config),
+                  "prefer_typed", 1, "delivery_policy", "latest");
+
+    if (object != NULL && config->alerts)
+        json_object_set_new(object, "alert_types", json_pack("[s]", "service"));
+    return object;
+}
+
+/* Write the JSON followed by `end`, and free the value. NULL: the cause is in *error. */
+static char *vehicle_config_dump(json_t *value, size_t flags, const char *end,
+                                 struct fr_error *error)
+{
+    char *dump = json_dumps(value, JSON_SORT_KEYS | JSON_REAL_PRECISION(15) | flags);
+    char *text = NULL;
+
+    json_decref(value);
+    if (dump == NULL)
+        fr_error_set(error, "the telemetry configuration is no valid JSON: a text is not UTF-8");
+    else
+        text = fr_asprintf("%s%s", dump, end);
+    free(dump);
+    return text;
+}
+
 char *fr_vehicle_config_json(const struct fr_vehicle_config *config,
                              const struct fr_routing *routing,
                              const struct fr_vehicle_config_server *server, struct fr_error *error)
 {
-    /* prefer_typed: ignored since client 1.1.0, whose values are always typed; older vehicles need
-     * it. delivery_policy: a vehicle resends what was not acknowledged. */
-    json_t *body = json_pack(
-        "{s:o, s:{s:s, s:i, s:s, s:o, s:b, s:s}}", "vins", vehicle_config_vins(routing), "config",
-        "hostname", server->hostname, "port", (int)server->port, "ca", server->ca, "fields",
-        vehicle_config_fields(config), "prefer_typed", 1, "delivery_policy", "latest");
-    struct fr_buffer text = {0};
-    char *dump;
+    json_t *body = json_pack("{s:o, s:o}", "vins", vehicle_config_vins(routing), "config",
+                             vehicle_config_object(config, server));
 
-    if (body != NULL && config->alerts)
-        json_object_set_new(json_object_get(body, "config"), "alert_types",
-                            json_pack("[s]", "service"));
-    dump = json_dumps(body, JSON_SORT_KEYS | JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-    json_decref(body);
-    if (dump == NULL) {
-        fr_error_set(error, "the telemetry configuration is no valid JSON: a text is not UTF-8");
-        return NULL;
-    }
-    fr_buffer_printf(&text, "%s\n", dump);
-    free(dump);
-    dump = fr_strdup(fr_buffer_string(&text));
-    fr_buffer_free(&text);
-    return dump;
+    return vehicle_config_dump(body, JSON_INDENT(2), "\n", error);
+}
+
+char *fr_vehicle_config_object(const struct fr_vehicle_config *config,
+                               const struct fr_vehicle_config_server *server,
+                               struct fr_error *error)
+{
+    return vehicle_config_dump(vehicle_config_object(config, server), JSON_COMPACT, "", error);
 }

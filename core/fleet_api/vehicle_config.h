@@ -67,4 +67,10 @@ char *fr_vehicle_config_json(const struct fr_vehicle_config *config,
                              const struct fr_routing *routing,
                              const struct fr_vehicle_config_server *server, struct fr_error *error);
 
+/* Returns the inner object of the body, `config`, as compact JSON with sorted keys. The caller frees
+ * it. NULL: the cause is in *error. */
+char *fr_vehicle_config_object(const struct fr_vehicle_config *config,
+                               const struct fr_vehicle_config_server *server,
+                               struct fr_error *error);
+
 #endif

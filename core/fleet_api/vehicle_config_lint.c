@@ -1,5 +1,7 @@
 #include "fleet_api/vehicle_config_lint.h"
 
+#include <string.h>
+
 struct lint {
     const struct fr_vehicle_config *config;
     const struct fr_routing *routing;
@@ -106,4 +108,30 @@ void fr_vehicle_config_lint(const struct fr_vehicle_config *config,
     for (size_t i = 0; i < config->count; i++)
         lint_field(&lint, &config->fields[i]);
     lint_vehicles(&lint);
+}
+
+/* Whether `word` is one of the words of `list`, which are separated by spaces. */
+static bool lint_has_word(const char *list, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = list; (at = strstr(at, word)) != NULL; at += len)
+        if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+void fr_vehicle_config_lint_scopes(const struct fr_vehicle_config *config, const char *scopes,
+                                   const char *path, enum fr_severity severity,
+                                   struct fr_diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < config->count; i++) {
+        const struct fr_vehicle_config_field *field = &config->fields[i];
+
+        if (field->field->scope[0] != '\0' && !lint_has_word(scopes, field->field->scope))
+            fr_diagnose(diagnostics, severity, path, field->line, field->column,
+                        "%s needs the scope %s, which the owner has not granted; run `fleetroute "
+                        "setup` and tick it, or remove the field",
+                        field->field->name, field->field->scope);
+    }
 }

@@ -14,4 +14,10 @@ void fr_vehicle_config_lint(const struct fr_vehicle_config *config,
                             const struct fr_routing *routing, const char *path,
                             struct fr_diagnostics *diagnostics);
 
+/* Append a diagnostic for each field that needs a scope which the owner did not grant. `scopes` are the
+ * granted ones, separated by spaces. */
+void fr_vehicle_config_lint_scopes(const struct fr_vehicle_config *config, const char *scopes,
+                                   const char *path, enum fr_severity severity,
+                                   struct fr_diagnostics *diagnostics);
+
 #endif

@@ -21,7 +21,8 @@ enum fr_vehicle_state {
     FR_VEHICLE_NO_CONFIG,        /* no configuration was pushed, or Tesla removed it */
     FR_VEHICLE_OTHER_CONFIG,     /* a configuration of another key, host or routing */
     FR_VEHICLE_STREAMING_CONFIG, /* the configuration of the routes is in the vehicle */
-    FR_VEHICLE_REFUSED,          /* skipped for another reason */
+    FR_VEHICLE_REFUSED,          /* skipped or rejected for another reason */
+    FR_VEHICLE_UNREACHABLE,      /* the vehicle cannot connect to this server */
 };
 
 struct fr_vehicle_verdict {
@@ -43,14 +44,15 @@ void fr_vehicle_verdict_status(const struct fr_api_vehicle_status *status, const
 void fr_vehicle_verdict_skip(enum fr_api_skip skip, const char *vin, const char *other,
                              const char *domain, struct fr_vehicle_verdict *verdict);
 
-/* From GET fleet_telemetry_config. `routes` is the configuration of the routes (JSON) and `pushed`
- * whether a push of it was accepted before: then a null configuration was refused by the vehicle or
- * removed by Tesla. */
+/* From GET fleet_telemetry_config. `routes` is the configuration of the routes (JSON) and `issuer`
+ * the claim `iss` of the key here (NULL: not compared). `pushed`: a push of it was accepted, and the
+ * vehicle was not seen with it since. Then a null configuration was refused by the vehicle, usually
+ * because its slots are full; otherwise there never was one, or Tesla removed it (NO_CONFIG). */
 void fr_vehicle_verdict_config(const struct fr_api_config_state *config, const char *routes,
-                               bool pushed, struct fr_vehicle_verdict *verdict);
+                               const char *issuer, bool pushed, struct fr_vehicle_verdict *verdict);
 
 /* An entry of fleet_telemetry_errors: cause and remedy by its name and text (cloud_manager_error,
- * handshake_error, config_manager_error, …). */
+ * handshake_error, config_manager_error, …): UNREACHABLE or REFUSED. */
 void fr_vehicle_verdict_error(const struct fr_api_vehicle_error *entry,
                               struct fr_vehicle_verdict *verdict);
 

@@ -10,6 +10,7 @@
 #include "fleet_api/pairing_link.h"
 #include "fleet_api/public_key.h"
 #include "privsep/privileges.h"
+#include "tool/command_key_file.h"
 #include "tool/commands.h"
 #include "tool/qr_code.h"
 #include "util/memory.h"
@@ -106,64 +107,7 @@ static char *key_find_path(const struct key_job *job)
     return path;
 }
 
-static bool key_file_equals(const char *path, const char *text)
-{
-    char bytes[1024];
-    FILE *file = fopen(path, "re");
-    size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
-
-    if (file != NULL)
-        fclose(file);
-    return len == strlen(text) && memcmp(bytes, text, len) == 0;
-}
-
 /* ---- the key --------------------------------------------------------------------- */
-
-/* Read the command key, after making it if there is none. NULL: `error` is set. */
-static EVP_PKEY *key_read_or_create(const struct key_job *job, struct fr_error *error)
-{
-    const char *tls_key = job->config != NULL ? job->config->key : NULL;
-    const char *certificate = job->config != NULL ? job->config->certificate : NULL;
-    enum fr_command_key_result result;
-    EVP_PKEY *key;
-
-    if (fr_public_key_check_path(job->path, tls_key, error) != 0)
-        return NULL;
-    result = fr_command_key_read(job->path, job->owner, &key, error);
-    if (result == FR_COMMAND_KEY_MISSING) {
-        /* Not the service user's: the key commands vehicles, and the daemon does not need it. */
-        if (fr_command_key_create(job->path, NULL, error) != 0)
-            return NULL;
-        fprintf(stderr, "made the command key %s\n", job->path);
-        result = fr_command_key_read(job->path, job->owner, &key, error);
-        if (result == FR_COMMAND_KEY_MISSING)
-            fr_error_set(error, "%s was deleted while it was made; run the command again",
-                         job->path);
-    }
-    if (result == FR_COMMAND_KEY_READ &&
-        fr_public_key_check_tls(key, job->path, tls_key, certificate, error) != 0) {
-        EVP_PKEY_free(key);
-        key = NULL;
-    }
-    return key;
-}
-
-/* Write the public half beside the command key, where the daemon finds it. A file with the same
- * content is left as it is, so that a second run needs no permission to write. */
-static int key_write_beside(const struct key_job *job, const char *pem, struct fr_error *error)
-{
-    char *path = fr_server_public_key_path(job->path);
-    struct fr_atomic_file file = {path, 0644, NULL, true};
-    int status = 0;
-
-    if (!key_file_equals(path, pem)) {
-        status = fr_atomic_file_write(&file, pem, strlen(pem), error);
-        if (status == 0)
-            fprintf(stderr, "wrote the public key to %s\n", path);
-    }
-    free(path);
-    return status;
-}
 
 /* Standard output gets the PEM alone, so that it can be redirected to a file. */
 static int key_publish(const struct key_job *job, EVP_PKEY *key, struct fr_error *error)
@@ -176,8 +120,7 @@ static int key_publish(const struct key_job *job, EVP_PKEY *key, struct fr_error
     if (pem == NULL || fingerprint == NULL) {
         status = fr_error_set(error, "%s: OpenSSL cannot encode the public key", job->path);
     } else {
-        status = key_write_beside(job, pem, error);
-        if (status == 0 && job->web_folder != NULL)
+        if (job->web_folder != NULL)
             status = (written = fr_public_key_write(job->web_folder, pem, error)) != NULL ? 0 : -1;
         if (written != NULL)
             fprintf(stderr, "wrote the public key to %s\n", written);
@@ -206,7 +149,7 @@ static int key_run(struct key_job *job)
 
     job->path = key_find_path(job);
     if (key_read_config(job, &error) == 0 && key_find_owner(job, &error) == 0)
-        key = key_read_or_create(job, &error);
+        key = fr_command_key_open(job->path, job->owner, job->config, &error);
     if (key != NULL)
         status = key_publish(job, key, &error);
     if (status == 0)

@@ -10,7 +10,8 @@
 
 static const char help[] =
     "usage: fleetroute status [-s SOCKET] [--json]\n"
-    "Prints the status of the daemon: vehicles, records, journal, sinks, sources.\n"
+    "Prints the status of the daemon: vehicles, records, journal, sinks, sources, and of the\n"
+    "upkeep at Tesla.\n"
     "\n"
     "  -s, --socket PATH  the daemon's control socket (" FR_CONTROL_PATH ")\n"
     "      --json         print one JSON object with all counters\n"
@@ -49,6 +50,17 @@ static void status_print_sink(const char *name, const json_t *sink)
            json_string_value(json_object_get(sink, "why")));
 }
 
+static void status_print_keep(const json_t *keep)
+{
+    const json_t *vehicles = json_object_get(keep, "vehicles");
+
+    if (!json_is_object(keep))
+        return;
+    printf("keep %-16s %-8s %lld of %lld vehicles have a valid configuration: %s\n", "",
+           json_string_value(json_object_get(keep, "health")), status_number(vehicles, "valid"),
+           status_number(vehicles, "known"), json_string_value(json_object_get(keep, "why")));
+}
+
 static void status_print(const json_t *status)
 {
     const json_t *counters = json_object_get(status, "counters"), *sink;
@@ -67,6 +79,7 @@ static void status_print(const json_t *status)
                json_string_value(json_object_get(sink, "health")), status_number(sink, "submitted"),
                status_number(sink, "stored"), status_number(sink, "skipped"),
                json_string_value(json_object_get(sink, "why")));
+    status_print_keep(json_object_get(status, "keep"));
 }
 
 int fr_cmd_status(int argc, char **argv)

@@ -8,8 +8,9 @@
 #include "config/routing_config.h"
 #include "config/server_config.h"
 #include "fleet_api/server_chain.h"
+#include "fleet_api/vehicle_ca.h"
 #include "fleet_api/vehicle_config.h"
-#include "fleet_api/vehicle_config_lint.h"
+#include "fleet_api/vehicle_config_load.h"
 #include "fleet_api/vehicle_cost.h"
 #include "tool/commands.h"
 #include "tool/field_counts.h"
@@ -39,25 +40,11 @@ struct vehicle_config_job {
     struct fr_vehicle_config config;
     struct fr_server_chain chain;
     struct fr_diagnostics diagnostics;
+    char *ca; /* for the vehicles; NULL: without the section `tesla:`, or refused by `push` */
     const char *host;
     bool measured;
     struct fr_field_counts counts; /* if `measured` */
 };
-
-static void vehicle_config_load_routing(struct vehicle_config_job *job)
-{
-    struct fr_server_config *server = job->server;
-    const char **names = fr_calloc(server->sink_count, sizeof(const char *));
-
-    for (size_t i = 0; i < server->sink_count; i++)
-        names[i] = server->sinks[i].name;
-    job->routing = fr_routing_load(server->routing, names, server->sink_count, &job->diagnostics);
-    free(names);
-    if (job->routing == NULL)
-        return;
-    fr_vehicle_config_derive(&job->config, job->routing);
-    fr_vehicle_config_lint(&job->config, job->routing, server->routing, &job->diagnostics);
-}
 
 /* Count what the journal has. A projection needs a journal that covers some time. */
 static void vehicle_config_count(struct vehicle_config_job *job)
@@ -70,7 +57,7 @@ static void vehicle_config_count(struct vehicle_config_job *job)
                     "--measured needs a journal; the configuration has `journal: off`");
         return;
     }
-    if (fr_field_counts_read(&job->counts, server->journal_path, &cause) != 0)
+    if (fr_field_counts_read(&job->counts, server->journal_path, 0, &cause) != 0)
         fr_diagnose(&job->diagnostics, FR_SEVERITY_ERROR, server->path, 0, 0, "--measured: %s",
                     cause.text);
     else if (job->counts.last_ms <= job->counts.first_ms)
@@ -84,32 +71,6 @@ static void vehicle_config_count(struct vehicle_config_job *job)
         fr_diagnose(&job->diagnostics, FR_SEVERITY_WARNING, server->path, 0, 0,
                     "--measured: %llu damaged or missing records do not count",
                     (unsigned long long)job->counts.damaged);
-}
-
-/* Read the chain and check the host name against the certificate. */
-static void vehicle_config_load_chain(struct vehicle_config_job *job)
-{
-    const char *path = job->server->certificate;
-    enum fr_severity error = FR_SEVERITY_ERROR;
-    struct fr_error cause;
-
-    if (fr_server_chain_load(&job->chain, path, &cause) != 0) {
-        fr_diagnose(&job->diagnostics, error, job->server->path, 0, 0, "tls: %s", cause.text);
-        return;
-    }
-    if (job->host == NULL)
-        job->host = job->chain.host;
-    if (job->host == NULL)
-        fr_diagnose(&job->diagnostics, error, path, 0, 0,
-                    "the certificate does not have exactly one host name; choose one with --host");
-    else if (!fr_server_chain_covers(&job->chain, job->host))
-        fr_diagnose(&job->diagnostics, error, path, 0, 0,
-                    "the certificate is not for the host name \"%s\": vehicles would reject it",
-                    job->host);
-    if (!job->chain.has_root)
-        fr_diagnose(&job->diagnostics, FR_SEVERITY_WARNING, path, 0, 0,
-                    "the chain has no root certificate, neither in the file nor in the system; "
-                    "append it, because vehicles may reject a partial chain");
 }
 
 /* ---- the table ------------------------------------------------------------------- */
@@ -232,7 +193,7 @@ static void vehicle_config_print(const struct vehicle_config_job *job)
     printf(
         "Tesla's price is US$ 1 for %d signals, with a credit of US$ %d a month for each account.\n"
         "host: %s:%u\n",
-        FR_SIGNALS_PER_USD, FR_CREDIT_USD_MONTH, job->host, job->server->port);
+        FR_SIGNALS_PER_USD, FR_CREDIT_USD_MONTH, job->host, job->server->tesla.port);
     vehicle_config_print_scopes(&job->config);
     vehicle_config_print_firmware(&job->config);
     printf("alerts: %s\n",
@@ -243,7 +204,8 @@ static void vehicle_config_print(const struct vehicle_config_job *job)
 
 static int vehicle_config_print_json(const struct vehicle_config_job *job)
 {
-    struct fr_vehicle_config_server server = {job->host, job->server->port, job->chain.ca};
+    struct fr_vehicle_config_server server = {job->host, job->server->tesla.port,
+                                              job->ca != NULL ? job->ca : job->chain.ca};
     struct fr_error error;
     char *text = fr_vehicle_config_json(&job->config, job->routing, &server, &error);
 
@@ -256,15 +218,34 @@ static int vehicle_config_print_json(const struct vehicle_config_job *job)
     return EXIT_SUCCESS;
 }
 
+/* Read the routes and the certificate. */
+static void vehicle_config_load(struct vehicle_config_job *job)
+{
+    const struct fr_server_config *server = job->server;
+    struct fr_error cause;
+
+    if (server->routing != NULL) {
+        job->routing = fr_vehicle_config_load(&job->config, server, &job->diagnostics);
+        fr_vehicle_config_check_scopes(&job->config, server, FR_SEVERITY_WARNING,
+                                       &job->diagnostics);
+    }
+    if (server->certificate != NULL)
+        job->host = fr_vehicle_config_load_chain(&job->chain, server, job->host, &job->diagnostics);
+    if (job->diagnostics.errors != 0 || job->host == NULL || !server->tesla.present)
+        return;
+    job->ca = fr_vehicle_ca_make(&job->chain, server->tesla.ca, job->host, &cause);
+    if (job->ca == NULL)
+        fr_diagnose(&job->diagnostics, FR_SEVERITY_WARNING, server->certificate, 0, 0,
+                    "`fleetroute push` refuses this: %s", cause.text);
+}
+
 static int vehicle_config_run(const char *path, struct vehicle_config_job job, bool json)
 {
     int status = EXIT_FAILURE;
 
     job.server = fr_server_config_load(path, &job.diagnostics);
-    if (job.server != NULL && job.server->routing != NULL)
-        vehicle_config_load_routing(&job);
-    if (job.server != NULL && job.server->certificate != NULL)
-        vehicle_config_load_chain(&job);
+    if (job.server != NULL)
+        vehicle_config_load(&job);
     if (job.server != NULL && job.measured && job.diagnostics.errors == 0)
         vehicle_config_count(&job);
     fr_diagnostics_print(&job.diagnostics, stderr);
@@ -275,6 +256,7 @@ static int vehicle_config_run(const char *path, struct vehicle_config_job job, b
         else
             vehicle_config_print(&job);
     }
+    free(job.ca);
     fr_vehicle_config_free(&job.config);
     fr_field_counts_free(&job.counts);
     fr_server_chain_free(&job.chain);

@@ -13,7 +13,10 @@
 
 int fr_cmd_check(int argc, char **argv);
 int fr_cmd_journal(int argc, char **argv);
+int fr_cmd_keep(int argc, char **argv);
 int fr_cmd_key(int argc, char **argv);
+int fr_cmd_pair(int argc, char **argv);
+int fr_cmd_push(int argc, char **argv);
 int fr_cmd_reload(int argc, char **argv);
 int fr_cmd_replay(int argc, char **argv);
 int fr_cmd_simulate(int argc, char **argv);

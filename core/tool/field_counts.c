@@ -43,7 +43,8 @@ static bool field_counts_record(void *ctx, uint64_t seq, const uint8_t *bytes, s
     return true;
 }
 
-int fr_field_counts_read(struct fr_field_counts *counts, const char *path, struct fr_error *error)
+int fr_field_counts_read(struct fr_field_counts *counts, const char *path, uint64_t from,
+                         struct fr_error *error)
 {
     struct fr_store *store = fr_store_open_readonly(path, true, error);
     struct fr_store_reader *reader = store != NULL ? fr_store_reader_new(store, error) : NULL;
@@ -52,8 +53,13 @@ int fr_field_counts_read(struct fr_field_counts *counts, const char *path, struc
 
     *counts = (struct fr_field_counts){.values = fr_calloc(fr_field_count(), sizeof(uint64_t))};
     if (reader != NULL && fr_store_usage(store, &usage, error) == 0) {
-        struct fr_store_span span = {.next = usage.first, .end = usage.next};
+        struct fr_store_span span = {.next = from > usage.first ? from : usage.first,
+                                     .end = usage.next};
 
+        /* A journal that was replaced by a new one starts at lower numbers. */
+        if (span.next > span.end)
+            span.next = usage.first;
+        counts->next = usage.next;
         do {
             n = fr_store_read(reader, &span, CHUNK_RECORDS, field_counts_record, counts, error);
             counts->damaged += span.missing;

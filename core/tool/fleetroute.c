@@ -14,7 +14,10 @@ static const struct {
 } commands[] = {
     {"check", fr_cmd_check, "check the configuration and list all errors in it"},
     {"journal", fr_cmd_journal, "print, check or repair the journal, or move a sink in it"},
+    {"keep", fr_cmd_keep, "refresh tokens and configurations at Tesla when it is due"},
     {"key", fr_cmd_key, "make the command key, print its public half and the pairing link"},
+    {"pair", fr_cmd_pair, "print what makes each vehicle accept a configuration, and wait"},
+    {"push", fr_cmd_push, "push the configuration of the routes to the vehicles"},
     {"reload", fr_cmd_reload, "make the daemon read its configuration again"},
     {"replay", fr_cmd_replay, "send records from files to the daemon"},
     {"simulate", fr_cmd_simulate, "simulate a vehicle, or many"},

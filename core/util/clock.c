@@ -10,14 +10,21 @@ static int64_t clock_read_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static int64_t clock_shift_ns; /* set before threads start */
+
+void fr_wall_shift(int64_t offset_ms)
+{
+    clock_shift_ns = offset_ms * 1000000;
+}
+
 int64_t fr_wall_ms(void)
 {
-    return clock_read_ns(CLOCK_REALTIME) / 1000000;
+    return fr_wall_ns() / 1000000;
 }
 
 int64_t fr_wall_ns(void)
 {
-    return clock_read_ns(CLOCK_REALTIME);
+    return clock_read_ns(CLOCK_REALTIME) + clock_shift_ns;
 }
 
 int64_t fr_monotonic_ms(void)

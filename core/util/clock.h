@@ -14,6 +14,10 @@ int64_t fr_wall_ms(void);
 /* Wall time in nanoseconds since 1970. */
 int64_t fr_wall_ns(void);
 
+/* Let wall time run `offset_ms` ahead of the system's clock from now on. For tests with a simulated
+ * month (`fleetroute keep --now`). Before other threads start. */
+void fr_wall_shift(int64_t offset_ms);
+
 /* Monotonic time in milliseconds since an unspecified moment. */
 int64_t fr_monotonic_ms(void);
 

@@ -18,7 +18,7 @@ import time
 
 import attacks
 from fleet import Fleet, Mosquitto, print_results, sink_delays
-from hostile import SLOWER, Kafka, skip
+from hostile import PATIENCE, SLOWER, Kafka, skip
 from home import HomeAssistant, Watch
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 20
@@ -66,7 +66,7 @@ def campaign(fleet):
     sleep_until(end)
     begin_phase()
     for process in attackers:
-        process.join(60)
+        process.join(60 * PATIENCE)
         assert process.exitcode == 0, f"an attacking process ended with status {process.exitcode}"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     attackers_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

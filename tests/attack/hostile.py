@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
 from fr import *  # noqa: E402,F401,F403 (the scenarios use its names)
-from fr import BUILD, VIN, Car  # noqa: E402
+from fr import BUILD, PATIENCE, VIN, Car  # noqa: E402
 from messages import Table, Vector, field, stream_envelope, table, varint  # noqa: E402,F401
 
 

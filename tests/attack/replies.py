@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Vehicles that send and never read their replies: the memory of each is bounded, the daemon closes their
 connections, and an honest vehicle still gets its acknowledgements."""
-from hostile import SLOWER, Daemon, Honest, Hostile, envelope, frame
+from hostile import PATIENCE, SLOWER, Daemon, Honest, Hostile, envelope, frame
 
 ROUTING = 'records: [{type: "*", to: archive}]'
 SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
@@ -32,7 +32,7 @@ for name, octets in FLOODS.items():
                 assert len(cars) < 60, "no vehicle is disconnected"
                 cars.append(Hostile(d, receive_buffer=4096))
                 cars[-1].flood(octets, 2, patience=0.2)
-            assert honest.slowest < 2 * SLOWER, honest.slowest
+            assert honest.slowest < 2 * PATIENCE * SLOWER, honest.slowest
             for car in cars:
                 car.close()
 

@@ -18,18 +18,20 @@ def startup_thread_count():
     d.write()
     named = []
     for count in range(20):
-        try:
-            run = subprocess.run([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")],
-                                 stderr=subprocess.PIPE, text=True, timeout=5 if named else 10,
-                                 env=dict(os.environ, LD_PRELOAD=f"{BUILD}/.libs/no_threads.so",
-                                          FR_THREADS=str(count)))
-        except subprocess.TimeoutExpired:
-            break  # every thread could be created: the daemon runs
-        last = run.stderr.strip().split("\n")[-1]
-        if "cannot be preloaded" in run.stderr:
+        with open(d.path("log"), "w") as log:
+            d.process = subprocess.Popen([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")], stderr=log,
+                                         env=dict(os.environ, LD_PRELOAD=f"{BUILD}/.libs/no_threads.so",
+                                                  FR_THREADS=str(count)))
+        wait_until("the daemon runs or has ended", lambda: d.ended() or d.status(check=False))
+        if not d.ended():
+            assert d.end() == 0, d.log_text()
+            break  # every thread could be created
+        errors = d.log_text()
+        last = errors.strip().split("\n")[-1]
+        if "cannot be preloaded" in errors:
             skip("LD_PRELOAD does not work")
-        assert run.returncode == 1, (count, run)
-        assert "Resource temporarily unavailable" in last and "Success" not in run.stderr, run.stderr
+        assert d.process.returncode == 1, (count, errors)
+        assert "Resource temporarily unavailable" in last and "Success" not in errors, errors
         named.append(last)
     if not named:
         return None  # the pthread_create() of a sanitizer takes precedence over the preloaded one

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from fr import BUILD, Daemon, VIN, fleetroute, free_port, run_parts, skip, vector, wait_until
+from fr import BUILD, PATIENCE, Daemon, VIN, fleetroute, free_port, run_parts, skip, vector, wait_until
 
 if not shutil.which("promtool"):
     skip("promtool is needed (Debian's package prometheus)")
@@ -22,7 +22,7 @@ SINKS = '  archive: {plugin: file, options: {path: "@/V.jsonl"}}'
 
 class Unix(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=15)
+        super().__init__("localhost", timeout=15 * PATIENCE)
         self.path = path
 
     def connect(self):
@@ -33,7 +33,7 @@ class Unix(http.client.HTTPConnection):
 def get(port, path, method="GET", **headers):
     """Return (status, body) of a page. `port` is a TCP port or the path of a Unix socket."""
     c = Unix(port) if isinstance(port, str) else \
-        http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+        http.client.HTTPConnection("127.0.0.1", port, timeout=15 * PATIENCE)
     c.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
     answer = c.getresponse()
     body = answer.read().decode()
@@ -65,6 +65,7 @@ def health_and_metrics():
         car.send(vector("01_v_three_datums"))
         assert car.receive_reply()[0] == "ack"
         wait_until("the failing sink is reported", lambda: get(port, "/readyz")[0] == 503)
+        wait_until("the other sink has delivered", lambda: d.status()["sinks"]["archive"]["lag"] == 0)
         ready = get(port, "/readyz")[1]
         assert "sink archive: up" in ready and re.search(r"sink broken: down: .*blocked", ready), ready
         assert "certificate: up" in ready and "journal: up" in ready, ready
@@ -113,7 +114,7 @@ def load_balancers():
     """The status port answers `ok` as Tesla's server does, and nothing else; also without `admin`."""
     port = free_port()
     with Daemon(ROUTES, SINKS, f"status: {{address: 127.0.0.1, port: {port}}}", journal="{}") as d:
-        c = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=15 * PATIENCE)
         for method in ("GET", "HEAD", "POST", "OPTIONS"):
             c.request(method, "/status", headers={"Host": "telemetry.example.com"})
             answer = c.getresponse()
@@ -126,7 +127,7 @@ def load_balancers():
             assert get(port, path) == (404, "404 page not found\n")
         with socket.create_connection(("127.0.0.1", port)) as s:  # the form of old load balancers
             s.sendall(b"GET /status HTTP/1.0\r\n\r\n")
-            s.settimeout(15)
+            s.settimeout(15 * PATIENCE)
             received = b""
             while got := s.recv(4096):
                 received += got
@@ -216,7 +217,7 @@ def misbehaving_clients():
                      b"GET /vehicles?find=%00%ff&limit=99999999999999999999 HTTP/1.0\r\n\r\n",
                      b"GET / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n"):
             with socket.create_connection(("127.0.0.1", port)) as s:
-                s.settimeout(15)
+                s.settimeout(15 * PATIENCE)
                 try:
                     s.sendall(line)
                     s.shutdown(socket.SHUT_WR)
@@ -233,7 +234,7 @@ def misbehaving_clients():
             s.close()
         assert get(port, "/healthz") == (200, "ok\n")
         for s in silent:  # closed by the request timeout
-            s.settimeout(30)
+            s.settimeout(30 * PATIENCE)
             try:
                 assert s.recv(1) == b""
             except ConnectionError:
@@ -276,7 +277,7 @@ def slow_tail_skips_records():
             wait_until("the number is reported", report)
         finally:
             tail.terminate()
-            tail.wait(30)
+            tail.wait(30 * PATIENCE)
         reader.join()
         skipped = sum(line.get("skipped", 0) for line in lines)
         received = sum(line.get("data", {}).get("VehicleName") == big for line in lines)

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import urllib.request
 
-from fr import free_port, skip, wait_until
+from fr import PATIENCE, free_port, skip, wait_until
 
 CHROME = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
           "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -52,7 +52,7 @@ class Browser:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
                                          data=json.dumps(data or {}).encode()
                                          if method == "POST" else None)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=60 * PATIENCE) as answer:
             return json.load(answer)["value"]
 
     def do(self, path, **data):

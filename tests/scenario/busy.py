@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from fr import BUILD, VIN, Daemon, fleetroute, free_port, wait_until
+from fr import BUILD, PATIENCE, VIN, Daemon, fleetroute, free_port, wait_until
 from journal_checks import in_order_for_each_vehicle
 
 SECONDS = int(os.environ.get("FR_BUSY_SECONDS", "10"))
@@ -26,7 +26,7 @@ SINKS = [ARCHIVE + '  values: {plugin: file, options: {path: "@/values.jsonl"}}\
 
 
 def get(port, path):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30 * PATIENCE)
     connection.request("GET", path)
     answer = connection.getresponse()
     body = answer.read()
@@ -79,7 +79,7 @@ def main():
                                       stdout=subprocess.DEVNULL)
             users.over.wait(0.5)
             client.send_signal(signal.SIGTERM)
-            client.wait(30)
+            client.wait(30 * PATIENCE)
 
         def pages(n):
             path = ("/metrics", "/status", "/vehicles", "/readyz", "/healthz")[n % 5]
@@ -99,7 +99,7 @@ def main():
         for thread in users:
             thread.start()
         begun = time.monotonic()
-        load.communicate(timeout=300)
+        load.communicate(timeout=300 * PATIENCE)
         users.end()
         acknowledged = d.lines("acknowledged")
         wait_until("the archive is complete", lambda: d.status()["sinks"]["archive"]["lag"] == 0, 120)

@@ -197,7 +197,7 @@ sinks:
         if not self.ended():
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(15)
+            return self.process.wait(15 * PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
@@ -284,11 +284,11 @@ class Car:
 
     def __init__(self, daemon, vin=VIN, flaw="good", upgrade=True, certificate=True, source=None,
                  receive_buffer=None, files=None, timeout=15):
-        """`timeout`: seconds for each operation; `source`: the local address; `receive_buffer`: SO_RCVBUF
+        """`timeout`: seconds for each operation, times FR_PATIENCE; `source`: the local address; `receive_buffer`: SO_RCVBUF
         in bytes; `files`: a certificate and a key to use instead of the VIN's."""
         self.daemon = daemon
         raw = socket.socket()
-        raw.settimeout(timeout)
+        raw.settimeout(timeout * PATIENCE)
         if receive_buffer:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:

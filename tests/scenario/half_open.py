@@ -3,12 +3,13 @@
 limits.peer_timeout and reports the vehicle as disconnected; other vehicles are not affected. The vehicle runs
 in a network namespace whose link is set down."""
 import os
+import signal
 import subprocess
 
-from fr import BUILD, Daemon, skip, wait_until
+from fr import BUILD, PATIENCE, Daemon, skip, wait_until
 
 NAME = f"fr{os.getpid()}"
-HERE, THERE = "10.231.77.1", "10.231.77.2"
+HERE, THERE = (f"10.231.{os.getpid() % 256}.{n}" for n in (1, 2))
 
 
 def ip(*words, check=True):
@@ -27,8 +28,8 @@ try:
     ip("-n", NAME, "link", "set", "eth0", "up")
     with Daemon('records: [{type: "*", to: archive, ack: archive}]',
                 '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}',
-                "limits: {peer_timeout: 4 s}", address="0.0.0.0") as d:
-        beside = d.simulate_beside("--vehicles", 1, "--rate", 20, "--duration", 15)
+                f"limits: {{peer_timeout: {int(4000 * min(PATIENCE, 2))} ms}}", address="0.0.0.0") as d:
+        beside = d.simulate_beside("--vehicles", 1, "--rate", 20, "--duration", 600)
         lost = subprocess.Popen(["ip", "netns", "exec", NAME, f"{BUILD}/fleetroute", "simulate", "--pki",
                                  d.folder, "--connect", f"{HERE}:{d.port}", "-q"],
                                 stdout=subprocess.DEVNULL)
@@ -39,7 +40,8 @@ try:
                    == ["CONNECTED", "CONNECTED", "DISCONNECTED"])
         lost.kill()
         lost.wait()
-        output = beside.communicate(timeout=60)[0]
+        beside.send_signal(signal.SIGINT)  # as if its duration was over
+        output = beside.communicate(timeout=60 * PATIENCE)[0]
         assert " 0 refused, 0 unanswered" in output and " 0 disconnects" in output, output
 finally:
     ip("link", "del", NAME, check=False)

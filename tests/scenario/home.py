@@ -4,6 +4,7 @@ FR_HA names the release: 2024.3.3 (a venv, in CI) or 2026.2.3 (a Debian 13 made 
 as root). tests/home_assistant.sh installs either.
 """
 import base64
+import http.client
 import json
 import os
 import secrets
@@ -19,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 
-from fr import SOURCE, free_port, skip, wait_until
+from fr import PATIENCE, SOURCE, free_port, skip, wait_until
 
 RELEASE = os.environ.get("FR_HA", "2024.3.3")
 HOME = (37.4, -122.1)  # where the simulated trip ends
@@ -48,7 +49,7 @@ class Socket:
     """A WebSocket to Home Assistant's API, signed in."""
 
     def __init__(self, home):
-        self.socket = socket.create_connection(("127.0.0.1", home.port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", home.port), timeout=30 * PATIENCE)
         if home.https:
             context = ssl.create_default_context(cafile=home.ca)
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
@@ -215,7 +216,7 @@ class HomeAssistant:
         try:
             self.ask("GET", "/api/onboarding" if self.token is None else "/api/config")
             return self.token is None or self.get("/api/config")["state"] == "RUNNING"
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return False
 
     def stop(self, how=signal.SIGTERM):
@@ -223,7 +224,7 @@ class HomeAssistant:
             return
         os.killpg(self.process.pid, how)
         try:
-            self.process.wait(60)
+            self.process.wait(60 * PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -244,7 +245,7 @@ class HomeAssistant:
             data = "&".join(f"{k}={urllib.request.quote(v, safe='')}" for k, v in form.items()).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         context = ssl.create_default_context(cafile=self.ca) if self.https else None
-        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=30 * PATIENCE, context=context) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

@@ -6,7 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
-from fr import Daemon, SOURCE, VIN, run_parts, wait_until  # noqa: E402
+from fr import PATIENCE, Daemon, SOURCE, VIN, run_parts, wait_until  # noqa: E402
 from home_assistant import FakeHome  # noqa: E402
 from messages import alerts, bare_errors, datum, envelope, errors, field, vehicle_data  # noqa: E402
 
@@ -53,16 +53,16 @@ def many_alerts():
 def silent_home():
     """Home Assistant answers no command: the commands in flight are bounded. All are sent
     when it answers again."""
-    with FakeHome(answer=lambda c: None) as home, daemon(home, "records: [{type: errors, to: home, ack: home}]") as d:
+    unanswered = []
+    with FakeHome(answer=unanswered.append) as home, daemon(home, "records: [{type: errors, to: home, ack: home}]") as d:
         wait_until("the sink is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
         car = d.car()
         car.send(envelope("errors", bare_errors(*["e"] * 4000), VIN))
         wait_until("50 commands are sent", lambda: len(home.of_type("fire_event")) >= 50)
-        time.sleep(0.3)
-        asked = list(home.commands)
-        assert len(asked) < 130, len(asked)
+        time.sleep(0.3)  # more commands would be sent in this time
+        assert len(unanswered) < 130, len(unanswered)
         home.answer = lambda c: {}
-        for command in asked:
+        for command in unanswered:  # also those that arrive meanwhile
             home.confirm(command)
         assert car.receive_reply()[0] == "ack"
         assert len(home.of_type("fire_event")) == 4000
@@ -141,7 +141,7 @@ def command_without_answer():
             car.send(envelope("V", vehicle_data(datum(ODOMETER, field(5, 7.0))), VIN))
             assert car.receive_reply()[0] == "ack"
             while home.connections == 1:  # other commands are answered
-                assert time.monotonic() - begun < 30, "the sink does not reconnect"
+                assert time.monotonic() - begun < 30 * PATIENCE, "the sink does not reconnect"
                 car.send(envelope("errors", errors(["e"]), VIN))
                 assert car.receive_reply()[0] == "ack"
                 time.sleep(0.1)
@@ -176,8 +176,8 @@ def unknown_entity():
             wait_until("the sink is connected", lambda: d.status()["sinks"]["home"]["health"] == "up")
             d.say({"Odometer": 7}, {"Soc": 50})
             sink = wait_until("the value is dead-lettered", lambda: (
-                lambda s: s["dead_letters"] == 1 and s)(d.status()["sinks"]["home"]))
-            assert sink["health"] == "degraded" and "has no entity odometer" in sink["why"], sink
+                lambda s: s["dead_letters"] == 1 and s["health"] == "degraded" and s)(d.status()["sinks"]["home"]))
+            assert "has no entity odometer" in sink["why"], sink
             assert "delete the device" in sink["why"], sink
             wait_until("the other value is delivered", lambda: d.status()["sinks"]["home"]["delivered"] == 1)
             with open(d.path("state/dead-letters/home.jsonl")) as f:

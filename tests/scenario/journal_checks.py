@@ -2,6 +2,8 @@
 import contextlib
 import signal
 
+from fr import PATIENCE
+
 
 def in_order_for_each_vehicle(records):
     """Every vehicle's txids end in a growing number; a txid that is seen again is ignored."""
@@ -23,7 +25,7 @@ def endless_load(d, *arguments):
         yield load
         assert load.poll() is None, "the load has ended"
         load.send_signal(signal.SIGINT)  # as if its duration was over: it waits for acknowledgements
-        print(load.communicate(timeout=180)[0].strip())
+        print(load.communicate(timeout=180 * PATIENCE)[0].strip())
         assert load.returncode == 0, load.returncode
     finally:
         if load.poll() is None:

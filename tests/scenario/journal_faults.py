@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 
-from fr import BUILD, Daemon, fleetroute, free_port, run_parts, wait_until
+from fr import BUILD, PATIENCE, Daemon, fleetroute, free_port, run_parts, wait_until
 from faults import Faults
 from journal_checks import endless_load, in_order_for_each_vehicle
 
@@ -33,7 +33,7 @@ def restarts_delete_nothing_undelivered():
     with Daemon('records: [{type: "*", to: [well, archive]}]', both, journal="{size: 4 MB}") as d:
         open(d.path("gone"), "w").close()
         beside = d.simulate_beside("--vehicles", 10, "--rate", 0, "--window", 64, "--data", 20,
-                                   "--duration", 8, "--acknowledged", d.path("acknowledged"))
+                                   "--duration", 600, "--acknowledged", d.path("acknowledged"))
         wait_until("it is full", lambda: d.status()["journal"]["health"] == "down", 30)
         beside.kill()
         beside.communicate()
@@ -106,7 +106,7 @@ WELL = '  archive: {plugin: file, options: {path: "@/well/%{type}.jsonl", rotate
 def health(d, path="/healthz"):
     """(status, text) of an endpoint of the admin listener."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{d.admin_port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{d.admin_port}{path}", timeout=5 * PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as e:
         return e.code, e.read().decode()
@@ -201,7 +201,7 @@ def a_journal_that_is_moved_away():
         assert "put data.mdb back" in d.status()["journal"]["why"]
         os.rename(data + ".away", data)
         wait_until("it is well", lambda: d.status()["journal"]["state"] == "well")
-        beside.communicate(timeout=60)
+        beside.communicate(timeout=60 * PATIENCE)
         d.kill()
         d.start()
         wait_until("all is delivered", lambda: d.status()["sinks"]["archive"]["lag"] == 0, 30)
@@ -263,7 +263,7 @@ def journal_outside_of_state():
             except FileNotFoundError:
                 pass
             r = subprocess.run([f"{BUILD}/fleetrouted", "-c", other.path("fleetroute.yaml")],
-                               capture_output=True, text=True, timeout=20)
+                               capture_output=True, text=True, timeout=20 * PATIENCE)
             assert r.returncode == 1 and "another fleetrouted has it" in r.stderr, r
         shutil.rmtree(other.folder)
 

@@ -4,7 +4,7 @@ marked, and set off no automation; a vehicle's presence spans its connections an
 import json
 import os
 
-from fr import Daemon, VIN, fleetroute, run_parts, vector, wait_until
+from fr import PATIENCE, Daemon, VIN, fleetroute, run_parts, vector, wait_until
 
 HOME, AWAY = {"latitude": 52.5, "longitude": 13.4}, {"latitude": 52.6, "longitude": 13.5}
 
@@ -111,7 +111,7 @@ def presence():
         assert stays.receive_reply()[0] == "ack"
         shown = json.loads(fleetroute("values", "-s", d.control, "--json", VIN).stdout)
         assert shown["presence"]["status"] == "CONNECTED", shown
-        d.extra = "limits: {presence_grace: 3 s}"
+        d.extra = f"limits: {{presence_grace: {int(3000 * PATIENCE)} ms}}"
         d.kill()
         d.start()
         back = d.car()  # within the grace; the other one never

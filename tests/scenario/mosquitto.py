@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 
-from fr import free_port, wait_until
+from fr import PATIENCE, free_port, wait_until
 
 
 class Mosquitto:
@@ -37,7 +37,7 @@ class Mosquitto:
 
     def stop(self):
         self.broker.send_signal(signal.SIGTERM)
-        self.broker.wait(30)
+        self.broker.wait(30 * PATIENCE)
 
 
 class OldBroker:
@@ -51,7 +51,9 @@ class OldBroker:
     def serve(self):
         while True:
             car = self.socket.accept()[0]
-            hello = car.recv(4096)
+            hello = b""
+            while len(hello) < 10 and (got := car.recv(4096)):  # it has the version
+                hello += got
             if hello[hello.index(b"MQTT") + 4] == 5:
                 self.refused += 1
                 car.sendall(b"\x20\x02\x00\x01")

@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 
-from fr import BUILD, VIN, Daemon, fleetroute, wait_until
+from fr import BUILD, PATIENCE, VIN, Daemon, fleetroute, wait_until
 
 SINKS = '  own: {plugin: file, options: {path: "@/own/%{type}.jsonl"}}\n' \
         '  tesla: {plugin: file, options: {path: "@/tesla/%{type}.jsonl"}}\n' \
@@ -85,7 +85,9 @@ import socket
 s = socket.socket(socket.AF_UNIX)
 s.connect({other.control!r})
 s.sendall(b"replay\\n" + b"\\x10\\0\\0\\0" + b"x" * 16)
-print(s.recv(1000).decode())"""], capture_output=True, text=True, timeout=20).stdout
+s.shutdown(socket.SHUT_WR)
+while got := s.recv(1000):
+    print(got.decode(), end="")"""], capture_output=True, text=True, timeout=20 * PATIENCE).stdout
         assert "not a stored record" in answer, answer
 
 off = Daemon("records: [{type: V, to: own}]", SINKS)
@@ -120,6 +122,6 @@ with Daemon("records: [{type: V, to: own}]", SINKS.replace("@", "@/gone").replac
     spent = cpu_seconds(d.process) - spent
     assert spent < 0.5, f"{spent} s of CPU in two seconds of waiting"
     os.unlink(d.path("gone"))
-    out = replay.communicate(timeout=60)[0]
+    out = replay.communicate(timeout=60 * PATIENCE)[0]
     assert "40 sent, 40 stored, 0 skipped" in out, out
     wait_until("they are there", lambda: len(d.lines("gone/own/V.jsonl")) == 40)

@@ -10,7 +10,7 @@ import struct
 import tempfile
 import threading
 
-from fr import BUILD, Daemon, fleetroute, free_port, run_parts
+from fr import BUILD, PATIENCE, Daemon, fleetroute, free_port, run_parts
 from vehicle import KINDS, NUMBERS
 
 ROUTING = 'records: [{type: "*", to: archive, ack: archive}]'
@@ -58,8 +58,8 @@ class Server:
                 raw, _ = self.socket.accept()
                 with self.context.wrap_socket(raw, server_side=True) as tls:
                     request = b""
-                    while b"\r\n\r\n" not in request:
-                        request += tls.recv(4096)
+                    while b"\r\n\r\n" not in request and (got := tls.recv(4096)):
+                        request += got
                     tls.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                 b"Connection: Upgrade\r\n" + self.lines + b"\r\n" + self.after)
                     if tls.recv(4096) and b"\r\n\r\n" in request:
@@ -92,7 +92,7 @@ def compression():
                     break
             assert message in line.decode(), (lines, line)
         else:
-            assert server.opened.wait(20), lines
+            assert server.opened.wait(20 * PATIENCE), lines
         car.kill()
         car.wait()
         car.stderr.close()

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from fr import BUILD, Daemon, VIN, fleetroute, run_parts, vector, wait_until
+from fr import BUILD, PATIENCE, Daemon, VIN, fleetroute, run_parts, vector, wait_until
 
 TOP = os.environ.get("top_srcdir") or os.getcwd()
 with open(f"{TOP}/core/include/fleetroute/plugin.h") as header:
@@ -52,7 +52,7 @@ def full_disk_is_retried():
         os.unlink(d.path("gone"))
         assert car.receive_reply()[0] == "ack"
         assert len(d.lines("gone/V.jsonl")) == 1
-        assert d.status()["sinks"]["archive"]["health"] == "up"
+        wait_until("the sink is up", lambda: d.status()["sinks"]["archive"]["health"] == "up")
         car.close()
 
 
@@ -73,7 +73,7 @@ def really_full_disk():
                                      d.path("acknowledged"))
             wait_until("the disk is full", lambda: d.status()["sinks"]["archive"]["health"] == "down")
             os.unlink(d.path("disk/ballast"))
-            load.communicate(timeout=60)
+            load.communicate(timeout=60 * PATIENCE)
             acknowledged = d.lines("acknowledged")
             written = [r["txid"] for r in d.records("disk/V.jsonl")]
             assert acknowledged and set(acknowledged) <= set(written), "acknowledged but not written"

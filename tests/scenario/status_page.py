@@ -2,6 +2,7 @@
 """The status page in a real Chromium: no vehicle, three, a thousand; a sink that fails; a token;
 a phone. FR_SCREENSHOTS=FOLDER keeps what it looked like."""
 import os
+import signal
 
 from browser import Browser
 from fr import Daemon, free_port
@@ -22,13 +23,14 @@ def nobody_yet(page):
 
 
 def three(page, d):
-    cars = d.simulate_beside("--vehicles", 3, "--rate", 5, "--duration", 8)
+    cars = d.simulate_beside("--vehicles", 3, "--rate", 5, "--duration", 600)
     page.wait("three vehicles are shown", f"{ROWS} == 3")
     page.wait("with a rate each", "[...document.querySelectorAll('#vehicles tr')].every("
               "r => Number(r.cells[4].innerText) > 1)")
     page.wait("and in all", "Number(document.querySelectorAll('.fact b')[1].innerText) > 5")
     assert page.text("#vehicle_count") == "3 connected, 3 known"
     page.screenshot("status-3")
+    cars.send_signal(signal.SIGINT)  # as if its duration was over
     cars.wait()
 
 
@@ -52,7 +54,7 @@ def failing_sink(page, d):
 
 
 def thousand(page, d):
-    cars = d.simulate_beside("--vehicles", 1000, "--rate", 0.2, "--duration", 25)
+    cars = d.simulate_beside("--vehicles", 1000, "--rate", 0.2, "--duration", 600)
     page.wait("a thousand are shown", f"{ROWS} == 1000 && document.getElementById('vehicle_count')"
               ".innerText.startsWith('1,000 connected')", 60)
     page.screenshot("status-1000")
@@ -64,6 +66,7 @@ def thousand(page, d):
     page.ask(f"(i => {{ i.value = '{vin}'; i.dispatchEvent(new Event('input')) }})"
              "(document.getElementById('find'))")
     page.wait("one is found", f"{ROWS} == 1")
+    cars.send_signal(signal.SIGINT)  # as if its duration was over
     cars.wait()
 
 

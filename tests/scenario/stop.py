@@ -8,18 +8,19 @@ import signal
 import subprocess
 import time
 
-from fr import BUILD, Daemon, fleetroute, run_parts, vector, wait_until
+from fr import BUILD, PATIENCE, Daemon, fleetroute, run_parts, vector, wait_until
 
 SINK = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
 
 
 def everything_acknowledged_is_written():
     with Daemon('records: [{type: "*", to: archive, ack: archive}]', SINK) as d:
-        load = d.simulate_beside("--vehicles", 20, "--rate", 0, "--window", 16, "--duration", 4,
+        load = d.simulate_beside("--vehicles", 20, "--rate", 0, "--window", 16, "--duration", 600,
                                  "--patience", 1, "--acknowledged", d.path("acknowledged"))
         d.wait_count("acknowledged", 2000)
         assert d.end() == 0, d.log_text()
-        load.communicate(timeout=60)
+        load.send_signal(signal.SIGINT)  # as if its duration was over
+        load.communicate(timeout=60 * PATIENCE)
         assert load.returncode == 0, load.returncode
         written = {r["txid"] for r in d.records("V.jsonl")}
         acknowledged = d.lines("acknowledged")
@@ -44,7 +45,7 @@ def a_stuck_sink_without_a_journal():
         wait_until("it waits for Kafka", lambda: d.status()["sinks"]["stuck"]["unfinished"] == 1)
         begun = time.monotonic()
         assert d.end() == 0
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 10 * PATIENCE
         assert "stops with 1 records undelivered" in d.log_text(), d.log_text()
         assert car.receive_close() == 1001
         car.close()
@@ -58,7 +59,7 @@ def a_stuck_sink_with_a_journal():
         assert car.receive_reply()[0] == "ack"
         begun = time.monotonic()
         assert d.end() == 0
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 10 * PATIENCE
         assert re.search(r"sink stuck stops with a lag of \d+ records, which stay in the journal",
                          d.log_text()), d.log_text()
         assert len(d.lines("V.jsonl")) == 1 and car.receive_close() == 1001
@@ -90,7 +91,7 @@ def failed_start():
     with Daemon("records: [{type: V, to: archive}]", '  archive: {plugin: file, options: {path: "@/V"}}') as d:
         d.end()
         started = subprocess.run([f"{BUILD}/fleetrouted", "-c", d.path("fleetroute.yaml")], text=True,
-                                 capture_output=True, timeout=20, env={
+                                 capture_output=True, timeout=20 * PATIENCE, env={
                                      **os.environ, **{f"EVENT_NO{m}": "1" for m in ("EPOLL", "POLL", "SELECT")}})
         assert started.returncode == 1 and "cannot create the event loop" in started.stderr, started
         assert "LeakSanitizer" not in started.stderr, started.stderr

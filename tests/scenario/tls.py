@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import warnings
 
-from fr import Daemon, run_parts, skip, wait_until
+from fr import PATIENCE, Daemon, run_parts, skip, wait_until
 from tls_pki import (BMP, CERT_SIGN, DAY, DIGITAL_SIGNATURE, IA5, KEY_ENCIPHERMENT, PRINTABLE, T61, UNIVERSAL,
                      UTF8, Certificate, Key, basic, bits, der, extended, extension, integer, name, oid, sequence,
                      usage)
@@ -292,7 +292,7 @@ def connect(port, files=None, **settings):
             setattr(context, key, value) if hasattr(context, key) else getattr(context, f"set_{key}")(value)
     if files:
         context.load_cert_chain(*files)
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=15),
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=15 * PATIENCE),
                                server_hostname=settings.get("server_name", "localhost"))
 
 
@@ -411,7 +411,7 @@ def s_client(d, *arguments, commands=""):
     certificate, key = d.certificate()
     return subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{d.port}", "-cert", certificate,
                            "-key", key, "-cipher", "ALL:@SECLEVEL=0", *arguments], input=commands,
-                          text=True, capture_output=True, timeout=30)
+                          text=True, capture_output=True, timeout=30 * PATIENCE)
 
 
 def renegotiation():
@@ -436,7 +436,7 @@ def resumption():
             context.load_cert_chain(*files)
 
             def again(session):
-                raw = socket.create_connection(("127.0.0.1", d.port), timeout=15)
+                raw = socket.create_connection(("127.0.0.1", d.port), timeout=15 * PATIENCE)
                 return context.wrap_socket(raw, server_hostname="localhost", session=session)
 
             with again(None) as tls:

@@ -3,7 +3,7 @@
 and going; a tunnel's backlog is delivered with is_resend; Wi-Fi and LTE overlap; tail shows it."""
 import subprocess
 
-from fr import BUILD, VIN, Daemon, fleetroute, wait_until
+from fr import BUILD, PATIENCE, VIN, Daemon, fleetroute, wait_until
 
 SINKS = """  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}
   values: {plugin: file, options: {path: "@/values.jsonl"}}"""
@@ -81,12 +81,18 @@ def overlap(d):
 
 
 def tail(d):
-    view = subprocess.Popen([f"{BUILD}/fleetroute", "tail", "-s", d.control, "--redact", "--field",
-                             "Gear", "--field", "Location", "-n", "3"], stdout=subprocess.PIPE,
-                            text=True)
+    """The daemon may accept the client late, so it does not end by itself after the first values."""
+    def shown():
+        with open(d.path("shown")) as f:
+            return f.read()
+    with open(d.path("shown"), "w") as out:
+        view = subprocess.Popen([f"{BUILD}/fleetroute", "tail", "-s", d.control, "--redact", "--field",
+                                 "Gear", "--field", "Location"], stdout=out)
     d.simulate("--speed", 40)
-    shown = view.communicate(timeout=20)[0]
-    assert "Gear" in shown and "5YJ-" in shown and VIN not in shown and "37.39" in shown, shown
+    wait_until("the trip is displayed", lambda: "Gear" in shown() and "5YJ-" in shown() and "37.39" in shown())
+    view.terminate()
+    view.wait(20 * PATIENCE)
+    assert VIN not in shown(), shown()
 
 
 invalid_options()

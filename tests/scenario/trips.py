@@ -10,7 +10,7 @@ import time
 import traceback
 from collections import defaultdict
 
-from fr import SOURCE, Daemon, fleetroute
+from fr import PATIENCE, SOURCE, Daemon, fleetroute
 from vehicle import Vehicle, any_value
 from windows import (NEAR, SLACK, check_windows, is_last, records_of, routes_of, seconds_of, sent_of,
                      table)
@@ -127,7 +127,7 @@ class Trip:
         self.run.d.wait_count("records_v", count, 60)
 
     def end(self):
-        out = self.process.communicate(timeout=300)[0]
+        out = self.process.communicate(timeout=300 * PATIENCE)[0]
         messages, acknowledged, refused = (int(word) for word in out.split() if word.isdigit())
         assert self.process.returncode == 0 and acknowledged == messages and refused == 0, out
         self.run.messages[self.vin] += messages

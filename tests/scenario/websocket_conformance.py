@@ -2,6 +2,7 @@
 """What vehicles and strangers may send as an HTTP request and as WebSocket frames, over real TLS, and the answer
 to each. A case is a name, the bytes, and the answer. fleetroute-compat(7) lists where Tesla's server differs."""
 import struct
+from uuid import uuid4
 
 from fr import Daemon, run_parts, vector, wait_until
 
@@ -154,18 +155,20 @@ def split_request(d):
 
 def identity_headers(d):
     """The first value counts, of any length; a UUID in each of its forms becomes the connection's id."""
-    def none_connected():
-        statuses = [record["status"] for record in d.records("connectivity.jsonl")]
-        return d.status()["connections"] == 0 and statuses.count("CONNECTED") * 2 == len(statuses)
-
     def seen(*lines):
-        wait_until("earlier connections end", none_connected)
-        before = len(d.records("connectivity.jsonl"))
+        """The record of a connection with these headers, and with one more that identifies it."""
+        if any(line.lower().startswith("x-network-interface:") for line in lines):
+            key, header = "connectionId", "X-TXID"
+        else:
+            key, header = "networkInterface", "X-Network-Interface"
+        mark = str(uuid4())
         car = d.car(upgrade=False)
-        assert car.request(headers="".join(line + "\r\n" for line in lines)).startswith(b"HTTP/1.1 101 ")
-        record = wait_until("it is recorded", lambda: d.records("connectivity.jsonl")[before:])[0]
+        headers = "".join(line + "\r\n" for line in [*lines, f"{header}: {mark}"])
+        assert car.request(headers=headers).startswith(b"HTTP/1.1 101 ")
+        records = wait_until("it is recorded", lambda: [
+            record for record in d.records("connectivity.jsonl") if record[key] == mark])
         car.close()
-        return record
+        return records[0]
 
     uuid = UUID.decode()
     for text in (uuid, f"urn:uuid:{uuid}", f"URN:UUID:{uuid}", "{" + uuid + "}", f"({uuid})", uuid.replace("-", "")):

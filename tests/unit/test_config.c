@@ -1,10 +1,13 @@
 /* Parsing of the YAML files, and the position and text of each diagnostic. */
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/routing_config.h"
+#include "config/server_config.h"
 #include "config/yaml_values.h"
 
 static const char *const sinks[] = {"kafka", "archive"};
@@ -216,6 +219,121 @@ START_TEST(renamed_keys_are_suggested)
 }
 END_TEST
 
+/* ---- the section `tesla:` of fleetroute.yaml -------------------------------------- */
+
+/* A configuration with this section, in one line. The caller releases it. */
+static struct fr_server_config *load_tesla(const char *section)
+{
+    char path[] = "/tmp/fr-unit-XXXXXX";
+    struct fr_server_config *config;
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    dprintf(fd, "listen: {port: 8443}\ntls: {certificate: a, key: b, vehicle_ca: c}\n%s\n",
+            section);
+    close(fd);
+    fr_diagnostics_free(&diagnostics);
+    config = fr_server_config_load(path, &diagnostics);
+    unlink(path);
+    ck_assert_ptr_nonnull(config);
+    return config;
+}
+
+/* The number of diagnostics of the section; the files of the other sections do not exist. */
+static unsigned tesla_mistakes(const char *part)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < diagnostics.count; i++)
+        count += diagnostics.list[i].line == 3 && strstr(diagnostics.list[i].text, part) != NULL;
+    return count;
+}
+
+START_TEST(the_section_tesla_has_defaults)
+{
+    struct fr_server_config *config = load_tesla("");
+
+    ck_assert(!config->tesla.present);
+    ck_assert_ptr_null(config->tesla.client_id);
+    fr_server_config_unref(config);
+    config = load_tesla("tesla: {client_id: an-id, domain: car.example.com}");
+    ck_assert(config->tesla.present);
+    ck_assert_uint_eq(tesla_mistakes(""), 0);
+    ck_assert_str_eq(config->tesla.client_id, "an-id");
+    ck_assert_str_eq(config->tesla.domain, "car.example.com");
+    ck_assert_ptr_null(config->tesla.hostname);
+    ck_assert_uint_eq(config->tesla.port, 8443);
+    ck_assert_ptr_null(config->tesla.client_secret_file);
+    ck_assert_str_eq(config->tesla.key, "/tmp/keys/command-key.pem");
+    ck_assert_ptr_null(config->tesla.redirect_uri);
+    ck_assert_int_eq(config->tesla.region, FR_TESLA_REGION_AUTO);
+    ck_assert_int_eq(config->tesla.expires_ms, INT64_C(30) * 86400000);
+    ck_assert_int_eq(config->tesla.push_every_ms, 3600000);
+    ck_assert_double_eq(config->tesla.budget_usd, 10);
+    ck_assert_ptr_nonnull(strstr(config->tesla.folder, "/lib/fleetroute-tesla"));
+    ck_assert_ptr_null(config->tesla.base_url);
+    ck_assert_ptr_null(config->tesla.api_ca);
+    fr_server_config_unref(config);
+    config = load_tesla(
+        "tesla: {hostname: t.example.com, port: 443, region: eu, budget: 2.5, expires: 7 d, "
+        "push_every: 5 min, folder: state, key: /k.pem, client_secret_file: s, ca: roots.pem, "
+        "redirect_uri: 'http://localhost:8080/cb', base_url: 'https://localhost:1', "
+        "auth_url: 'https://localhost:2', api_ca: ca.pem}");
+    ck_assert_uint_eq(tesla_mistakes(""), 0);
+    ck_assert_uint_eq(config->tesla.port, 443);
+    ck_assert_int_eq(config->tesla.region, FR_TESLA_REGION_EU);
+    ck_assert_double_eq(config->tesla.budget_usd, 2.5);
+    ck_assert_int_eq(config->tesla.expires_ms, INT64_C(7) * 86400000);
+    ck_assert_int_eq(config->tesla.push_every_ms, 300000);
+    ck_assert_str_eq(config->tesla.folder, "/tmp/state");
+    ck_assert_str_eq(config->tesla.key, "/k.pem");
+    ck_assert_str_eq(config->tesla.client_secret_file, "/tmp/s");
+    ck_assert_str_eq(config->tesla.ca, "/tmp/roots.pem");
+    ck_assert_str_eq(config->tesla.api_ca, "/tmp/ca.pem");
+    ck_assert_str_eq(config->tesla.redirect_uri, "http://localhost:8080/cb");
+    fr_server_config_unref(config);
+}
+END_TEST
+
+START_TEST(mistakes_in_the_section_tesla_are_reported)
+{
+    static const struct {
+        const char *member, *part;
+    } rows[] = {
+        {"domain: https://example.com", "host name"},
+        {"domain: localhost", "host name"},
+        {"domain: example.com.", "host name"},
+        {"hostname: 'a b.example'", "without spaces"},
+        {"port: 0", "port"},
+        {"port: 65536", "port"},
+        {"client_id: ''", "client_id"},
+        {"client_id: 'a\"b'", "client_id"},
+        {"client_secret_file: ''", "client_secret_file"},
+        {"redirect_uri: 'http://example.com/'", "https://"},
+        {"redirect_uri: 'http://localhost.example.com/'", "https://"},
+        {"redirect_uri: 'javascript:x'", "https://"},
+        {"base_url: 'http://localhost'", "https://"},
+        {"region: us", "region"},
+        {"budget: -1", "budget"},
+        {"budget: .nan", "budget"},
+        {"budget: 1e9", "budget"},
+        {"expires: 1 h", "expires"},
+        {"expires: 400 d", "expires"},
+        {"push_every: 1 s", "push_every"},
+        {"push_every: 2 d", "push_every"},
+        {"client_secret: abc", "client_secret"},
+    };
+    char section[200];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(section, sizeof section, "tesla: {%s}", rows[i].member);
+        fr_server_config_unref(load_tesla(section));
+        ck_assert_msg(tesla_mistakes(rows[i].part) > 0, "%s", rows[i].member);
+    }
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
 Suite *suite_config(void)
 {
     Suite *suite = suite_create("config");
@@ -229,6 +347,8 @@ Suite *suite_config(void)
     tcase_add_test(tests, invalid_yaml_is_rejected);
     tcase_add_test(tests, durations_and_sizes_are_parsed);
     tcase_add_test(tests, renamed_keys_are_suggested);
+    tcase_add_test(tests, the_section_tesla_has_defaults);
+    tcase_add_test(tests, mistakes_in_the_section_tesla_are_reported);
     suite_add_tcase(suite, tests);
     return suite;
 }

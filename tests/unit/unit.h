@@ -4,8 +4,10 @@
 
 #include <check.h>
 
+Suite *suite_api_error(void);
 Suite *suite_command_key(void);
 Suite *suite_config(void);
+Suite *suite_config_compare(void);
 Suite *suite_dispatch(void);
 Suite *suite_envelope(void);
 Suite *suite_home_assistant(void);
@@ -14,24 +16,32 @@ Suite *suite_identity(void);
 Suite *suite_journal(void);
 Suite *suite_journal_run(void);
 Suite *suite_json_payload(void);
+Suite *suite_jws(void);
 Suite *suite_half_open(void);
 Suite *suite_http_admin(void);
 Suite *suite_http_clients(void);
 Suite *suite_presence(void);
+Suite *suite_keep_health(void);
+Suite *suite_keep_plan(void);
 Suite *suite_pairing_link(void);
 Suite *suite_program(void);
 Suite *suite_pushed_config(void);
 Suite *suite_event_base(void);
+Suite *suite_push(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_sink(void);
 Suite *suite_routes(void);
+Suite *suite_state(void);
 Suite *suite_submit(void);
 Suite *suite_tesla_mqtt(void);
+Suite *suite_tokens(void);
 Suite *suite_units(void);
 Suite *suite_value_store(void);
 Suite *suite_vectors(void);
+Suite *suite_vehicle_ca(void);
 Suite *suite_vehicle_config(void);
+Suite *suite_vehicle_state(void);
 Suite *suite_payloads(void);
 Suite *suite_websocket(void);
 
