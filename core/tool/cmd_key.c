@@ -120,8 +120,7 @@ static int key_publish(const struct key_job *job, EVP_PKEY *key, struct fr_error
     if (pem == NULL || fingerprint == NULL) {
         status = fr_error_set(error, "%s: OpenSSL cannot encode the public key", job->path);
     } else {
-        status = fr_command_key_publish(job->path, pem, error);
-        if (status == 0 && job->web_folder != NULL)
+        if (job->web_folder != NULL)
             status = (written = fr_public_key_write(job->web_folder, pem, error)) != NULL ? 0 : -1;
         if (written != NULL)
             fprintf(stderr, "wrote the public key to %s\n", written);
