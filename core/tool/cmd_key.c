@@ -99,6 +99,8 @@ static char *key_find_path(const struct key_job *job)
 
     if (job->key_option != NULL)
         return fr_strdup(job->key_option);
+    if (job->config != NULL)
+        return fr_strdup(job->config->tesla.key);
     if (job->config_path == NULL)
         return fr_strdup(FR_CONFIG_DIR "/" FR_COMMAND_KEY_FILE);
     folder = fr_path_folder(job->config_path);
@@ -146,9 +148,10 @@ static int key_run(struct key_job *job)
     struct fr_error error;
     EVP_PKEY *key = NULL;
     int status = -1;
+    bool ready = key_read_config(job, &error) == 0 && key_find_owner(job, &error) == 0;
 
     job->path = key_find_path(job);
-    if (key_read_config(job, &error) == 0 && key_find_owner(job, &error) == 0)
+    if (ready)
         key = fr_command_key_open(job->path, job->owner, job->config, &error);
     if (key != NULL)
         status = key_publish(job, key, &error);
