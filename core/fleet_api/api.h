@@ -35,7 +35,7 @@ void fr_api_set_limit(struct fr_api *api, int64_t total_ms);
 uint64_t fr_api_requests(const struct fr_api *api);
 uint64_t fr_api_token_requests(const struct fr_api *api);
 
-/* Difference of the clock here to the last answer's Date, in ms; 0 before the first answer. */
+/* How far the clock here is ahead of the last answer's Date, in ms; 0 before the first answer. */
 int64_t fr_api_clock_offset_ms(const struct fr_api *api);
 
 /* ---- consent and tokens ------------------------------------------------------------ */

@@ -14,8 +14,8 @@
 
 #include "ingest/ingest_state.h"
 
-/* A pass begins no further handshake after this time, in ms; if the rest of the pass takes longer,
- * after the same time as that, up to the maximum. */
+/* A pass begins no further handshake after this time, in ms; if the rest of the pass takes more CPU
+ * time, after as much time as that, up to the maximum. */
 #define FR_HANDSHAKE_BUDGET_MS 2
 #define FR_HANDSHAKE_BUDGET_MAX_MS 20
 

@@ -103,7 +103,7 @@ struct fr_inbox {
 /* See handshake_queue.h. */
 struct fr_handshake_queue {
     struct fr_connection *first, *last;
-    int64_t waiting_ms; /* monotonic time since when the queue waits for its pass */
+    int64_t waiting_us; /* the worker's CPU time since when the queue waits for its pass */
 };
 
 struct fr_worker {

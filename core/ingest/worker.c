@@ -170,15 +170,17 @@ static void worker_schedule_handshakes(struct fr_worker *worker)
 
     if (worker->handshakes.first != NULL &&
         !event_pending(worker->handshake_event, EV_TIMEOUT, NULL)) {
-        worker->handshakes.waiting_ms = fr_monotonic_ms();
+        worker->handshakes.waiting_us = fr_thread_cpu_us();
         event_add(worker->handshake_event, &now);
     }
 }
 
-/* Handshakes get about as much time as the rest of the pass, which took `pass_ms`: under the load of
- * many open WebSockets a fleet must still be able to connect. */
-static int64_t worker_handshake_budget_ms(int64_t pass_ms)
+/* Handshakes get about as much time as the rest of the pass, which took `pass_us` of CPU time: under
+ * the load of many open WebSockets a fleet must still be able to connect. */
+static int64_t worker_handshake_budget_ms(int64_t pass_us)
 {
+    int64_t pass_ms = pass_us / 1000;
+
     return pass_ms < FR_HANDSHAKE_BUDGET_MS       ? FR_HANDSHAKE_BUDGET_MS
            : pass_ms > FR_HANDSHAKE_BUDGET_MAX_MS ? FR_HANDSHAKE_BUDGET_MAX_MS
                                                   : pass_ms;
@@ -204,7 +206,8 @@ static void worker_continue_handshakes(evutil_socket_t fd, short events, void *c
     struct fr_worker *worker = ctx;
 
     int64_t begun = fr_monotonic_ms();
-    int64_t budget_ms = worker_handshake_budget_ms(begun - worker->handshakes.waiting_ms);
+    int64_t budget_ms =
+        worker_handshake_budget_ms(fr_thread_cpu_us() - worker->handshakes.waiting_us);
     struct fr_connection *c;
 
     (void)fd, (void)events;

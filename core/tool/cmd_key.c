@@ -99,6 +99,8 @@ static char *key_find_path(const struct key_job *job)
 
     if (job->key_option != NULL)
         return fr_strdup(job->key_option);
+    if (job->config != NULL)
+        return fr_strdup(job->config->tesla.key);
     if (job->config_path == NULL)
         return fr_strdup(FR_CONFIG_DIR "/" FR_COMMAND_KEY_FILE);
     folder = fr_path_folder(job->config_path);
@@ -120,8 +122,7 @@ static int key_publish(const struct key_job *job, EVP_PKEY *key, struct fr_error
     if (pem == NULL || fingerprint == NULL) {
         status = fr_error_set(error, "%s: OpenSSL cannot encode the public key", job->path);
     } else {
-        status = fr_command_key_publish(job->path, pem, error);
-        if (status == 0 && job->web_folder != NULL)
+        if (job->web_folder != NULL)
             status = (written = fr_public_key_write(job->web_folder, pem, error)) != NULL ? 0 : -1;
         if (written != NULL)
             fprintf(stderr, "wrote the public key to %s\n", written);
@@ -147,9 +148,10 @@ static int key_run(struct key_job *job)
     struct fr_error error;
     EVP_PKEY *key = NULL;
     int status = -1;
+    bool ready = key_read_config(job, &error) == 0 && key_find_owner(job, &error) == 0;
 
     job->path = key_find_path(job);
-    if (key_read_config(job, &error) == 0 && key_find_owner(job, &error) == 0)
+    if (ready)
         key = fr_command_key_open(job->path, job->owner, job->config, &error);
     if (key != NULL)
         status = key_publish(job, key, &error);

@@ -23,6 +23,42 @@ const struct fr_file_owner *fr_command_key_owner(const struct fr_server_config *
     return owner;
 }
 
+/* ---- the public half beside the key ---------------------------------------------- */
+
+static bool key_file_equals(const char *path, const char *text)
+{
+    char bytes[1024];
+    FILE *file = fopen(path, "re");
+    size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+
+    if (file != NULL)
+        fclose(file);
+    return len == strlen(text) && memcmp(bytes, text, len) == 0;
+}
+
+/* A file with the same content is left as it is, so that a further run needs no permission to
+ * write. */
+static int key_write_public(const char *path, EVP_PKEY *key, struct fr_error *error)
+{
+    char *public_path = fr_server_public_key_path(path);
+    char *pem = fr_public_key_pem(key);
+    struct fr_atomic_file file = {public_path, 0644, NULL, true};
+    int status = 0;
+
+    if (pem == NULL)
+        status = fr_error_set(error, "%s: OpenSSL cannot encode the public key", path);
+    else if (!key_file_equals(public_path, pem)) {
+        status = fr_atomic_file_write(&file, pem, strlen(pem), error);
+        if (status == 0)
+            fprintf(stderr, "wrote the public key to %s\n", public_path);
+    }
+    free(pem);
+    free(public_path);
+    return status;
+}
+
+/* ---- the key --------------------------------------------------------------------- */
+
 EVP_PKEY *fr_command_key_open(const char *path, const struct fr_file_owner *owner,
                               const struct fr_server_config *config, struct fr_error *error)
 {
@@ -44,7 +80,8 @@ EVP_PKEY *fr_command_key_open(const char *path, const struct fr_file_owner *owne
             fr_error_set(error, "%s was deleted while it was made; run the command again", path);
     }
     if (result == FR_COMMAND_KEY_READ &&
-        fr_public_key_check_tls(key, path, tls_key, certificate, error) != 0) {
+        (fr_public_key_check_tls(key, path, tls_key, certificate, error) != 0 ||
+         key_write_public(path, key, error) != 0)) {
         EVP_PKEY_free(key);
         key = NULL;
     }

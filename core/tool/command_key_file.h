@@ -9,7 +9,8 @@
 #include "util/error.h"
 
 /* Read the command key at `path`. If there is no file, make a key, which belongs to the user of this
- * process, and print a line about it to standard error. `config` names the TLS key and certificate,
+ * process, and print a line about it to standard error. Write its public half beside it, from where
+ * fleetrouted serves it (fr_server_public_key_path()), if that file does not have it yet. `config` names the TLS key and certificate,
  * which must be of another key; NULL: not compared. `owner`: as for fr_command_key_read(). The caller
  * frees the key. NULL: `error` is set. */
 EVP_PKEY *fr_command_key_open(const char *path, const struct fr_file_owner *owner,
