@@ -299,6 +299,9 @@ static void account_judge_keep(struct fr_doctor *doctor)
     else if (state->failures != 0)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, NULL, "%u runs in a row failed: %s",
                          state->failures, state->failure);
+    else if (state->failure[0] != '\0') /* of this computer: no request failed */
+        fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, NULL,
+                         "the last run of `fleetroute keep` failed: %s", state->failure);
 }
 
 static void account_check_keep(struct fr_doctor *doctor)

@@ -219,7 +219,7 @@ static enum fr_setup_result keep_check_run(struct fr_setup_env *env, struct fr_e
         return FR_SETUP_FAILED;
     if (state.run_ms == 0)
         outcome = fr_setup_note(FR_SETUP_TODO, note, "`fleetroute keep` has not run yet");
-    else if (state.failures != 0)
+    else if (state.failure[0] != '\0') /* also of this computer, without a request */
         outcome = fr_setup_note(FR_SETUP_TODO, note, "the last run of `fleetroute keep` failed: %s",
                                 state.failure);
     else
