@@ -94,7 +94,9 @@ static void error_read(struct error_text *text, const struct fr_http_response *r
     size_t len = response->body != NULL ? response->len : 0;
     struct fr_buffer joined = {0};
     json_error_t problem;
-    json_t *root = json_loadb(from, len, JSON_ALLOW_NUL, &problem);
+    json_t *root = fr_http_response_is_dense(response)
+                       ? NULL
+                       : json_loadb(from, len, JSON_ALLOW_NUL, &problem);
 
     text->is_json = json_is_object(root);
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
