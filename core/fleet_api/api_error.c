@@ -54,6 +54,12 @@ bool fr_api_cause_is_temporary(enum fr_api_cause cause)
     }
 }
 
+bool fr_api_cause_may_be_of_vehicle(enum fr_api_cause cause)
+{
+    return cause == FR_API_NOT_FOUND || cause == FR_API_ASLEEP || cause == FR_API_SCOPE ||
+           cause == FR_API_REFUSED || cause == FR_API_MALFORMED;
+}
+
 int fr_api_error_set(struct fr_api_error *error, enum fr_api_cause cause, const char *format, ...)
 {
     va_list ap;

@@ -46,6 +46,10 @@ const char *fr_api_cause_name(enum fr_api_cause cause);
 /* Whether the same request may succeed later without the owner's help. */
 bool fr_api_cause_is_temporary(enum fr_api_cause cause);
 
+/* Whether a failed request about one vehicle can be due to that vehicle: the same request about another
+ * one may succeed. */
+bool fr_api_cause_may_be_of_vehicle(enum fr_api_cause cause);
+
 /* Translate an answer whose status is not 2xx. `what` names the call, e.g. "list vehicles". Always
  * returns -1, for `return fr_api_error_from(...)`. */
 int fr_api_error_from(struct fr_api_error *error, const char *what,

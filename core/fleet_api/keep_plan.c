@@ -50,6 +50,12 @@ static bool keep_has_problem(const struct fr_state_vehicle *vehicle, const char 
     return strcmp(vehicle->problem, problem) == 0;
 }
 
+/* Whether nothing is known that a push would change: what cannot be read back may be in order. */
+static bool keep_has_no_problem(const struct fr_state_vehicle *vehicle)
+{
+    return vehicle->problem[0] == '\0' || keep_has_problem(vehicle, FR_KEEP_PROBLEM_CHECK);
+}
+
 /* ---- push ------------------------------------------------------------------------ */
 
 static bool keep_expiry_is_near(const struct fr_keep_input *in, const struct fr_state_vehicle *v)
@@ -98,11 +104,11 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
         return true;
     }
     if (keep_has_problem(v, FR_KEEP_PROBLEM_OVER_BUDGET) ||
-        (v->problem[0] == '\0' && v->pushed_ms == 0)) {
+        (keep_has_no_problem(v) && v->pushed_ms == 0)) {
         *reason = FR_KEEP_NEW;
         return true;
     }
-    if (v->problem[0] != '\0' && !keep_has_problem(v, FR_KEEP_PROBLEM_UNLISTED)) {
+    if (!keep_has_no_problem(v) && !keep_has_problem(v, FR_KEEP_PROBLEM_UNLISTED)) {
         *reason = FR_KEEP_REFUSED;
         return !v->waiting &&
                fr_keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
@@ -112,6 +118,14 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
 }
 
 /* ---- check ----------------------------------------------------------------------- */
+
+static bool keep_check_is_due(const struct fr_keep_input *in, const struct fr_state_vehicle *v)
+{
+    bool failed = keep_has_problem(v, FR_KEEP_PROBLEM_CHECK);
+
+    return fr_keep_is_due(v->checked_ms, failed ? FR_KEEP_CHECK_FAILED_MS : FR_KEEP_CHECK_MS,
+                          in->now_ms);
+}
 
 /* Whether the configuration of a vehicle is to be read back. */
 static bool keep_needs_check(const struct fr_keep_input *in, const struct fr_state_vehicle *v,
@@ -123,11 +137,11 @@ static bool keep_needs_check(const struct fr_keep_input *in, const struct fr_sta
     if (v->pushed_ms == 0 || keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED) ||
         keep_has_problem(v, FR_KEEP_PROBLEM_OVER_BUDGET))
         return false;
-    if (v->checked_ms <= v->pushed_ms) {
+    if (v->checked_ms <= v->pushed_ms && !keep_has_problem(v, FR_KEEP_PROBLEM_CHECK)) {
         *reason = FR_KEEP_AFTER_PUSH;
         return fr_keep_is_due(v->pushed_ms, FR_KEEP_CHECK_PUSHED_MS, in->now_ms);
     }
-    return fr_keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms);
+    return keep_check_is_due(in, v);
 }
 
 /* ---- the plan -------------------------------------------------------------------- */
@@ -248,8 +262,8 @@ static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_inp
     for (size_t i = 0; i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
-        if (v == NULL || (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) &&
-                          fr_keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms)))
+        if (v == NULL ||
+            (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) && keep_check_is_due(in, v)))
             checks[count++] =
                 (struct keep_candidate){i, v != NULL ? v->checked_ms : 0, FR_KEEP_DAILY};
     }

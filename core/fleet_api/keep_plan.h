@@ -29,6 +29,9 @@
 /* Max read-backs of one run, those that have waited longest: about a minute. With a run every 15
  * minutes that is 4,800 vehicles a day. */
 #define FR_KEEP_CHECKS_MAX 50
+/* Read back again after an answer that was refused or malformed. Longer than the longest back-off of
+ * such a failure, so that the upkeep of other vehicles has its turn. */
+#define FR_KEEP_CHECK_FAILED_MS (12 * FR_KEEP_HOUR_MS)
 /* First read-back after a push: the vehicle takes the configuration when it is awake. */
 #define FR_KEEP_CHECK_PUSHED_MS FR_KEEP_HOUR_MS
 /* Push again to a vehicle that Tesla skipped or that did not take the configuration, e.g. because
@@ -46,6 +49,7 @@
 #define FR_KEEP_PROBLEM_OVER_BUDGET "over_budget"   /* removed by `keep` */
 #define FR_KEEP_PROBLEM_UNLISTED "unlisted"         /* no longer in routing.yaml */
 #define FR_KEEP_PROBLEM_BY_OWNER "removed_by_owner" /* by `push --remove`; nothing is done */
+#define FR_KEEP_PROBLEM_CHECK "check_failed"        /* its configuration cannot be read back */
 #define FR_KEEP_PROBLEM_UNKNOWN "unknown"           /* has a configuration; the state was lost */
 
 enum fr_keep_kind {
