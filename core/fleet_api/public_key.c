@@ -14,6 +14,7 @@
 #include "util/buffer.h"
 #include "util/file_remedy.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 char *fr_public_key_pem(EVP_PKEY *key)
 {
@@ -118,13 +119,6 @@ int fr_public_key_check_path(const char *path, const char *tls_key, struct fr_er
         path);
 }
 
-/* For OpenSSL, which would ask for the passphrase on the terminal. */
-static int public_key_no_passphrase(char *to, int size, int is_for_writing, void *context)
-{
-    (void)to, (void)size, (void)is_for_writing, (void)context;
-    return -1;
-}
-
 static EVP_PKEY *public_key_of_file(const char *path, bool is_certificate)
 {
     X509 *certificate = NULL;
@@ -136,9 +130,9 @@ static EVP_PKEY *public_key_of_file(const char *path, bool is_certificate)
         return NULL;
     pem = BIO_new_file(path, "r");
     if (pem != NULL && is_certificate)
-        certificate = PEM_read_bio_X509(pem, NULL, public_key_no_passphrase, NULL);
+        certificate = PEM_read_bio_X509(pem, NULL, fr_no_passphrase, NULL);
     else if (pem != NULL)
-        key = PEM_read_bio_PrivateKey(pem, NULL, public_key_no_passphrase, NULL);
+        key = PEM_read_bio_PrivateKey(pem, NULL, fr_no_passphrase, NULL);
     if (certificate != NULL)
         key = X509_get_pubkey(certificate);
     X509_free(certificate);
