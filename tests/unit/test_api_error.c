@@ -118,6 +118,11 @@ START_TEST(text_is_fit_for_a_terminal)
           "b\xe2\x80\x8b"
           "c\xef\xbb\xbf",
           100, "abc"); /* directions, no width */
+    CLEAN("a\xd8\x9c"
+          "b\xe1\xa0\x8e"
+          "c\xf3\xa0\x81\xa1"
+          "d",
+          100, "abcd"); /* Arabic letter mark, Mongolian vowel separator, tag */
     CLEAN("a\xe2\x80\xa8"
           "b",
           100, "a b"); /* line separator */
