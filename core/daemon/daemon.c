@@ -13,6 +13,7 @@
 #include "util/counters.h"
 #include "util/heap.h"
 #include "util/log.h"
+#include "util/plural.h"
 #include "util/systemd.h"
 
 #define FILES_INTERVAL_MS 5000 /* between checks of the TLS files */
@@ -141,7 +142,8 @@ int fr_daemon_run(struct fr_setup *setup, void (*ready)(void *ctx), void *ctx,
     }
     fr_daemon_stop(&d);
     if (status == 0)
-        fr_log(FR_LOG_NOTICE, "fleetrouted stops: %llu records were acknowledged",
-               (unsigned long long)fr_count_read(FR_COUNT_ACKS));
+        fr_log(FR_LOG_NOTICE, "fleetrouted stops: %llu record%s acknowledged",
+               (unsigned long long)fr_count_read(FR_COUNT_ACKS),
+               fr_plural(fr_count_read(FR_COUNT_ACKS)));
     return status;
 }

@@ -12,6 +12,7 @@
 #include "plugin/host.h"
 #include "record/json.h"
 #include "util/clock.h"
+#include "util/plural.h"
 #include "util/redact.h"
 
 #define VEHICLES_DEFAULT 100 /* without `limit` in the query */
@@ -71,7 +72,8 @@ static bool endpoint_put_certificate(const struct fr_daemon *d, struct fr_buffer
         fr_buffer_text(out,
                        "certificate: down: it has expired and vehicles refuse it; replace it\n");
     else
-        fr_buffer_printf(out, "certificate: up: %lld days left\n", (long long)(left_s / 86400));
+        fr_buffer_printf(out, "certificate: up: %lld day%s left\n", (long long)(left_s / 86400),
+                         fr_plural((uint64_t)(left_s / 86400)));
     return left_s > 0;
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/setup.h"
 #include "plugin/loader.h"
 #include "tool/commands.h"
+#include "util/plural.h"
 
 #ifndef FR_CONFIG_DIR
 #define FR_CONFIG_DIR "/etc/fleetroute"
@@ -79,6 +80,17 @@ static int check_list_options(const char *name)
     return EXIT_SUCCESS;
 }
 
+static void check_print_counts(const char *path, const struct fr_setup *setup)
+{
+    const struct fr_routing *r = setup->routing;
+    size_t sinks = setup->server->sink_count;
+
+    printf("%s: valid: %zu sink%s, %zu record route%s, %zu field route%s, %zu vehicle%s%s\n", path,
+           sinks, fr_plural(sinks), r->record_count, fr_plural(r->record_count), r->field_count,
+           fr_plural(r->field_count), r->vehicle_count, fr_plural(r->vehicle_count),
+           r->vehicle_count == 0 ? " (all are admitted)" : "");
+}
+
 static int check_configuration(const char *path, bool strict)
 {
     struct fr_setup *setup = fr_setup_load(path);
@@ -89,13 +101,10 @@ static int check_configuration(const char *path, bool strict)
 
     fr_diagnostics_print(&setup->diagnostics, stdout);
     if (errors == 0 && setup->server != NULL && setup->routing != NULL)
-        printf("%s: valid: %zu sinks, %zu record routes, %zu field routes, %zu vehicles%s\n", path,
-               setup->server->sink_count, setup->routing->record_count, setup->routing->field_count,
-               setup->routing->vehicle_count,
-               setup->routing->vehicle_count == 0 ? " (all are admitted)" : "");
+        check_print_counts(path, setup);
     else
-        printf("%zu error%s, %zu warning%s\n", errors, errors == 1 ? "" : "s", warnings,
-               warnings == 1 ? "" : "s");
+        printf("%zu error%s, %zu warning%s\n", errors, fr_plural(errors), warnings,
+               fr_plural(warnings));
     fr_setup_free(setup);
     return status;
 }
