@@ -57,6 +57,7 @@ struct fr_connection {
     uint64_t source;          /* fr_address_source() of the peer's address */
     uint32_t unacknowledged;  /* records that wait for the confirmation of sinks */
     int64_t deadline_ms;      /* monotonic time at which the state times out; 0: none */
+    int64_t opened_ms;        /* monotonic time at which the WebSocket was open */
     int64_t message_since_ms; /* monotonic time since when a message is incomplete; 0: none is */
     int64_t silent_ms;        /* time since the last tick at which the peer was heard */
     struct fr_tls_stream tls;
