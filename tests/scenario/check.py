@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """The words for people: what `check`, `status`, `values` and the log print about a configuration."""
+import os
 import shutil
+import socketserver
 import tempfile
+import threading
+import time
 
-from fr import VIN, Daemon, fleetroute, run_parts, wait_until
+from fr import BUILD, SOURCE, VIN, Daemon, fleetroute, run_parts, wait_until, write_file
 from mosquitto import Mosquitto
 
 ARCHIVE = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
@@ -49,11 +53,14 @@ def connections_in_the_log():
 
 
 def connections_do_not_fill_the_log():
+    """At most 300 lines a minute, however often vehicles connect."""
+    begun = time.monotonic()
     with Daemon(ALL, ARCHIVE) as d:
         for _ in range(170):
             d.car().close()
         wait_until("all have ended", lambda: d.status()["connections"] == 0)
-        assert d.log_text().count("connected from") == 300, d.log_text().count("connected from")
+        lines, minutes = d.log_text().count("connected from"), 1 + int((time.monotonic() - begun) / 60)
+        assert lines == 300 or (minutes > 1 and lines <= 300 * minutes), lines
 
 
 def quiet_start():
@@ -75,6 +82,54 @@ def quiet_start():
     shutil.rmtree(folder)
 
 
+def missing_plugin():
+    """The package and the nearest name; the folder has only the plugin file."""
+    d = prepared(sinks=ARCHIVE + "\n  home: {plugin: ha_websocket}\n  cars: {plugin: mqtd}\n  more: {plugin: xyzzy}\n"
+                 "  word: {plugin: homeassistant}")
+    os.mkdir(d.path("plugins"))
+    shutil.copy(f"{BUILD}/.libs/file.so", d.path("plugins"))
+    text = open(d.path("fleetroute.yaml")).read().replace(f"plugin_dir: {BUILD}/.libs", "plugin_dir: plugins")
+    write_file(d.path("fleetroute.yaml"), text)
+    code, text = check(d)
+    folder = d.path("plugins")
+    for words in (f'"ha_websocket": there is no {folder}/ha_websocket.so; the Debian package fleetroute-homeassistant '
+                  "has it: apt install fleetroute-homeassistant\n",
+                  f'"mqtd": there is no {folder}/mqtd.so; did you mean "mqtt"? the Debian package fleetroute-mqtt has it',
+                  f'"xyzzy": there is no {folder}/xyzzy.so; the plugins there are file\n',
+                  '"homeassistant": there is no ', 'did you mean "ha_websocket"? the Debian package'):
+        assert words in text, text
+    assert code == 1
+
+
+class PlainHome(socketserver.BaseRequestHandler):
+    """What aiohttp, the server of Home Assistant, answers to a ClientHello."""
+
+    def handle(self):
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nInvalid method encountered")
+
+
+def http_behind_https():
+    """An https URL of a port without TLS."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), PlainHome) as home:
+        threading.Thread(target=home.serve_forever, daemon=True).start()
+        sinks = f"""  home:
+    plugin: ha_websocket
+    options: {{url: "https://127.0.0.1:{home.server_address[1]}", token_file: "@/token", entities: {SOURCE}/etc/entities.yaml}}"""
+        d = prepared("records: [{type: V, to: home}]", sinks)
+        write_file(d.path("token"), "secret\n")
+        with d:
+            wait_until("it has the remedy", lambda: 'use "http://" instead of' in d.status()["sinks"]["home"]["why"])
+        home.shutdown()
+
+
+def wrong_indentation():
+    d = prepared()
+    write_file(d.path("routing.yaml"), "records:\n  - {type: V, to: archive}\n - {type: alerts, to: archive}\n")
+    code, text = check(d)
+    assert code == 1 and "routing.yaml:3:2: wrong indentation: this line begins in column 2; " in text, text
+
+
 def values_for_people():
     """`values` prints numbers and truths as `tail` does."""
     with Daemon(ALL, ARCHIVE, journal="{}") as d:
@@ -86,4 +141,4 @@ def values_for_people():
 
 
 if __name__ == "__main__":
-    run_parts(plurals, connections_in_the_log, connections_do_not_fill_the_log, quiet_start, values_for_people)
+    run_parts(plurals, connections_in_the_log, connections_do_not_fill_the_log, quiet_start, missing_plugin, http_behind_https, wrong_indentation, values_for_people)
