@@ -37,6 +37,14 @@ static void status_print_journal(const json_t *journal)
            why != NULL ? why : "");
 }
 
+static void status_print_certificate(const json_t *certificate)
+{
+    if (json_is_object(certificate))
+        printf("certificate %-9s %-8s %s\n", "",
+               json_string_value(json_object_get(certificate, "health")),
+               json_string_value(json_object_get(certificate, "why")));
+}
+
 static void status_print_sink(const char *name, const json_t *sink)
 {
     const json_t *deleted = json_object_get(sink, "deleted_undelivered");
@@ -77,6 +85,7 @@ static void status_print(const json_t *status)
     printf("%lld message%s, %lld acknowledged, %lld refused\n", status_number(counters, "messages"),
            fr_plural((uint64_t)status_number(counters, "messages")),
            status_number(counters, "acknowledged"), status_number(counters, "error_replies"));
+    status_print_certificate(json_object_get(status, "certificate"));
     status_print_journal(json_object_get(status, "journal"));
     json_object_foreach(json_object_get(status, "sinks"), name, sink) status_print_sink(name, sink);
     json_object_foreach(json_object_get(status, "sources"), name, sink)

@@ -8,6 +8,7 @@
 
 #include "config/routing_config.h"
 #include "config/server_config.h"
+#include "config/vin.h"
 #include "config/yaml_values.h"
 
 static const char *const sinks[] = {"kafka", "archive"};
@@ -215,6 +216,21 @@ START_TEST(wrong_indentation_is_explained)
 }
 END_TEST
 
+START_TEST(vins_are_checked)
+{
+    /* The VIN of the example of 49 CFR 565, one with the digit X, and a wrong one. */
+    ck_assert_int_eq(fr_vin_check_digit("1M8GDM9AXKP042788"), 'X');
+    ck_assert_int_eq(fr_vin_check_digit("11111111111111111"), '1');
+    ck_assert_int_eq(fr_vin_check_digit("5YJ3E1EA7KF000001"), '8');
+    ck_assert_int_eq(fr_vin_check_digit("5YJ3E1EA7KF00000I"), '\0');
+    ck_assert_int_eq(fr_vin_check_digit("5YJ3E1EA7KF00000 "), '\0');
+    ck_assert_int_eq(fr_vin_check_digit("short"), '\0');
+    ck_assert_ptr_null(parse("vehicles:\n  - 5YJ3E1EA7KFO00001\n"));
+    assert_reported(2, 5, "it has the letter O in position 12");
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
 START_TEST(durations_and_sizes_are_parsed)
 {
     int64_t n;
@@ -379,6 +395,7 @@ Suite *suite_config(void)
     tcase_add_test(tests, warnings_do_not_reject_the_file);
     tcase_add_test(tests, invalid_yaml_is_rejected);
     tcase_add_test(tests, wrong_indentation_is_explained);
+    tcase_add_test(tests, vins_are_checked);
     tcase_add_test(tests, durations_and_sizes_are_parsed);
     tcase_add_test(tests, renamed_keys_are_suggested);
     tcase_add_test(tests, the_section_tesla_has_defaults);
