@@ -48,6 +48,7 @@ static void daemon_on_files_timer(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     fr_daemon_refresh_certificates(ctx);
+    fr_daemon_refresh_public_key(ctx);
     fr_daemon_check_certificate(ctx);
 }
 
