@@ -7,12 +7,13 @@ static void check_vin(struct fr_setup *setup, const struct fr_vehicle *vehicle)
     char right = fr_vin_check_digit(vehicle->vin);
 
     if (right != '\0' && vehicle->vin[FR_VIN_CHECK_POSITION - 1] != right)
-        fr_diagnose(&setup->diagnostics, FR_SEVERITY_WARNING, setup->server->routing, vehicle->line,
-                    vehicle->column,
-                    "the VIN %s is mistyped: its check digit in position 9 is %c, but the other "
-                    "characters give %c; compare it with the car's (the VINs of the simulated car "
-                    "have no right digit)",
-                    vehicle->vin, vehicle->vin[FR_VIN_CHECK_POSITION - 1], right);
+        fr_diagnose(
+            &setup->diagnostics, FR_SEVERITY_WARNING, setup->server->routing, vehicle->line,
+            vehicle->column,
+            "the VIN %s is probably mistyped: its check digit in position 9 is %c, but the other "
+            "characters give %c; compare it with the car's (the VINs of the simulated car "
+            "have no right digit)",
+            vehicle->vin, vehicle->vin[FR_VIN_CHECK_POSITION - 1], right);
 }
 
 void fr_check_routing(struct fr_setup *setup)
