@@ -12,6 +12,7 @@
 #include "sim/trip.h"
 #include "sim/vehicle_client.h"
 #include "util/clock.h"
+#include "util/plural.h"
 #include "util/redact.h"
 
 struct trip_run {
@@ -284,8 +285,9 @@ int fr_simulate_trip(const struct simulate_arguments *a, struct fr_pki *pki,
     event_base_dispatch(fr_sim_loop_base(run.sim_loop));
     if (!a->quiet)
         fputc('\n', stderr);
-    printf("%llu messages, %llu acknowledged, %llu refused\n", (unsigned long long)run.messages,
-           (unsigned long long)run.acknowledged, (unsigned long long)run.refused);
+    printf("%llu message%s, %llu acknowledged, %llu refused\n", (unsigned long long)run.messages,
+           fr_plural(run.messages), (unsigned long long)run.acknowledged,
+           (unsigned long long)run.refused);
     trip_free(&run);
     if (run.refused_because != NULL)
         return fr_error_set(error, "the vehicle does not connect to %s: %s", config->hostname,
