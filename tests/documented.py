@@ -87,6 +87,12 @@ for section, key in re.findall(r"(?<![\w.])(listen|tls|status|admin|log|limits|j
             "tls.server_cert", "tls.server_key", "tls.ca_file")):
         missing.append(f"fleetroute-compat.7: {section}.{key} is no key")
 
+# The links of `fleetroute doctor`.
+links = [link for part in ("local", "tls", "key", "account", "vehicle", "daemon", "home")
+         for link in re.findall(r'^    \{"(\w+)",', read("core", "tool", f"doctor_{part}.c"), re.M)]
+assert len(links) > 25, links
+require("fleetroute.1", links)
+
 # Options of the tool and of the daemon.
 for program, name in (("fleetroute", "fleetroute.1"), ("fleetrouted", "fleetrouted.8")):
     text = page(name)

@@ -133,6 +133,11 @@ use() {
     install_debs
     own_network
     in_root /etc/init.d/fleetroute start | grep -q 'not set up yet'
+    # The upkeep does nothing before the set-up, from the timer or from cron.
+    in_root sh -c '[ "$(stat -c %U:%G:%a /var/lib/fleetroute-tesla)" = root:fleetroute:750 ]
+        [ -e /etc/systemd/system/timers.target.wants/fleetroute-keep.timer ]
+        job=$(sed -n "s/^[^ ]* \* \* \* \* root //p" /etc/cron.d/fleetroute)
+        [ -n "$job" ] && [ -z "$(sh -ec "$job" 2>&1)" ] && [ -z "$(ls /var/lib/fleetroute-tesla)" ]'
     cp packaging/debian/tests/smoke "$root/smoke"
     in_root sh -eu /smoke >"$root/smoke.log" 2>&1 || { tail -n 40 "$root/smoke.log"; return 1; }
     [ "$(stat -c %a:%G "$root/etc/fleetroute/fleetroute.yaml")" = \

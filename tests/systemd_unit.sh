@@ -3,7 +3,7 @@
 # that only root can read, reload, watchdog, crash, stop. The exit status is written to /outcome.
 exec >/log 2>&1
 set -eux
-trap 'status=$?; journalctl -u fleetroute --no-pager >/journal.log; echo $status >/outcome
+trap 'status=$?; journalctl -u fleetroute -u fleetroute-keep --no-pager >/journal.log; echo $status >/outcome
     systemctl poweroff' EXIT
 
 until_true() {
@@ -47,6 +47,27 @@ echo 'nonsense: true' >>/etc/fleetroute/routing.yaml
 ! systemctl reload fleetroute
 sed -i '$d' /etc/fleetroute/routing.yaml
 [ "$(systemctl show -p MainPID --value fleetroute)" = "$pid" ]
+
+# The timer of the upkeep runs; without a section `tesla` its service does nothing. With one and old tokens it
+# tries to refresh them, which fails without a network, counts the journal, and leaves a state that the daemon
+# can read.
+[ "$(systemctl is-enabled fleetroute-keep.timer)" = enabled ]
+[ "$(systemctl is-active fleetroute-keep.timer)" = active ]
+systemctl start fleetroute-keep.service
+[ -z "$(ls /var/lib/fleetroute-tesla)" ]
+install -m 600 /dev/null /etc/fleetroute/secret
+echo secret >/etc/fleetroute/secret
+printf '{"access_token":"a","refresh_token":"r","client_id":"id","refresh_issued_ms":0}' \
+    >/var/lib/fleetroute-tesla/tokens.json
+chmod 600 /var/lib/fleetroute-tesla/tokens.json
+echo '{"vehicles":{"5YJ3E1EA7KF000001":{"pushed_ms":1}}}' >/var/lib/fleetroute-tesla/state.json
+printf 'tesla: {domain: telemetry.example.com, client_id: id, client_secret_file: secret}\n' >>/etc/fleetroute/fleetroute.yaml
+systemctl reload fleetroute
+! systemctl start fleetroute-keep.service
+[ "$(stat -c %U:%G:%a /var/lib/fleetroute-tesla/state.json)" = root:fleetroute:640 ]
+grep -q '"counted_next":[1-9]' /var/lib/fleetroute-tesla/state.json # the journal was read
+grep -q '"blocked":"network"' /var/lib/fleetroute-tesla/state.json
+until_true sh -c 'fleetroute status | grep -q "^keep .*warning .*fleetroute keep. failed"'
 
 # The watchdog restarts a daemon that hangs; systemd restarts a daemon that crashes.
 kill -STOP "$pid"

@@ -1,6 +1,7 @@
 #include "config/server_config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/server_plugins.h"
 #include "config/server_reader.h"
@@ -41,7 +42,8 @@ static void server_read_listen(struct fr_server_reader *r, const struct fr_yaml 
 
 static void server_read_tls(struct fr_server_reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {"certificate", "key", "vehicle_ca", "crl", NULL};
+    static const char *const keys[] = {"certificate", "key",        "vehicle_ca",
+                                       "crl",         "public_key", NULL};
     const struct fr_yaml *node = fr_server_section(r, root, "tls", keys);
     const struct fr_yaml *parent = node != NULL ? node : root;
 
@@ -50,6 +52,23 @@ static void server_read_tls(struct fr_server_reader *r, const struct fr_yaml *ro
     r->config->vehicle_ca = fr_server_read_file(r, node, "tls", "vehicle_ca", parent);
     if (fr_yaml_get(node, "crl") != NULL)
         r->config->crl = fr_server_read_file(r, node, "tls", "crl", parent);
+}
+
+/* The file need not exist: `fleetroute key` may make it later. The section `tesla:` must have been
+ * read. */
+static void server_read_public_key(struct fr_server_reader *r, const struct fr_yaml *root)
+{
+    const struct fr_yaml *node = fr_yaml_get(fr_yaml_get(root, "tls"), "public_key");
+    const char *text = fr_yaml_text(&r->file, node, "public_key", NULL);
+    struct fr_server_config *c = r->config;
+
+    c->public_key_given = text != NULL;
+    if (text != NULL && text[0] == '\0')
+        fr_yaml_config_error(&r->file, node, "public_key must be the path of a file");
+    else if (text != NULL)
+        c->public_key = fr_server_resolve(r, text);
+    else if (c->tesla.key != NULL)
+        c->public_key = fr_server_public_key_path(c->tesla.key);
 }
 
 static void server_read_limits(struct fr_server_reader *r, const struct fr_yaml *root)
@@ -229,6 +248,7 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     server_read_admin(r, root);
     server_read_status(r, root);
     fr_server_read_tesla(r, root);
+    server_read_public_key(r, root);
     c->user = fr_yaml_text(&r->file, fr_yaml_get(root, "user"), "user", NULL);
     c->sandbox = fr_yaml_boolean(&r->file, fr_yaml_get(root, "sandbox"), "sandbox", true);
     c->routing = fr_server_resolve(
@@ -242,6 +262,16 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     server_read_journal(r, root);
     fr_server_read_sinks(r, root);
     fr_server_read_sources(r, root);
+}
+
+char *fr_server_public_key_path(const char *command_key)
+{
+    static const char suffix[] = ".pem";
+    size_t len = strlen(command_key);
+
+    if (len > strlen(suffix) && strcmp(command_key + len - strlen(suffix), suffix) == 0)
+        len -= strlen(suffix);
+    return fr_asprintf("%.*s.pub.pem", (int)len, command_key);
 }
 
 struct fr_server_config *fr_server_config_load(const char *path, struct fr_diagnostics *diagnostics)
@@ -278,6 +308,7 @@ void fr_server_config_unref(struct fr_server_config *config)
     free(config->key);
     free(config->vehicle_ca);
     free(config->crl);
+    free(config->public_key);
     free(config->routing);
     free(config->control);
     free(config->admin_token_file);

@@ -15,6 +15,10 @@
 struct fr_server_config *fr_server_config_load(const char *path,
                                                struct fr_diagnostics *diagnostics);
 
+/* The path of the public half beside a command key: "keys/command-key.pub.pem" for
+ * "keys/command-key.pem". The caller frees it. */
+char *fr_server_public_key_path(const char *command_key);
+
 /* Take and release a reference; the last release frees the configuration. NULL is ignored. Any
  * thread. */
 struct fr_server_config *fr_server_config_ref(struct fr_server_config *config);

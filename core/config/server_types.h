@@ -44,6 +44,10 @@ struct fr_source_config {
 /* Path of the command key, from the folder of fleetroute.yaml, if `tesla: key` is not set. */
 #define FR_TESLA_KEY_FILE "keys/command-key.pem"
 
+/* The path under which Tesla fetches the public half of the command key from the owner's domain. */
+#define FR_PUBLIC_KEY_FOLDER ".well-known/appspecific"
+#define FR_PUBLIC_KEY_PATH FR_PUBLIC_KEY_FOLDER "/com.tesla.3p.public-key.pem"
+
 enum fr_tesla_region {
     FR_TESLA_REGION_AUTO, /* from the user's token */
     FR_TESLA_REGION_NA,   /* also Asia and the Pacific, except China */
@@ -83,8 +87,10 @@ struct fr_server_config {
     unsigned workers;
     char *certificate, *key, *vehicle_ca; /* paths, resolved from the folder of the file */
     char *crl;                            /* path; NULL: none */
-    char *routing;                        /* path of routing.yaml */
-    char *control;                        /* path of the control socket */
+    char *public_key;      /* path of the public half of the command key; may not exist */
+    bool public_key_given; /* the file sets `tls: public_key:` */
+    char *routing;         /* path of routing.yaml */
+    char *control;         /* path of the control socket */
     char *plugin_dir;
     char *state; /* folder for data that outlives the daemon */
     bool journal_on;

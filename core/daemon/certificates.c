@@ -1,5 +1,8 @@
 #include "daemon/certificates.h"
 
+#include <string.h>
+
+#include "daemon/published_key.h"
 #include "daemon/settings.h"
 #include "ingest/tls.h"
 #include "util/log.h"
@@ -14,7 +17,7 @@ void fr_daemon_refresh_certificates(struct fr_daemon *d)
     static struct fr_log_limit limit;
     const struct fr_server_config *c = d->setup->server;
     struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca, c->crl};
-    struct fr_ingest_settings settings = fr_settings_ingest(c);
+    struct fr_ingest_settings settings = fr_settings_ingest(d->setup);
     int64_t fingerprint = fr_tls_files_fingerprint(&files);
     struct fr_error error;
     SSL_CTX *context;
@@ -46,4 +49,36 @@ void fr_daemon_refresh_certificates(struct fr_daemon *d)
     fr_ingest_update(d->ingest, &settings, context, d->routes);
     fr_log(FR_LOG_NOTICE,
            "the certificate, the key, the CA bundle and the revocation lists were read again");
+}
+
+void fr_daemon_refresh_public_key(struct fr_daemon *d)
+{
+    static struct fr_log_limit limit;
+    struct fr_setup *setup = d->setup;
+    struct fr_published_key *old = setup->public_key, *key;
+    struct fr_ingest_settings settings;
+    struct fr_error error;
+
+    if (setup->server->public_key == NULL)
+        return;
+    if (fr_published_key_read(setup->server->public_key, &key, &error) != 0) {
+        fr_log_limited(&limit, FR_LOG_WARNING, "tls: public_key: %s; %s", error.text,
+                       old != NULL ? "the former key is still served" : "no key is served");
+        return;
+    }
+    if ((key == NULL && old == NULL) ||
+        (key != NULL && old != NULL && strcmp(key->pem, old->pem) == 0)) {
+        fr_published_key_free(key);
+        return;
+    }
+    setup->public_key = key;
+    settings = fr_settings_ingest(setup);
+    fr_ingest_update(d->ingest, &settings, setup->tls, d->routes);
+    fr_published_key_free(old);
+    if (key != NULL)
+        fr_log(FR_LOG_NOTICE, "the public key %s is served, SHA-256 %s", setup->server->public_key,
+               key->sha256);
+    else
+        fr_log(FR_LOG_WARNING, "%s was deleted: no public key is served",
+               setup->server->public_key);
 }

@@ -1,4 +1,4 @@
-/* certificates.h - read changed TLS files while the daemon runs. Main thread. */
+/* certificates.h - read changed TLS files and the public key while the daemon runs. Main thread. */
 #ifndef FR_CERTIFICATES_H
 #define FR_CERTIFICATES_H
 
@@ -15,5 +15,9 @@ bool fr_certificate_is_worse(const SSL_CTX *current, const SSL_CTX *changed);
  * has changed. New connections use them. On failure the present ones stay in force, and the next
  * call tries again. */
 void fr_daemon_refresh_certificates(struct fr_daemon *daemon);
+
+/* Read the file of `tls: public_key:` again, and serve its key if that has changed. While the file
+ * cannot be used, the present key is served. */
+void fr_daemon_refresh_public_key(struct fr_daemon *daemon);
 
 #endif

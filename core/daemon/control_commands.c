@@ -7,6 +7,7 @@
 #include "daemon/daemon_state.h"
 #include "daemon/reload.h"
 #include "daemon/status_json.h"
+#include "ingest/presence.h"
 #include "record/field_catalogue.h"
 #include "record/json.h"
 #include "record/json_tesla.h"
@@ -104,6 +105,28 @@ static void command_values(void *ctx, const char *arguments, struct fr_buffer *o
         fr_buffer_text(out, strstr(fr_buffer_string(out) + start, "},\"presence\":") ? "}" : "}}");
 }
 
+/* ---- vehicle VIN ----------------------------------------------------------------- */
+
+/* Answer {"connected":true,"connections":1,"last_ms":…,"records":5}; zeros for a vehicle that was not
+ * connected since the daemon keeps count. */
+static void command_vehicle(void *ctx, const char *arguments, struct fr_buffer *out)
+{
+    struct fr_daemon *d = ctx;
+    struct fr_ingest *ingest = atomic_load(&d->ingest);
+    struct fr_presence_status *list = NULL, vehicle = {0};
+    size_t count = 0;
+
+    if (ingest != NULL)
+        count = fr_presence_list(fr_ingest_presence(ingest), arguments, &list);
+    for (size_t i = 0; list != NULL && i < count; i++)
+        if (strcmp(list[i].vin, arguments) == 0)
+            vehicle = list[i];
+    free(list);
+    fr_buffer_printf(out, "{\"connected\":%s,\"connections\":%u,\"last_ms\":%lld,\"records\":%llu}",
+                     vehicle.connected ? "true" : "false", vehicle.connections,
+                     (long long)vehicle.last_seen_ms, (unsigned long long)vehicle.records);
+}
+
 /* ---- rewind SINK SEQ ------------------------------------------------------------- */
 
 /* Check a position; one before the oldest record becomes that of the oldest record. Returns -1 with
@@ -193,6 +216,7 @@ static struct fr_replay *command_replay(void *ctx, void (*stored)(void *stored_c
 static const struct fr_control_command commands[] = {
     {"status", command_status},
     {"values", command_values},
+    {"vehicle", command_vehicle},
     {"rewind", command_rewind_sink},
     {NULL, NULL},
 };

@@ -47,6 +47,7 @@ static void daemon_on_files_timer(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     fr_daemon_refresh_certificates(ctx);
+    fr_daemon_refresh_public_key(ctx);
 }
 
 static void daemon_on_heap_timer(evutil_socket_t fd, short what, void *ctx)

@@ -23,8 +23,8 @@ static char *privs_folder_of(const char *path)
 
 static int privs_switch_user(const struct fr_server_config *c, struct fr_error *error)
 {
-    const char *const files[] = {c->certificate, c->key, c->vehicle_ca, c->crl};
-    size_t count = c->crl != NULL ? 4 : 3;
+    const char *files[FR_KEY_READER_FILES_MAX] = {c->certificate, c->key, c->vehicle_ca};
+    size_t count = 3;
     struct fr_user user;
     bool switch_user = geteuid() == 0 && c->user != NULL;
 
@@ -34,6 +34,10 @@ static int privs_switch_user(const struct fr_server_config *c, struct fr_error *
         fr_log(FR_LOG_NOTICE, "running as root: set `user:` in %s to run as another user", c->path);
         return 0;
     }
+    if (c->crl != NULL)
+        files[count++] = c->crl;
+    if (c->public_key != NULL)
+        files[count++] = c->public_key;
     /* systemd starts the daemon as the user already, with the capability to read the key. */
     if (fr_privileges_can_read_all() &&
         fr_key_reader_start(files, count, switch_user ? &user : NULL, error) != 0)

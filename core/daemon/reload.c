@@ -193,7 +193,7 @@ static void reload_change_journal(struct fr_daemon *d, const struct fr_server_co
  * applied in this case too. Sinks go on ending and starting afterwards. */
 static int reload_apply(struct fr_daemon *d, struct fr_setup *next, struct fr_buffer *report)
 {
-    struct fr_ingest_settings ingest = fr_settings_ingest(next->server);
+    struct fr_ingest_settings ingest = fr_settings_ingest(next);
     struct fr_routes *older = d->routes;
     struct fr_setup *old = d->setup;
     size_t old_count = d->sink_count;

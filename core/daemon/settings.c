@@ -2,12 +2,15 @@
 
 #include <stdlib.h>
 
+#include "daemon/published_key.h"
 #include "sink/sink.h"
 #include "util/descriptors.h"
 #include "util/memory.h"
 
-struct fr_ingest_settings fr_settings_ingest(const struct fr_server_config *c)
+struct fr_ingest_settings fr_settings_ingest(const struct fr_setup *setup)
 {
+    const struct fr_server_config *c = setup->server;
+
     return (struct fr_ingest_settings){
         .address = c->address,
         .port = c->port,
@@ -18,6 +21,8 @@ struct fr_ingest_settings fr_settings_ingest(const struct fr_server_config *c)
         .half_open = c->half_open,
         .half_open_per_source = c->half_open_per_source,
         .sockets = fr_descriptors_for_vehicles(),
+        .without_certificate = fr_descriptors_without_certificate(),
+        .public_key = setup->public_key != NULL ? setup->public_key->pem : NULL,
         .unacknowledged = c->unacknowledged,
         .enqueue = fr_sink_enqueue,
         .full = fr_sink_full,

@@ -7,11 +7,13 @@
 #define FR_SETTINGS_H
 
 #include "config/server_config.h"
+#include "daemon/setup.h"
 #include "ingest/ingest.h"
 #include "journal/journal.h"
 #include "util/error.h"
 
-struct fr_ingest_settings fr_settings_ingest(const struct fr_server_config *config);
+/* The public key is borrowed, too. */
+struct fr_ingest_settings fr_settings_ingest(const struct fr_setup *setup);
 struct fr_journal_settings fr_settings_journal(const struct fr_server_config *config);
 
 /* Register one cursor for each configured sink at the journal, which deletes no record before these

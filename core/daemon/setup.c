@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/published_key.h"
 #include "ingest/tls.h"
 #include "plugin/loader.h"
 #include "util/memory.h"
@@ -91,6 +92,23 @@ static void setup_load_tls(struct fr_setup *setup)
                     error.text);
 }
 
+/* A fault is only a warning: the daemon serves vehicles without this key. */
+static void setup_load_public_key(struct fr_setup *setup)
+{
+    const struct fr_server_config *server = setup->server;
+    struct fr_error error;
+
+    if (server->public_key == NULL)
+        return;
+    if (fr_published_key_read(server->public_key, &setup->public_key, &error) != 0)
+        fr_diagnose(&setup->diagnostics, FR_SEVERITY_WARNING, server->path, 0, 0,
+                    "tls: public_key: %s; no public key is served", error.text);
+    else if (setup->public_key == NULL && server->public_key_given)
+        fr_diagnose(&setup->diagnostics, FR_SEVERITY_WARNING, server->path, 0, 0,
+                    "tls: public_key: there is no file %s; `fleetroute key` makes the key",
+                    server->public_key);
+}
+
 struct fr_setup *fr_setup_load(const char *path)
 {
     struct fr_setup *setup = fr_calloc(1, sizeof *setup);
@@ -109,6 +127,7 @@ struct fr_setup *fr_setup_load(const char *path)
         setup_load_routing(setup);
     if (setup->diagnostics.errors == 0)
         setup_load_tls(setup);
+    setup_load_public_key(setup);
     return setup;
 }
 
@@ -123,6 +142,7 @@ void fr_setup_free(struct fr_setup *setup)
     free(setup->sinks);
     free(setup->sources);
     SSL_CTX_free(setup->tls);
+    fr_published_key_free(setup->public_key);
     fr_routing_unref(setup->routing);
     fr_server_config_unref(setup->server);
     fr_diagnostics_free(&setup->diagnostics);

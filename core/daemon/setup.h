@@ -15,11 +15,14 @@
 #include "sink/sink.h"
 #include "source/source.h"
 
+struct fr_published_key;
+
 struct fr_setup {
     struct fr_server_config *server; /* NULL: the file cannot be read */
     struct fr_routing *routing;
     SSL_CTX *tls;
-    int64_t tls_fingerprint;    /* fr_tls_files_fingerprint() before `tls` was loaded */
+    struct fr_published_key *public_key; /* NULL: none is served */
+    int64_t tls_fingerprint;             /* fr_tls_files_fingerprint() before `tls` was loaded */
     struct fr_sink **sinks;     /* server->sink_count of them, not started; elements may be NULL */
     struct fr_source **sources; /* server->source_count of them, likewise */
     struct fr_diagnostics diagnostics;

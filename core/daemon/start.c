@@ -38,7 +38,7 @@ static void start_check_descriptors(const struct fr_server_config *c)
 static int start_privileged(struct fr_daemon *d, char **token, struct fr_error *error)
 {
     const struct fr_server_config *c = d->setup->server;
-    struct fr_ingest_settings settings = fr_settings_ingest(c);
+    struct fr_ingest_settings settings = fr_settings_ingest(d->setup);
 
     start_check_descriptors(c);
     fr_topics_set_policy(c->unknown_topics);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/published_key.h"
 #include "daemon/upkeep.h"
 #include "fleet_api/keep_plan.h"
 #include "ingest/presence.h"
@@ -220,6 +221,12 @@ void fr_daemon_put_status(struct fr_daemon *d, struct fr_buffer *out)
     status_put_number(out, "certificate_expires", (uint64_t)fr_tls_expiry(d->setup->tls));
     status_put_number(out, "connections", ingest != NULL ? fr_ingest_connections(ingest) : 0);
     status_put_number(out, "half_open", ingest != NULL ? fr_ingest_half_open(ingest) : 0);
+    status_put_number(out, "without_certificate",
+                      ingest != NULL ? fr_ingest_without_certificate(ingest) : 0);
+    if (d->setup->public_key != NULL)
+        status_put_text(out, "public_key_sha256", d->setup->public_key->sha256);
+    else
+        fr_buffer_text(out, ",\"public_key_sha256\":null");
     status_put_number(out, "resident_kb", (uint64_t)fr_resident_kb());
     status_put_number(out, "cpu_us", (uint64_t)fr_cpu_us());
     status_put_counters(out);

@@ -153,6 +153,11 @@ void fr_api_free(struct fr_api *api)
     free(api);
 }
 
+void fr_api_set_limit(struct fr_api *api, int64_t total_ms)
+{
+    fr_http_client_set_limit(api->client, total_ms);
+}
+
 uint64_t fr_api_requests(const struct fr_api *api)
 {
     return api->requests;

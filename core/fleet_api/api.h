@@ -28,11 +28,14 @@ struct fr_api *fr_api_new(const struct fr_tesla_config *tesla, const char *domai
                           struct fr_api_error *error);
 void fr_api_free(struct fr_api *api);
 
+/* Change the time limit of each request; before the first call it is FR_HTTP_TOTAL_MS. */
+void fr_api_set_limit(struct fr_api *api, int64_t total_ms);
+
 /* Number of requests to the Fleet API (billed ones, answered below 500) and to the token endpoint. */
 uint64_t fr_api_requests(const struct fr_api *api);
 uint64_t fr_api_token_requests(const struct fr_api *api);
 
-/* Difference of the clock here to the last answer's Date, in ms; 0 before the first answer. */
+/* How far the clock here is ahead of the last answer's Date, in ms; 0 before the first answer. */
 int64_t fr_api_clock_offset_ms(const struct fr_api *api);
 
 /* ---- consent and tokens ------------------------------------------------------------ */

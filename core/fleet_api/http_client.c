@@ -20,6 +20,8 @@
 struct fr_http_client {
     CURL *curl;
     char *ca; /* path; NULL: the system's */
+    int64_t total_ms;
+    bool is_plain_allowed; /* http:// */
     int64_t clock_offset_ms;
     bool clock_failed;
     char curl_error[CURL_ERROR_SIZE];
@@ -53,6 +55,7 @@ struct fr_http_client *fr_http_client_new(const char *ca, struct fr_error *error
     client = fr_calloc(1, sizeof *client);
     client->curl = curl_easy_init();
     client->ca = ca != NULL ? fr_strdup(ca) : NULL;
+    client->total_ms = FR_HTTP_TOTAL_MS;
     if (client->curl == NULL) {
         fr_error_set(error, "libcurl cannot start; free memory, or reinstall libcurl");
         fr_http_client_free(client);
@@ -78,6 +81,16 @@ int64_t fr_http_client_clock_offset_ms(const struct fr_http_client *client)
 bool fr_http_client_clock_failed(const struct fr_http_client *client)
 {
     return client->clock_failed;
+}
+
+void fr_http_client_set_limit(struct fr_http_client *client, int64_t total_ms)
+{
+    client->total_ms = total_ms;
+}
+
+void fr_http_client_allow_plain(struct fr_http_client *client)
+{
+    client->is_plain_allowed = true;
 }
 
 /* ---- reception ------------------------------------------------------------------- */
@@ -184,7 +197,8 @@ static void http_set_security(struct fr_http_client *client)
 {
     CURL *curl = client->curl;
 
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
+                     client->is_plain_allowed ? "https,http" : "https");
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
@@ -206,8 +220,10 @@ static void http_set_request(struct fr_http_client *client, const struct fr_http
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "fleetroute/" PACKAGE_VERSION);
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)FR_HTTP_CONNECT_MS);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)FR_HTTP_TOTAL_MS);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(client->total_ms < 2 * FR_HTTP_CONNECT_MS ? client->total_ms / 2
+                                                                      : FR_HTTP_CONNECT_MS));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)client->total_ms);
     curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (strcmp(request->method, "GET") != 0)
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);

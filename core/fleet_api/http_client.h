@@ -38,13 +38,20 @@ struct fr_http_request {
 struct fr_http_client *fr_http_client_new(const char *ca, struct fr_error *error);
 void fr_http_client_free(struct fr_http_client *client);
 
+/* Change the time limit of a request, e.g. for tests; FR_HTTP_TOTAL_MS before the first call. Max half
+ * of it is spent on the connection. */
+void fr_http_client_set_limit(struct fr_http_client *client, int64_t total_ms);
+
 /* How far the clock here is ahead of the last answer's Date, in ms; 0: no answer had one. */
 int64_t fr_http_client_clock_offset_ms(const struct fr_http_client *client);
 
 /* Whether the last request failed because the server's certificate is not valid at the time here. */
 bool fr_http_client_clock_failed(const struct fr_http_client *client);
 
-/* Make a request and wait for the answer, max FR_HTTP_TOTAL_MS. Any HTTP status is a success.
+/* Allow http:// too, for a server in the owner's own network: tokens of Tesla are never sent to it. */
+void fr_http_client_allow_plain(struct fr_http_client *client);
+
+/* Make a request and wait for the answer, max the time limit. Any HTTP status is a success.
  * Returns 0; the caller frees the response with fr_http_response_free(). Returns -1 with the host,
  * the cause and the remedy in `error` (never a secret) if there is no complete answer. */
 int fr_http_request(struct fr_http_client *client, const struct fr_http_request *request,

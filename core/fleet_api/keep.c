@@ -311,16 +311,7 @@ static void keep_report_budget(struct keep_job *job, const struct fr_keep_plan *
     job->state->over_budget = plan->over_budget;
     if (!plan->over_budget)
         return;
-    if (fr_keep_month_usd(job->state) > job->tesla->budget_usd)
-        snprintf(text, sizeof text,
-                 "this month has cost US$ %.2f, over `tesla: budget` (US$ %.2f): nothing is pushed "
-                 "until the next month; route fewer fields, or raise the budget",
-                 fr_keep_month_usd(job->state), job->tesla->budget_usd);
-    else
-        snprintf(text, sizeof text,
-                 "a month is projected to cost US$ %.2f, over `tesla: budget` (US$ %.2f): nothing "
-                 "is pushed; route fewer fields, or raise the budget",
-                 expected, job->tesla->budget_usd);
+    fr_keep_budget_text(job->state, expected, job->tesla->budget_usd, text, sizeof text);
     keep_fail_here(job, text);
 }
 

@@ -3,35 +3,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "fleet_api/vehicle_cost.h"
 #include "util/memory.h"
 
-#define MONTH_DAYS 30
-#define REQUESTS_PER_USD 500 /* Tesla's price of data requests, August 2026 */
 #define ACTIONS_PER_VEHICLE 2
 
-/* ---- time ------------------------------------------------------------------------ */
-
-/* Whether `every_ms` have passed since `last_ms`. A time in the future is from a clock that was wrong;
- * it is believed if it is at most one interval away. */
-static bool keep_is_due(int64_t last_ms, int64_t every_ms, int64_t now_ms)
-{
-    if (last_ms > now_ms + every_ms)
-        return true;
-    return now_ms - last_ms >= every_ms;
-}
-
-static int keep_month(int64_t now_ms)
-{
-    time_t seconds = (time_t)(now_ms / 1000);
-    struct tm utc;
-
-    if (gmtime_r(&seconds, &utc) == NULL)
-        return 0;
-    return (utc.tm_year + 1900) * 12 + utc.tm_mon;
-}
+/* A vehicle whose configuration is to be read back. */
+struct keep_candidate {
+    size_t index; /* in the input's `vins` */
+    int64_t checked_ms;
+    enum fr_keep_reason reason;
+};
 
 /* ---- actions --------------------------------------------------------------------- */
 
@@ -102,8 +84,8 @@ static bool keep_changed(const struct fr_keep_input *in, const struct fr_state_v
 static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_state_vehicle *v,
                             enum fr_keep_reason *reason)
 {
-    if (!keep_is_due(v->tried_ms, in->push_every_ms, in->now_ms) ||
-        !keep_is_due(v->pushed_ms, in->push_every_ms, in->now_ms) ||
+    if (!fr_keep_is_due(v->tried_ms, in->push_every_ms, in->now_ms) ||
+        !fr_keep_is_due(v->pushed_ms, in->push_every_ms, in->now_ms) ||
         keep_has_problem(v, FR_KEEP_PROBLEM_NOT_FOUND) ||
         keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER))
         return false;
@@ -122,8 +104,9 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
     }
     if (v->problem[0] != '\0' && !keep_has_problem(v, FR_KEEP_PROBLEM_UNLISTED)) {
         *reason = FR_KEEP_REFUSED;
-        return !v->waiting && keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
-                                          FR_KEEP_REFUSED_MS, in->now_ms);
+        return !v->waiting &&
+               fr_keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
+                              FR_KEEP_REFUSED_MS, in->now_ms);
     }
     return keep_changed(in, v, reason);
 }
@@ -136,15 +119,15 @@ static bool keep_needs_check(const struct fr_keep_input *in, const struct fr_sta
 {
     *reason = FR_KEEP_DAILY;
     if (keep_has_problem(v, FR_KEEP_PROBLEM_NOT_FOUND))
-        return keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms);
+        return fr_keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms);
     if (v->pushed_ms == 0 || keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED) ||
         keep_has_problem(v, FR_KEEP_PROBLEM_OVER_BUDGET))
         return false;
     if (v->checked_ms <= v->pushed_ms) {
         *reason = FR_KEEP_AFTER_PUSH;
-        return keep_is_due(v->pushed_ms, FR_KEEP_CHECK_PUSHED_MS, in->now_ms);
+        return fr_keep_is_due(v->pushed_ms, FR_KEEP_CHECK_PUSHED_MS, in->now_ms);
     }
-    return keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms);
+    return fr_keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms);
 }
 
 /* ---- the plan -------------------------------------------------------------------- */
@@ -164,7 +147,7 @@ static enum fr_keep_hold keep_hold(const struct fr_keep_input *in, int64_t *unti
         return FR_KEEP_NO_TOKENS;
     if (keep_has_new_tokens(in) && state->login_required)
         return FR_KEEP_FREE;
-    if (state->login_required && !keep_is_due(state->tried_ms, FR_KEEP_LOGIN_MS, in->now_ms)) {
+    if (state->login_required && !fr_keep_is_due(state->tried_ms, FR_KEEP_LOGIN_MS, in->now_ms)) {
         *until_ms = state->tried_ms + FR_KEEP_LOGIN_MS;
         return FR_KEEP_NEEDS_LOGIN;
     }
@@ -201,17 +184,42 @@ static void keep_plan_removal(struct fr_keep_plan *plan, const struct fr_keep_in
     }
 }
 
+static int keep_compare_checks(const void *a, const void *b)
+{
+    const struct keep_candidate *left = a, *right = b;
+
+    if (left->checked_ms != right->checked_ms)
+        return left->checked_ms < right->checked_ms ? -1 : 1;
+    return left->index < right->index ? -1 : left->index > right->index;
+}
+
+/* Add read-backs, max FR_KEEP_CHECKS_MAX of them, the oldest first. */
+static void keep_add_checks(struct fr_keep_plan *plan, const struct fr_keep_input *in,
+                            struct keep_candidate *list, size_t count)
+{
+    if (count > FR_KEEP_CHECKS_MAX) {
+        qsort(list, count, sizeof *list, keep_compare_checks);
+        count = FR_KEEP_CHECKS_MAX;
+    }
+    for (size_t i = 0; i < count; i++)
+        keep_add(plan, FR_KEEP_CHECK, list[i].reason, in->vins[list[i].index]);
+}
+
 static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
     static const struct fr_state_vehicle none;
+    struct keep_candidate *checks = fr_calloc(in->vin_count + 1, sizeof *checks);
     enum fr_keep_reason reason;
+    size_t count = 0;
 
     for (size_t i = 0; i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
         if (v != NULL && keep_needs_check(in, v, &reason))
-            keep_add(plan, FR_KEEP_CHECK, reason, in->vins[i]);
+            checks[count++] = (struct keep_candidate){i, v->checked_ms, reason};
     }
+    keep_add_checks(plan, in, checks, count);
+    free(checks);
     for (size_t i = 0; in->config != NULL && !keep_expects_too_much(in) && i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
@@ -233,14 +241,20 @@ bool fr_keep_has_begun(const struct fr_state *state)
 /* Without a push in the state: look what vehicles have, because the state may have been lost. */
 static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
+    struct keep_candidate *checks = fr_calloc(in->vin_count + 1, sizeof *checks);
+    size_t count = 0;
+
     plan->hold = FR_KEEP_NEVER_PUSHED;
     for (size_t i = 0; i < in->vin_count; i++) {
         const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
 
         if (v == NULL || (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) &&
-                          keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms)))
-            keep_add(plan, FR_KEEP_CHECK, FR_KEEP_DAILY, in->vins[i]);
+                          fr_keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms)))
+            checks[count++] =
+                (struct keep_candidate){i, v != NULL ? v->checked_ms : 0, FR_KEEP_DAILY};
     }
+    keep_add_checks(plan, in, checks, count);
+    free(checks);
 }
 
 void fr_keep_plan_make(struct fr_keep_plan *plan, const struct fr_keep_input *in)
@@ -254,7 +268,7 @@ void fr_keep_plan_make(struct fr_keep_plan *plan, const struct fr_keep_input *in
         return;
     plan->actions = fr_calloc(max, sizeof *plan->actions);
     if (login || in->refresh_issued_ms == 0 ||
-        keep_is_due(in->refresh_issued_ms, FR_KEEP_REFRESH_MS, in->now_ms))
+        fr_keep_is_due(in->refresh_issued_ms, FR_KEEP_REFRESH_MS, in->now_ms))
         keep_add(plan, FR_KEEP_REFRESH, login ? FR_KEEP_LOGIN : FR_KEEP_TOKEN_AGE, "");
     if (login)
         return;
@@ -271,67 +285,6 @@ void fr_keep_plan_free(struct fr_keep_plan *plan)
 {
     free(plan->actions);
     *plan = (struct fr_keep_plan){0};
-}
-
-double fr_keep_expected_usd(const struct fr_state *state, const char *config, double estimate_usd)
-{
-    for (size_t i = 0; state->measured && i < state->vehicle_count; i++)
-        if (state->vehicles[i].pushed_ms != 0 && strcmp(state->vehicles[i].config, config) == 0)
-            return state->projected_usd;
-    return estimate_usd;
-}
-
-/* ---- cost ------------------------------------------------------------------------ */
-
-bool fr_keep_count_due(const struct fr_state *state, int64_t now_ms)
-{
-    return keep_is_due(state->counted_ms, FR_KEEP_COUNT_MS, now_ms);
-}
-
-void fr_keep_month_begin(struct fr_state *state, int64_t now_ms)
-{
-    int month = keep_month(now_ms);
-
-    if (month == state->requests_month)
-        return;
-    state->requests_month = month;
-    state->requests = 0;
-    state->month_signals = 0;
-    state->measured_from_ms = now_ms;
-    state->measured_base_usd = 0;
-}
-
-double fr_keep_month_usd(const struct fr_state *state)
-{
-    return fr_vehicle_cost_usd((double)state->month_signals) +
-           (double)state->requests / REQUESTS_PER_USD;
-}
-
-void fr_keep_measure_again(struct fr_state *state, int64_t now_ms)
-{
-    state->measured = false;
-    state->measured_from_ms = now_ms;
-    state->measured_base_usd = fr_keep_month_usd(state);
-}
-
-void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next, int64_t now_ms)
-{
-    double days;
-
-    fr_keep_month_begin(state, now_ms);
-    if (state->measured_from_ms == 0 || state->measured_from_ms > now_ms)
-        fr_keep_measure_again(state, now_ms);
-    state->month_signals += signals;
-    state->counted_next = next;
-    state->counted_ms = now_ms;
-    days = (double)(now_ms - state->measured_from_ms) / (double)FR_KEEP_DAY_MS;
-    if (days < FR_KEEP_MEASURE_DAYS)
-        return;
-    state->projected_usd =
-        (fr_keep_month_usd(state) - state->measured_base_usd) * MONTH_DAYS / days;
-    if (!(state->projected_usd >= 0))
-        state->projected_usd = 0;
-    state->measured = true;
 }
 
 /* ---- problems -------------------------------------------------------------------- */

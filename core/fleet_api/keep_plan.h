@@ -13,10 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fleet_api/keep_cost.h"
 #include "fleet_api/state.h"
-
-#define FR_KEEP_HOUR_MS (INT64_C(3600) * 1000)
-#define FR_KEEP_DAY_MS (24 * FR_KEEP_HOUR_MS)
 
 /* How often each thing is done. A run in which none is due makes no request.
  *
@@ -28,6 +26,9 @@
 #define FR_KEEP_RENEW_MAX_MS (10 * FR_KEEP_DAY_MS)
 /* Read back the configuration of a vehicle, one billed request: detects that Tesla removed it. */
 #define FR_KEEP_CHECK_MS FR_KEEP_DAY_MS
+/* Max read-backs of one run, those that have waited longest: about a minute. With a run every 15
+ * minutes that is 4,800 vehicles a day. */
+#define FR_KEEP_CHECKS_MAX 50
 /* First read-back after a push: the vehicle takes the configuration when it is awake. */
 #define FR_KEEP_CHECK_PUSHED_MS FR_KEEP_HOUR_MS
 /* Push again to a vehicle that Tesla skipped or that did not take the configuration, e.g. because
@@ -35,10 +36,6 @@
 #define FR_KEEP_REFUSED_MS FR_KEEP_DAY_MS
 /* Try whether consent was granted again, with one token request, not billed. */
 #define FR_KEEP_LOGIN_MS FR_KEEP_DAY_MS
-/* Count the journal, without a request. */
-#define FR_KEEP_COUNT_MS (6 * FR_KEEP_HOUR_MS)
-/* Days counted before the projection of a month from the journal counts: one long drive is no month. */
-#define FR_KEEP_MEASURE_DAYS 3
 /* Longest back-off. A time further in the future is not believed. */
 #define FR_KEEP_BLOCK_MAX_MS FR_KEEP_DAY_MS
 
@@ -119,27 +116,6 @@ void fr_keep_plan_free(struct fr_keep_plan *plan);
 
 /* Whether a vehicle has had a push: the upkeep has begun. */
 bool fr_keep_has_begun(const struct fr_state *state);
-
-/* Price of a month in US$ if `config` is pushed: what the journal measured while vehicles had this
- * configuration, otherwise `estimate_usd`. */
-double fr_keep_expected_usd(const struct fr_state *state, const char *config, double estimate_usd);
-
-/* Whether the journal is to be counted in this run. */
-bool fr_keep_count_due(const struct fr_state *state, int64_t now_ms);
-
-/* Enter signals counted from record `state->counted_next` up to `next`. A new month begins at zero.
- * Sets projected_usd: signals and requests of this month, projected to 30 days once
- * FR_KEEP_MEASURE_DAYS are counted. */
-void fr_keep_count_enter(struct fr_state *state, uint64_t signals, uint64_t next, int64_t now_ms);
-
-/* Begin the projection again, because vehicles get another configuration. */
-void fr_keep_measure_again(struct fr_state *state, int64_t now_ms);
-
-/* Cost of this month up to now in US$: counted signals and requests. */
-double fr_keep_month_usd(const struct fr_state *state);
-
-/* Begin a new month in the state if `now_ms` is in another one (UTC): requests and signals are 0. */
-void fr_keep_month_begin(struct fr_state *state, int64_t now_ms);
 
 /* Tesla removed the configurations of all vehicles, because of the billing limit or because consent
  * was revoked: mark those that had one. */

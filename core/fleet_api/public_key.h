@@ -7,11 +7,8 @@
 
 #include <openssl/evp.h>
 
+#include "config/server_types.h"
 #include "util/error.h"
-
-/* The path under which Tesla fetches the public key from the owner's domain. */
-#define FR_PUBLIC_KEY_FOLDER ".well-known/appspecific"
-#define FR_PUBLIC_KEY_PATH FR_PUBLIC_KEY_FOLDER "/com.tesla.3p.public-key.pem"
 
 /* The public half as PEM ("PUBLIC KEY", uncompressed point). The caller frees the text. NULL: OpenSSL
  * failed. */

@@ -10,6 +10,7 @@
 
 #include "ingest/connection_write.h"
 #include "ingest/connectivity.h"
+#include "ingest/handshake_queue.h"
 #include "ingest/limits.h"
 #include "ingest/message.h"
 #include "util/clock.h"
@@ -90,6 +91,7 @@ void fr_connection_free(struct fr_connection *c)
     if (c->state == FR_CONNECTION_OPEN)
         fr_connectivity_closed(c);
     connection_leave_dirty_list(c);
+    fr_handshake_queue_remove(c);
     if (c->reading || c->writing)
         event_del(&c->event);
     if (c->previous != NULL)
@@ -99,7 +101,10 @@ void fr_connection_free(struct fr_connection *c)
     if (c->next != NULL)
         c->next->previous = c->previous;
     fr_limits_return_slot(c);
-    fr_limits_remove_half_open(c);
+    if (c->has_place)
+        fr_count(c->key_served ? FR_COUNT_WITHOUT_CERTIFICATE_SERVED
+                               : FR_COUNT_WITHOUT_CERTIFICATE_REFUSED);
+    fr_limits_remove(c);
     fr_count(FR_COUNT_CONNECTIONS_CLOSED);
     fr_tls_stream_close(&c->tls);
     close(c->fd);
@@ -164,7 +169,7 @@ static void connection_expire(struct fr_connection *c)
 {
     static struct fr_log_limit limit;
 
-    if (c->state != FR_CONNECTION_CLOSING) {
+    if (c->state != FR_CONNECTION_CLOSING && !c->has_place) {
         fr_count(FR_COUNT_HANDSHAKE_TIMEOUT);
         fr_log_limited(&limit, FR_LOG_INFO,
                        "%s: no WebSocket was opened within limits.handshake_timeout; closed",

@@ -8,12 +8,14 @@
 #include "ingest/connection_write.h"
 #include "ingest/handshake.h"
 #include "ingest/message.h"
+#include "ingest/without_certificate.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/redact.h"
 
-#define READS_PER_PASS 4             /* recv(2) calls before other connections get their turn */
-#define REPLIES_MAX (16 * 1024)      /* bytes of replies that are gathered before they are sent */
+#define READS_PER_PASS 4        /* recv(2) calls before other connections get their turn */
+#define REPLIES_MAX (16 * 1024) /* bytes of replies that are gathered before they are sent */
+#define DROPPED_MAX (64 * 1024) /* bytes after its last reply from a client without certificate */
 #define UNSENT_CLOSE_AT (512 * 1024) /* bytes of unread replies at which the connection is closed */
 
 enum read_status {
@@ -144,6 +146,8 @@ static int connection_consume(struct fr_connection *c, const uint8_t *bytes, siz
 {
     int code;
 
+    if (c->state == FR_CONNECTION_WITHOUT_CERTIFICATE)
+        return fr_without_certificate_receive(c, bytes, len);
     if (c->state == FR_CONNECTION_UPGRADE) {
         ssize_t used = fr_handshake_upgrade(c, bytes, len);
 
@@ -227,8 +231,12 @@ static enum read_status connection_read_once(struct fr_connection *c)
     c->heard = true;
     /* Bytes that arrive while closing are read and dropped: a socket closed with unread bytes sends
      * a reset, which can destroy the last reply on its way. */
-    if (c->state == FR_CONNECTION_CLOSING)
-        return READ_MORE;
+    if (c->state == FR_CONNECTION_CLOSING) {
+        if (!c->has_place || (c->dropped += (uint32_t)n) <= DROPPED_MAX)
+            return READ_MORE;
+        fr_connection_free(c); /* a client without a certificate gets no more time */
+        return READ_ENDED;
+    }
     c->tls.in = worker->in;
     c->tls.in_len = (size_t)n;
     status = connection_decrypt(c);

@@ -13,8 +13,8 @@ bool fr_connection_paused(const struct fr_connection *c)
 
 void fr_connection_update_events(struct fr_connection *c)
 {
-    bool read = c->state != FR_CONNECTION_OPEN ||
-                (!fr_connection_paused(c) && c->unsent.len < FR_UNSENT_MAX);
+    bool read = !c->queued && (c->state != FR_CONNECTION_OPEN ||
+                               (!fr_connection_paused(c) && c->unsent.len < FR_UNSENT_MAX));
     bool write = c->unsent.len != 0;
     short events = (short)(EV_PERSIST | (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
 

@@ -22,7 +22,8 @@
 bool fr_connection_paused(const struct fr_connection *connection);
 
 /* Wait for the events that the state of the worker and the connection asks for. An open WebSocket
- * is not read while fr_connection_paused(), or while FR_UNSENT_MAX bytes are unsent. */
+ * is not read while fr_connection_paused(), or while FR_UNSENT_MAX bytes are unsent; a handshake
+ * not while it is queued. */
 void fr_connection_update_events(struct fr_connection *connection);
 
 /* Encrypt bytes into the worker's `out`. -1: the TLS connection is broken. */

@@ -16,6 +16,7 @@
 #include "ingest/inbox.h"
 #include "ingest/limits.h"
 #include "ingest/tls.h"
+#include "ingest/without_certificate.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/memory.h"
@@ -131,6 +132,8 @@ enum fr_handshake_status fr_handshake_continue(struct fr_connection *c)
     c->tls.out = &c->worker->out;
     ERR_clear_error(); /* SSL_get_error() reads the error queue of this thread */
     status = SSL_accept(c->tls.ssl);
+    if (status == 1 && SSL_get0_peer_certificate(c->tls.ssl) == NULL)
+        return fr_without_certificate_begin(c) == 0 ? FR_HANDSHAKE_DONE : FR_HANDSHAKE_BROKEN;
     if (status == 1) {
         handshake_identify(c);
         c->state = FR_CONNECTION_UPGRADE;

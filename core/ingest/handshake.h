@@ -24,7 +24,8 @@ enum fr_handshake_status {
 enum fr_handshake_status fr_handshake_begin(struct fr_connection *connection);
 
 /* Continue the TLS handshake with the bytes in tls.in. DONE: the identity is set and the state is
- * FR_CONNECTION_UPGRADE. */
+ * FR_CONNECTION_UPGRADE, or the peer has no certificate and the state is
+ * FR_CONNECTION_WITHOUT_CERTIFICATE. */
 enum fr_handshake_status fr_handshake_continue(struct fr_connection *connection);
 
 /* Read plaintext bytes of the HTTP request. Returns the number of bytes that belong to the request

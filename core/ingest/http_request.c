@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/server_types.h"
 #include "ingest/http_target.h"
 
 #define KEY_LEN 24 /* 16 bytes in base64 */
@@ -28,6 +29,8 @@ static const char *const text_names[TEXT_HEADERS] = {
     "Sec-WebSocket-Key", "Version", "X-Network-Interface", "User-Agent", "X-TXID", "Host",
     "Content-Length",    "Expect",
 };
+
+static const char public_key_target[] = "/" FR_PUBLIC_KEY_PATH;
 
 /* What a head has said so far. */
 struct head {
@@ -189,6 +192,8 @@ static int request_read_first_line(struct head *head, char *line, size_t len)
     request->is_http_1_0 = version[5] == '1' && version[7] == '0';
     request->is_get = method == 3 && strncmp(line, "GET", 3) == 0;
     request->is_head = method == 4 && strncmp(line, "HEAD", 4) == 0;
+    request->is_public_key = second - space - 1 == (ptrdiff_t)strlen(public_key_target) &&
+                             memcmp(space + 1, public_key_target, strlen(public_key_target)) == 0;
     return fr_http_target_read(space + 1, (size_t)(second - space - 1), &request->is_status);
 }
 

@@ -24,6 +24,7 @@ struct fr_http_request {
     char connection_id[37]; /* X-TXID in the usual form of a UUID; "" unless it is one */
     bool is_get, is_head;   /* methods are case-sensitive */
     bool is_status;         /* the path is /status */
+    bool is_public_key;     /* the target is FR_PUBLIC_KEY_PATH, byte for byte, without a query */
     bool is_http_1_0;
     bool upgrade;     /* "Upgrade: websocket" and "Connection: Upgrade" */
     bool version_13;  /* Sec-WebSocket-Version */

@@ -34,8 +34,12 @@ static const char *upgrade_reason(int status)
     switch (status) {
     case 200:
         return "OK";
+    case 401:
+        return "Unauthorized";
     case 403:
         return "Forbidden";
+    case 404:
+        return "Not Found";
     case 405:
         return "Method Not Allowed";
     case 417:

@@ -109,6 +109,11 @@ size_t fr_ingest_half_open(const struct fr_ingest *ingest)
     return atomic_load(&ingest->half_open);
 }
 
+size_t fr_ingest_without_certificate(const struct fr_ingest *ingest)
+{
+    return atomic_load(&ingest->without_certificate);
+}
+
 bool fr_ingest_out_of_descriptors(const struct fr_ingest *ingest)
 {
     int64_t seen = atomic_load(&ingest->out_of_descriptors_ms);

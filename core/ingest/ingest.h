@@ -30,7 +30,8 @@ struct fr_ingest *fr_ingest_bind(const struct fr_ingest_settings *settings, stru
 int fr_ingest_start(struct fr_ingest *ingest, SSL_CTX *context, struct fr_routes *routes,
                     struct fr_error *error);
 
-/* Apply new settings (all but address, port and workers), a context for new connections, and new
+/* Apply new settings (all but address, port and workers; no worker uses the former public key when
+ * this returns), a context for new connections, and new
  * routes. Returns when no worker uses the old routes. Closes only the connections of vehicles that
  * are no longer listed or whose certificate is revoked. */
 void fr_ingest_update(struct fr_ingest *ingest, const struct fr_ingest_settings *settings,
@@ -56,6 +57,9 @@ size_t fr_ingest_connections(const struct fr_ingest *ingest);
 
 /* The number of other connections: in a TLS handshake, in an upgrade, closing. Any thread. */
 size_t fr_ingest_half_open(const struct fr_ingest *ingest);
+
+/* The number of clients without a certificate whose TLS handshake is complete. Any thread. */
+size_t fr_ingest_without_certificate(const struct fr_ingest *ingest);
 
 /* Whether new connections wait because no file descriptor is free for them. Any thread. */
 bool fr_ingest_out_of_descriptors(const struct fr_ingest *ingest);

@@ -19,6 +19,8 @@ struct fr_ingest_settings {
     size_t half_open;                /* other connections */
     size_t half_open_per_source;     /* other connections of one source address; 0: no limit */
     size_t sockets;                  /* both together: the file descriptors available for them */
+    size_t without_certificate;      /* clients without a certificate, after their handshake */
+    const char *public_key;          /* PEM for these clients; NULL: none. Borrowed */
     size_t connections_per_source;   /* open WebSockets of one source address; 0: no limit */
     size_t connections_per_vin;      /* open WebSockets of one vehicle; 0: no limit */
     size_t unacknowledged;           /* records of one connection that wait for acknowledgement */

@@ -35,10 +35,11 @@
 #define FR_PEER_TEXT_SIZE 56             /* "[IPv6 address]:port" and its NUL */
 
 enum fr_connection_state {
-    FR_CONNECTION_HANDSHAKE, /* TLS handshake */
-    FR_CONNECTION_UPGRADE,   /* TLS is established, the HTTP request is incomplete */
-    FR_CONNECTION_OPEN,      /* open WebSocket */
-    FR_CONNECTION_CLOSING,   /* the last reply is sent; waits for the peer's end of stream */
+    FR_CONNECTION_HANDSHAKE,           /* TLS handshake */
+    FR_CONNECTION_UPGRADE,             /* TLS is established, the HTTP request is incomplete */
+    FR_CONNECTION_WITHOUT_CERTIFICATE, /* the same, of a client without a certificate */
+    FR_CONNECTION_OPEN,                /* open WebSocket */
+    FR_CONNECTION_CLOSING, /* the last reply is sent; waits for the peer's end of stream */
 };
 
 struct fr_connection {
@@ -46,17 +47,21 @@ struct fr_connection {
     struct fr_worker *worker;
     int fd;
     enum fr_connection_state state;
-    bool reading;  /* the event includes EV_READ */
-    bool writing;  /* the event includes EV_WRITE */
-    bool dirty;    /* is in the worker's list of connections with replies to send */
-    bool heard;    /* the peer has sent or taken bytes since the last tick */
-    bool pinged;   /* a ping was sent since the peer was last heard */
-    bool has_slot; /* counts against limits.connections; else it is in the worker's half_open */
-    uint32_t slot; /* index in the worker's slots, while has_slot */
-    uint32_t generation;      /* distinguishes successive users of one slot */
-    uint64_t source;          /* fr_address_source() of the peer's address */
-    uint32_t unacknowledged;  /* records that wait for the confirmation of sinks */
-    int64_t deadline_ms;      /* monotonic time at which the state times out; 0: none */
+    bool reading;    /* the event includes EV_READ */
+    bool writing;    /* the event includes EV_WRITE */
+    bool dirty;      /* is in the worker's list of connections with replies to send */
+    bool heard;      /* the peer has sent or taken bytes since the last tick */
+    bool pinged;     /* a ping was sent since the peer was last heard */
+    bool has_slot;   /* counts against limits.connections */
+    bool has_place;  /* is in the worker's without_certificate; with neither, it is in half_open */
+    bool key_served; /* got the public key; of a client without a certificate */
+    bool queued;     /* is in the worker's queue of handshakes, and is not read */
+    uint32_t slot;   /* index in the worker's slots, while has_slot */
+    uint32_t generation;     /* distinguishes successive users of one slot */
+    uint64_t source;         /* fr_address_source() of the peer's address */
+    uint32_t dropped;        /* bytes read after the last reply to a client without a certificate */
+    uint32_t unacknowledged; /* records that wait for the confirmation of sinks */
+    int64_t deadline_ms;     /* monotonic time at which the state times out; 0: none */
     int64_t message_since_ms; /* monotonic time since when a message is incomplete; 0: none is */
     int64_t silent_ms;        /* time since the last tick at which the peer was heard */
     struct fr_tls_stream tls;
@@ -65,7 +70,8 @@ struct fr_connection {
     struct fr_buffer replies; /* plaintext to encrypt at the end of the pass */
     struct fr_buffer unsent;  /* ciphertext for which the socket had no capacity */
     struct fr_connection *next_dirty;
-    struct fr_connection *previous, *next; /* all connections of the worker */
+    struct fr_connection *previous_queued, *next_queued; /* while `queued` */
+    struct fr_connection *previous, *next;               /* all connections of the worker */
     struct {
         char *sender;         /* "<type>.<id>" */
         const char *vin;      /* the id within sender */
@@ -94,6 +100,12 @@ struct fr_inbox {
     _Atomic bool signaled; /* wake_fd is written and the worker has not read it yet */
 };
 
+/* See handshake_queue.h. */
+struct fr_handshake_queue {
+    struct fr_connection *first, *last;
+    int64_t waiting_us; /* the worker's CPU time since when the queue waits for its pass */
+};
+
 struct fr_worker {
     struct fr_completion completion; /* first: completed records find their worker by it */
     struct fr_ingest *ingest;
@@ -102,6 +114,7 @@ struct fr_worker {
     int listener; /* listening socket */
     struct event_base *base;
     struct event *accept_event, *wake_event, *tick_event;
+    struct event *handshake_event;      /* a pass that continues handshakes */
     event_callback_fn connection_ready; /* of each connection's event */
     struct fr_ingest_settings settings; /* the worker's own copy, like the next three */
     SSL_CTX *context;
@@ -122,6 +135,8 @@ struct fr_worker {
     struct fr_connection *connections; /* all, the newest first */
     struct fr_connection *dirty;       /* those with replies to send */
     struct fr_half_open half_open;
+    struct fr_half_open without_certificate; /* clients after their handshake */
+    struct fr_handshake_queue handshakes;
     bool paused;             /* backpressure: no open WebSocket is read */
     bool accepting;          /* accept_event is added */
     int64_t tick_ms;         /* monotonic time of the last tick; 0: none yet */
@@ -151,6 +166,7 @@ struct fr_ingest {
     unsigned worker_count;
     uint16_t port;
     _Atomic size_t connections;            /* open WebSockets */
+    _Atomic size_t without_certificate;    /* clients without one, after their handshake */
     _Atomic size_t half_open;              /* all other connections */
     _Atomic int64_t out_of_descriptors_ms; /* monotonic time of the last occurrence; 0: never */
 };

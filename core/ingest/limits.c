@@ -45,11 +45,30 @@ void fr_limits_add_half_open(struct fr_connection *c, int64_t now_ms)
     atomic_fetch_add(&c->worker->ingest->half_open, 1);
 }
 
-void fr_limits_remove_half_open(struct fr_connection *c)
+void fr_limits_remove(struct fr_connection *c)
 {
+    struct fr_worker *worker = c->worker;
+
     assert(!c->has_slot);
-    fr_half_open_remove(&c->worker->half_open, c);
-    atomic_fetch_sub(&c->worker->ingest->half_open, 1);
+    fr_half_open_remove(c->has_place ? &worker->without_certificate : &worker->half_open, c);
+    atomic_fetch_sub(
+        c->has_place ? &worker->ingest->without_certificate : &worker->ingest->half_open, 1);
+    c->has_place = false;
+}
+
+bool fr_limits_take_place(struct fr_connection *c, int64_t now_ms)
+{
+    struct fr_worker *worker = c->worker;
+    _Atomic size_t *count = &worker->ingest->without_certificate;
+
+    if (atomic_fetch_add(count, 1) >= worker->settings.without_certificate) {
+        atomic_fetch_sub(count, 1);
+        return false;
+    }
+    fr_limits_remove(c);
+    c->has_place = true;
+    fr_half_open_add(&worker->without_certificate, c, c->source, now_ms);
+    return true;
 }
 
 void fr_limits_grow_slots(struct fr_worker *worker)
@@ -93,7 +112,7 @@ const char *fr_limits_take_slot(struct fr_connection *c)
 
     if (limit != NULL)
         return limit;
-    fr_limits_remove_half_open(c);
+    fr_limits_remove(c);
     c->has_slot = true;
     c->slot = worker->free_slots[--worker->free_count];
     c->generation = ++worker->next_generation;

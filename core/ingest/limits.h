@@ -1,8 +1,8 @@
 /*
  * Which connections a worker may have: the accounting of limits.*.
  *
- * A connection counts either as half-open (TLS handshake, HTTP upgrade, closing) or as an open
- * WebSocket with a slot. Limits hold over all workers. The limits of half-open connections are
+ * A connection counts either as half-open (TLS handshake, HTTP upgrade, closing), or as an open
+ * WebSocket with a slot, or as a client without a certificate with a place. Limits hold over all workers. The limits of half-open connections are
  * divided among the workers, because the kernel spreads new connections over them by a hash of
  * addresses and ports. All functions are called on the worker's thread.
  */
@@ -32,8 +32,13 @@ bool fr_limits_out_of_sockets(const struct fr_worker *worker);
 /* Count a connection as half-open, from now_ms (monotonic) on. */
 void fr_limits_add_half_open(struct fr_connection *connection, int64_t now_ms);
 
-/* Stop counting a connection as half-open. */
-void fr_limits_remove_half_open(struct fr_connection *connection);
+/* Stop counting a connection that has no slot. */
+void fr_limits_remove(struct fr_connection *connection);
+
+/* Turn a half-open connection into one of the clients without a certificate, from now_ms (monotonic)
+ * on. They have settings.without_certificate places over all workers, with descriptors of their own,
+ * so that they take nothing from vehicles. False: there is no place, and nothing is changed. */
+bool fr_limits_take_place(struct fr_connection *connection, int64_t now_ms);
 
 /* Make slots for limits.connections. Slots are never removed: connections may be in them. */
 void fr_limits_grow_slots(struct fr_worker *worker);

@@ -309,12 +309,6 @@ enum fr_tls_failure_class fr_tls_describe_failure(SSL *ssl, char *why, size_t si
     if (fr_tls_verify_describe_failure(ssl, why, size))
         return FR_TLS_FAILURE_NOT_TRUSTED;
     switch (ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0) {
-    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        snprintf(why, size,
-                 "the peer sent no client certificate: a scanner, or a proxy that terminates TLS "
-                 "in front of "
-                 "the daemon");
-        return FR_TLS_FAILURE_NO_CERTIFICATE;
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
         snprintf(why, size, "its certificate could not be verified");
         return FR_TLS_FAILURE_NOT_TRUSTED;

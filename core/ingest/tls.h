@@ -1,7 +1,8 @@
 /*
  * The server's side of mutual TLS: one SSL_CTX for all vehicles.
  *
- * TLS 1.2 and 1.3. A client certificate is required and verified against the configured CA bundle.
+ * TLS 1.2 and 1.3. A client certificate is requested and verified against the configured CA bundle;
+ * without one the handshake succeeds, and the caller decides.
  * Each certificate in the bundle is a trust anchor, intermediates too, as in Tesla's server.
  */
 #ifndef FR_TLS_H
@@ -37,7 +38,6 @@ int64_t fr_tls_expiry(const SSL_CTX *context);
 bool fr_tls_valid_now(const SSL_CTX *context);
 
 enum fr_tls_failure_class {
-    FR_TLS_FAILURE_NO_CERTIFICATE,  /* the peer sent no certificate: not a vehicle */
     FR_TLS_FAILURE_NOT_TRUSTED,     /* the peer's certificate was not accepted */
     FR_TLS_FAILURE_REJECTED_SERVER, /* the peer did not accept the server's certificate */
     FR_TLS_FAILURE_OTHER,

@@ -18,7 +18,8 @@
 
 #include "util/error.h"
 
-/* Make the context require and verify peers' certificates. */
+/* Make the context request peers' certificates and verify those that are sent. A peer that sends
+ * none completes the handshake. */
 void fr_tls_verify_setup(SSL_CTX *context);
 
 /* Add the CRLs of a PEM file, read from `bio`, to the context; `file` is its name for messages. The

@@ -9,6 +9,7 @@
 #include "ingest/connection_read.h"
 #include "ingest/connection_write.h"
 #include "ingest/connectivity.h"
+#include "ingest/handshake_queue.h"
 #include "ingest/inbox.h"
 #include "ingest/limits.h"
 #include "ingest/listener.h"
@@ -162,13 +163,60 @@ static void worker_apply_update(struct fr_worker *worker)
 
 /* ---- libevent callbacks and the thread ------------------------------------------- */
 
+/* libevent calls a timer that is due after the sockets that are ready in the same pass. */
+static void worker_schedule_handshakes(struct fr_worker *worker)
+{
+    static const struct timeval now = {0, 0};
+
+    if (worker->handshakes.first != NULL &&
+        !event_pending(worker->handshake_event, EV_TIMEOUT, NULL)) {
+        worker->handshakes.waiting_us = fr_thread_cpu_us();
+        event_add(worker->handshake_event, &now);
+    }
+}
+
+/* Handshakes get about as much time as the rest of the pass, which took `pass_us` of CPU time: under
+ * the load of many open WebSockets a fleet must still be able to connect. */
+static int64_t worker_handshake_budget_ms(int64_t pass_us)
+{
+    int64_t pass_ms = pass_us / 1000;
+
+    return pass_ms < FR_HANDSHAKE_BUDGET_MS       ? FR_HANDSHAKE_BUDGET_MS
+           : pass_ms > FR_HANDSHAKE_BUDGET_MAX_MS ? FR_HANDSHAKE_BUDGET_MAX_MS
+                                                  : pass_ms;
+}
+
 static void worker_connection_ready(evutil_socket_t fd, short events, void *ctx)
 {
     struct fr_connection *connection = ctx;
     struct fr_worker *worker = connection->worker;
 
     (void)fd;
+    if ((events & EV_READ) && connection->state == FR_CONNECTION_HANDSHAKE) {
+        fr_handshake_queue_add(connection);
+        worker_schedule_handshakes(worker);
+        events &= ~EV_READ;
+    }
     fr_connection_ready(connection, events); /* may free the connection */
+    worker_finish_pass(worker);
+}
+
+static void worker_continue_handshakes(evutil_socket_t fd, short events, void *ctx)
+{
+    struct fr_worker *worker = ctx;
+
+    int64_t begun = fr_monotonic_ms();
+    int64_t budget_ms =
+        worker_handshake_budget_ms(fr_thread_cpu_us() - worker->handshakes.waiting_us);
+    struct fr_connection *c;
+
+    (void)fd, (void)events;
+    while ((c = fr_handshake_queue_take(worker)) != NULL) {
+        fr_connection_ready(c, EV_READ); /* may free the connection */
+        if (fr_monotonic_ms() - begun >= budget_ms)
+            break;
+    }
+    worker_schedule_handshakes(worker);
     worker_finish_pass(worker);
 }
 
@@ -248,7 +296,9 @@ static int worker_add_events(struct fr_worker *worker, struct fr_error *error)
     worker->wake_event =
         event_new(worker->base, worker->inbox.wake_fd, EV_READ | EV_PERSIST, worker_wakeup, worker);
     worker->tick_event = event_new(worker->base, -1, EV_PERSIST, worker_tick, worker);
-    if (worker->accept_event == NULL || worker->wake_event == NULL || worker->tick_event == NULL ||
+    worker->handshake_event = event_new(worker->base, -1, 0, worker_continue_handshakes, worker);
+    if (worker->handshake_event == NULL || worker->accept_event == NULL ||
+        worker->wake_event == NULL || worker->tick_event == NULL ||
         event_add(worker->accept_event, NULL) != 0 || event_add(worker->wake_event, NULL) != 0 ||
         event_add(worker->tick_event, &interval) != 0)
         return fr_error_set(error, "cannot set up the events of an ingest worker");
@@ -314,12 +364,14 @@ void fr_worker_dispose(struct fr_worker *worker)
     worker_free_event(worker->accept_event);
     worker_free_event(worker->wake_event);
     worker_free_event(worker->tick_event);
+    worker_free_event(worker->handshake_event);
     if (worker->base != NULL)
         event_base_free(worker->base);
     if (worker->listener >= 0)
         close(worker->listener);
     fr_ws_pool_free(worker->ws_pool);
     fr_half_open_free(&worker->half_open);
+    fr_half_open_free(&worker->without_certificate);
     fr_buffer_free(&worker->out);
     fr_buffer_free(&worker->scratch);
     free(worker->slots);

@@ -20,6 +20,7 @@
 #include "tool/fleet_job.h"
 #include "util/clock.h"
 #include "util/memory.h"
+#include "util/redact.h"
 
 #ifndef FR_CONFIG_DIR
 #define FR_CONFIG_DIR "/etc/fleetroute"
@@ -235,6 +236,8 @@ int fr_cmd_keep(int argc, char **argv)
         return EXIT_FAILURE;
     }
     keep_load_plan(&command, path);
+    if (command.plan.server != NULL)
+        fr_redact_set(command.plan.server->redact);
     if (command.plan.server == NULL) {
         fr_diagnostics_print(&command.diagnostics, stderr);
         status = EXIT_FAILURE;

@@ -18,7 +18,8 @@
 static const char help[] =
     "usage: fleetroute key [-c FILE] [--key FILE] [--write FOLDER]\n"
     "       fleetroute key --pairing-link --domain NAME [--vin VIN]\n"
-    "Makes the command key if there is none, and prints its public half to standard output.\n"
+    "Makes the command key if there is none, prints its public half to standard output, and\n"
+    "writes it beside the key (command-key.pub.pem), from where fleetrouted serves it.\n"
     "With --pairing-link, prints the link that adds the public key to a vehicle. No network\n"
     "connection is made.\n"
     "\n"
@@ -98,6 +99,8 @@ static char *key_find_path(const struct key_job *job)
 
     if (job->key_option != NULL)
         return fr_strdup(job->key_option);
+    if (job->config != NULL)
+        return fr_strdup(job->config->tesla.key);
     if (job->config_path == NULL)
         return fr_strdup(FR_CONFIG_DIR "/" FR_COMMAND_KEY_FILE);
     folder = fr_path_folder(job->config_path);
@@ -145,9 +148,10 @@ static int key_run(struct key_job *job)
     struct fr_error error;
     EVP_PKEY *key = NULL;
     int status = -1;
+    bool ready = key_read_config(job, &error) == 0 && key_find_owner(job, &error) == 0;
 
     job->path = key_find_path(job);
-    if (key_read_config(job, &error) == 0 && key_find_owner(job, &error) == 0)
+    if (ready)
         key = fr_command_key_open(job->path, job->owner, job->config, &error);
     if (key != NULL)
         status = key_publish(job, key, &error);

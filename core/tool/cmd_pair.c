@@ -14,6 +14,7 @@
 #include "tool/qr_code.h"
 #include "util/clock.h"
 #include "util/memory.h"
+#include "util/redact.h"
 
 #ifndef FR_CONFIG_DIR
 #define FR_CONFIG_DIR "/etc/fleetroute"
@@ -33,6 +34,7 @@ static const char help[] =
     "  -c, --config FILE     the configuration (" FR_CONFIG_DIR "/fleetroute.yaml)\n"
     "      --vin VIN         this vehicle only; may be repeated\n"
     "      --no-wait         do not wait\n"
+    "      --redact          redact VINs in the output, also in the link\n"
     "  -h, --help            print this help and exit\n"
     "\n"
     "Exit status: 0 all vehicles are ready, 1 failure, 2 a vehicle is not.\n";
@@ -48,7 +50,7 @@ struct pair_job {
 static void pair_print_link(const char *domain, const char *vin)
 {
     struct fr_error error;
-    char *link = fr_pairing_link(domain, vin, &error);
+    char *link = fr_pairing_link(domain, fr_redacting() ? NULL : vin, &error);
 
     if (link == NULL) {
         printf("    %s\n", error.text);
@@ -223,11 +225,9 @@ static int pair_run(const char *path, const struct fr_fleet_vins *vins, bool no_
 int fr_cmd_pair(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"vin", required_argument, NULL, 'v'},
-        {"no-wait", no_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"vin", required_argument, NULL, 'v'},
+        {"no-wait", no_argument, NULL, 'w'},      {"redact", no_argument, NULL, 'R'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     const char *path = FR_CONFIG_DIR "/fleetroute.yaml";
     struct fr_fleet_vins vins = {.count = 0};
@@ -245,6 +245,9 @@ int fr_cmd_pair(int argc, char **argv)
             break;
         case 'w':
             no_wait = true;
+            break;
+        case 'R':
+            fr_redact_set(true);
             break;
         case 'h':
             fputs(help, stdout);

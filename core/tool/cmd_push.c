@@ -14,6 +14,7 @@
 #include "tool/fleet_job.h"
 #include "util/clock.h"
 #include "util/memory.h"
+#include "util/redact.h"
 
 #ifndef FR_CONFIG_DIR
 #define FR_CONFIG_DIR "/etc/fleetroute"
@@ -39,6 +40,7 @@ static const char help[] =
     "      --remove          remove the configuration from the vehicles\n"
     "      --no-wait         do not wait until the vehicles have the configuration\n"
     "      --now             also before the end of the pause that follows a failure\n"
+    "      --redact          redact VINs in the output\n"
     "  -h, --help            print this help and exit\n"
     "\n"
     "Exit status: 0 success, 1 failure, 2 a vehicle was refused.\n";
@@ -76,7 +78,7 @@ static void push_print_plan(FILE *to, const struct fr_fleet_job *job, int64_t ex
 {
     const struct fr_push_plan *plan = &job->plan;
     double part = (double)job->vin_count / (double)plan->vin_count;
-    char time[32];
+    char time[32], shown[FR_REDACTED_VIN_SIZE];
 
     fprintf(to, "fields: %zu%s\n", plan->config.count,
             plan->config.alerts ? ", and alerts for the service" : "");
@@ -87,7 +89,7 @@ static void push_print_plan(FILE *to, const struct fr_fleet_job *job, int64_t ex
     fprintf(to, "key: SHA-256 %s\n", plan->key_sha);
     fprintf(to, "exp: %s; `fleetroute keep` pushes again before\n", push_time(exp_s, time));
     for (size_t i = 0; i < job->vin_count; i++)
-        fprintf(to, "vehicle: %s\n", job->vins[i]);
+        fprintf(to, "vehicle: %s\n", fr_display_vin(job->vins[i], shown));
     fflush(to);
 }
 
@@ -95,6 +97,7 @@ static void push_print_plan(FILE *to, const struct fr_fleet_job *job, int64_t ex
 
 static int push_dry_run(const struct fr_fleet_job *job, int64_t exp_s)
 {
+    char shown[FR_REDACTED_VIN_SIZE];
     struct fr_error error;
     char *issuer = fr_jws_issuer(job->plan.key, &error), *claims_text, *dump;
     json_t *vins = json_array(), *claims, *body;
@@ -105,7 +108,7 @@ static int push_dry_run(const struct fr_fleet_job *job, int64_t exp_s)
         return EXIT_FAILURE;
     }
     for (size_t i = 0; i < job->vin_count; i++)
-        json_array_append_new(vins, json_string(job->vins[i]));
+        json_array_append_new(vins, json_string(fr_display_vin(job->vins[i], shown)));
     claims_text = fr_push_plan_claims(&job->plan, exp_s);
     claims = json_loads(claims_text, 0, NULL);
     json_object_set_new(claims, "iss", json_string(issuer));
@@ -124,15 +127,18 @@ static int push_dry_run(const struct fr_fleet_job *job, int64_t exp_s)
 
 static int push_remove_all(struct fr_fleet_job *job)
 {
+    char shown[FR_REDACTED_VIN_SIZE];
     struct fr_api_error error;
     int status = EXIT_SUCCESS;
 
     for (size_t i = 0; i < job->vin_count; i++) {
         if (fr_push_remove(job->api, &job->state, job->vins[i], &error) == 0) {
-            printf("%s: removed; the vehicle stops when it is next online\n", job->vins[i]);
+            printf("%s: removed; the vehicle stops when it is next online\n",
+                   fr_display_vin(job->vins[i], shown));
             continue;
         }
-        fprintf(stderr, "fleetroute push: %s: %s\n", job->vins[i], error.error.text);
+        fprintf(stderr, "fleetroute push: %s: %s\n", fr_display_vin(job->vins[i], shown),
+                error.error.text);
         status = EXIT_FAILURE;
         if (error.cause != FR_API_NOT_FOUND)
             break;
@@ -361,10 +367,15 @@ static int push_check_options(const struct push_options *options)
 int fr_cmd_push(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"vin", required_argument, NULL, 'v'},
-        {"dry-run", no_argument, NULL, 'd'},      {"remove", no_argument, NULL, 'r'},
-        {"no-wait", no_argument, NULL, 'w'},      {"now", no_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"vin", required_argument, NULL, 'v'},
+        {"dry-run", no_argument, NULL, 'd'},
+        {"remove", no_argument, NULL, 'r'},
+        {"no-wait", no_argument, NULL, 'w'},
+        {"now", no_argument, NULL, 'n'},
+        {"redact", no_argument, NULL, 'R'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     struct push_options options = {.path = FR_CONFIG_DIR "/fleetroute.yaml"};
     int option;
@@ -389,6 +400,9 @@ int fr_cmd_push(int argc, char **argv)
             break;
         case 'n':
             options.now = true;
+            break;
+        case 'R':
+            fr_redact_set(true);
             break;
         case 'h':
             fputs(help, stdout);

@@ -12,6 +12,7 @@
 #include "journal/store_read.h"
 
 int fr_cmd_check(int argc, char **argv);
+int fr_cmd_doctor(int argc, char **argv);
 int fr_cmd_journal(int argc, char **argv);
 int fr_cmd_keep(int argc, char **argv);
 int fr_cmd_key(int argc, char **argv);
@@ -19,6 +20,7 @@ int fr_cmd_pair(int argc, char **argv);
 int fr_cmd_push(int argc, char **argv);
 int fr_cmd_reload(int argc, char **argv);
 int fr_cmd_replay(int argc, char **argv);
+int fr_cmd_setup(int argc, char **argv);
 int fr_cmd_simulate(int argc, char **argv);
 int fr_cmd_status(int argc, char **argv);
 int fr_cmd_tail(int argc, char **argv);

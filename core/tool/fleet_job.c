@@ -14,6 +14,7 @@
 #include "privsep/privileges.h"
 #include "util/clock.h"
 #include "util/memory.h"
+#include "util/redact.h"
 
 /* Time to wait for another command. */
 #define LOCK_WAIT_MS 60000
@@ -32,6 +33,8 @@ int fr_fleet_job_load(struct fr_fleet_job *job, const char *command, const char 
 {
     *job = (struct fr_fleet_job){.command = command, .lock = -1};
     fr_push_plan_load(&job->plan, path, flags, &job->diagnostics);
+    if (job->plan.server != NULL)
+        fr_redact_set(fr_redacting() || job->plan.server->redact);
     if (job->plan.server != NULL && !job->plan.server->tesla.present)
         fr_diagnose(&job->diagnostics, FR_SEVERITY_ERROR, path, 0, 0,
                     "there is no section `tesla:`; run `fleetroute setup`, which writes it");
@@ -172,7 +175,10 @@ void fr_fleet_job_close(struct fr_fleet_job *job)
 
 void fr_fleet_print_verdict(const char *vin, const struct fr_vehicle_verdict *verdict)
 {
-    printf("%s: %s: %s\n", vin, fr_vehicle_state_name(verdict->state), verdict->cause);
+    char shown[FR_REDACTED_VIN_SIZE];
+
+    printf("%s: %s: %s\n", fr_display_vin(vin, shown), fr_vehicle_state_name(verdict->state),
+           verdict->cause);
     if (verdict->remedy[0] != '\0')
         printf("    %s\n", verdict->remedy);
     fflush(stdout);

@@ -13,6 +13,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"check", fr_cmd_check, "check the configuration and list all errors in it"},
+    {"doctor", fr_cmd_doctor, "check the chain to the vehicle and to Home Assistant"},
     {"journal", fr_cmd_journal, "print, check or repair the journal, or move a sink in it"},
     {"keep", fr_cmd_keep, "refresh tokens and configurations at Tesla when it is due"},
     {"key", fr_cmd_key, "make the command key, print its public half and the pairing link"},
@@ -20,6 +21,7 @@ static const struct {
     {"push", fr_cmd_push, "push the configuration of the routes to the vehicles"},
     {"reload", fr_cmd_reload, "make the daemon read its configuration again"},
     {"replay", fr_cmd_replay, "send records from files to the daemon"},
+    {"setup", fr_cmd_setup, "lead from the installed package to the first record of the car"},
     {"simulate", fr_cmd_simulate, "simulate a vehicle, or many"},
     {"status", fr_cmd_status, "print the status of the daemon"},
     {"tail", fr_cmd_tail, "print records as vehicles send them"},

@@ -37,3 +37,12 @@ int fr_qr_code_draw(FILE *to, const char *text, bool has_colours)
     QRcode_free(code);
     return 0;
 }
+
+int fr_qr_code_width(const char *text)
+{
+    QRcode *code = QRcode_encodeString(text, 0, QR_ECLEVEL_M, QR_MODE_8, 1);
+    int width = code != NULL ? code->width + 2 * MARGIN : -1;
+
+    QRcode_free(code);
+    return width;
+}

@@ -11,4 +11,7 @@
  * or memory is exhausted. Errors of `to` are left to ferror(3). */
 int fr_qr_code_draw(FILE *to, const char *text, bool has_colours);
 
+/* The width of the QR code of `text` in character cells, with its margin; -1: it has none. */
+int fr_qr_code_width(const char *text);
+
 #endif

@@ -44,6 +44,11 @@ struct timeval fr_timeval(int64_t ms)
     return (struct timeval){ms / 1000, ms % 1000 * 1000};
 }
 
+int64_t fr_thread_cpu_us(void)
+{
+    return clock_read_ns(CLOCK_THREAD_CPUTIME_ID) / 1000;
+}
+
 int64_t fr_cpu_us(void)
 {
     return clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000;

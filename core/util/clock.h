@@ -28,6 +28,9 @@ struct timespec fr_monotonic_after(int64_t ms);
 /* An interval of `ms` milliseconds (>= 0) as the struct that libevent's timers take. */
 struct timeval fr_timeval(int64_t ms);
 
+/* CPU time that the calling thread has used, in microseconds. */
+int64_t fr_thread_cpu_us(void);
+
 /* CPU time that all threads of this process have used together, in microseconds. */
 int64_t fr_cpu_us(void);
 

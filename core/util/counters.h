@@ -18,6 +18,8 @@
     X(HANDSHAKE_FAILED, "tls_handshakes_failed")                                                   \
     X(REVOKED, "connections_closed_as_revoked")                                                    \
     X(HANDSHAKE_TIMEOUT, "handshakes_timed_out")                                                   \
+    X(WITHOUT_CERTIFICATE_SERVED, "without_certificate_served")                                    \
+    X(WITHOUT_CERTIFICATE_REFUSED, "without_certificate_refused")                                  \
     X(IDENTITY_REFUSED, "identities_refused")                                                      \
     X(VIN_REFUSED, "vins_not_listed")                                                              \
     X(UPGRADE_REFUSED, "http_upgrades_refused")                                                    \

@@ -2,7 +2,8 @@
 
 #include <sys/resource.h>
 
-#define RESERVED 256 /* descriptors for purposes other than vehicle connections */
+#define RESERVED 320 /* descriptors for purposes other than vehicle connections */
+#define WITHOUT_CERTIFICATE 64
 
 void fr_descriptors_raise(void)
 {
@@ -26,4 +27,11 @@ size_t fr_descriptors_for_vehicles(void)
     size_t limit = fr_descriptors_limit();
 
     return limit > 2 * RESERVED ? limit - RESERVED : limit / 2;
+}
+
+size_t fr_descriptors_without_certificate(void)
+{
+    size_t part = (fr_descriptors_limit() - fr_descriptors_for_vehicles()) / 5;
+
+    return part < WITHOUT_CERTIFICATE ? part : WITHOUT_CERTIFICATE;
 }

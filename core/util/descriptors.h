@@ -11,9 +11,13 @@ void fr_descriptors_raise(void);
 /* Returns the soft limit of open files; 1024 if the kernel does not report it. */
 size_t fr_descriptors_limit(void);
 
-/* Returns the number of descriptors that vehicle connections may use. The others, 256 or half of a
- * small limit, are reserved for the admin and control sockets, the journal, sinks, and
- * configuration files that a reload opens. */
+/* Returns the number of descriptors that vehicle connections may use. The others, 320 or half of a
+ * small limit, are reserved for clients without a certificate, the admin and control sockets, the
+ * journal, sinks, and configuration files that a reload opens. */
 size_t fr_descriptors_for_vehicles(void);
+
+/* Returns the number of reserved descriptors for clients without a certificate: 64, or a fifth of
+ * the reserved ones if the limit is small. */
+size_t fr_descriptors_without_certificate(void);
 
 #endif

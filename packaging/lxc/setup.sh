@@ -177,6 +177,6 @@ fi
 cat <<EOF
 == done. Remaining steps:
    - forward TCP port $port of your router to this machine${email:+, and 80 for the certificate's renewal}
-   - send the car its telemetry configuration: host $name, port $port
+   - run \`fleetroute setup\`: it leads through Tesla's account, the key and the configuration of the car
    fleetroute tail prints the values that the car sends; http://127.0.0.1:8480/ shows the state of the server.
 EOF

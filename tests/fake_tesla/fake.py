@@ -77,6 +77,7 @@ class FakeTesla:
         self.misdirected = "header"    # or "text": how 421 names the right region
         self.omit_null_toggle = False
         self.max_page_size = 100
+        self.shows_issuer = False      # iss and aud are in the configuration that is read back
         self.over_limit = False
 
     def __enter__(self):
@@ -252,7 +253,7 @@ class FakeTesla:
                "sell", "wipe", "clock", "calls", "billed", "config", "jws", "tokens", "add_error", "take_key", "urls",
                "stream")
     OPTIONS = ("region", "consent", "deny", "resolve", "trust", "fetch_seconds", "errors_shape", "error_shape",
-               "misdirected", "omit_null_toggle", "max_page_size")
+               "misdirected", "omit_null_toggle", "max_page_size", "shows_issuer")
 
     def control(self, call, args, kwargs):
         """A call by name, for clients of the control port. `set` sets options, `log` returns the log, `change` sets

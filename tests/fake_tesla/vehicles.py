@@ -235,7 +235,8 @@ def get_config(fake, request, access):
             vehicle.claims = vehicle.token = None
     config = None
     if vehicle.claims is not None:
-        config = {name: value for name, value in vehicle.claims.items() if name not in ("iss", "aud")}
+        hidden = () if fake.shows_issuer else ("iss", "aud")
+        config = {name: value for name, value in vehicle.claims.items() if name not in hidden}
     return Answer(200, {"response": {"synced": vehicle.synced, "config": config,
                                      "limit_reached": vehicle.synced and vehicle.refused,
                                      "key_paired": vehicle.has_key(key)}})

@@ -119,7 +119,8 @@ static void try_config(const json_t *root, struct fr_api_error *error)
         return;
     }
     if (state.config != NULL) {
-        again = json_loads(state.config, 0, &problem);
+        /* Go writes 1e20 as an integer, which jansson reads only as a real. */
+        again = json_loads(state.config, JSON_DECODE_INT_AS_REAL, &problem);
         require(json_is_object(again));
         json_decref(again);
     }

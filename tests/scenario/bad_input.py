@@ -129,8 +129,13 @@ def refused_identities(d):
     refused_handshake(d, flaw="expired")
     refused_handshake(d, flaw="foreign")
     refused_handshake(d, flaw="server-only")
-    refused_handshake(d, certificate=False)
-    d.wait_count("tls_handshakes_failed", 4)
+    d.wait_count("tls_handshakes_failed", 3)
+    without = d.car(certificate=False, upgrade=False)
+    assert without.request().startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+    assert d.car(certificate=False, upgrade=False).request("/status").startswith(b"HTTP/1.1 401 ")
+    d.wait_count("without_certificate_refused", 2)
+    assert "the peer sent no client certificate and asked for a WebSocket" in d.log_text()
+    assert d.count("tls_handshakes_failed") == 3
     with socket.create_connection(("127.0.0.1", d.port)) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         plain.recv(1000)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The client of the Fleet API with a fake Tesla cloud: consent, tokens that survive kill -9 and a full disk, two
 processes, regions, each call."""
+import fcntl
 import json
 import os
 import queue
@@ -102,7 +103,9 @@ def calls():
                 assert result["errors"][0]["error"] == "dial [31mfailed", result
             assert client.call("error_vins")["vins"] == [VIN]
         # The headers; a .netrc has no effect.
-        write_file(f"{client.folder}/.netrc", "default login a password b\n")
+        write_file(f"{client.folder}/.netrc", "machine localhost login a password b\n")
+        client.call("refresh", HOME=client.folder)
+        assert "authorization" not in fake.headers, fake.headers
         client.call("vehicles", HOME=client.folder)
         assert fake.headers["authorization"] == f"Bearer {client.tokens()['access_token']}", fake.headers
         assert re.fullmatch(r"fleetroute/[0-9.]+", fake.headers["user-agent"]) and "expect" not in fake.headers
@@ -256,7 +259,9 @@ def read_again():
 
         fake.fault("vehicles", 401, times=1)
         fake.hook = other_process
-        result = client.call("vehicles")
+        with open(f"{client.folder}/state/lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the other process goes on with its work
+            result = client.call("vehicles")
         assert result["token_requests"] == 0 and len(result["vehicles"]) == 1, result
         # Without another process: one refresh. And no more than one.
         fake.fault("vehicles", 401, times=1)
@@ -341,6 +346,10 @@ def real_names():
     with fleet_client(proxy=True, extra=", region: na") as client:
         client.log_in()
         assert client.call("region", cause="wrong_region")["base_url"] == NAMES["na"]
+        client.fake.fault("region", "error", times=1, status=200,
+                          body={"response": {"region": "eu", "fleet_api_base_url": NAMES["eu"]}})
+        result = client.call("region")
+        assert result["region"] == "eu" and result["base_url"] == NAMES["na"], "the region of the file counts"
 
 
 if __name__ == "__main__":

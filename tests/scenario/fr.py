@@ -143,6 +143,8 @@ class Daemon:
         self.control = f"{self.folder}/c.sock"
         self.routing, self.sinks, self.extra, self.address = routing, sinks, extra, address
         self.journal, self.environment = journal, None
+        self.host = "localhost"  # that vehicles expect in its certificate
+        self.peer = "127.0.0.1"  # the address to which vehicles connect
         self.prefix = []  # command prefix of the daemon and its vehicles: ip netns exec …
         self.process = None
         self.max_kb = 0
@@ -293,13 +295,13 @@ class Car:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:
             raw.bind((source, 0))
-        raw.connect(("127.0.0.1", daemon.port))
+        raw.connect((daemon.peer, daemon.port))
         context = ssl.create_default_context(cafile=daemon.path("server-ca.pem"))
         if files:
             context.load_cert_chain(*files)
         elif certificate:
             context.load_cert_chain(*daemon.certificate(vin, flaw))
-        self.socket = context.wrap_socket(raw, server_hostname="localhost")
+        self.socket = context.wrap_socket(raw, server_hostname=daemon.host)
         self.buffer, self.pings = b"", 0
         if upgrade:
             answer = self.request()

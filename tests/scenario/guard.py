@@ -126,6 +126,10 @@ with d:
     wait_until("the renewed certificate is served", lambda: certificate() != before)
     car.send(vector("01_v_three_datums"))  # the connection is still open
     assert car.receive_reply()[0] == "ack"
+    # The public key is served as soon as it is made, although only root may open its folder.
+    fleetroute("key", "-c", d.path("fleetroute.yaml"))
+    assert os.stat(d.path("keys")).st_mode & 0o7777 == 0o750 and os.stat(d.path("keys")).st_uid == 0
+    wait_until("the public key is served", lambda: d.status()["public_key_sha256"])
     # A sink outside of the sandbox is reported and cannot write there; the other sinks continue.
     d.sinks = d.sinks.replace("@/out/V.jsonl", "@/elsewhere/V.jsonl")
     said = d.reload().stdout

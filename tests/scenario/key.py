@@ -52,7 +52,11 @@ def made_once():
     assert first.stdout == second.stdout == openssl("ec", "-in", path, "-pubout").decode(), first
     digest = hashlib.sha256(openssl("ec", "-in", path, "-pubout", "-outform", "DER")).hexdigest()
     assert digest in first.stderr and digest in second.stderr, (digest, first)
-    assert mode(path) == 0o600 and os.listdir(f"{folder}/keys") == ["command-key.pem"]
+    public = f"{folder}/keys/command-key.pub.pem"
+    assert mode(path) == 0o600 and mode(public) == 0o644
+    assert sorted(os.listdir(f"{folder}/keys")) == ["command-key.pem", "command-key.pub.pem"]
+    with open(public) as f:
+        assert f.read() == first.stdout
     for run in (first, second):
         assert not any(s in run.stdout + run.stderr for s in secrets(path))
     # Keys of other tools, in both encodings.

@@ -18,8 +18,9 @@ if subprocess.run(["openssl", "version"], capture_output=True).returncode != 0:
 
 VIN = "5YJ3E1EA7KF000001"
 # Verdicts: the id of a vehicle, whose WebSocket opens; NO_IDENTITY: the handshake succeeds and the upgrade
-# gets 403; REFUSED: the handshake fails.
-NO_IDENTITY, REFUSED = "no identity", "refused"
+# gets 403; REFUSED: the handshake fails; WITHHELD: the client cannot sign with its key, so it sends no certificate
+# and gets 401.
+NO_IDENTITY, REFUSED, WITHHELD = "no identity", "refused", "withheld"
 MODERN, OLD = "Tesla Motors Product Issuing CA", "Tesla Issuing CA"
 
 
@@ -215,7 +216,8 @@ def algorithms(c):
         inner = c.authority(f"by {kind}", key=c.key(kind))
         c.add(f"key of the intermediate: {kind}", VIN, c.leaf(inner), inner)
     for kind in ("rsa512", "rsa768"):
-        c.add(f"key of the leaf: {kind}", REFUSED, c.leaf(c.plain, key=c.key(kind)), c.plain)
+        c.add(f"key of the leaf: {kind}", WITHHELD if kind == "rsa512" else REFUSED,
+              c.leaf(c.plain, key=c.key(kind)), c.plain)
         inner = c.authority(f"by {kind}", key=c.key(kind))
         c.add(f"key of the intermediate: {kind}", REFUSED, c.leaf(inner), inner)
     strong = c.authority("rsa", key=c.key("rsa2048"))
@@ -329,7 +331,7 @@ def verdict_of(d, files):
     if response.startswith("HTTP/1.1 101 "):
         wait_until("the connection is recorded", lambda: len(d.lines("connectivity.jsonl")) == before + 2)
         return d.records("connectivity.jsonl")[-1]["vin"]
-    return NO_IDENTITY if response.startswith("HTTP/1.1 403 ") else response
+    return {"HTTP/1.1 403": NO_IDENTITY, "HTTP/1.1 401": WITHHELD}.get(response[:12], response)
 
 
 def check(group):
@@ -392,7 +394,7 @@ def handshakes():
             response = attempt(d.port, files, minimum_version=low, maximum_version=high)
             assert response.startswith("HTTP/1.1 101 ") == opens, (low, high, response)
         for version in (V.TLSv1_2, V.TLSv1_3):
-            assert attempt(d.port, None, maximum_version=version) == REFUSED
+            assert attempt(d.port, None, maximum_version=version).startswith("HTTP/1.1 401 ")
             # Of the protocols that a client offers, only http/1.1 is selected: WebSockets need it.
             for offered, selected in ((["h2"], None), (["h2", "http/1.1"], "http/1.1"),
                                       (["http/1.1"], "http/1.1")):

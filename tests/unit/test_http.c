@@ -41,6 +41,33 @@ START_TEST(request_of_a_vehicle_is_read)
 }
 END_TEST
 
+START_TEST(path_of_the_public_key_is_exact)
+{
+    static const char path[] = "/.well-known/appspecific/com.tesla.3p.public-key.pem";
+    static const char *const others[] = {
+        "/.well-known/appspecific/com.tesla.3p.public-key.pem?",
+        "/.well-known/appspecific/com.tesla.3p.public-key.pem/",
+        "//.well-known/appspecific/com.tesla.3p.public-key.pem",
+        "/.well-known/appspecific/com.tesla.3p.public-key.pe",
+        "/.well-known/appspecific/com.tesla.3p.public-key.pe%6d",
+        "/.well-known/appspecific/com.tesla.3p.public-key.PEM",
+        "https://x/.well-known/appspecific/com.tesla.3p.public-key.pem",
+        "/",
+    };
+    struct fr_http_request r;
+    char text[256];
+
+    snprintf(text, sizeof text, "HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    ck_assert_uint_eq(read_request(text, strlen(text), &r), strlen(text));
+    ck_assert(r.status == 0 && r.is_public_key && r.is_head && !r.is_status);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", others[i]);
+        ck_assert_uint_eq(read_request(text, strlen(text), &r), strlen(text));
+        ck_assert_msg(r.status == 0 && !r.is_public_key, "%s", others[i]);
+    }
+}
+END_TEST
+
 /* The texts are those that Go's net/http and Tesla's use of it give. */
 START_TEST(texts_of_headers_are_kept)
 {
@@ -154,6 +181,7 @@ Suite *suite_http(void)
     Suite *suite = suite_create("http");
     TCase *tests = tcase_create("http");
 
+    tcase_add_test(tests, path_of_the_public_key_is_exact);
     tcase_add_test(tests, request_of_a_vehicle_is_read);
     tcase_add_test(tests, texts_of_headers_are_kept);
     tcase_add_test(tests, forms_of_a_uuid_are_read);

@@ -192,6 +192,37 @@ START_TEST(a_configuration_is_read_back_daily_and_after_a_push)
 }
 END_TEST
 
+START_TEST(a_run_reads_back_a_bounded_number_the_oldest_first)
+{
+    enum { COUNT = 120 };
+    const char **many = fr_calloc(COUNT, sizeof *many);
+    struct fr_keep_plan plan;
+
+    free(state.vehicles);
+    state.vehicles = fr_calloc(COUNT, sizeof *state.vehicles);
+    state.vehicle_count = input.vin_count = COUNT;
+    input.vins = many;
+    for (size_t i = 0; i < COUNT; i++) {
+        struct fr_state_vehicle *v = &state.vehicles[i];
+
+        snprintf(v->vin, sizeof v->vin, "5YJ3E1EA7KF%06zu", i);
+        strcpy(v->config, "config");
+        strcpy(v->ca, "ca");
+        strcpy(v->key, "key");
+        v->pushed_ms = v->tried_ms = NOW - 5 * DAY;
+        v->exp_s = (NOW + 25 * DAY) / 1000;
+        v->checked_ms = NOW - 2 * DAY - (int64_t)i;
+        many[i] = v->vin;
+    }
+    fr_keep_plan_make(&plan, &input);
+    ck_assert_uint_eq(plan.count, FR_KEEP_CHECKS_MAX);
+    for (size_t i = 0; i < plan.count; i++)
+        ck_assert_str_eq(plan.actions[i].vin, many[COUNT - 1 - i]);
+    fr_keep_plan_free(&plan);
+    free(many);
+}
+END_TEST
+
 START_TEST(a_removed_configuration_is_pushed_at_once)
 {
     fr_keep_set_problem(&state.vehicles[1], FR_KEEP_PROBLEM_REMOVED, "");
@@ -430,6 +461,7 @@ Suite *suite_keep_plan(void)
     tcase_add_test(tests, expiry_is_near_in_the_second_half_but_at_most_10_days_before);
     tcase_add_test(tests, a_push_is_not_repeated_within_push_every);
     tcase_add_test(tests, a_configuration_is_read_back_daily_and_after_a_push);
+    tcase_add_test(tests, a_run_reads_back_a_bounded_number_the_oldest_first);
     tcase_add_test(tests, a_removed_configuration_is_pushed_at_once);
     tcase_add_test(tests, a_vehicle_that_the_owner_removed_is_left_alone);
     tcase_add_test(tests, a_refused_vehicle_is_tried_daily);

@@ -116,10 +116,11 @@ END_TEST
 
 START_TEST(damaged_ca_is_refused)
 {
+    static const char encrypted[] = "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n"
+                                    "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+                                    "AAAA\n-----END CERTIFICATE-----\n";
     static const char *const texts[] = {
-        "PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,"
-        "00112233445566778899AABBCCDDEEFF\n\nAAAA\n-----END CERTIFICATE-----\n"};
+        "PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", encrypted};
     struct fr_pushed_config *config = parse(HEAD "}}");
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     struct fr_error error = {{0}};

@@ -27,6 +27,7 @@ int main(void)
     srunner_add_suite(runner, suite_sink());
     srunner_add_suite(runner, suite_http());
     srunner_add_suite(runner, suite_websocket());
+    srunner_add_suite(runner, suite_yaml_edit());
     srunner_add_suite(runner, suite_identity());
     srunner_add_suite(runner, suite_config());
     srunner_add_suite(runner, suite_command_key());

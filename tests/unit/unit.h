@@ -44,6 +44,7 @@ Suite *suite_vehicle_config(void);
 Suite *suite_vehicle_state(void);
 Suite *suite_payloads(void);
 Suite *suite_websocket(void);
+Suite *suite_yaml_edit(void);
 
 /* Returns the path of a file of the source tree, in a static buffer. The environment variable
  * top_srcdir overrides the folder of the source tree. */

@@ -1,0 +1,223 @@
+#include "tool/setup_record.h"
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tool/control_client.h"
+#include "tool/setup_daemon.h"
+#include "tool/setup_files.h"
+#include "util/clock.h"
+#include "util/memory.h"
+#include "util/redact.h"
+
+/* Values that are printed of one record. */
+#define VALUES_MAX 20
+
+/* ---- printing ------------------------------------------------------------------------ */
+
+static const char *record_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text != NULL ? text : "";
+}
+
+/* Print a value; with redaction no text and no exact position. The daemon has removed control
+ * characters (json_dumps() escapes the rest). */
+static void record_print_value(const char *name, const json_t *value)
+{
+    const json_t *latitude = json_object_get(value, "latitude");
+    char *text;
+
+    if (latitude != NULL && fr_redacting()) {
+        printf("    %-28s %.2f, %.2f\n", name, fr_redacted_degrees(json_number_value(latitude)),
+               fr_redacted_degrees(json_number_value(json_object_get(value, "longitude"))));
+        return;
+    }
+    if (json_is_string(value) && fr_redacting())
+        text = fr_strdup("redacted");
+    else
+        text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
+    printf("    %-28s %.200s\n", name, text != NULL ? text : "");
+    free(text);
+}
+
+/* Print the values of a record of the tail, or of the reply to `values`. */
+static void record_print(const char *vin, const json_t *values)
+{
+    char shown[FR_REDACTED_VIN_SIZE];
+    const json_t *value;
+    const char *name;
+    size_t count = 0;
+
+    printf("\nData of the car %s:\n\n", fr_display_vin(vin, shown));
+    json_object_foreach((json_t *)(uintptr_t)values, name, value)
+    {
+        const json_t *inner =
+            json_object_get(value, "created_at") != NULL ? json_object_get(value, "value") : value;
+
+        if (inner != NULL && count++ < VALUES_MAX)
+            record_print_value(name, inner);
+    }
+    putchar('\n');
+    fflush(stdout);
+}
+
+/* ---- the last values ------------------------------------------------------------------- */
+
+/* The last values of a vehicle that the daemon has stored; NULL: none. */
+static json_t *record_values(struct fr_setup_env *env, const char *vin)
+{
+    char *request = fr_asprintf("values %s", vin);
+    struct fr_error error;
+    json_t *reply = fr_setup_ask_daemon(env, request, &error);
+
+    free(request);
+    if (reply != NULL && json_object_size(json_object_get(reply, "values")) == 0) {
+        json_decref(reply);
+        reply = NULL;
+    }
+    return reply;
+}
+
+/* Returns whether one of the vehicles has sent data; prints them if `print`. */
+static bool record_find(struct fr_setup_env *env, bool print, struct fr_error *note)
+{
+    struct fr_routing *routing = fr_setup_routing(env, note);
+    char shown[FR_REDACTED_VIN_SIZE];
+    bool found = false;
+
+    for (size_t i = 0; routing != NULL && i < routing->vehicle_count && !found; i++) {
+        json_t *reply = record_values(env, routing->vehicles[i].vin);
+
+        found = reply != NULL;
+        if (found && print)
+            record_print(routing->vehicles[i].vin, json_object_get(reply, "values"));
+        if (found)
+            fr_setup_note(FR_SETUP_DONE, note, "the car %s has sent data",
+                          fr_display_vin(routing->vehicles[i].vin, shown));
+        json_decref(reply);
+    }
+    fr_routing_unref(routing);
+    return found;
+}
+
+void fr_setup_print_record(struct fr_setup_env *env)
+{
+    struct fr_error note;
+
+    record_find(env, true, &note);
+}
+
+/* ---- waiting --------------------------------------------------------------------------- */
+
+static enum fr_setup_result record_check(struct fr_setup_env *env, struct fr_error *note)
+{
+    if (env->has_record)
+        return fr_setup_note(FR_SETUP_DONE, note, "the car sends data");
+    if (record_find(env, false, note))
+        return FR_SETUP_DONE;
+    return fr_setup_note(FR_SETUP_TODO, note, "no record of the car has arrived yet");
+}
+
+/* Print a line of the tail if it has vehicle data. Returns whether it has. */
+static bool record_print_line(const char *line)
+{
+    json_t *record = json_loads(line, JSON_ALLOW_NUL, NULL);
+    bool is_data = strcmp(record_text(record, "type"), "V") == 0;
+
+    if (is_data)
+        record_print(record_text(record, "vin"), json_object_get(record, "data"));
+    json_decref(record);
+    return is_data;
+}
+
+/* Read lines until one has data, which is printed. Returns 1, 0 if the time is over, -1 if the daemon ended. */
+static int record_follow(FILE *stream, int64_t end_ms)
+{
+    struct pollfd descriptor = {fileno(stream), POLLIN, 0};
+    char *line = NULL;
+    size_t size = 0;
+    int outcome = 0;
+
+    while (outcome == 0) {
+        int64_t left = end_ms - fr_monotonic_ms();
+
+        if (left <= 0)
+            break;
+        /* The stream has no buffer, so that poll(2) sees what is unread. */
+        if (poll(&descriptor, 1, left < 1000 ? (int)left : 1000) <= 0)
+            continue;
+        if (getline(&line, &size, stream) <= 0)
+            outcome = -1;
+        else if (record_print_line(line))
+            outcome = 1;
+    }
+    free(line);
+    return outcome;
+}
+
+static int record_run(struct fr_setup_env *env, struct fr_error *error)
+{
+    FILE *stream = fr_control_request(env->config->control, "tail", error);
+    struct fr_error note;
+    int outcome;
+
+    if (stream == NULL)
+        return -1;
+    setvbuf(stream, NULL, _IONBF, 0);
+    puts("Waiting for the first record of the car. A car that is awake connects within minutes.");
+    fflush(stdout);
+    /* A record may have come between check() and the tail. */
+    outcome =
+        record_find(env, true, &note) ? 1 : record_follow(stream, fr_monotonic_ms() + env->wait_ms);
+    fclose(stream);
+    env->has_record = outcome > 0;
+    if (outcome > 0)
+        return 0;
+    if (outcome < 0)
+        return fr_error_set(error,
+                            "the daemon ended; see its log, and run `fleetroute setup` again");
+    return fr_error_set(error,
+                        "no record of the car within %lld s; wake the car, see what `fleetroute "
+                        "doctor` reports, and run `fleetroute setup` again",
+                        (long long)(env->wait_ms / 1000));
+}
+
+const struct fr_setup_step fr_setup_step_record = {"record", "the first record", record_check,
+                                                   record_run};
+
+/* ---- keep ------------------------------------------------------------------------------ */
+
+static enum fr_setup_result keep_check(struct fr_setup_env *env, struct fr_error *note)
+{
+    static const char *const timers[] = {"/lib/systemd/system/fleetroute-keep.timer",
+                                         "/usr/lib/systemd/system/fleetroute-keep.timer",
+                                         "/etc/systemd/system/fleetroute-keep.timer"};
+
+    if (env->is_packaged && access("/run/systemd/system", F_OK) == 0)
+        for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
+            if (access(timers[i], F_OK) == 0)
+                return fr_setup_note(FR_SETUP_DONE, note,
+                                     "the timer fleetroute-keep.timer renews tokens and "
+                                     "configuration");
+    if (env->is_packaged && access("/etc/cron.d/fleetroute", F_OK) == 0)
+        return fr_setup_note(FR_SETUP_DONE, note,
+                             "cron renews tokens and configuration (/etc/cron.d/fleetroute)");
+    return fr_setup_note(FR_SETUP_DONE, note,
+                         "run `fleetroute keep -c %s` every hour from cron: tokens and "
+                         "configuration expire",
+                         env->path);
+}
+
+static int keep_run(struct fr_setup_env *env, struct fr_error *error)
+{
+    (void)env;
+    return fr_error_set(error, "nothing to do");
+}
+
+const struct fr_setup_step fr_setup_step_keep = {"keep", "the renewal", keep_check, keep_run};
