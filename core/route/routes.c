@@ -36,17 +36,6 @@ static int routes_compare_vin(const void *vin, const void *vehicle)
     return strcmp(vin, (*(const struct fr_vehicle *const *)vehicle)->vin);
 }
 
-/* The vehicle with a VIN under `vehicles:`; NULL: it is not listed. */
-static const struct fr_vehicle *routes_find_vehicle(const struct fr_routes *routes, const char *vin)
-{
-    const struct fr_vehicle *const *found =
-        routes->vehicle_count == 0 ? NULL
-                                   : bsearch(vin, routes->vehicles, routes->vehicle_count,
-                                             sizeof(const struct fr_vehicle *), routes_compare_vin);
-
-    return found != NULL ? *found : NULL;
-}
-
 static void routes_add_targets(struct fr_targets *targets, uint64_t sinks, uint64_t acks)
 {
     targets->sinks |= sinks;
@@ -118,6 +107,16 @@ void fr_routes_free(struct fr_routes *routes)
     free(routes->topics);
     free(routes->vehicles);
     free(routes);
+}
+
+static const struct fr_vehicle *routes_find_vehicle(const struct fr_routes *routes, const char *vin)
+{
+    const struct fr_vehicle *const *found =
+        routes->vehicle_count == 0 ? NULL
+                                   : bsearch(vin, routes->vehicles, routes->vehicle_count,
+                                             sizeof(const struct fr_vehicle *), routes_compare_vin);
+
+    return found != NULL ? *found : NULL;
 }
 
 bool fr_routes_admit(const struct fr_routes *routes, const char *vin)
