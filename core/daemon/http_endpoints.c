@@ -142,6 +142,17 @@ static void endpoint_get_parameter(const char *query, const char *key, char *val
     value[n] = '\0';
 }
 
+static void endpoint_put_vehicle_name(const struct fr_daemon *d, const char *vin,
+                                      struct fr_buffer *out)
+{
+    const char *name = fr_routes_vehicle_name(d->routes, vin);
+
+    if (name == NULL)
+        return;
+    fr_buffer_text(out, ",\"name\":");
+    fr_json_string(out, name, strlen(name));
+}
+
 /* GET /vehicles?find=PART&limit=N: connected vehicles first, then the others by the time of their
  * last record, newest first. */
 static int endpoint_vehicles(void *ctx, const char *query, struct fr_buffer *out)
@@ -164,6 +175,7 @@ static int endpoint_vehicles(void *ctx, const char *query, struct fr_buffer *out
 
         fr_buffer_text(out, i == 0 ? "{\"vin\":" : ",{\"vin\":");
         fr_json_string(out, vin, strlen(vin));
+        endpoint_put_vehicle_name(d, list[i].vin, out);
         fr_buffer_printf(out,
                          ",\"connected\":%s,\"connections\":%u,\"last_ms\":%lld,\"records\":%llu}",
                          list[i].connected ? "true" : "false", list[i].connections,

@@ -91,7 +91,7 @@ enum fr_handshake_status fr_handshake_begin(struct fr_connection *c)
 static void handshake_log_failure(struct fr_connection *c)
 {
     static struct fr_log_limit limits[FR_TLS_FAILURE_CLASSES];
-    char why[320];
+    char why[448];
     enum fr_tls_failure_class class = fr_tls_describe_failure(c->tls.ssl, why, sizeof why);
     bool vehicle = class == FR_TLS_FAILURE_NOT_TRUSTED || class == FR_TLS_FAILURE_REJECTED_SERVER;
 

@@ -28,7 +28,7 @@ struct trip_run {
     uint64_t messages, acknowledged, refused;
     bool tunnel_done, wifi_started, ended;
     const char *refused_because; /* the vehicle must not connect; NULL: it may */
-    char last_error[160];
+    char last_error[FR_CAR_REASON_SIZE];
 };
 
 static void trip_acknowledged(void *ctx, struct fr_car *car, const char *txid, int64_t waited_us)
@@ -61,7 +61,10 @@ static void trip_closed(void *ctx, struct fr_car *car, const char *reason)
     if (run->config != NULL && fr_car_distrusts_server(car))
         trip_refuse(run, run->last_error);
     else if (!run->arguments->quiet)
-        fprintf(stderr, "\nnot connected: %s\n", reason);
+        fprintf(stderr, "\nnot connected: %s%s\n", reason,
+                fr_car_distrusts_server(car) ? ": tls.certificate of the daemon must be server.pem "
+                                               "in the folder that --pki names"
+                                             : "");
 }
 
 /* Returns the number of data that the vehicle sends in the bucket that ends at `ms`. */
