@@ -220,7 +220,7 @@ bool fr_keep_has_begun(const struct fr_state *state)
     return false;
 }
 
-/* Without a push in the state: look what vehicles have, because the state may have been lost. */
+/* Without a push in the state: read back what vehicles have, because the state may have been lost. */
 static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
     struct keep_candidate *checks = fr_calloc(in->vin_count + 1, sizeof *checks);

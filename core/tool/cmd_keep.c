@@ -52,7 +52,7 @@ static void keep_print_error(const char *text)
 }
 
 /* A failure that is the same as in the run before is not printed again, so that cron does not mail it
- * every 15 minutes. A person sees it always. */
+ * every 15 minutes. On a terminal each failure is printed. */
 static void keep_print(void *ctx, bool failure, const char *text)
 {
     struct keep_command *command = ctx;

@@ -223,6 +223,8 @@ static int push_poll(struct push_wait *wait)
 /* At the end of the wait: another configuration did not come from this push. */
 static void push_end_wait(struct push_wait *wait)
 {
+    char shown[FR_REDACTED_VIN_SIZE];
+
     for (size_t i = 0; i < wait->job->vin_count; i++) {
         if (push_is_done(wait->verdicts[i].state))
             continue;
@@ -232,7 +234,7 @@ static void push_end_wait(struct push_wait *wait)
         } else {
             printf("%s: waiting: the vehicle takes the configuration when it is awake and online; "
                    "`fleetroute doctor` displays whether it has it\n",
-                   wait->job->vins[i]);
+                   fr_display_vin(wait->job->vins[i], shown));
         }
     }
 }

@@ -8,6 +8,7 @@
 #include "config/yaml_values.h"
 #include "tool/commands.h"
 #include "tool/setup_steps.h"
+#include "util/atomic_file.h"
 #include "util/memory.h"
 #include "util/redact.h"
 
