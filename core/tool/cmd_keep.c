@@ -15,6 +15,7 @@
 #include "fleet_api/push_plan.h"
 #include "fleet_api/state.h"
 #include "fleet_api/tokens.h"
+#include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/field_counts.h"
 #include "tool/fleet_job.h"
@@ -231,10 +232,8 @@ int fr_cmd_keep(int argc, char **argv)
             return EXIT_FAILURE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "fleetroute keep: unexpected argument \"%s\"\n", argv[optind]);
+    if (fr_has_argument("keep", argc, argv))
         return EXIT_FAILURE;
-    }
     keep_load_plan(&command, path);
     if (command.plan.server != NULL)
         fr_redact_set(command.plan.server->redact);
