@@ -132,7 +132,7 @@ static void keep_read_state(struct keep_command *command)
 
     if (fr_state_read(folder, &command->state, &error) != 0) {
         keep_print_error(error.text);
-        keep_print_error("going on with an empty state");
+        keep_print_error("the run continues with an empty state");
         fr_state_free(&command->state);
     }
     memcpy(command->failure, command->state.failure, sizeof command->failure);
