@@ -120,8 +120,8 @@ static int keep_refresh(struct keep_job *job, const struct fr_keep_action *actio
     return 0;
 }
 
-/* Note whether the vehicle has yet to take the configuration. If it refused the last one, the problem
- * stays until the vehicle has the new one, although Tesla accepted it. */
+/* Note whether the vehicle has yet to take the configuration. One that it refused is not better because Tesla accepted it again: the problem
+ * stands until the vehicle has it. */
 static void keep_set_waiting(struct fr_state_vehicle *vehicle,
                              const struct fr_state_vehicle *before,
                              const struct fr_vehicle_verdict *verdict)
