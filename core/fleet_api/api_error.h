@@ -36,7 +36,7 @@ enum fr_api_cause {
 struct fr_api_error {
     enum fr_api_cause cause;
     int status;            /* HTTP; 0: no answer */
-    int64_t retry_after_s; /* the server's wish; -1: none */
+    int64_t retry_after_s; /* pause that the server asks for; -1: none */
     struct fr_error error; /* cause and remedy, without secrets and control characters */
 };
 

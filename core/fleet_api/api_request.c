@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fleet_api/http_response.h"
+#include "util/json_text.h"
 #include "util/memory.h"
 
 /* Requests for one call: the first, one after 401, two after 421. */
@@ -135,4 +136,15 @@ int fr_api_request(struct fr_api *api, const struct fr_api_call *call, json_t **
             return status;
     }
     return status;
+}
+
+void fr_api_put_vins(struct fr_buffer *body, const char *const *vins, size_t count)
+{
+    fr_buffer_text(body, "\"vins\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            fr_buffer_byte(body, ',');
+        fr_json_string(body, vins[i], strlen(vins[i]));
+    }
+    fr_buffer_byte(body, ']');
 }

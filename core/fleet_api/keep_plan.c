@@ -27,24 +27,6 @@ static void keep_add(struct fr_keep_plan *plan, enum fr_keep_kind kind, enum fr_
     snprintf(action->vin, sizeof action->vin, "%s", vin);
 }
 
-static const struct fr_state_vehicle *keep_find(const struct fr_state *state, const char *vin)
-{
-    size_t low = 0, high = state->vehicle_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(state->vehicles[middle].vin, vin);
-
-        if (order == 0)
-            return &state->vehicles[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
 static bool keep_has_problem(const struct fr_state_vehicle *vehicle, const char *problem)
 {
     return strcmp(vehicle->problem, problem) == 0;
@@ -227,7 +209,7 @@ static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_i
     size_t count = 0;
 
     for (size_t i = 0; i < in->vin_count; i++) {
-        const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
+        const struct fr_state_vehicle *v = fr_state_find(in->state, in->vins[i]);
 
         if (v != NULL && keep_needs_check(in, v, &reason))
             checks[count++] = (struct keep_candidate){i, v->checked_ms, reason};
@@ -235,7 +217,7 @@ static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_i
     keep_add_checks(plan, in, checks, count);
     free(checks);
     for (size_t i = 0; in->config != NULL && !keep_expects_too_much(in) && i < in->vin_count; i++) {
-        const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
+        const struct fr_state_vehicle *v = fr_state_find(in->state, in->vins[i]);
 
         if (keep_needs_push(in, v != NULL ? v : &none, &reason))
             keep_add(plan, FR_KEEP_PUSH, reason, in->vins[i]);
@@ -252,7 +234,7 @@ bool fr_keep_has_begun(const struct fr_state *state)
     return false;
 }
 
-/* Without a push in the state: look what vehicles have, because the state may have been lost. */
+/* Without a push in the state: read back what vehicles have, because the state may have been lost. */
 static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
     struct keep_candidate *checks = fr_calloc(in->vin_count + 1, sizeof *checks);
@@ -260,7 +242,7 @@ static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_inp
 
     plan->hold = FR_KEEP_NEVER_PUSHED;
     for (size_t i = 0; i < in->vin_count; i++) {
-        const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
+        const struct fr_state_vehicle *v = fr_state_find(in->state, in->vins[i]);
 
         if (v == NULL ||
             (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) && keep_check_is_due(in, v)))
@@ -326,7 +308,7 @@ void fr_keep_mark_unlisted(struct fr_state *state, const char *const *vins, size
     size_t kept = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const struct fr_state_vehicle *v = keep_find(state, vins[i]);
+        const struct fr_state_vehicle *v = fr_state_find(state, vins[i]);
 
         if (v != NULL)
             listed[v - state->vehicles] = true;

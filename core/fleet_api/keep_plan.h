@@ -18,7 +18,7 @@
 
 /* How often each thing is done. A run in which none is due makes no request.
  *
- * Refresh of the tokens, not billed: at this age of the refresh token. The token lives 90 days, so
+ * Refresh of the tokens, not billed: at this age of the refresh token. The token is valid for 90 days, so
  * 60 days remain for retries. The access token is refreshed by each run that makes other requests. */
 #define FR_KEEP_REFRESH_MS (30 * FR_KEEP_DAY_MS)
 /* Push before `exp`: when less than half of `expires` remains, at most this long before. With the
@@ -39,7 +39,7 @@
 #define FR_KEEP_REFUSED_MS FR_KEEP_DAY_MS
 /* Try whether consent was granted again, with one token request, not billed. */
 #define FR_KEEP_LOGIN_MS FR_KEEP_DAY_MS
-/* Longest back-off. A time further in the future is not believed. */
+/* Longest back-off. A time further in the future is cut to it. */
 #define FR_KEEP_BLOCK_MAX_MS FR_KEEP_DAY_MS
 
 /* Words of fr_state_vehicle.problem that `keep` sets. */

@@ -142,7 +142,8 @@ static bool record_print_line(const char *line)
     return is_data;
 }
 
-/* Read lines until one has data, which is printed. Returns 1, 0 if the time is over, -1 if the daemon ended. */
+/* Read lines until one has data, which is printed. Returns 1; 0: the time is over; -1: the daemon
+ * ended. */
 static int record_follow(FILE *stream, int64_t end_ms)
 {
     struct pollfd descriptor = {fileno(stream), POLLIN, 0};
