@@ -10,6 +10,7 @@
 #include "fleet_api/push.h"
 #include "fleet_api/state.h"
 #include "fleet_api/tokens.h"
+#include "fleet_api/vehicle_cost.h"
 #include "tool/doctor_request.h"
 #include "util/clock.h"
 #include "util/memory.h"
@@ -266,7 +267,8 @@ static void account_judge_keep(struct fr_doctor *doctor)
 
     if (state->run_ms == 0)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
-                         "start its timer: systemctl enable --now fleetroute-keep.timer",
+                         "its timer runs it within an hour (systemctl enable --now "
+                         "fleetroute-keep.timer); or run `fleetroute keep`",
                          "`fleetroute keep` has never run: tokens and configuration will end");
     else if (now_ms - state->run_ms > FR_KEEP_HEALTH_RUN_MS)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
@@ -275,8 +277,7 @@ static void account_judge_keep(struct fr_doctor *doctor)
     else
         account_report_run(doctor, age_s);
     if (state->over_budget)
-        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
-                         "raise `tesla: budget:`, or route fewer fields or longer intervals",
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, FR_BUDGET_REMEDY,
                          "the budget of US$ %.2f a month is exceeded: US$ %.2f projected",
                          doctor->server->tesla.budget_usd, state->projected_usd);
     if (blocked_ms > now_ms)
@@ -286,6 +287,9 @@ static void account_judge_keep(struct fr_doctor *doctor)
     else if (state->failures != 0)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, NULL, "%u runs in a row failed: %s",
                          state->failures, state->failure);
+    else if (state->failure[0] != '\0') /* of this computer: no request failed */
+        fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, NULL,
+                         "the last run of `fleetroute keep` failed: %s", state->failure);
 }
 
 static void account_check_keep(struct fr_doctor *doctor)

@@ -105,6 +105,23 @@ static enum fr_setup_result daemon_compare_key(struct fr_setup_env *env, const c
     return outcome;
 }
 
+static void daemon_warn(struct fr_setup_env *env, const char *url, const struct fr_error *cause)
+{
+    if (env->has_warned)
+        return;
+    env->has_warned = true;
+    printf("warning: %s cannot be fetched from here: %s\n"
+           "  Open the link on a phone without Wi-Fi: it must display a public key. Tesla's "
+           "fetch at the registration decides.\n",
+           url, cause->text);
+    if (env->config->tesla.ca != NULL)
+        puts(
+            "  The certificate is of a private CA, which only the car accepts. Tesla fetches the "
+            "key\n"
+            "  with public CAs: let a web server with a certificate of such a CA serve it at this\n"
+            "  link (`fleetroute key --write FOLDER`).");
+}
+
 /* Fetch the key under its public name, as Tesla does. Many home routers do not lead a connection from
  * inside to the public address back inside: then Tesla's own fetch, at the registration, decides. */
 static enum fr_setup_result daemon_check_key(struct fr_setup_env *env, struct fr_error *note)
@@ -120,13 +137,7 @@ static enum fr_setup_result daemon_check_key(struct fr_setup_env *env, struct fr
         outcome = daemon_compare_key(env, url, &response, note);
         fr_http_response_free(&response);
     } else if (client != NULL) {
-        if (!env->has_warned)
-            printf(
-                "warning: %s cannot be fetched from here: %s\n"
-                "  Open the link on a phone without Wi-Fi: it must display a public key. Tesla's "
-                "fetch at the registration decides.\n",
-                url, cause.text);
-        env->has_warned = true;
+        daemon_warn(env, url, &cause);
         outcome = fr_setup_note(FR_SETUP_DONE, note, "fleetrouted runs; the key was not fetched");
     }
     fr_http_client_free(client);
@@ -161,10 +172,21 @@ static int daemon_execute(const char *const *words, struct fr_error *error)
         ;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
-    return fr_error_set(error,
-                        "%s failed; its messages are above or in the log (journalctl -u "
-                        "fleetroute)",
-                        words[0]);
+    return fr_error_set(error, "%s failed; its messages are above", words[0]);
+}
+
+int fr_setup_run_systemctl(const char *const *words, const char *unit, struct fr_error *error)
+{
+    struct fr_error ignored;
+
+    if (daemon_execute(words, error) == 0)
+        return 0;
+    /* The messages of a unit are in the log only. */
+    if (daemon_execute((const char *const[]){"journalctl", "--no-pager", "-o", "cat", "-n", "12",
+                                             "-u", unit, NULL},
+                       &ignored) != 0)
+        printf("%s\n", ignored.text);
+    return fr_error_set(error, "%s did not start; correct what its log above names", unit);
 }
 
 /* fleetrouted of the same installation: beside this program, in ../sbin, or on the PATH. */
@@ -196,9 +218,10 @@ static int daemon_start(struct fr_setup_env *env, struct fr_error *error)
     char *program;
     int status;
 
-    if (env->is_packaged && access("/run/systemd/system", F_OK) == 0)
-        return daemon_execute(
-            (const char *const[]){"systemctl", "enable", "--now", "fleetroute", NULL}, error);
+    if (fr_setup_has_units(env))
+        return fr_setup_run_systemctl(
+            (const char *const[]){"systemctl", "enable", "--now", "fleetroute", NULL}, "fleetroute",
+            error);
     if (env->is_packaged && access(INIT_SCRIPT, X_OK) == 0)
         return daemon_execute((const char *const[]){INIT_SCRIPT, "start", NULL}, error);
     program = daemon_program();
@@ -240,9 +263,9 @@ static int daemon_restart(struct fr_setup_env *env, struct fr_error *error)
 {
     pid_t pid;
 
-    if (env->is_packaged && access("/run/systemd/system", F_OK) == 0)
-        return daemon_execute((const char *const[]){"systemctl", "restart", "fleetroute", NULL},
-                              error);
+    if (fr_setup_has_units(env))
+        return fr_setup_run_systemctl(
+            (const char *const[]){"systemctl", "restart", "fleetroute", NULL}, "fleetroute", error);
     if (env->is_packaged && access(INIT_SCRIPT, X_OK) == 0)
         return daemon_execute((const char *const[]){INIT_SCRIPT, "restart", NULL}, error);
     pid = daemon_pid(env);

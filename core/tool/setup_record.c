@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fleet_api/clean_text.h"
+#include "fleet_api/state.h"
 #include "tool/control_client.h"
 #include "tool/setup_daemon.h"
 #include "tool/setup_files.h"
@@ -17,6 +18,9 @@
 
 /* Values that are printed of one record. */
 #define VALUES_MAX 20
+
+#define KEEP_TIMER "fleetroute-keep.timer"
+#define KEEP_SERVICE "fleetroute-keep.service"
 
 /* ---- printing ------------------------------------------------------------------------ */
 
@@ -200,18 +204,42 @@ const struct fr_setup_step fr_setup_step_record = {"record", "the first record",
 
 /* ---- keep ------------------------------------------------------------------------------ */
 
+static bool keep_has_timer(const struct fr_setup_env *env)
+{
+    static const char *const timers[] = {"/lib/systemd/system/" KEEP_TIMER,
+                                         "/usr/lib/systemd/system/" KEEP_TIMER,
+                                         "/etc/systemd/system/" KEEP_TIMER};
+
+    for (size_t i = 0; fr_setup_has_units(env) && i < sizeof timers / sizeof *timers; i++)
+        if (access(timers[i], F_OK) == 0)
+            return true;
+    return false;
+}
+
+/* The unit has fewer rights than this process: only a run of it proves that it works. */
+static enum fr_setup_result keep_check_run(struct fr_setup_env *env, struct fr_error *note)
+{
+    struct fr_state state;
+    enum fr_setup_result outcome;
+
+    if (fr_state_read(env->config->tesla.folder, &state, note) != 0)
+        return FR_SETUP_FAILED;
+    if (state.run_ms == 0)
+        outcome = fr_setup_note(FR_SETUP_TODO, note, "`fleetroute keep` has not run yet");
+    else if (state.failure[0] != '\0') /* also of this computer, without a request */
+        outcome = fr_setup_note(FR_SETUP_TODO, note, "the last run of `fleetroute keep` failed: %s",
+                                state.failure);
+    else
+        outcome = fr_setup_note(FR_SETUP_DONE, note,
+                                "the timer " KEEP_TIMER " renews tokens and configuration");
+    fr_state_free(&state);
+    return outcome;
+}
+
 static enum fr_setup_result keep_check(struct fr_setup_env *env, struct fr_error *note)
 {
-    static const char *const timers[] = {"/lib/systemd/system/fleetroute-keep.timer",
-                                         "/usr/lib/systemd/system/fleetroute-keep.timer",
-                                         "/etc/systemd/system/fleetroute-keep.timer"};
-
-    if (env->is_packaged && access("/run/systemd/system", F_OK) == 0)
-        for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
-            if (access(timers[i], F_OK) == 0)
-                return fr_setup_note(FR_SETUP_DONE, note,
-                                     "the timer fleetroute-keep.timer renews tokens and "
-                                     "configuration");
+    if (keep_has_timer(env))
+        return keep_check_run(env, note);
     if (env->is_packaged && access("/etc/cron.d/fleetroute", F_OK) == 0)
         return fr_setup_note(FR_SETUP_DONE, note,
                              "cron renews tokens and configuration (/etc/cron.d/fleetroute)");
@@ -223,8 +251,13 @@ static enum fr_setup_result keep_check(struct fr_setup_env *env, struct fr_error
 
 static int keep_run(struct fr_setup_env *env, struct fr_error *error)
 {
+    const char *const enable[] = {"systemctl", "enable", "--now", KEEP_TIMER, NULL};
+    const char *const start[] = {"systemctl", "start", KEEP_SERVICE, NULL};
+
     (void)env;
-    return fr_error_set(error, "nothing to do");
+    if (fr_setup_run_systemctl(enable, KEEP_TIMER, error) != 0)
+        return -1;
+    return fr_setup_run_systemctl(start, KEEP_SERVICE, error);
 }
 
 const struct fr_setup_step fr_setup_step_keep = {"keep", "the renewal", keep_check, keep_run};

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "sim/load.h"
@@ -97,7 +98,7 @@ static void trip_print_progress(const struct trip_run *run)
 {
     char shown[FR_REDACTED_VIN_SIZE];
 
-    if (run->arguments->quiet)
+    if (run->arguments->quiet || !isatty(STDERR_FILENO))
         return;
     fprintf(stderr, "\r%s  %3lld s  %-16s %llu messages, %llu acknowledged ",
             fr_display_vin(run->arguments->vin, shown), (long long)run->next_ms / 1000,
