@@ -11,6 +11,10 @@
  * changed one is not. */
 bool fr_certificate_is_worse(const SSL_CTX *current, const SSL_CTX *changed);
 
+/* Log an error if the certificate in force has expired, expires soon or is not valid yet: when that
+ * begins, and then once a day. */
+void fr_daemon_check_certificate(struct fr_daemon *daemon);
+
 /* Read the certificate, the key, the CA bundle and the revocation lists again if one of the files
  * has changed. New connections use them. On failure the present ones stay in force, and the next
  * call tries again. */

@@ -11,6 +11,7 @@
 #include "privsep/privileges.h"
 #include "tool/qr_code.h"
 #include "tool/setup_terminal.h"
+#include "util/atomic_file.h"
 #include "util/clock.h"
 #include "util/files.h"
 #include "util/memory.h"

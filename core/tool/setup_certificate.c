@@ -14,6 +14,7 @@
 #include "fleet_api/vehicle_ca.h"
 #include "tool/setup_files.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 #define LETSENCRYPT "/etc/letsencrypt/live"
 
@@ -24,7 +25,8 @@ static int certificate_check_key(const struct fr_server_chain *chain, const char
 {
     BIO *file = BIO_new_file(path, "r");
     int code = errno;
-    EVP_PKEY *key = file != NULL ? PEM_read_bio_PrivateKey(file, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key =
+        file != NULL ? PEM_read_bio_PrivateKey(file, NULL, fr_no_passphrase, NULL) : NULL;
     bool matches = key != NULL && X509_check_private_key(chain->certificate, key) == 1;
 
     BIO_free(file);
@@ -209,7 +211,7 @@ static int vehicle_ca_count(const char *path, struct fr_error *error)
     X509 *certificate;
 
     while (file != NULL && count < 10000 &&
-           (certificate = PEM_read_bio_X509(file, NULL, NULL, NULL)) != NULL) {
+           (certificate = PEM_read_bio_X509(file, NULL, fr_no_passphrase, NULL)) != NULL) {
         count += X509_check_ca(certificate) > 0;
         X509_free(certificate);
     }

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fleet_api/clean_text.h"
 #include "fleet_api/command_key.h"
 #include "fleet_api/http_client.h"
 #include "fleet_api/public_key.h"
@@ -21,6 +22,7 @@
 #include "tool/control_client.h"
 #include "tool/setup_files.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 #define INIT_SCRIPT "/etc/init.d/fleetroute"
 
@@ -31,6 +33,7 @@ extern char **environ;
 json_t *fr_setup_ask_daemon(struct fr_setup_env *env, const char *request, struct fr_error *error)
 {
     FILE *stream = fr_control_request(env->config->control, request, error);
+    char cleaned[400];
     const char *reason;
     json_t *reply;
 
@@ -41,8 +44,10 @@ json_t *fr_setup_ask_daemon(struct fr_setup_env *env, const char *request, struc
     reason = json_string_value(json_object_get(reply, "error"));
     if (reply != NULL && reason == NULL)
         return reply;
-    fr_error_set(error, "the daemon: %s",
-                 reason != NULL ? reason : "no complete reply; see its log");
+    if (reason == NULL)
+        reason = "no complete reply; see its log";
+    fr_clean_text(cleaned, sizeof cleaned, reason, strlen(reason));
+    fr_error_set(error, "the daemon: %s", cleaned);
     json_decref(reply);
     return NULL;
 }
@@ -61,7 +66,7 @@ static bool daemon_runs(struct fr_setup_env *env)
 static EVP_PKEY *daemon_parse_key(const struct fr_http_response *response)
 {
     BIO *bio = BIO_new_mem_buf(response->body, (int)response->len);
-    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, fr_no_passphrase, NULL) : NULL;
 
     BIO_free(bio);
     ERR_clear_error();
@@ -270,6 +275,16 @@ static int daemon_restart(struct fr_setup_env *env, struct fr_error *error)
     return daemon_wait(env, false, error) == 0 ? daemon_start(env, error) : -1;
 }
 
+/* The report comes from the daemon, which has fewer rights than this program. */
+static int daemon_refusal(const char *report, struct fr_error *error)
+{
+    char cleaned[700];
+
+    fr_clean_text(cleaned, sizeof cleaned, report, strlen(report));
+    return fr_error_set(error, "the daemon does not take the configuration: %s",
+                        cleaned[0] != '\0' ? cleaned : "see its log");
+}
+
 int fr_setup_reload_daemon(struct fr_setup_env *env, struct fr_error *error)
 {
     json_t *reply;
@@ -285,8 +300,7 @@ int fr_setup_reload_daemon(struct fr_setup_env *env, struct fr_error *error)
     if (report == NULL)
         report = "";
     if (!json_is_true(json_object_get(reply, "complete")))
-        status = fr_error_set(error, "the daemon does not take the configuration: %s",
-                              report[0] != '\0' ? report : "see its log");
+        status = daemon_refusal(report, error);
     else if (strstr(report, "needs a restart") != NULL)
         /* For example a folder that the sandbox of the running daemon does not permit. */
         status = daemon_restart(env, error) == 0 ? daemon_wait(env, true, error) : -1;

@@ -19,6 +19,7 @@
 #include "tool/doctor_address.h"
 #include "tool/setup_files.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 #define RESOLVE_MS 5000
 
@@ -222,7 +223,7 @@ static bool key_is_published(const struct fr_server_config *config, EVP_PKEY *ke
 {
     char *path = fr_server_public_key_path(config->tesla.key);
     FILE *file = fopen(path, "re");
-    EVP_PKEY *published = file != NULL ? PEM_read_PUBKEY(file, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *published = file != NULL ? PEM_read_PUBKEY(file, NULL, fr_no_passphrase, NULL) : NULL;
     bool equal = published != NULL && EVP_PKEY_eq(key, published) == 1;
 
     if (file != NULL)

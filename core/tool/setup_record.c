@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fleet_api/clean_text.h"
 #include "fleet_api/state.h"
 #include "tool/control_client.h"
 #include "tool/setup_daemon.h"
@@ -30,15 +31,17 @@ static const char *record_text(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
-/* Print a value; with redaction no text and no exact position. The daemon has removed control
- * characters (json_dumps() escapes the rest). */
+/* Print a value; with redaction no text and no exact position. Texts are the vehicle's: json_dumps()
+ * does not escape what controls a terminal beyond ASCII. */
 static void record_print_value(const char *name, const json_t *value)
 {
     const json_t *latitude = json_object_get(value, "latitude");
-    char *text;
+    char cleaned[201], label[65], *text;
+
+    fr_clean_text(label, sizeof label, name, strlen(name));
 
     if (latitude != NULL && fr_redacting()) {
-        printf("    %-28s %.2f, %.2f\n", name, fr_redacted_degrees(json_number_value(latitude)),
+        printf("    %-28s %.2f, %.2f\n", label, fr_redacted_degrees(json_number_value(latitude)),
                fr_redacted_degrees(json_number_value(json_object_get(value, "longitude"))));
         return;
     }
@@ -46,19 +49,22 @@ static void record_print_value(const char *name, const json_t *value)
         text = fr_strdup("redacted");
     else
         text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
-    printf("    %-28s %.200s\n", name, text != NULL ? text : "");
+    fr_clean_text(cleaned, sizeof cleaned, text != NULL ? text : "",
+                  text != NULL ? strlen(text) : 0);
+    printf("    %-28s %s\n", label, cleaned);
     free(text);
 }
 
 /* Print the values of a record of the tail, or of the reply to `values`. */
 static void record_print(const char *vin, const json_t *values)
 {
-    char shown[FR_REDACTED_VIN_SIZE];
+    char shown[FR_REDACTED_VIN_SIZE], cleaned[65];
     const json_t *value;
     const char *name;
     size_t count = 0;
 
-    printf("\nData of the car %s:\n\n", fr_display_vin(vin, shown));
+    fr_clean_text(cleaned, sizeof cleaned, vin, strlen(vin));
+    printf("\nData of the car %s:\n\n", fr_display_vin(cleaned, shown));
     json_object_foreach((json_t *)(uintptr_t)values, name, value)
     {
         const json_t *inner =
@@ -140,7 +146,8 @@ static bool record_print_line(const char *line)
     return is_data;
 }
 
-/* Read lines until one has data, which is printed. Returns 1, 0 if the time is over, -1 if the daemon ended. */
+/* Read lines until one has data, which is printed. Returns 1; 0: the time is over; -1: the daemon
+ * ended. */
 static int record_follow(FILE *stream, int64_t end_ms)
 {
     struct pollfd descriptor = {fileno(stream), POLLIN, 0};

@@ -110,11 +110,11 @@ def killed_at_changes():
         return count
 
 
-def expect_failure(home, *words, **changes):
+def expect_failure(home, *words, typed=None, **changes):
     """A run with these answers ends with status 1 and these words, and without a secret."""
     kept = {k: home.answers.get(k) for k in changes}
     home.answers.update(changes)
-    code, output = home.run(check=False)
+    code, output = home.run(check=False, typed=typed)
     home.answers.update(kept)
     assert code == 1 and all(w in output for w in words), (words, output)
     assert "fleetroute setup" in output
@@ -137,6 +137,11 @@ def wrong_answers():
         hosts("198.51.100.7")
         expect_failure(home, "`certificate:`", "No such file", certificate=home.path("tls/absent.pem"))
         expect_failure(home, "is not the key of the certificate", key=home.path("tls/root.key"))
+        # An encrypted key, whose passphrase the daemon would not have, is refused without a question.
+        subprocess.run(["openssl", "pkey", "-in", home.path("tls/server.key"), "-aes-256-cbc", "-passout", "pass:phrase",
+                        "-out", home.path("tls/encrypted.key")], check=True)
+        output = expect_failure(home, "is not the key of the certificate", typed="phrase\n", key=home.path("tls/encrypted.key"))
+        assert "pass phrase" not in output, output
         expect_failure(home, "no CA certificate", vehicle_ca=home.path("tls/server.key"))
         expect_failure(home, "no answer `client_id:`", client_id=None)
         expect_failure(home, "no answer `client_secret:` and no `client_secret_file:`", client_secret_file=None)
