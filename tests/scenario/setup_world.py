@@ -225,7 +225,7 @@ tesla:
 
     def assert_streaming(self):
         """The car has the configuration, its first records are in the file, and doctor agrees."""
-        assert self.fake.config(VIN) is not None
+        assert self.fake.config(VIN) is not None, self.fake.log[-40:]
         wait_until("a field is in the file", lambda: any(r.get("vin") == VIN for r in self.records()))
         self.assert_no_secrets()
         for name in ("tesla/tokens.json", "keys/command-key.pem", "tesla-secret"):
