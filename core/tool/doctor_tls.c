@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fleet_api/vehicle_ca.h"
+#include "tool/control_client.h"
 #include "util/memory.h"
 
 #define EXPIRY_WARNING_DAYS 21
@@ -229,22 +230,25 @@ static char *tls_vehicle_ca(const struct fr_doctor *doctor, struct fr_error *err
     return fr_vehicle_ca_make(&doctor->chain, doctor->server->tesla.ca, doctor->public_name, error);
 }
 
-/* Whether the daemon serves the former certificate until vehicles have the CA of the renewed one. Also
- * reports it, except for the chain of a proxy. */
+/* Report a daemon that serves the former certificate until vehicles have the CA of the renewed one.
+ * The link `daemon`, which keeps the status, comes later. Returns false if there is none. */
 static bool tls_report_deferred(struct fr_doctor *doctor)
 {
-    const json_t *deferred = json_object_get(doctor->status, "deferred_certificate");
+    struct fr_error ignored; /* reported by the link `daemon` */
+    json_t *status = fr_control_ask(doctor->server->control, "status", FR_DOCTOR_STEP_MS, &ignored);
+    const json_t *deferred = json_object_get(status, "deferred_certificate");
+    bool is_deferred = json_is_object(deferred);
 
-    if (!json_is_object(deferred))
-        return false;
-    fr_doctor_report(
-        doctor, FR_DOCTOR_WARNING, NULL,
-        "wait: `fleetroute keep` pushes it, and fleetrouted serves the certificate "
-        "when they have taken it, at the latest one day before the former one ends",
-        "the renewed certificate waits until vehicles have its CA (%" JSON_INTEGER_FORMAT
-        " do not have it)",
-        json_integer_value(json_object_get(deferred, "vehicles")));
-    return true;
+    if (is_deferred)
+        fr_doctor_report(
+            doctor, FR_DOCTOR_WARNING, NULL,
+            "wait: `fleetroute keep` pushes it, and fleetrouted serves the certificate when they "
+            "have taken it, at the latest one day before the former one ends",
+            "the renewed certificate waits until vehicles have its CA (%" JSON_INTEGER_FORMAT
+            " would reject it)",
+            json_integer_value(json_object_get(deferred, "vehicles")));
+    json_decref(status);
+    return is_deferred;
 }
 
 static void tls_check_ca(struct fr_doctor *doctor)
