@@ -64,6 +64,16 @@ _Noreturn static void key_reader_serve(int socket)
     _exit(EXIT_SUCCESS);
 }
 
+/* Release the terminal or the pipe of the command that started a background daemon: its reader waits
+ * for the end. Nothing is printed: the daemon reports a missing part of the sandbox for both. */
+static void key_reader_detach_output(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+        dup2(null, fd);
+}
+
 _Noreturn static void key_reader_run(int socket, const struct fr_user *user)
 {
     struct fr_error error;
@@ -73,6 +83,7 @@ _Noreturn static void key_reader_run(int socket, const struct fr_user *user)
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     fr_log_set_format(FR_LOG_TEXT); /* close_range() below closes journald's socket */
+    key_reader_detach_output();
     if (socket != 3)
         dup2(socket, 3);
     close_range(4, ~0U, 0);

@@ -5,10 +5,12 @@
 #include <jansson.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,25 +54,6 @@ static bool daemon_runs(struct fr_setup_env *env)
 
     json_decref(status);
     return status != NULL;
-}
-
-int fr_setup_reload_daemon(struct fr_setup_env *env, struct fr_error *error)
-{
-    json_t *reply;
-    const char *report;
-    int status = 0;
-
-    if (!daemon_runs(env))
-        return 0;
-    reply = fr_setup_ask_daemon(env, "reload", error);
-    if (reply == NULL)
-        return -1;
-    report = json_string_value(json_object_get(reply, "report"));
-    if (!json_is_true(json_object_get(reply, "complete")))
-        status = fr_error_set(error, "the daemon does not take the configuration: %s",
-                              report != NULL ? report : "see its log");
-    json_decref(reply);
-    return status;
 }
 
 /* ---- the public key ------------------------------------------------------------------- */
@@ -219,19 +202,81 @@ static int daemon_start(struct fr_setup_env *env, struct fr_error *error)
     return status;
 }
 
+static int daemon_is_up(struct fr_setup_env *env, void *ctx, struct fr_error *error)
+{
+    (void)error;
+    return daemon_runs(env) == *(const bool *)ctx;
+}
+
+/* Wait until the daemon answers, or until it does not. */
+static int daemon_wait(struct fr_setup_env *env, bool up, struct fr_error *error)
+{
+    return fr_setup_wait(env, up ? "the start of the daemon" : "the end of the daemon",
+                         daemon_is_up, &up, error);
+}
+
+/* The process that listens on the control socket; -1: unknown. */
+static pid_t daemon_pid(struct fr_setup_env *env)
+{
+    struct ucred peer = {.pid = -1};
+    socklen_t size = sizeof peer;
+    struct fr_error error;
+    FILE *stream = fr_control_request(env->config->control, "status", &error);
+
+    if (stream == NULL)
+        return -1;
+    if (getsockopt(fileno(stream), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 1)
+        peer.pid = -1;
+    fclose(stream);
+    return peer.pid;
+}
+
+static int daemon_restart(struct fr_setup_env *env, struct fr_error *error)
+{
+    pid_t pid;
+
+    if (env->is_packaged && access("/run/systemd/system", F_OK) == 0)
+        return daemon_execute((const char *const[]){"systemctl", "restart", "fleetroute", NULL},
+                              error);
+    if (env->is_packaged && access(INIT_SCRIPT, X_OK) == 0)
+        return daemon_execute((const char *const[]){INIT_SCRIPT, "restart", NULL}, error);
+    pid = daemon_pid(env);
+    if (pid < 0 || kill(pid, SIGTERM) != 0)
+        return fr_error_set(error, "fleetrouted needs a restart; restart it, and run `fleetroute "
+                                   "setup` again");
+    return daemon_wait(env, false, error) == 0 ? daemon_start(env, error) : -1;
+}
+
+int fr_setup_reload_daemon(struct fr_setup_env *env, struct fr_error *error)
+{
+    json_t *reply;
+    const char *report;
+    int status = 0;
+
+    if (!daemon_runs(env))
+        return 0;
+    reply = fr_setup_ask_daemon(env, "reload", error);
+    if (reply == NULL)
+        return -1;
+    report = json_string_value(json_object_get(reply, "report"));
+    if (report == NULL)
+        report = "";
+    if (!json_is_true(json_object_get(reply, "complete")))
+        status = fr_error_set(error, "the daemon does not take the configuration: %s",
+                              report[0] != '\0' ? report : "see its log");
+    else if (strstr(report, "needs a restart") != NULL)
+        /* For example a folder that the sandbox of the running daemon does not permit. */
+        status = daemon_restart(env, error) == 0 ? daemon_wait(env, true, error) : -1;
+    json_decref(reply);
+    return status;
+}
+
 /* The daemon needs a routing file; the vehicles and the routes follow in later steps. */
 static int daemon_make_routing(struct fr_setup_env *env, struct fr_error *error)
 {
     if (access(env->config->routing, F_OK) == 0)
         return 0;
     return fr_setup_set_routing(env, "vehicles", "[]", error);
-}
-
-static int daemon_is_up(struct fr_setup_env *env, void *ctx, struct fr_error *error)
-{
-    (void)ctx;
-    (void)error;
-    return daemon_runs(env);
 }
 
 static int daemon_run(struct fr_setup_env *env, struct fr_error *error)
@@ -248,7 +293,7 @@ static int daemon_run(struct fr_setup_env *env, struct fr_error *error)
                                    "again");
     if (yes < 0 || daemon_start(env, error) != 0)
         return -1;
-    return fr_setup_wait(env, "the daemon answers", daemon_is_up, NULL, error);
+    return daemon_wait(env, true, error);
 }
 
 const struct fr_setup_step fr_setup_step_daemon = {"daemon", "the daemon and the public key",

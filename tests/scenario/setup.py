@@ -14,7 +14,7 @@ import termios
 import time
 
 from doctor_world import NAME, enter, hosts
-from fr import BUILD, VIN, fleetroute, run_parts, wait_until, write_file
+from fr import BUILD, SOURCE, VIN, fleetroute, run_parts, wait_until, write_file
 
 enter()
 
@@ -191,6 +191,34 @@ def files():
         assert home.read("fleetroute.yaml").split("listen:")[0].startswith(owned.rstrip()), home.read("fleetroute.yaml")
 
 
+def packaged():
+    """The files of the package, which have examples and many comments: the examples are replaced, each comment on a
+    line of its own stays."""
+    with Cloud() as fake, Home(fake, {"sinks": ["file", "mqtt"], "mqtt_layout": "values", "mqtt_port": 1}) as home:
+        with open(f"{SOURCE}/etc/fleetroute.yaml") as f:
+            shipped = f.read().replace("user: fleetroute\n", "")
+        write_file(home.path("fleetroute.yaml"), shipped + home.plumbing)
+        shutil.copy(f"{SOURCE}/etc/routing.yaml", home.path("routing.yaml"))
+        output = expect_failure(home, "the sink mqtt does not work", wait="60 s")  # no broker listens there
+        assert "Change this in" not in output, output
+        text, routing = home.read("fleetroute.yaml"), home.read("routing.yaml")
+        lines = [line for line in shipped.splitlines() if line.lstrip().startswith("#")]
+        with open(f"{SOURCE}/etc/routing.yaml") as f:
+            lines += [line for line in f.read().splitlines() if line.lstrip().startswith("#")]
+        missing = [line for line in lines if line not in (text + routing).splitlines()]
+        assert not missing, missing
+        assert f"certificate: {home.path('tls/server.pem')}\n" in text and "/var/lib/fleetroute" not in \
+            "".join(line for line in text.splitlines() if "#" not in line), text
+        assert text.index("\nlisten:") < text.index("\ntls:") < text.index("\nsinks:") < text.index("\ntesla:")
+        home.answers["sinks"] = "file"
+        # The owner repairs by hand what setup wrote: the sink without a broker is removed.
+        begin = text.index("  mqtt:\n")
+        end = text.index("      # %Y", begin)
+        write_file(home.path("fleetroute.yaml"), text[:begin] + text[end:])
+        home.run()
+        home.assert_streaming()
+
+
 class Terminal:
     """setup in a pseudo-terminal; the words of a person are typed when the prompt is there."""
 
@@ -311,6 +339,29 @@ def signals():
         assert not os.path.exists(home.path("tesla-secret"))
 
 
+def service_user():
+    """With `user:` the daemon runs as that user and reads its secret; the owner's secrets stay root's."""
+    daemon = int(subprocess.check_output(["id", "-u", "daemon"]))
+    mqtt = {"sinks": "mqtt", "mqtt_layout": "values", "mqtt_host": "127.0.0.1", "mqtt_port": 1,
+            "mqtt_username": "owner", "mqtt_password": "mqtt-password-77"}  # no broker listens there
+    for answers_ in ({}, mqtt):
+        with Cloud() as fake, Home(fake, answers_) as home:
+            os.chmod(home.folder, 0o755)
+            for name in ("state", "archive"):
+                shutil.chown(home.path(name, make=True), "daemon")
+            write_file(home.path("fleetroute.yaml"),
+                       "user: daemon\n" + home.plumbing.replace("control: c.sock", "control: state/c.sock"))
+            if answers_:
+                expect_failure(home, "the sink mqtt does not work", mqtt_port=1)
+                assert os.stat(home.path("mqtt-password")).st_uid == daemon
+            else:
+                home.run()
+                home.assert_streaming()
+            names = ("tesla-secret", "keys/command-key.pem", "tesla/tokens.json", "routing.yaml")
+            assert {os.stat(home.path(name)).st_uid for name in names} == {0}
+            assert os.stat(f"/proc/{home.daemons()[0]}").st_uid == daemon
+
+
 def broker():
     """The data go to a real MQTT broker with a password; a wrong password is named."""
     if not shutil.which("mosquitto"):
@@ -362,4 +413,5 @@ def redacted():
 
 
 if __name__ == "__main__":
-    run_parts(answers, killed, wrong_answers, files, terminal, signals, broker, redacted)
+    run_parts(answers, killed, wrong_answers, files, packaged, terminal, signals, service_user, broker,
+              redacted)
