@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Every option, command, counter and metric of the code is in a man page; every metric in the alert rules and
-the dashboard exists."""
+the dashboard exists; each blueprint can be imported by a link."""
 import os
 import re
 import subprocess
 import sys
+from urllib.parse import quote
 
 SOURCE = os.environ.get("top_srcdir") or os.getcwd()
 BUILD = os.environ.get("FR_BUILD", os.getcwd())
@@ -107,5 +108,16 @@ for program, name in (("fleetroute", "fleetroute.1"), ("fleetrouted", "fleetrout
     for option in sorted(set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", "".join(helps), re.M))):
         if not has(text, "-" + option) and f"--{option}" not in text and option != "help":
             missing.append(f"{name}: --{option}")
+# The blueprints of Home Assistant have links for their import.
+blueprints = os.listdir(os.path.join(SOURCE, "etc", "home-assistant", "blueprints"))
+assert len(blueprints) >= 3, blueprints
+for name in blueprints:
+    url = f"https://github.com/fleetroute/fleetroute/blob/main/etc/home-assistant/blueprints/{name}"
+    if f"\n  source_url: {url}\n" not in read("etc", "home-assistant", "blueprints", name):
+        missing.append(f"{name}: source_url: {url}")
+    link = "https://my.home-assistant.io/redirect/blueprint_import/?blueprint_url=" + quote(url, safe="")
+    for path in (["README.md"], ["man", "fleetroute-home-assistant.7"]):
+        if link not in read(*path):
+            missing.append(f"{path[-1]}: {link}")
 print("\n".join(missing) or f"{len(metrics)} metrics, and every option")
 sys.exit(bool(missing))

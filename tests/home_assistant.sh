@@ -17,7 +17,7 @@ in_venv() {
     python3 -m venv "$folder"
     # Includes packages that integrations install at their first start: no start needs the network.
     "$folder/bin/pip" install -q "homeassistant==$version" "josepy<2" PyNaCl==1.5.0 \
-        paho-mqtt==1.6.1 >&2 || { rm -rf "$folder"; exit 1; }
+        paho-mqtt==1.6.1 home-assistant-frontend==20240307.0 >&2 || { rm -rf "$folder"; exit 1; }
 }
 
 in_debian_13() {

@@ -266,6 +266,21 @@ EOF
     fi
 }
 
+# In $root: `fleetroute setup` continues with the files of the set-up script and may change its sections, up to
+# the first answer that is missing.
+setup_continues() {
+    echo "127.0.0.1 telemetry.test" >>"$root/etc/hosts"
+    printf '%s\n' 'account: yes' 'domain: telemetry.test' 'port: 443' 'listen_port: 4432' \
+        'ca: /root/fleetroute-test-ca/server-ca.pem' >"$root/root/answers"
+    chmod 600 "$root/root/answers"
+    in_root fleetroute setup --answers /root/answers >"$root/setup2.log" 2>&1 || true
+    if ! grep -q 'no answer `client_id:`' "$root/setup2.log" ||
+        ! grep -q 'port: 4432' "$root/etc/fleetroute/fleetroute.yaml"; then
+        tail -n 30 "$root/setup2.log"
+        return 1
+    fi
+}
+
 # The set-up script configures a new container, and can be run again.
 lxc() {
     clean_root bookworm
@@ -278,6 +293,7 @@ lxc() {
             >"$root/setup.log" 2>&1 || { echo "$round round:"; tail -n 40 "$root/setup.log"; return 1; }
     done
     grep -q 'Remaining steps' "$root/setup.log"
+    setup_continues
     grep -q '"vin":"5YJ3E1EA7KF000001"' "$root"/var/lib/fleetroute/archive/*/V.jsonl
     [ "$(stat -c %a "$root/etc/fleetroute/tls/server.key")" = 600 ]
     in_root /etc/init.d/fleetroute stop

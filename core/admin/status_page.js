@@ -3,6 +3,8 @@
 const INTERVAL_MS = 2000;
 const VEHICLES_MAX = 1000;
 const OVERDUE_MS = 2000; // an older delivery is reported
+const FIND_MIN = 10; // with more vehicles the search is displayed
+const PROMPT_MS = 1000; // a greater delay is explained
 const element = (id) => document.getElementById(id);
 let previous = null; // the last answers, from which rates are computed
 let timer = null;
@@ -55,15 +57,23 @@ async function read(path) {
     return answer.json();
 }
 
+// The bound of the class of delays that contains a quantile, in ms; Infinity: above all bounds; null: no delivery.
 function delayQuantile(delays, quantile) {
     const classes = Object.entries(delays);
     const total = classes.reduce((sum, [, n]) => sum + n, 0);
     let sum = 0;
     for (const [bound, n] of classes) {
         sum += n;
-        if (total && sum >= total * quantile) return bound === 'more' ? 'over 60 s' : `under ${bound} ms`;
+        if (total && sum >= total * quantile) return bound === 'more' ? Infinity : Number(bound);
     }
     return null;
+}
+
+// The histogram counts from the start of fleetrouted, so an outage that is over is still in it.
+function formatDelay(bound) {
+    if (bound <= PROMPT_MS) return `99 of 100 were delivered within ${bound}\u00a0ms`;
+    return `since the start, more than 1 of 100 waited ${bound === Infinity ? 'over 60\u00a0s' : `up to ${duration(bound)}`}: ` +
+        'what waited during an outage counts, too';
 }
 
 function renderFacts(s, seconds) {
@@ -100,13 +110,14 @@ function renderSink(name, sink, s, seconds) {
         make('span', className, sink.health),
         make('p', '', `lag ${format(lag)} · ${format(sink.delivered)} delivered · ` +
             `${formatRate(rate(sink.delivered, old && old.delivered, seconds))}/s` +
-            (delay ? ` · 99\u00a0% delivered ${delay} after they are due` : '')));
+            (delay !== null && delay <= PROMPT_MS ? ` · ${formatDelay(delay)}` : '')));
+    if (delay !== null && delay > PROMPT_MS) card.append(make('p', 'quiet', formatDelay(delay)));
     if (sink.overdue_ms > OVERDUE_MS)
         card.append(make('p', 'warn', `the oldest delivery is overdue by ${duration(sink.overdue_ms)}`));
     if (lost.length) card.append(make('p', 'warn', lost.join(' · ')));
     if (sink.why) card.append(make('p', sink.health === 'up' ? 'quiet' : className, sink.why));
     if (sink.health === 'up' && sink.last_error)
-        card.append(make('p', 'quiet', `${ago(s.now_ms, sink.last_error_ms)}: ${sink.last_error}`));
+        card.append(make('p', 'quiet', `solved; the last problem, ${ago(s.now_ms, sink.last_error_ms)}: ${sink.last_error}`));
     return card;
 }
 
@@ -119,15 +130,23 @@ function renderSource(name, source) {
     return card;
 }
 
+// The name that the routing gives the vehicle, with its VIN as a hint; or the VIN.
+function makeVehicle(v) {
+    const cell = make('td', '', v.name || v.vin);
+    cell.title = v.vin;
+    return cell;
+}
+
 function renderVehicles(s, list, seconds) {
     const old = previous ? previous.records : {};
     element('vehicles').replaceChildren(...list.vehicles.map((v) => make('tr', '',
-        make('td', '', v.vin),
+        makeVehicle(v),
         make('td', v.connected ? 'good' : 'quiet', v.connected ? (v.connections > 1 ? `connected, ${v.connections} connections` : 'connected') : 'disconnected'),
         make('td', '', ago(s.now_ms, v.last_ms)),
         make('td', 'n', format(v.records)),
         make('td', 'n', formatRate(rate(v.records, old[v.vin], seconds))))));
     element('vehicle_count').textContent = `${format(s.vehicles_connected)} connected, ${format(s.vehicles_known)} known`;
+    element('find').hidden = s.vehicles_known <= FIND_MIN && !element('find').value;
     element('more').textContent = list.found > list.vehicles.length
         ? `${format(list.found - list.vehicles.length)} more; search for a VIN to list them`
         : list.found ? '' : element('find').value ? 'no vehicle matches' : 'no vehicle has connected yet';

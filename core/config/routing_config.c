@@ -6,6 +6,7 @@
 #include "config/field_route.h"
 #include "config/record_route.h"
 #include "config/route_options.h"
+#include "config/vin.h"
 #include "config/yaml_values.h"
 #include "util/memory.h"
 
@@ -33,9 +34,15 @@ static void routing_read_vehicle(struct fr_routing_reader *r, const struct fr_ya
                              FR_VIN_MAX);
         return;
     }
-    if (strlen(vin) != 17)
+    if (strlen(vin) != FR_CAR_VIN_LENGTH)
         fr_yaml_warn(&r->file, node, "a car's VIN has 17 characters; \"%s\" has %zu", vin,
                      strlen(vin));
+    else if (strpbrk(vin, "IOQ") != NULL)
+        fr_yaml_config_error(
+            &r->file, node,
+            "\"%s\" is no VIN: it has the letter %c in position %zu, and no VIN has "
+            "I, O or Q; write the digits 1 and 0",
+            vin, *strpbrk(vin, "IOQ"), strcspn(vin, "IOQ") + 1);
     for (size_t i = 0; i < routing->vehicle_count; i++)
         if (strcmp(routing->vehicles[i].vin, vin) == 0)
             fr_yaml_config_error(&r->file, node, "VIN %s is listed twice", vin);

@@ -1,32 +1,12 @@
 #include "config/yaml_edit.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "config/yaml_edit_file.h"
+#include "config/yaml_edit_state.h"
 #include "config/yaml_emit.h"
-#include "util/file_remedy.h"
-#include "util/files.h"
 #include "util/memory.h"
-
-/* A file of an owner is short; a longer one is not edited. */
-#define YAML_EDIT_FILE_MAX (1u << 20)
-#define YAML_EDIT_ADOPTED_MAX 16
-
-struct fr_yaml_edit {
-    char *path; /* without symbolic links */
-    bool exists;
-    struct stat file;
-    struct fr_buffer before; /* the file when it was read */
-    struct fr_buffer text;
-    struct fr_yaml *root;
-    char *adopted[YAML_EDIT_ADOPTED_MAX];
-    size_t adopted_count;
-};
 
 /* ---- reading --------------------------------------------------------------------- */
 
@@ -46,38 +26,6 @@ static struct fr_yaml *yaml_edit_parse(const char *path, const char *text, size_
     }
     fr_diagnostics_free(&diagnostics);
     return root;
-}
-
-/* Read a file; ENOENT is an empty text and *exists is false. */
-static int yaml_edit_read(const char *path, struct fr_buffer *text, bool *exists, struct stat *file,
-                          struct fr_error *error)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    ssize_t got = 0;
-
-    *exists = fd >= 0;
-    if (fd < 0 && errno == ENOENT)
-        return 0;
-    if (fd < 0)
-        return fr_error_set(error, "cannot read %s: %s; %s", path, strerror(errno),
-                            fr_file_remedy(errno));
-    if (fstat(fd, file) != 0 || !S_ISREG(file->st_mode)) {
-        close(fd);
-        return fr_error_set(error, "%s is not a regular file; use another path", path);
-    }
-    do {
-        uint8_t *to = fr_buffer_reserve(text, 65536);
-
-        got = to != NULL ? read(fd, to, 65536) : 0;
-        text->len += got > 0 ? (size_t)got : 0;
-    } while (got > 0 && text->len <= YAML_EDIT_FILE_MAX);
-    close(fd);
-    if (got < 0)
-        return fr_error_set(error, "cannot read %s: %s; %s", path, strerror(errno),
-                            fr_file_remedy(errno));
-    if (text->len > YAML_EDIT_FILE_MAX || text->failed)
-        return fr_error_set(error, "%s is longer than 1 MiB; edit it by hand", path);
-    return 0;
 }
 
 /* Each key of the root must begin its line. */
@@ -102,7 +50,7 @@ struct fr_yaml_edit *fr_yaml_edit_open(const char *path, struct fr_error *error)
 
     edit->path = fr_strdup(real != NULL ? real : path);
     free(real);
-    if (yaml_edit_read(edit->path, &edit->before, &edit->exists, &edit->file, error) == 0) {
+    if (fr_yaml_edit_read(edit->path, &edit->before, &edit->exists, &edit->file, error) == 0) {
         fr_buffer_append(&edit->text, edit->before.bytes, edit->before.len);
         edit->root =
             yaml_edit_parse(edit->path, fr_buffer_string(&edit->text), edit->text.len, error);
@@ -382,74 +330,6 @@ int fr_yaml_edit_put(struct fr_yaml_edit *edit, const char *section, const char 
     yaml_edit_merge(&text, map != NULL && map->kind == FR_YAML_MAP ? map : NULL, key, value);
     status = fr_yaml_edit_set(edit, section, fr_buffer_string(&text), error);
     fr_buffer_free(&text);
-    return status;
-}
-
-/* ---- writing --------------------------------------------------------------------- */
-
-static int yaml_edit_check_unchanged(const struct fr_yaml_edit *edit, struct fr_error *error)
-{
-    struct fr_buffer now = {0};
-    struct stat file;
-    bool exists;
-    int status = yaml_edit_read(edit->path, &now, &exists, &file, error);
-
-    if (status == 0 && (exists != edit->exists || now.len != edit->before.len ||
-                        (now.len > 0 && memcmp(now.bytes, edit->before.bytes, now.len) != 0)))
-        status = fr_error_set(error, "%s was changed by another program; run the command again",
-                              edit->path);
-    fr_buffer_free(&now);
-    return status;
-}
-
-static int yaml_edit_replace(struct fr_yaml_edit *edit, const char *from, mode_t mode,
-                             const struct fr_file_owner *owner, struct fr_error *error)
-{
-    char *old = fr_asprintf("%s.old", edit->path);
-    struct fr_atomic_file backup = {old, mode, owner, true};
-    char *folder = fr_path_folder(edit->path);
-    int status = 0;
-
-    if (edit->exists)
-        status = fr_atomic_file_write(&backup, edit->before.bytes, edit->before.len, error);
-    if (status == 0 && rename(from, edit->path) != 0)
-        status = fr_error_set(error, "cannot replace %s: %s; %s", edit->path, strerror(errno),
-                              fr_file_remedy(errno));
-    if (status == 0)
-        fr_sync_folder(folder);
-    free(folder);
-    free(old);
-    return status;
-}
-
-int fr_yaml_edit_save(struct fr_yaml_edit *edit, mode_t mode, const struct fr_file_owner *owner,
-                      int (*check)(const char *path, void *ctx, struct fr_error *error), void *ctx,
-                      struct fr_error *error)
-{
-    char *new = fr_asprintf("%s.setup", edit->path);
-    struct fr_file_owner present = {edit->file.st_uid, edit->file.st_gid};
-    struct fr_atomic_file file = {new, mode, owner, true};
-    bool changed = edit->text.len != edit->before.len ||
-                   memcmp(edit->text.bytes, edit->before.bytes, edit->text.len) != 0;
-    int status = 0;
-
-    if (edit->exists) {
-        file.mode = edit->file.st_mode & 07777;
-        /* Only root can give a file away; an owner of the same id needs no change. */
-        file.owner = geteuid() == 0 ? &present : NULL;
-    }
-    if (changed) {
-        status = fr_atomic_file_write(&file, edit->text.bytes, edit->text.len, error);
-        if (status == 0 && check != NULL)
-            status = check(new, ctx, error);
-        if (status == 0)
-            status = yaml_edit_check_unchanged(edit, error);
-        if (status == 0)
-            status = yaml_edit_replace(edit, new, file.mode, file.owner, error);
-        if (status != 0)
-            unlink(new);
-    }
-    free(new);
     return status;
 }
 

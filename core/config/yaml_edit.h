@@ -1,19 +1,15 @@
 /*
  * Changes sections of a YAML file that its owner also edits. A section is a top-level key with its
  * value. Only sections that are absent, empty, or below the line FR_YAML_EDIT_MARK are written; the
- * order of the sections, their comments and all other lines stay as they are. The file is replaced in
- * one step, after a check of the new text; the old text stays in PATH.old.
+ * order of the sections, their comments and all other lines stay as they are. The file is replaced
+ * by yaml_edit_file.h.
  *
  * An edit is used by one thread.
  */
 #ifndef FR_YAML_EDIT_H
 #define FR_YAML_EDIT_H
 
-#include <stdbool.h>
-#include <sys/types.h>
-
 #include "config/yaml_tree.h"
-#include "util/atomic_file.h"
 #include "util/buffer.h"
 #include "util/error.h"
 
@@ -53,14 +49,6 @@ int fr_yaml_edit_set(struct fr_yaml_edit *edit, const char *section, const char 
  * as above. */
 int fr_yaml_edit_put(struct fr_yaml_edit *edit, const char *section, const char *key,
                      const char *value, struct fr_error *error);
-
-/* Replace the file: write the new text beside it, run check() on that path, keep the old text in
- * PATH.old, rename. Nothing happens if the text is unchanged. An existing file keeps its mode and
- * owner; a new one gets `mode` and `owner` (NULL: the user of this process). Returns 0, or -1 with
- * `error` set and the file unchanged; also if the file was changed after fr_yaml_edit_open(). */
-int fr_yaml_edit_save(struct fr_yaml_edit *edit, mode_t mode, const struct fr_file_owner *owner,
-                      int (*check)(const char *path, void *ctx, struct fr_error *error), void *ctx,
-                      struct fr_error *error);
 
 /* Append the lines of a section with the value `value` (YAML), as fr_yaml_edit_set() writes them. */
 void fr_yaml_section_text(struct fr_buffer *out, const char *section, const char *value);

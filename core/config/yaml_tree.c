@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "config/yaml_problem.h"
 #include "util/buffer.h"
 #include "util/memory.h"
 
@@ -39,6 +40,8 @@ void fr_yaml_warn(const struct fr_yaml_file *file, const struct fr_yaml *node, c
 
 struct yaml_builder {
     const struct fr_yaml_file *file;
+    const char *text; /* of `len` bytes */
+    size_t len;
     yaml_parser_t parser;
     size_t nodes;
 };
@@ -52,10 +55,12 @@ static int yaml_error(const struct yaml_builder *b, const yaml_mark_t *mark, con
 
 static int yaml_next_event(struct yaml_builder *b, yaml_event_t *event)
 {
+    char problem[FR_YAML_PROBLEM_SIZE];
+
     if (yaml_parser_parse(&b->parser, event))
         return 0;
-    return yaml_error(b, &b->parser.problem_mark,
-                      b->parser.problem != NULL ? b->parser.problem : "the text is not valid YAML");
+    fr_yaml_problem(&b->parser, b->text, b->len, problem);
+    return yaml_error(b, &b->parser.problem_mark, problem);
 }
 
 static struct fr_yaml *yaml_build(struct yaml_builder *b, const yaml_event_t *event, int depth);
@@ -218,7 +223,7 @@ static struct fr_yaml *yaml_build_document(struct yaml_builder *b)
 
 struct fr_yaml *fr_yaml_parse(const struct fr_yaml_file *file, const char *text, size_t len)
 {
-    struct yaml_builder b = {.file = file};
+    struct yaml_builder b = {.file = file, .text = text, .len = len};
     struct fr_yaml *root;
 
     if (!yaml_parser_initialize(&b.parser)) {

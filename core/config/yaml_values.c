@@ -48,7 +48,10 @@ bool fr_yaml_is_map(const struct fr_yaml_file *file, const struct fr_yaml *node,
                     const char *const *keys)
 {
     if (node->kind != FR_YAML_MAP) {
-        fr_yaml_config_error(file, node, "%s must be a map with keys such as %s:", what, keys[0]);
+        bool empty = node->kind == FR_YAML_TEXT && node->text[0] == '\0';
+
+        fr_yaml_config_error(file, node, "%s must be a map with keys such as %s:%s", what, keys[0],
+                             empty ? " (indented deeper than this line)" : "");
         return false;
     }
     for (size_t i = 0; i < node->count; i++)

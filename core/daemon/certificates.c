@@ -5,7 +5,10 @@
 #include "daemon/published_key.h"
 #include "daemon/settings.h"
 #include "ingest/tls.h"
+#include "util/clock.h"
 #include "util/log.h"
+
+#define REPEAT_MS 86400000 /* a day: between two log lines about the certificate in force */
 
 bool fr_certificate_is_worse(const SSL_CTX *current, const SSL_CTX *changed)
 {
@@ -40,6 +43,21 @@ static void certificates_use_others(struct fr_daemon *d, const struct fr_tls_fil
         return;
     }
     certificates_use(d, context);
+}
+
+void fr_daemon_check_certificate(struct fr_daemon *d)
+{
+    char why[FR_CERTIFICATE_AGE_SIZE];
+    enum fr_certificate_age age = fr_certificate_age(d->setup->tls, fr_wall_ms() / 1000, why);
+    int64_t now_ms = fr_monotonic_ms();
+
+    if (age == d->certificate_logged &&
+        (age == FR_CERTIFICATE_VALID || now_ms - d->certificate_logged_ms < REPEAT_MS))
+        return;
+    if (age != FR_CERTIFICATE_VALID)
+        fr_log(FR_LOG_ERROR, "the server certificate %s: %s", d->setup->server->certificate, why);
+    d->certificate_logged = age;
+    d->certificate_logged_ms = now_ms;
 }
 
 void fr_daemon_refresh_certificates(struct fr_daemon *d)

@@ -132,7 +132,7 @@ static void command_values(void *ctx, const char *arguments, struct fr_buffer *o
 /* ---- vehicle VIN ----------------------------------------------------------------- */
 
 /* Answer {"connected":true,"connections":1,"last_ms":…,"records":5}; zeros for a vehicle that was not
- * connected since the daemon keeps count. */
+ * connected since the daemon started. */
 static void command_vehicle(void *ctx, const char *arguments, struct fr_buffer *out)
 {
     struct fr_daemon *d = ctx;

@@ -13,6 +13,7 @@
 #include "util/counters.h"
 #include "util/heap.h"
 #include "util/log.h"
+#include "util/plural.h"
 #include "util/systemd.h"
 
 #define FILES_INTERVAL_MS 5000 /* between checks of the TLS files */
@@ -48,6 +49,7 @@ static void daemon_on_files_timer(evutil_socket_t fd, short what, void *ctx)
     (void)fd, (void)what;
     fr_daemon_refresh_certificates(ctx);
     fr_daemon_refresh_public_key(ctx);
+    fr_daemon_check_certificate(ctx);
 }
 
 static void daemon_on_heap_timer(evutil_socket_t fd, short what, void *ctx)
@@ -134,6 +136,7 @@ int fr_daemon_run(struct fr_setup *setup, void (*ready)(void *ctx), void *ctx,
     if (daemon_add_events(&d, error) == 0 && fr_daemon_start(&d, error) == 0) {
         fr_log(FR_LOG_NOTICE, "fleetrouted %s listens on %s port %u", PACKAGE_VERSION,
                setup->server->address, fr_ingest_port(d.ingest));
+        fr_daemon_check_certificate(&d);
         ready(ctx);
         fr_systemd_notify("READY=1");
         event_base_dispatch(d.base);
@@ -142,7 +145,8 @@ int fr_daemon_run(struct fr_setup *setup, void (*ready)(void *ctx), void *ctx,
     }
     fr_daemon_stop(&d);
     if (status == 0)
-        fr_log(FR_LOG_NOTICE, "fleetrouted stops: %llu records were acknowledged",
-               (unsigned long long)fr_count_read(FR_COUNT_ACKS));
+        fr_log(FR_LOG_NOTICE, "fleetrouted stops: %llu record%s acknowledged",
+               (unsigned long long)fr_count_read(FR_COUNT_ACKS),
+               fr_plural(fr_count_read(FR_COUNT_ACKS)));
     return status;
 }

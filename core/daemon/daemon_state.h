@@ -18,6 +18,7 @@
 #include "daemon/upkeep.h"
 #include "ingest/ingest.h"
 #include "journal/journal.h"
+#include "ingest/certificate_age.h"
 #include "journal/last_values.h"
 #include "route/routes.h"
 #include "util/buffer.h"
@@ -33,6 +34,10 @@ struct fr_daemon {
     /* fr_tls_files_fingerprint() of the TLS files last read; -1: read them again. */
     int64_t files_fingerprint;
     struct fr_deferred_certificate deferred; /* of the file, not of `setup->tls` */
+
+    enum fr_certificate_age
+        certificate_logged;        /* FR_CERTIFICATE_VALID: no line is to be repeated */
+    int64_t certificate_logged_ms; /* monotonic: of that line */
 
     char *dead_letters;         /* the folder */
     struct fr_journal *journal; /* NULL: off */

@@ -8,7 +8,6 @@
 #include "daemon/prometheus.h"
 #include "daemon/status_json.h"
 #include "ingest/presence.h"
-#include "ingest/tls.h"
 #include "plugin/host.h"
 #include "record/json.h"
 #include "util/clock.h"
@@ -65,14 +64,12 @@ static int endpoint_load_balancer(void *ctx, const char *query, struct fr_buffer
 
 static bool endpoint_put_certificate(const struct fr_daemon *d, struct fr_buffer *out)
 {
-    int64_t left_s = fr_tls_expiry(d->setup->tls) - fr_wall_ms() / 1000;
+    char why[FR_CERTIFICATE_AGE_SIZE];
+    enum fr_certificate_age age = fr_certificate_age(d->setup->tls, fr_wall_ms() / 1000, why);
+    bool up = age == FR_CERTIFICATE_VALID || age == FR_CERTIFICATE_EXPIRES_SOON;
 
-    if (left_s <= 0)
-        fr_buffer_text(out,
-                       "certificate: down: it has expired and vehicles refuse it; replace it\n");
-    else
-        fr_buffer_printf(out, "certificate: up: %lld days left\n", (long long)(left_s / 86400));
-    return left_s > 0;
+    fr_buffer_printf(out, "certificate: %s: %s\n", up ? "up" : "down", why);
+    return up;
 }
 
 static bool endpoint_put_connections(struct fr_daemon *d, struct fr_buffer *out)
@@ -145,6 +142,17 @@ static void endpoint_get_parameter(const char *query, const char *key, char *val
     value[n] = '\0';
 }
 
+static void endpoint_put_vehicle_name(const struct fr_daemon *d, const char *vin,
+                                      struct fr_buffer *out)
+{
+    const char *name = fr_routes_vehicle_name(d->routes, vin);
+
+    if (name == NULL)
+        return;
+    fr_buffer_text(out, ",\"name\":");
+    fr_json_string(out, name, strlen(name));
+}
+
 /* GET /vehicles?find=PART&limit=N: connected vehicles first, then the others by the time of their
  * last record, newest first. */
 static int endpoint_vehicles(void *ctx, const char *query, struct fr_buffer *out)
@@ -167,6 +175,7 @@ static int endpoint_vehicles(void *ctx, const char *query, struct fr_buffer *out
 
         fr_buffer_text(out, i == 0 ? "{\"vin\":" : ",{\"vin\":");
         fr_json_string(out, vin, strlen(vin));
+        endpoint_put_vehicle_name(d, list[i].vin, out);
         fr_buffer_printf(out,
                          ",\"connected\":%s,\"connections\":%u,\"last_ms\":%lld,\"records\":%llu}",
                          list[i].connected ? "true" : "false", list[i].connections,

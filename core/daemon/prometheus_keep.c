@@ -55,7 +55,8 @@ static void keep_put_cost(const struct fr_upkeep_status *s, double budget_usd,
 static void keep_put_vehicles(const struct fr_keep_health *h, struct fr_buffer *out)
 {
     fr_prometheus_number(out, "fleetroute_config_vehicles", "gauge",
-                         "Vehicles that `fleetroute keep` takes care of.", (double)h->vehicles);
+                         "Vehicles whose configuration `fleetroute keep` renews.",
+                         (double)h->vehicles);
     fr_prometheus_number(out, "fleetroute_config_valid_vehicles", "gauge",
                          "Vehicles with an accepted configuration that has not expired.",
                          (double)h->valid);

@@ -12,13 +12,7 @@
 #include "fleet_api/public_key.h"
 #include "privsep/key_reader.h"
 #include "util/memory.h"
-
-/* For OpenSSL, which would ask for the passphrase on the terminal. */
-static int published_no_passphrase(char *to, int size, int is_for_writing, void *context)
-{
-    (void)to, (void)size, (void)is_for_writing, (void)context;
-    return -1;
-}
+#include "util/no_passphrase.h"
 
 /* Read a regular file of at most FR_PUBLISHED_KEY_MAX bytes. Returns its length, or -1 with errno
  * set. The TLS files are opened in the same way, so the file may be one that only root reads. */
@@ -43,8 +37,7 @@ static ssize_t published_read_file(int fd, char bytes[FR_PUBLISHED_KEY_MAX])
 static EVP_PKEY *published_parse(const char *bytes, size_t len)
 {
     BIO *pem = BIO_new_mem_buf(bytes, (int)len);
-    EVP_PKEY *key =
-        pem != NULL ? PEM_read_bio_PUBKEY(pem, NULL, published_no_passphrase, NULL) : NULL;
+    EVP_PKEY *key = pem != NULL ? PEM_read_bio_PUBKEY(pem, NULL, fr_no_passphrase, NULL) : NULL;
     char curve[64] = "";
 
     if (key != NULL)

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 #include "daemon/published_key.h"
+#include "ingest/certificate_age.h"
 #include "ingest/tls.h"
 #include "plugin/loader.h"
+#include "util/clock.h"
 #include "util/memory.h"
 
 static void setup_load_sink(struct fr_setup *setup, size_t index)
@@ -129,6 +131,23 @@ struct fr_setup *fr_setup_load(const char *path)
         setup_load_tls(setup);
     setup_load_public_key(setup);
     return setup;
+}
+
+void fr_setup_check_certificate(struct fr_setup *setup)
+{
+    struct fr_yaml_file file = {setup->server->path, &setup->diagnostics};
+    const struct fr_yaml *node =
+        fr_yaml_get(fr_yaml_get(setup->server->root, "tls"), "certificate");
+    char why[FR_CERTIFICATE_AGE_SIZE];
+    enum fr_certificate_age age;
+
+    if (setup->tls == NULL || node == NULL)
+        return;
+    age = fr_certificate_age(setup->tls, fr_wall_ms() / 1000, why);
+    if (age == FR_CERTIFICATE_EXPIRES_SOON)
+        fr_yaml_warn(&file, node, "certificate: %s: %s", setup->server->certificate, why);
+    else if (age != FR_CERTIFICATE_VALID)
+        fr_yaml_config_error(&file, node, "certificate: %s: %s", setup->server->certificate, why);
 }
 
 void fr_setup_free(struct fr_setup *setup)

@@ -32,6 +32,11 @@ struct fr_setup {
  * it is usable only if setup->diagnostics.errors is 0. The caller frees it. */
 struct fr_setup *fr_setup_load(const char *path);
 
+/* Report a server certificate that has expired or is not valid yet (error), or expires soon (warning)
+ * at the position of `tls: certificate:`. Loading does not report it: the daemon starts with such a
+ * certificate, and logs it. Nothing if the TLS files could not be read. */
+void fr_setup_check_certificate(struct fr_setup *setup);
+
 /* Free a setup with its sinks and sources, which must be stopped or never started. NULL is
  * ignored. */
 void fr_setup_free(struct fr_setup *setup);

@@ -117,6 +117,21 @@ static void status_put_journal(struct fr_buffer *out, struct fr_journal *journal
     fr_buffer_byte(out, '}');
 }
 
+/* `up`, `warning` (it expires soon) or `down` (vehicles refuse it). */
+static void status_put_certificate(struct fr_buffer *out, const struct fr_daemon *d)
+{
+    static const char *const words[] = {[FR_CERTIFICATE_VALID] = "up",
+                                        [FR_CERTIFICATE_EXPIRES_SOON] = "warning",
+                                        [FR_CERTIFICATE_NOT_YET_VALID] = "down",
+                                        [FR_CERTIFICATE_EXPIRED] = "down"};
+    char why[FR_CERTIFICATE_AGE_SIZE];
+    enum fr_certificate_age age = fr_certificate_age(d->setup->tls, fr_wall_ms() / 1000, why);
+
+    fr_buffer_printf(out, ",\"certificate\":{\"health\":\"%s\"", words[age]);
+    status_put_text(out, "why", why);
+    fr_buffer_byte(out, '}');
+}
+
 static void status_put_counters(struct fr_buffer *out)
 {
     fr_buffer_text(out, ",\"counters\":{");
@@ -234,6 +249,7 @@ void fr_daemon_put_status(struct fr_daemon *d, struct fr_buffer *out)
     status_put_number(out, "vehicles_connected", connected);
     status_put_number(out, "vehicles_known", known);
     status_put_number(out, "certificate_expires", (uint64_t)fr_tls_expiry(d->setup->tls));
+    status_put_certificate(out, d);
     status_put_deferred(out, &d->deferred);
     status_put_number(out, "connections", ingest != NULL ? fr_ingest_connections(ingest) : 0);
     status_put_number(out, "half_open", ingest != NULL ? fr_ingest_half_open(ingest) : 0);

@@ -6,6 +6,7 @@
 #include "daemon/backpressure.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 /* Bounds in ms from SIGTERM to the end: records of vehicles are delivered, then the presence
  * records of the closed connections. With a journal, undelivered records are not lost, so the
@@ -50,11 +51,12 @@ static void stop_report_undelivered(const struct fr_daemon *d)
         fr_sink_status(d->setup->sinks[i], &s);
         if (s.from_journal && s.lag != 0)
             fr_log(FR_LOG_NOTICE,
-                   "sink %s stops with a lag of %llu records, which stay in the journal (%s)",
-                   s.name, (unsigned long long)s.lag, s.why);
+                   "sink %s stops with a lag of %llu record%s, which stay%s in the journal (%s)",
+                   s.name, (unsigned long long)s.lag, fr_plural(s.lag), s.lag == 1 ? "s" : "",
+                   s.why);
         else if (!s.from_journal && s.unfinished != 0)
-            fr_log(FR_LOG_WARNING, "sink %s stops with %zu records undelivered (%s)", s.name,
-                   s.unfinished, s.why);
+            fr_log(FR_LOG_WARNING, "sink %s stops with %zu record%s undelivered (%s)", s.name,
+                   s.unfinished, fr_plural(s.unfinished), s.why);
     }
 }
 

@@ -12,7 +12,7 @@
 #include "fleet_api/keep_health.h"
 #include "fleet_api/state.h"
 
-/* Min time between two looks at the file, in ms. */
+/* Min time between two calls of stat(2) on the file, in ms. */
 #define FR_UPKEEP_EVERY_MS 10000
 
 struct fr_upkeep;
@@ -26,7 +26,7 @@ struct fr_upkeep_status {
     char failure[512];            /* of the state, likewise */
 };
 
-/* Look at the state of the section `tesla`. The file is read again only if it changed. A file that
+/* Get the state of the section `tesla`. The file is read again only if it changed. A file that
  * cannot be read is a warning; the state then is the last one that was read. Returns false without
  * the section. */
 bool fr_upkeep_status(struct fr_upkeep *upkeep, const struct fr_tesla_config *tesla,

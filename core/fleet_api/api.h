@@ -1,8 +1,9 @@
 /*
  * Typed calls of Tesla's Fleet API. A call refreshes the access token when needed, under the lock of
  * the folder, follows 421 to the named host if it is Tesla's (or, with base_url, the same origin or
- * one that base_url's CA covers), and translates each error. Answers are bounded and checked. Here
- * are the session and the owner's consent; the calls are in api_partner.h, api_user.h and
+ * one that base_url's CA covers), and translates each error. Answers are bounded and checked. A call
+ * blocks; it returns 0, or -1 with `error` set, unless its comment has something else. Here are the
+ * session and the owner's consent; the calls are in api_partner.h, api_user.h and
  * api_telemetry.h.
  */
 #ifndef FR_API_H

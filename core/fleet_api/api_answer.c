@@ -195,7 +195,7 @@ int fr_answer_push(const json_t *root, const char *const *vins, size_t count,
         json_integer_value(number) > FR_API_VEHICLES_MAX)
         return answer_malformed(error, what, "number updated_vehicles");
     *updated = json_integer_value(number);
-    index = json_object(); /* VIN → its place in `vins` */
+    index = json_object(); /* VIN → its index in `vins` */
     for (size_t i = 0; i < count; i++) {
         skips[i] = FR_API_SKIP_NONE;
         json_object_set_new(index, vins[i], json_integer((json_int_t)i));

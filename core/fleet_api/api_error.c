@@ -54,6 +54,12 @@ bool fr_api_cause_is_temporary(enum fr_api_cause cause)
     }
 }
 
+bool fr_api_cause_may_be_of_vehicle(enum fr_api_cause cause)
+{
+    return cause == FR_API_NOT_FOUND || cause == FR_API_ASLEEP || cause == FR_API_SCOPE ||
+           cause == FR_API_REFUSED || cause == FR_API_MALFORMED;
+}
+
 int fr_api_error_set(struct fr_api_error *error, enum fr_api_cause cause, const char *format, ...)
 {
     va_list ap;
@@ -94,7 +100,9 @@ static void error_read(struct error_text *text, const struct fr_http_response *r
     size_t len = response->body != NULL ? response->len : 0;
     struct fr_buffer joined = {0};
     json_error_t problem;
-    json_t *root = json_loadb(from, len, JSON_ALLOW_NUL, &problem);
+    json_t *root = fr_http_response_is_dense(response)
+                       ? NULL
+                       : json_loadb(from, len, JSON_ALLOW_NUL, &problem);
 
     text->is_json = json_is_object(root);
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)

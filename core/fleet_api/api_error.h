@@ -36,7 +36,7 @@ enum fr_api_cause {
 struct fr_api_error {
     enum fr_api_cause cause;
     int status;            /* HTTP; 0: no answer */
-    int64_t retry_after_s; /* the server's wish; -1: none */
+    int64_t retry_after_s; /* pause that the server asks for; -1: none */
     struct fr_error error; /* cause and remedy, without secrets and control characters */
 };
 
@@ -45,6 +45,10 @@ const char *fr_api_cause_name(enum fr_api_cause cause);
 
 /* Whether the same request may succeed later without the owner's help. */
 bool fr_api_cause_is_temporary(enum fr_api_cause cause);
+
+/* Whether a failed request about one vehicle can be due to that vehicle: the same request about another
+ * one may succeed. */
+bool fr_api_cause_may_be_of_vehicle(enum fr_api_cause cause);
 
 /* Translate an answer whose status is not 2xx. `what` names the call, e.g. "list vehicles". Always
  * returns -1, for `return fr_api_error_from(...)`. */

@@ -5,12 +5,11 @@
 #include <string.h>
 
 #include "fleet_api/http_response.h"
+#include "util/json_text.h"
 #include "util/memory.h"
 
 /* Requests for one call: the first, one after 401, two after 421. */
 #define MISDIRECTED_MAX 2
-/* Max lists and objects of an answer. */
-#define CONTAINERS_MAX 100000
 
 /* Send the request once. */
 static int request_send(struct fr_api *api, const struct fr_api_call *call,
@@ -86,24 +85,14 @@ static int request_follow(struct fr_api *api, const struct fr_api_call *call,
     return call->partner ? fr_api_session_partner(api, error) : 0;
 }
 
-/* Whether an answer has more lists and objects than Tesla's answers can have. Parsed, each of them
- * needs some hundred bytes. */
-static bool request_is_dense(const struct fr_http_response *response)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < response->len; i++)
-        count += response->body[i] == '{' || response->body[i] == '[';
-    return count > CONTAINERS_MAX;
-}
-
 static int request_parse(const struct fr_api_call *call, const struct fr_http_response *response,
                          json_t **answer, struct fr_api_error *error)
 {
     json_error_t problem;
 
-    *answer =
-        !request_is_dense(response) ? json_loadb(response->body, response->len, 0, &problem) : NULL;
+    *answer = !fr_http_response_is_dense(response)
+                  ? json_loadb(response->body, response->len, 0, &problem)
+                  : NULL;
     if (json_is_object(*answer))
         return 0;
     json_decref(*answer);
@@ -147,4 +136,15 @@ int fr_api_request(struct fr_api *api, const struct fr_api_call *call, json_t **
             return status;
     }
     return status;
+}
+
+void fr_api_put_vins(struct fr_buffer *body, const char *const *vins, size_t count)
+{
+    fr_buffer_text(body, "\"vins\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            fr_buffer_byte(body, ',');
+        fr_json_string(body, vins[i], strlen(vins[i]));
+    }
+    fr_buffer_byte(body, ']');
 }

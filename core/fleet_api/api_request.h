@@ -10,6 +10,7 @@
 
 #include "fleet_api/api_error.h"
 #include "fleet_api/api_session.h"
+#include "util/buffer.h"
 
 struct fr_api_call {
     const char *what; /* for messages, e.g. "list vehicles" */
@@ -23,5 +24,8 @@ struct fr_api_call {
  * with the answer, a JSON object, which the caller releases; or -1 with `error` set. */
 int fr_api_request(struct fr_api *api, const struct fr_api_call *call, json_t **answer,
                    struct fr_api_error *error);
+
+/* Append the member "vins" of a body: an array of `count` VINs. */
+void fr_api_put_vins(struct fr_buffer *body, const char *const *vins, size_t count);
 
 #endif

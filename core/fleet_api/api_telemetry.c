@@ -25,13 +25,9 @@ int fr_api_push(struct fr_api *api, const char *const *vins, size_t count, const
     fr_buffer_reserve(&body, strlen(token) + count * 20 + 64);
     fr_buffer_text(&body, "{\"token\":");
     fr_json_string(&body, token, strlen(token));
-    fr_buffer_text(&body, ",\"vins\":[");
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            fr_buffer_byte(&body, ',');
-        fr_json_string(&body, vins[i], strlen(vins[i]));
-    }
-    fr_buffer_text(&body, "]}");
+    fr_buffer_byte(&body, ',');
+    fr_api_put_vins(&body, vins, count);
+    fr_buffer_byte(&body, '}');
     call.body = fr_buffer_string(&body);
     status = fr_api_request(api, &call, &answer, error);
     if (status == 0)

@@ -13,7 +13,8 @@ int fr_api_push(struct fr_api *api, const char *const *vins, size_t count, const
                 enum fr_api_skip *skips, int64_t *updated, char other[64],
                 struct fr_api_error *error);
 
-/* The caller frees state->config. */
+/* The configuration that Tesla has for a vehicle; the caller frees state->config. The second call
+ * removes it. */
 int fr_api_config_get(struct fr_api *api, const char *vin, struct fr_api_config_state *state,
                       struct fr_api_error *error);
 int fr_api_config_delete(struct fr_api *api, const char *vin, struct fr_api_error *error);

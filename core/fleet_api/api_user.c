@@ -94,13 +94,9 @@ static int api_user_status(struct fr_api *api, const char *const *vins, size_t c
     json_t *answer;
     int result;
 
-    fr_buffer_text(&body, "{\"vins\":[");
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            fr_buffer_byte(&body, ',');
-        fr_json_string(&body, vins[i], strlen(vins[i]));
-    }
-    fr_buffer_text(&body, "]}");
+    fr_buffer_byte(&body, '{');
+    fr_api_put_vins(&body, vins, count);
+    fr_buffer_byte(&body, '}');
     call.body = fr_buffer_string(&body);
     result = fr_api_request(api, &call, &answer, error);
     if (result == 0)

@@ -14,7 +14,7 @@ int fr_api_region(struct fr_api *api, char region[16], struct fr_api_error *erro
 int fr_api_vehicles(struct fr_api *api, struct fr_api_vehicles *vehicles,
                     struct fr_api_error *error);
 
-/* One status for each VIN, in the same order; `status` has `count` places. A vehicle that Tesla does
+/* One status for each VIN, in the same order; `status` has `count` elements. A vehicle that Tesla does
  * not find is not `known`. */
 int fr_api_fleet_status(struct fr_api *api, const char *const *vins, size_t count,
                         struct fr_api_vehicle_status *status, struct fr_api_error *error);

@@ -21,12 +21,18 @@ static bool clean_is_control(const uint8_t *at, size_t size)
            (size == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] & 0xfe) == 0xa8);
 }
 
-/* Whether a character has no width or changes the direction of text: U+200B to U+200F, U+202A to
- * U+202E, U+2060 to U+206F, U+FEFF. */
+/* Whether a character has no width or changes the direction of text: U+061C, U+180E, U+200B to U+200F,
+ * U+202A to U+202E, U+2060 to U+206F, U+FEFF, the tags U+E0000 to U+E007F. */
 static bool clean_is_invisible(const uint8_t *at, size_t size)
 {
+    if (size == 2)
+        return at[0] == 0xd8 && at[1] == 0x9c;
+    if (size == 4)
+        return at[0] == 0xf3 && at[1] == 0xa0 && (at[2] & 0xfe) == 0x80;
     if (size != 3)
         return false;
+    if (at[0] == 0xe1 && at[1] == 0xa0)
+        return at[2] == 0x8e;
     if (at[0] == 0xe2 && at[1] == 0x80)
         return (at[2] >= 0x8b && at[2] <= 0x8f) || (at[2] >= 0xaa && at[2] <= 0xae);
     if (at[0] == 0xe2 && at[1] == 0x81)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fleet_api/secret_file.h"
 #include "util/files.h"
 #include "util/memory.h"
 
@@ -127,29 +128,10 @@ static int command_key_check_file(const char *path, const struct stat *file,
     return 0;
 }
 
-/* Read at most `max` bytes. Returns their number, or -1 with errno set. */
-static ssize_t command_key_read_bytes(int fd, char *bytes, size_t max)
-{
-    size_t len = 0;
-
-    while (len < max) {
-        ssize_t got = read(fd, bytes + len, max - len);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        len += (size_t)got;
-    }
-    return (ssize_t)len;
-}
-
 static EVP_PKEY *command_key_from_file(int fd, struct fr_error *error)
 {
     char bytes[FR_COMMAND_KEY_BYTES_MAX];
-    ssize_t len = command_key_read_bytes(fd, bytes, sizeof bytes);
+    ssize_t len = fr_secret_file_bytes(fd, bytes, sizeof bytes);
     BIO *pem = len >= 0 ? BIO_new_mem_buf(bytes, (int)len) : NULL;
     EVP_PKEY *key = NULL;
 

@@ -38,21 +38,25 @@ static bool compare_is_empty(const json_t *value)
            (json_is_array(value) && json_array_size(value) == 0);
 }
 
-/* The keys of one field. A value that is no object stays as it is. */
+static json_t *compare_copy(json_t *value)
+{
+    return json_is_number(value) ? compare_number(value) : json_incref(value);
+}
+
+/* The keys of one field, or a value that is no object. */
 static json_t *compare_field(json_t *field)
 {
     json_t *keys, *value;
     const char *name;
 
     if (!json_is_object(field))
-        return json_incref(field);
+        return compare_copy(field);
     keys = json_object();
     json_object_foreach(field, name, value)
     {
         if (compare_is_empty(value))
             continue;
-        json_object_set_new(keys, name,
-                            json_is_number(value) ? compare_number(value) : json_incref(value));
+        json_object_set_new(keys, name, compare_copy(value));
     }
     return keys;
 }
@@ -111,10 +115,18 @@ static json_t *compare_text(const json_t *config, const char *key, bool lower)
     return result;
 }
 
+/* Read a text; the caller releases it. Integers of any size become reals: one that does not fit an
+ * integer makes no text unreadable. */
+static json_t *compare_parse(const char *text)
+{
+    return text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL)
+                        : NULL;
+}
+
 /* What counts of a configuration. NULL: the text is no JSON object. */
 static json_t *compare_read(const char *text)
 {
-    json_t *config = text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *config = compare_parse(text);
     const json_t *port = json_object_get(config, "port");
     json_t *canonical = NULL;
 
@@ -301,7 +313,7 @@ bool fr_config_digest(const char *config, char digest[65])
 
 int64_t fr_config_exp(const char *config)
 {
-    json_t *object = config != NULL ? json_loads(config, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *object = compare_parse(config);
     double exp = json_number_value(json_object_get(object, "exp"));
 
     json_decref(object);
@@ -310,7 +322,7 @@ int64_t fr_config_exp(const char *config)
 
 bool fr_config_is_of_other_key(const char *config, const char *issuer)
 {
-    json_t *object = config != NULL ? json_loads(config, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *object = compare_parse(config);
     const char *iss = json_string_value(json_object_get(object, "iss"));
     bool other = iss != NULL && issuer != NULL && strcmp(iss, issuer) != 0;
 

@@ -13,6 +13,9 @@
 #define RETRY_MAX_S (INT64_C(366) * 24 * 3600)
 /* A greater RateLimit-Reset is a time since 1970 and no number of seconds. */
 #define SECONDS_MAX INT64_C(1000000000)
+#define DATE_MAX_S INT64_C(253402300799) /* the end of the year 9999 */
+/* Max lists and objects of an answer. */
+#define CONTAINERS_MAX 100000
 
 void fr_http_response_free(struct fr_http_response *response)
 {
@@ -20,6 +23,15 @@ void fr_http_response_free(struct fr_http_response *response)
         OPENSSL_cleanse(response->body, response->len);
     free(response->body);
     memset(response, 0, sizeof *response);
+}
+
+bool fr_http_response_is_dense(const struct fr_http_response *response)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < response->len; i++)
+        count += response->body[i] == '{' || response->body[i] == '[';
+    return count > CONTAINERS_MAX;
 }
 
 void fr_http_response_reset(struct fr_http_response *response)
@@ -43,12 +55,12 @@ static int64_t response_number(const char *text)
     return number;
 }
 
-/* Seconds since 1970 of an HTTP date, or -1. */
+/* Seconds since 1970 of an HTTP date up to the year 9999, or -1. */
 static int64_t response_date(const char *text)
 {
     time_t seconds = isalpha((unsigned char)text[0]) ? curl_getdate(text, NULL) : -1;
 
-    return seconds > 0 ? (int64_t)seconds : -1;
+    return seconds > 0 && seconds <= DATE_MAX_S ? (int64_t)seconds : -1;
 }
 
 static void response_retry(struct fr_http_response *response, const char *value, int64_t now_ms)
@@ -146,7 +158,11 @@ void fr_http_response_read(struct fr_http_response *response, const char *line, 
 
 void fr_http_host(const char *url, char host[FR_HTTP_HOST_SIZE])
 {
+    const char *at = strncasecmp(url, "https://", 8) == 0 ? url + 8 : url;
+
     fr_http_read_host(url, strlen(url), host);
-    if (host[0] == '\0')
+    /* A library that fetches the URL must not see another host, as in https://HOST_x.example or
+     * https://HOST@example. */
+    if (host[0] == '\0' || strcspn(at, "/?#") != strlen(host))
         strcpy(host, "?");
 }

@@ -2,6 +2,7 @@
 #ifndef FR_HTTP_RESPONSE_H
 #define FR_HTTP_RESPONSE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,10 @@ struct fr_http_response {
 /* Erases and frees the body. */
 void fr_http_response_free(struct fr_http_response *response);
 
+/* Whether a body has more lists and objects than Tesla's answers can have. Parsed as JSON, each of them
+ * needs some hundred bytes of memory. Linear. */
+bool fr_http_response_is_dense(const struct fr_http_response *response);
+
 /* ---- reading; pure functions on hostile text ----------------------------------------- */
 
 /* Reset the members of `response` that come from header fields. */
@@ -37,7 +42,8 @@ void fr_http_response_read(struct fr_http_response *response, const char *line, 
  * in lower case, with its port if given, to `host`, or "" if there is none. */
 void fr_http_read_host(const char *text, size_t len, char host[FR_HTTP_HOST_SIZE]);
 
-/* Copy the host of a URL, with its port if given, for messages; "?" if there is none. */
+/* Copy the host of a URL, with its port if given; "?" if there is none, or if anything other than a path,
+ * a query or a fragment follows it. */
 void fr_http_host(const char *url, char host[FR_HTTP_HOST_SIZE]);
 
 #endif

@@ -11,12 +11,18 @@
 #include "util/memory.h"
 #include "util/redact.h"
 
+/* Vehicles that fail one after the other in a run before the account is taken for the cause. */
+#define REFUSALS_MAX 3
+
 struct keep_job {
     const struct fr_keep_settings *settings;
     const struct fr_tesla_config *tesla;
     struct fr_state *state;
     struct fr_api *api;
-    uint64_t counted; /* requests that are in the state */
+    uint64_t counted;  /* requests that are in the state */
+    unsigned refusals; /* requests about vehicles that failed since the last one that succeeded */
+    struct fr_api_error refusal; /* the last of them */
+    bool answered;               /* a request about a vehicle succeeded */
     bool failed;
     bool requested; /* a request succeeded */
     bool saved;     /* the state was written before the first request */
@@ -101,6 +107,19 @@ static void keep_fail(struct keep_job *job, const struct fr_api_error *error, bo
     keep_report(job, true, NULL, error->error.text);
 }
 
+/* Whether the run goes on with the other vehicles after a failed request about one: a vehicle whose
+ * answers are refused or malformed must not stop their upkeep. */
+static bool keep_is_of_vehicle(struct keep_job *job, const struct fr_api_error *error)
+{
+    return fr_api_cause_may_be_of_vehicle(error->cause) && ++job->refusals < REFUSALS_MAX;
+}
+
+static void keep_succeed_vehicle(struct keep_job *job)
+{
+    job->requested = job->answered = true;
+    job->refusals = 0;
+}
+
 /* ---- actions --------------------------------------------------------------------- */
 
 static int keep_refresh(struct keep_job *job, const struct fr_keep_action *action)
@@ -121,8 +140,8 @@ static int keep_refresh(struct keep_job *job, const struct fr_keep_action *actio
     return 0;
 }
 
-/* Note whether the vehicle has yet to take the configuration. One that it refused is not better
- * because Tesla accepted it again: the problem stands until the vehicle has it. */
+/* Note whether the vehicle has yet to take the configuration. One that it refused is not better because
+ * Tesla accepted it again: the problem stands until the vehicle has it. */
 static void keep_set_waiting(struct fr_state_vehicle *vehicle,
                              const struct fr_state_vehicle *before,
                              const struct fr_vehicle_verdict *verdict)
@@ -147,6 +166,21 @@ static void keep_judge(struct keep_job *job, struct fr_state_vehicle *vehicle,
         fr_keep_set_problem(vehicle, NULL, NULL); /* the change of the routes was not pushed yet */
 }
 
+/* No back-off yet: the next read-back of this vehicle is hours away. */
+static int keep_cannot_check(struct keep_job *job, const char *vin,
+                             const struct fr_api_error *error)
+{
+    struct fr_state_vehicle *vehicle = fr_state_vehicle(job->state, vin, true);
+
+    job->failed = true;
+    job->refusal = *error;
+    keep_report(job, true, vin, error->error.text);
+    vehicle->checked_ms = job->settings->now_ms;
+    if (vehicle->problem[0] == '\0')
+        fr_keep_set_problem(vehicle, FR_KEEP_PROBLEM_CHECK, error->error.text);
+    return 0;
+}
+
 static int keep_check(struct keep_job *job, const char *vin)
 {
     const struct fr_state_vehicle before = *fr_state_vehicle(job->state, vin, true);
@@ -156,10 +190,12 @@ static int keep_check(struct keep_job *job, const char *vin)
 
     if (fr_push_check(job->api, job->settings->plan, job->state, vin, job->settings->now_ms,
                       &verdict, &error) != 0) {
+        if (keep_is_of_vehicle(job, &error))
+            return keep_cannot_check(job, vin, &error);
         keep_fail(job, &error, false);
         return -1;
     }
-    job->requested = true;
+    keep_succeed_vehicle(job);
     vehicle = fr_state_vehicle(job->state, vin, true);
     keep_judge(job, vehicle, &verdict);
     keep_set_waiting(vehicle, &before, &verdict);
@@ -175,9 +211,9 @@ static int keep_remove(struct keep_job *job, const char *vin)
 
     if (fr_push_remove(job->api, job->state, vin, &error) != 0 && error.cause != FR_API_NOT_FOUND) {
         keep_fail(job, &error, false);
-        return -1;
+        return keep_is_of_vehicle(job, &error) ? 0 : -1;
     }
-    job->requested = true;
+    keep_succeed_vehicle(job);
     vehicle = fr_state_vehicle(job->state, vin, true);
     vehicle->pushed_ms = 0;
     fr_keep_set_problem(vehicle, FR_KEEP_PROBLEM_OVER_BUDGET,
@@ -287,7 +323,10 @@ static bool keep_do_first(struct keep_job *job, const struct fr_keep_plan *plan)
                                              : keep_check(job, action->vin)) != 0)
             return false;
     }
-    return true;
+    /* No vehicle was answered: the account or the connection can be the cause. */
+    if (job->refusals > 0 && !job->answered)
+        fr_push_record_failure(job->state, &job->refusal, job->settings->now_ms);
+    return job->refusals == 0 || job->answered;
 }
 
 /* Remove and push, which come last in a plan. */

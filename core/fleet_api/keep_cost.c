@@ -93,11 +93,13 @@ void fr_keep_budget_text(const struct fr_state *state, double expected_usd, doub
     if (month_usd > budget_usd)
         snprintf(text, size,
                  "this month has cost US$ %.2f, over `tesla: budget` (US$ %.2f): nothing is pushed "
-                 "until the next month; route fewer fields, or raise the budget",
+                 "until the next month; route fewer fields, or raise the budget, and Tesla's "
+                 "billing limit too",
                  month_usd, budget_usd);
     else
-        snprintf(text, size,
-                 "a month is projected to cost US$ %.2f, over `tesla: budget` (US$ %.2f): nothing "
-                 "is pushed; route fewer fields, or raise the budget",
-                 expected_usd, budget_usd);
+        snprintf(
+            text, size,
+            "a month is projected to cost US$ %.2f, over `tesla: budget` (US$ %.2f): nothing "
+            "is pushed; route fewer fields, or raise the budget, and Tesla's billing limit too",
+            expected_usd, budget_usd);
 }

@@ -14,8 +14,8 @@
 #define FR_KEEP_HOUR_MS (INT64_C(3600) * 1000)
 #define FR_KEEP_DAY_MS (24 * FR_KEEP_HOUR_MS)
 
-/* Whether `every_ms` have passed since `last_ms`. A time in the future is from a clock that was wrong;
- * it is believed if it is at most one interval away. */
+/* Whether `every_ms` have passed since `last_ms`. A time in the future comes from a wrong clock;
+ * it counts if it is at most one interval away. */
 bool fr_keep_is_due(int64_t last_ms, int64_t every_ms, int64_t now_ms);
 
 /* Count the journal, without a request. */
@@ -43,8 +43,8 @@ double fr_keep_month_usd(const struct fr_state *state);
 /* Begin a new month in the state if `now_ms` is in another one (UTC): requests and signals are 0. */
 void fr_keep_month_begin(struct fr_state *state, int64_t now_ms);
 
-/* Why nothing is pushed, with the remedy: this month has cost more than the budget, or `expected_usd` is
- * more. `text` gets max `size` bytes. */
+/* Why nothing is pushed, with the remedy: this month has cost more than the budget, or
+ * `expected_usd` is more. `text` gets max `size` bytes. */
 void fr_keep_budget_text(const struct fr_state *state, double expected_usd, double budget_usd,
                          char *text, size_t size);
 

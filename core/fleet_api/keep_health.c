@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/plural.h"
+
 /* Find or add the counter of a word. */
 static struct fr_keep_problem_count *health_problem(struct fr_keep_health *h, const char *word)
 {
@@ -79,9 +81,9 @@ static void health_explain(struct fr_keep_health *h, const struct fr_state *stat
         snprintf(h->why, sizeof h->why,
                  "the configuration of a vehicle has expired; run `fleetroute keep`");
     else if (problem != NULL)
-        snprintf(h->why, sizeof h->why, "%zu of %zu vehicles: %s%s%s", h->vehicles - h->valid,
-                 h->vehicles, problem->problem, problem->remedy[0] != '\0' ? ": " : "",
-                 problem->remedy);
+        snprintf(h->why, sizeof h->why, "%zu of %zu vehicle%s: %s%s%s", h->vehicles - h->valid,
+                 h->vehicles, fr_plural(h->vehicles), problem->problem,
+                 problem->remedy[0] != '\0' ? ": " : "", problem->remedy);
     h->warning = h->why[0] != '\0';
 }
 

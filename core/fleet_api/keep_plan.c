@@ -27,27 +27,15 @@ static void keep_add(struct fr_keep_plan *plan, enum fr_keep_kind kind, enum fr_
     snprintf(action->vin, sizeof action->vin, "%s", vin);
 }
 
-static const struct fr_state_vehicle *keep_find(const struct fr_state *state, const char *vin)
-{
-    size_t low = 0, high = state->vehicle_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(state->vehicles[middle].vin, vin);
-
-        if (order == 0)
-            return &state->vehicles[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
 static bool keep_has_problem(const struct fr_state_vehicle *vehicle, const char *problem)
 {
     return strcmp(vehicle->problem, problem) == 0;
+}
+
+/* Whether nothing is known that a push would change: what cannot be read back may be in order. */
+static bool keep_has_no_problem(const struct fr_state_vehicle *vehicle)
+{
+    return vehicle->problem[0] == '\0' || keep_has_problem(vehicle, FR_KEEP_PROBLEM_CHECK);
 }
 
 /* ---- push ------------------------------------------------------------------------ */
@@ -110,11 +98,11 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
         return true;
     }
     if (keep_has_problem(v, FR_KEEP_PROBLEM_OVER_BUDGET) ||
-        (v->problem[0] == '\0' && v->pushed_ms == 0)) {
+        (keep_has_no_problem(v) && v->pushed_ms == 0)) {
         *reason = FR_KEEP_NEW;
         return true;
     }
-    if (v->problem[0] != '\0' && !keep_has_problem(v, FR_KEEP_PROBLEM_UNLISTED)) {
+    if (!keep_has_no_problem(v) && !keep_has_problem(v, FR_KEEP_PROBLEM_UNLISTED)) {
         *reason = FR_KEEP_REFUSED;
         return !v->waiting &&
                fr_keep_is_due(v->tried_ms > v->pushed_ms ? v->tried_ms : v->pushed_ms,
@@ -124,6 +112,14 @@ static bool keep_needs_push(const struct fr_keep_input *in, const struct fr_stat
 }
 
 /* ---- check ----------------------------------------------------------------------- */
+
+static bool keep_check_is_due(const struct fr_keep_input *in, const struct fr_state_vehicle *v)
+{
+    bool failed = keep_has_problem(v, FR_KEEP_PROBLEM_CHECK);
+
+    return fr_keep_is_due(v->checked_ms, failed ? FR_KEEP_CHECK_FAILED_MS : FR_KEEP_CHECK_MS,
+                          in->now_ms);
+}
 
 /* Whether the configuration of a vehicle is to be read back. */
 static bool keep_needs_check(const struct fr_keep_input *in, const struct fr_state_vehicle *v,
@@ -135,11 +131,11 @@ static bool keep_needs_check(const struct fr_keep_input *in, const struct fr_sta
     if (v->pushed_ms == 0 || keep_has_problem(v, FR_KEEP_PROBLEM_REMOVED) ||
         keep_has_problem(v, FR_KEEP_PROBLEM_OVER_BUDGET))
         return false;
-    if (v->checked_ms <= v->pushed_ms) {
+    if (v->checked_ms <= v->pushed_ms && !keep_has_problem(v, FR_KEEP_PROBLEM_CHECK)) {
         *reason = FR_KEEP_AFTER_PUSH;
         return fr_keep_is_due(v->pushed_ms, FR_KEEP_CHECK_PUSHED_MS, in->now_ms);
     }
-    return fr_keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms);
+    return keep_check_is_due(in, v);
 }
 
 /* ---- the plan -------------------------------------------------------------------- */
@@ -225,7 +221,7 @@ static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_i
     size_t count = 0;
 
     for (size_t i = 0; i < in->vin_count; i++) {
-        const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
+        const struct fr_state_vehicle *v = fr_state_find(in->state, in->vins[i]);
 
         if (v != NULL && keep_needs_check(in, v, &reason))
             checks[count++] = (struct keep_candidate){i, v->checked_ms, reason};
@@ -233,7 +229,7 @@ static void keep_plan_vehicles(struct fr_keep_plan *plan, const struct fr_keep_i
     keep_add_checks(plan, in, checks, count);
     free(checks);
     for (size_t i = 0; in->config != NULL && !keep_expects_too_much(in) && i < in->vin_count; i++) {
-        const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
+        const struct fr_state_vehicle *v = fr_state_find(in->state, in->vins[i]);
 
         if (keep_needs_push(in, v != NULL ? v : &none, &reason))
             keep_add(plan, FR_KEEP_PUSH, reason, in->vins[i]);
@@ -250,7 +246,7 @@ bool fr_keep_has_begun(const struct fr_state *state)
     return false;
 }
 
-/* Without a push in the state: look what vehicles have, because the state may have been lost. */
+/* Without a push in the state: read back what vehicles have, because the state may have been lost. */
 static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_input *in)
 {
     struct keep_candidate *checks = fr_calloc(in->vin_count + 1, sizeof *checks);
@@ -258,10 +254,10 @@ static void keep_plan_search(struct fr_keep_plan *plan, const struct fr_keep_inp
 
     plan->hold = FR_KEEP_NEVER_PUSHED;
     for (size_t i = 0; i < in->vin_count; i++) {
-        const struct fr_state_vehicle *v = keep_find(in->state, in->vins[i]);
+        const struct fr_state_vehicle *v = fr_state_find(in->state, in->vins[i]);
 
-        if (v == NULL || (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) &&
-                          fr_keep_is_due(v->checked_ms, FR_KEEP_CHECK_MS, in->now_ms)))
+        if (v == NULL ||
+            (!keep_has_problem(v, FR_KEEP_PROBLEM_BY_OWNER) && keep_check_is_due(in, v)))
             checks[count++] =
                 (struct keep_candidate){i, v != NULL ? v->checked_ms : 0, FR_KEEP_DAILY};
     }
@@ -324,7 +320,7 @@ void fr_keep_mark_unlisted(struct fr_state *state, const char *const *vins, size
     size_t kept = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const struct fr_state_vehicle *v = keep_find(state, vins[i]);
+        const struct fr_state_vehicle *v = fr_state_find(state, vins[i]);
 
         if (v != NULL)
             listed[v - state->vehicles] = true;

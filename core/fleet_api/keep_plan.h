@@ -18,7 +18,7 @@
 
 /* How often each thing is done. A run in which none is due makes no request.
  *
- * Refresh of the tokens, not billed: at this age of the refresh token. The token lives 90 days, so
+ * Refresh of the tokens, not billed: at this age of the refresh token. The token is valid for 90 days, so
  * 60 days remain for retries. The access token is refreshed by each run that makes other requests. */
 #define FR_KEEP_REFRESH_MS (30 * FR_KEEP_DAY_MS)
 /* Push before `exp`: when less than half of `expires` remains, at most this long before. With the
@@ -29,6 +29,9 @@
 /* Max read-backs of one run, those that have waited longest: about a minute. With a run every 15
  * minutes that is 4,800 vehicles a day. */
 #define FR_KEEP_CHECKS_MAX 50
+/* Read back again after an answer that was refused or malformed. Longer than the longest back-off of
+ * such a failure, so that the upkeep of other vehicles has its turn. */
+#define FR_KEEP_CHECK_FAILED_MS (12 * FR_KEEP_HOUR_MS)
 /* First read-back after a push: the vehicle takes the configuration when it is awake. */
 #define FR_KEEP_CHECK_PUSHED_MS FR_KEEP_HOUR_MS
 /* Push again to a vehicle that Tesla skipped or that did not take the configuration, e.g. because
@@ -36,7 +39,7 @@
 #define FR_KEEP_REFUSED_MS FR_KEEP_DAY_MS
 /* Try whether consent was granted again, with one token request, not billed. */
 #define FR_KEEP_LOGIN_MS FR_KEEP_DAY_MS
-/* Longest back-off. A time further in the future is not believed. */
+/* Longest back-off. A time further in the future is cut to it. */
 #define FR_KEEP_BLOCK_MAX_MS FR_KEEP_DAY_MS
 
 /* Words of fr_state_vehicle.problem that `keep` sets. */
@@ -46,6 +49,7 @@
 #define FR_KEEP_PROBLEM_OVER_BUDGET "over_budget"   /* removed by `keep` */
 #define FR_KEEP_PROBLEM_UNLISTED "unlisted"         /* no longer in routing.yaml */
 #define FR_KEEP_PROBLEM_BY_OWNER "removed_by_owner" /* by `push --remove`; nothing is done */
+#define FR_KEEP_PROBLEM_CHECK "check_failed"        /* its configuration cannot be read back */
 #define FR_KEEP_PROBLEM_UNKNOWN "unknown"           /* has a configuration; the state was lost */
 
 enum fr_keep_kind {

@@ -31,7 +31,7 @@ char *fr_oauth_link(const struct fr_oauth_app *app, const char *state);
 /* 32 random hexadecimal digits. The caller frees the text. */
 char *fr_oauth_state(void);
 
-/* Read the address that the browser shows at the end: check the redirect URI and the state, return
+/* Read the address that the browser displays at the end: check the redirect URI and the state, return
  * the code, which is a secret and which the caller erases and frees. `region` gets the prefix of the
  * code in lower case ("eu"), or "". An answer with error=… is translated. NULL: `error` is set. */
 char *fr_oauth_code(const struct fr_oauth_app *app, const char *pasted, const char *state,

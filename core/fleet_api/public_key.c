@@ -10,10 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fleet_api/ss256.h"
 #include "util/atomic_file.h"
 #include "util/buffer.h"
 #include "util/file_remedy.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 char *fr_public_key_pem(EVP_PKEY *key)
 {
@@ -27,21 +29,36 @@ char *fr_public_key_pem(EVP_PKEY *key)
     return text;
 }
 
+/* The caller frees the text. */
+static char *public_key_hex(const unsigned char *bytes, size_t len)
+{
+    struct fr_buffer text = {0};
+    char *copy;
+
+    for (size_t i = 0; i < len; i++)
+        fr_buffer_printf(&text, "%02x", bytes[i]);
+    copy = fr_strdup(fr_buffer_string(&text));
+    fr_buffer_free(&text);
+    return copy;
+}
+
 char *fr_public_key_fingerprint(EVP_PKEY *key)
 {
     unsigned char *der = NULL, hash[SHA256_DIGEST_LENGTH];
-    struct fr_buffer text = {0};
     int len = i2d_PUBKEY(key, &der);
 
     if (len <= 0)
         return NULL;
     SHA256(der, (size_t)len, hash);
     OPENSSL_free(der);
-    for (size_t i = 0; i < sizeof hash; i++)
-        fr_buffer_printf(&text, "%02x", hash[i]);
-    der = (unsigned char *)fr_strdup(fr_buffer_string(&text));
-    fr_buffer_free(&text);
-    return (char *)der;
+    return public_key_hex(hash, sizeof hash);
+}
+
+char *fr_public_key_point(EVP_PKEY *key, struct fr_error *error)
+{
+    unsigned char point[FR_SS256_POINT_BYTES];
+
+    return fr_ss256_public(key, point, error) == 0 ? public_key_hex(point, sizeof point) : NULL;
 }
 
 /* ---- the file for a web server --------------------------------------------------- */
@@ -118,13 +135,6 @@ int fr_public_key_check_path(const char *path, const char *tls_key, struct fr_er
         path);
 }
 
-/* For OpenSSL, which would ask for the passphrase on the terminal. */
-static int public_key_no_passphrase(char *to, int size, int is_for_writing, void *context)
-{
-    (void)to, (void)size, (void)is_for_writing, (void)context;
-    return -1;
-}
-
 static EVP_PKEY *public_key_of_file(const char *path, bool is_certificate)
 {
     X509 *certificate = NULL;
@@ -136,9 +146,9 @@ static EVP_PKEY *public_key_of_file(const char *path, bool is_certificate)
         return NULL;
     pem = BIO_new_file(path, "r");
     if (pem != NULL && is_certificate)
-        certificate = PEM_read_bio_X509(pem, NULL, public_key_no_passphrase, NULL);
+        certificate = PEM_read_bio_X509(pem, NULL, fr_no_passphrase, NULL);
     else if (pem != NULL)
-        key = PEM_read_bio_PrivateKey(pem, NULL, public_key_no_passphrase, NULL);
+        key = PEM_read_bio_PrivateKey(pem, NULL, fr_no_passphrase, NULL);
     if (certificate != NULL)
         key = X509_get_pubkey(certificate);
     X509_free(certificate);

@@ -18,6 +18,10 @@ char *fr_public_key_pem(EVP_PKEY *key);
  * caller frees the text. NULL: OpenSSL failed. */
 char *fr_public_key_fingerprint(EVP_PKEY *key);
 
+/* The uncompressed point of the public half in 130 lower-case hexadecimal digits, as
+ * fr_api_registered_key() returns that of Tesla. The caller frees the text. NULL: `error` is set. */
+char *fr_public_key_point(EVP_PKEY *key, struct fr_error *error);
+
 /* Write `pem` to FR_PUBLIC_KEY_PATH below `folder` with mode 0644, in one step; an existing file is
  * replaced. `folder` must exist; the two folders below it are made with mode 0755. Returns the path,
  * which the caller frees, or NULL with `error` set. */

@@ -32,8 +32,8 @@ static void push_pauses(enum fr_api_cause cause, int64_t *first_ms, int64_t *lon
     }
 }
 
-/* The server's wish. After some failures in a row the back-off is the least: a short wish that is
- * repeated for hours would cost a billed request each time. */
+/* The pause that the server asks for. After some failures in a row it is at least the back-off: a
+ * short pause, asked for again and again, would cost a billed request each time. */
 static int64_t push_wished_pause(int64_t wish_s, int64_t backoff_ms, int64_t longest_ms,
                                  unsigned failures)
 {

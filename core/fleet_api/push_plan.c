@@ -18,6 +18,7 @@
 #include "fleet_api/vehicle_config_load.h"
 #include "fleet_api/vehicle_cost.h"
 #include "util/memory.h"
+#include "util/plural.h"
 
 /* ---- routes ----------------------------------------------------------------------- */
 
@@ -41,10 +42,9 @@ static void push_plan_check_budget(const struct fr_push_plan *plan,
 
     if (plan->usd > budget)
         fr_diagnose(diagnostics, FR_SEVERITY_ERROR, plan->server->path, 0, 0,
-                    "the estimate of US$ %.2f a month for %zu vehicles is over `tesla: budget:` "
-                    "(US$ %.2f); set a longer `every:` for the fields that `fleetroute "
-                    "vehicle-config` prices highest, or raise the budget",
-                    plan->usd, plan->vin_count, budget);
+                    "the estimate of US$ %.2f a month for %zu vehicle%s is over `tesla: budget:` "
+                    "(US$ %.2f); " FR_BUDGET_REMEDY,
+                    plan->usd, plan->vin_count, fr_plural(plan->vin_count), budget);
 }
 
 static void push_plan_load_routes(struct fr_push_plan *plan, unsigned flags,

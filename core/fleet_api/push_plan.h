@@ -39,9 +39,9 @@ enum {
                                    journal counted */
 };
 
-/* Read and check everything: lint of the routes, granted scopes, host name in the certificate, a CA that vehicles
- * can verify (vehicle_ca.h), key apart from the TLS key, budget, at least one VIN. All mistakes are
- * appended to `diagnostics` with their position. Returns 0, or -1 if one is an error; then members
+/* Read and check everything: lint of the routes, granted scopes, host name in the certificate, a CA that
+ * vehicles can verify (vehicle_ca.h), key apart from the TLS key, budget, at least one VIN. All mistakes
+ * are appended to `diagnostics` with their position. Returns 0, or -1 if one is an error; then members
  * may be NULL, and those that are set can be used. The caller frees the plan in both cases. */
 int fr_push_plan_load(struct fr_push_plan *plan, const char *path, unsigned flags,
                       struct fr_diagnostics *diagnostics);

@@ -35,8 +35,7 @@ static int secret_file_check(const char *path, const struct stat *file, size_t m
     return 0;
 }
 
-/* Read at most `max` bytes. Returns their number, or -1 with errno set. */
-static ssize_t secret_file_bytes(int fd, char *bytes, size_t max)
+ssize_t fr_secret_file_bytes(int fd, char *bytes, size_t max)
 {
     size_t len = 0;
 
@@ -71,7 +70,7 @@ enum fr_secret_file_result fr_secret_file_read(const char *path, size_t max, cha
                                      : "check the path and the disk");
     else if (secret_file_check(path, &file, max, error) == 0) {
         *text = fr_calloc((size_t)file.st_size + 1, 1);
-        got = secret_file_bytes(fd, *text, (size_t)file.st_size);
+        got = fr_secret_file_bytes(fd, *text, (size_t)file.st_size);
         if (got < 0) {
             fr_error_set(error, "%s: cannot be read: %s; check the disk", path, strerror(errno));
             free(*text);

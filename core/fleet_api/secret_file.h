@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "util/error.h"
 
@@ -18,6 +19,9 @@ enum fr_secret_file_result {
  * gets the number of bytes. An error names the file, the cause and the remedy, never the content. */
 enum fr_secret_file_result fr_secret_file_read(const char *path, size_t max, char **text,
                                                size_t *len, struct fr_error *error);
+
+/* Read at most `max` bytes of an open file. Returns their number, or -1 with errno set. */
+ssize_t fr_secret_file_bytes(int fd, char *bytes, size_t max);
 
 /* Erase and free a NUL-terminated secret. NULL is ignored. */
 void fr_secret_free(char *secret);

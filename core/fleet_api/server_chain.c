@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 static bool server_chain_has(const STACK_OF(X509) * all, const X509 *certificate)
 {
@@ -25,7 +26,7 @@ STACK_OF(X509) * fr_server_chain_read(const char *path, struct fr_error *error)
     X509 *certificate;
 
     while (file != NULL && count <= FR_SERVER_CHAIN_MAX &&
-           (certificate = PEM_read_bio_X509(file, NULL, NULL, NULL)) != NULL) {
+           (certificate = PEM_read_bio_X509(file, NULL, fr_no_passphrase, NULL)) != NULL) {
         count++;
         if (server_chain_has(all, certificate) || sk_X509_push(all, certificate) == 0)
             X509_free(certificate);

@@ -10,16 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fleet_api/clean_text.h"
 #include "util/atomic_file.h"
 #include "util/buffer.h"
 #include "util/file_remedy.h"
 #include "util/json_text.h"
 #include "util/memory.h"
-#include "util/utf8.h"
 
 #define STATE_BYTES_MAX 100000000                  /* 100,000 vehicles need about 70 MB */
 #define STATE_TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
-#define STATE_VIN_LEN 17
 
 /* ---- members --------------------------------------------------------------------- */
 
@@ -94,33 +93,9 @@ static const struct state_member state_vehicle_members[] = {
 
 /* ---- reading --------------------------------------------------------------------- */
 
-/* Copy a text that is valid UTF-8. Control characters, also those of C1, become '?'. */
-static void state_copy_text(char *to, size_t size, const char *from)
-{
-    const uint8_t *bytes = (const uint8_t *)from;
-    size_t left = strlen(from), n = 0, len;
-
-    for (; (len = fr_utf8_length(bytes, left)) != 0 && n + len < size; bytes += len, left -= len) {
-        bool control = bytes[0] < 0x20 || bytes[0] == 0x7f || (bytes[0] == 0xc2 && bytes[1] < 0xa0);
-
-        if (control)
-            to[n++] = '?';
-        else
-            for (size_t i = 0; i < len; i++)
-                to[n++] = (char)bytes[i];
-    }
-    to[n] = '\0';
-}
-
 static bool state_is_digest(const char *text)
 {
     return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
-}
-
-static bool state_is_vin(const char *text)
-{
-    return text != NULL && strlen(text) == STATE_VIN_LEN &&
-           strspn(text, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789") == STATE_VIN_LEN;
 }
 
 /* Take a number of a member, if it is in its range. Otherwise the member keeps its value. */
@@ -164,7 +139,7 @@ static void state_take(const struct state_member *members, size_t count, void *o
         else if (member->kind < STATE_BOOL)
             state_take_number(member, at, value);
         else if (text != NULL && (member->kind == STATE_TEXT || state_is_digest(text)))
-            state_copy_text(at, member->size, text);
+            fr_clean_text(at, member->size, text, strlen(text));
     }
 }
 
@@ -192,7 +167,7 @@ static void state_take_vehicles(struct fr_state *state, json_t *json)
         }
     json_object_foreach(json, vin, value)
     {
-        if (!state_is_vin(vin) || !json_is_object(value) || state->vehicle_count == max)
+        if (!fr_is_vin(vin) || !json_is_object(value) || state->vehicle_count == max)
             continue;
         strcpy(state->vehicles[state->vehicle_count].vin, vin);
         state_take(state_vehicle_members, COUNT(state_vehicle_members),
@@ -347,22 +322,38 @@ void fr_state_free(struct fr_state *state)
 
 /* ---- vehicles -------------------------------------------------------------------- */
 
-struct fr_state_vehicle *fr_state_vehicle(struct fr_state *state, const char *vin, bool add)
+/* The index of the vehicle, or where it belongs in the order of VINs. */
+static size_t state_index(const struct fr_state *state, const char *vin)
 {
     size_t low = 0, high = state->vehicle_count;
-    struct fr_state_vehicle *vehicle;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(state->vehicles[middle].vin, vin);
 
-        if (order == 0)
-            return &state->vehicles[middle];
-        if (order < 0)
+        if (strcmp(state->vehicles[middle].vin, vin) < 0)
             low = middle + 1;
         else
             high = middle;
     }
+    return low;
+}
+
+const struct fr_state_vehicle *fr_state_find(const struct fr_state *state, const char *vin)
+{
+    size_t index = state_index(state, vin);
+
+    return index < state->vehicle_count && strcmp(state->vehicles[index].vin, vin) == 0
+               ? &state->vehicles[index]
+               : NULL;
+}
+
+struct fr_state_vehicle *fr_state_vehicle(struct fr_state *state, const char *vin, bool add)
+{
+    size_t index = state_index(state, vin);
+    struct fr_state_vehicle *vehicle;
+
+    if (index < state->vehicle_count && strcmp(state->vehicles[index].vin, vin) == 0)
+        return &state->vehicles[index];
     if (!add)
         return NULL;
     /* Grows at powers of two. */
@@ -370,8 +361,8 @@ struct fr_state_vehicle *fr_state_vehicle(struct fr_state *state, const char *vi
         state->vehicles =
             fr_realloc(state->vehicles, state->vehicle_count != 0 ? 2 * state->vehicle_count : 1,
                        sizeof *state->vehicles);
-    vehicle = &state->vehicles[low];
-    memmove(vehicle + 1, vehicle, (state->vehicle_count - low) * sizeof *vehicle);
+    vehicle = &state->vehicles[index];
+    memmove(vehicle + 1, vehicle, (state->vehicle_count - index) * sizeof *vehicle);
     state->vehicle_count++;
     *vehicle = (struct fr_state_vehicle){0};
     snprintf(vehicle->vin, sizeof vehicle->vin, "%s", vin);

@@ -69,6 +69,10 @@ int fr_state_write(const char *folder, struct fr_state *state, int64_t now_ms, i
                    struct fr_error *error);
 void fr_state_free(struct fr_state *state);
 
+/* The vehicle with this VIN; NULL: there is none. Valid until the next fr_state_vehicle() with
+ * `add`. */
+const struct fr_state_vehicle *fr_state_find(const struct fr_state *state, const char *vin);
+
 /* The vehicle with this VIN; if missing, NULL or, with `add`, a new one. Valid until the next call
  * with `add`. */
 struct fr_state_vehicle *fr_state_vehicle(struct fr_state *state, const char *vin, bool add);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 /* Bounds of what is read. Debian has 140 roots. */
 #define FILES_MAX 4000
@@ -57,7 +58,7 @@ static void system_roots_read(struct system_roots *roots, const char *path)
     X509 *certificate;
 
     for (int i = 0; file != NULL && i < CERTIFICATES_MAX &&
-                    (certificate = PEM_read_bio_X509(file, NULL, NULL, NULL)) != NULL;
+                    (certificate = PEM_read_bio_X509(file, NULL, fr_no_passphrase, NULL)) != NULL;
          i++) {
         system_roots_take(roots, certificate);
         X509_free(certificate);

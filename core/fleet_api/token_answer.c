@@ -9,6 +9,7 @@
 #include "util/memory.h"
 
 #define TOKEN_MAX 16384
+#define ANSWER_MAX (8 * TOKEN_MAX) /* three tokens, with escapes; a dense answer needs memory */
 #define LIFETIME_DEFAULT_S 28800
 #define LIFETIME_MAX_S (INT64_C(30) * 24 * 3600)
 
@@ -39,7 +40,7 @@ int fr_token_answer_read(struct fr_token_answer *answer, const char *body, size_
                          struct fr_api_error *error)
 {
     json_error_t problem;
-    json_t *root = json_loadb(body, len, 0, &problem);
+    json_t *root = len <= ANSWER_MAX ? json_loadb(body, len, 0, &problem) : NULL;
 
     memset(answer, 0, sizeof *answer);
     if (json_is_object(root)) {

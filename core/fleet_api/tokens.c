@@ -257,6 +257,19 @@ static int tokens_wait_lock(int fd, int64_t wait_ms)
     return 0;
 }
 
+/* The holder of the lock is the only process that writes these files. */
+static void tokens_remove_unfinished(const char *folder)
+{
+    static const char *const names[] = {FILE_NAME, "state.json"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = fr_asprintf("%s/%s", folder, names[i]);
+
+        fr_atomic_file_remove_unfinished(path);
+        free(path);
+    }
+}
+
 int fr_tokens_lock(const char *folder, int64_t wait_ms, struct fr_error *error)
 {
     char *path = fr_asprintf("%s/lock", folder), text[32];
@@ -280,6 +293,7 @@ int fr_tokens_lock(const char *folder, int64_t wait_ms, struct fr_error *error)
             len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
             if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len)
                 errno = 0;
+            tokens_remove_unfinished(folder);
         }
     }
     free(path);

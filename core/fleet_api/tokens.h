@@ -49,7 +49,8 @@ int fr_tokens_remove(const char *folder, struct fr_error *error);
 /* Erases and frees the members. */
 void fr_tokens_free(struct fr_tokens *tokens);
 
-/* Lock the folder (flock(2) on FOLDER/lock), waiting max `wait_ms`. Returns a descriptor, which
+/* Lock the folder (flock(2) on FOLDER/lock), waiting max `wait_ms`, and remove the unfinished files of
+ * killed processes, which can have tokens. Returns a descriptor, which
  * fr_tokens_unlock() closes, or -1 with `error` set; the message names the process that holds it. */
 int fr_tokens_lock(const char *folder, int64_t wait_ms, struct fr_error *error);
 void fr_tokens_unlock(int lock);

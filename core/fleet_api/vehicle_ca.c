@@ -10,6 +10,7 @@
 #include "fleet_api/ca_verify.h"
 #include "fleet_api/system_roots.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 /* What makes a bundle. */
 struct vehicle_ca {
@@ -248,7 +249,7 @@ size_t fr_vehicle_ca_entries(const char *ca, struct fr_vehicle_ca_entry *entries
     size_t count = 0;
 
     while (in != NULL && count < FR_VEHICLE_CA_MAX &&
-           (certificate = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+           (certificate = PEM_read_bio_X509(in, NULL, fr_no_passphrase, NULL)) != NULL) {
         vehicle_ca_name(certificate, entries[count].name);
         entries[count].expires_s = vehicle_ca_seconds(X509_get0_notAfter(certificate));
         entries[count++].is_root = X509_self_signed(certificate, 0) == 1;

@@ -11,6 +11,12 @@
 #define FR_SIGNALS_PER_USD 150000
 #define FR_CREDIT_USD_MONTH 10
 
+/* The remedy of an estimate or a measured month over `tesla: budget:`, for messages. */
+#define FR_BUDGET_REMEDY                                                                           \
+    "raise `tesla: budget:`, and above Tesla's credit of US$ 10 also the billing limit of the "    \
+    "application at developer.tesla.com, or set a longer `every:` for the fields that "            \
+    "`fleetroute vehicle-config` prices highest"
+
 /* Assumptions of the estimate. A number or a position changes within each interval while the
  * vehicle is awake; any other value is a state and changes this often. */
 #define FR_VEHICLE_AWAKE_HOURS_MONTH 60

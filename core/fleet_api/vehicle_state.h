@@ -1,6 +1,7 @@
 /*
  * Decides from Tesla's answers what keeps a vehicle from streaming and what the owner does about it.
- * Pure functions. Source: facts on fleet_status and on fleet_telemetry_config.
+ * Pure functions. Source: Tesla's pages on the endpoints fleet_status, fleet_telemetry_config and
+ * fleet_telemetry_errors.
  */
 #ifndef FR_VEHICLE_STATE_H
 #define FR_VEHICLE_STATE_H

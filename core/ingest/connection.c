@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ingest/connection_log.h"
 #include "ingest/connection_write.h"
 #include "ingest/connectivity.h"
 #include "ingest/handshake_queue.h"
@@ -84,12 +85,19 @@ static void connection_leave_dirty_list(struct fr_connection *c)
         *at = c->next_dirty;
 }
 
+/* The end of an open WebSocket. */
+static void connection_closed(struct fr_connection *c)
+{
+    fr_connection_log_ended(c);
+    fr_connectivity_closed(c);
+}
+
 void fr_connection_free(struct fr_connection *c)
 {
     struct fr_worker *worker = c->worker;
 
     if (c->state == FR_CONNECTION_OPEN)
-        fr_connectivity_closed(c);
+        connection_closed(c);
     connection_leave_dirty_list(c);
     fr_handshake_queue_remove(c);
     if (c->reading || c->writing)
@@ -123,7 +131,7 @@ void fr_connection_end(struct fr_connection *c)
     bool sent = fr_connection_encrypt(c, c->replies.bytes, c->replies.len) == 0;
 
     if (c->state == FR_CONNECTION_OPEN)
-        fr_connectivity_closed(c);
+        connection_closed(c);
     fr_limits_return_slot(c);
     fr_buffer_free(&c->replies);
     c->state = FR_CONNECTION_CLOSING;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ingest/connection.h"
+#include "ingest/connection_log.h"
 #include "ingest/connection_write.h"
 #include "ingest/connectivity.h"
 #include "ingest/http_request.h"
@@ -90,7 +91,7 @@ enum fr_handshake_status fr_handshake_begin(struct fr_connection *c)
 static void handshake_log_failure(struct fr_connection *c)
 {
     static struct fr_log_limit limits[FR_TLS_FAILURE_CLASSES];
-    char why[320];
+    char why[448];
     enum fr_tls_failure_class class = fr_tls_describe_failure(c->tls.ssl, why, sizeof why);
     bool vehicle = class == FR_TLS_FAILURE_NOT_TRUSTED || class == FR_TLS_FAILURE_REJECTED_SERVER;
 
@@ -254,15 +255,11 @@ static void handshake_limit_vehicle(struct fr_connection *c)
 static int handshake_open(struct fr_connection *c, const struct fr_http_request *request,
                           const char *uuid)
 {
-    char vin[FR_REDACTED_VIN_SIZE];
-
     if (handshake_store_texts(c, request,
                               request->connection_id[0] ? request->connection_id : uuid))
         return -1;
     fr_http_accept(&c->replies, request->key);
-    fr_log(FR_LOG_DEBUG, "%s connected from %s, interface %s, client version %s (%s)",
-           fr_display_vin(c->identity.vin, vin), c->peer, c->identity.network_interface,
-           c->identity.client_version, request->user_agent);
+    fr_connection_log_opened(c, request->user_agent);
     fr_buffer_free(&c->head); /* the texts of *request were in it */
     c->state = FR_CONNECTION_OPEN;
     c->deadline_ms = 0;

@@ -1,8 +1,8 @@
 /*
  * The connections of one worker whose TLS handshake has something to read, in the order of arrival.
  *
- * A handshake costs as much CPU time as thousands of messages, and before its end the worker cannot
- * know whether the peer has a certificate. So handshakes wait in this queue, and a pass of the event
+ * A handshake costs as much CPU time as thousands of messages, and before its end it is not
+ * known whether the peer has a certificate. So handshakes wait in this queue, and a pass of the event
  * loop spends only a bounded time on them: open WebSockets are served in between, however many peers
  * connect at once. All functions are called on the worker's thread.
  */

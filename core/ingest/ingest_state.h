@@ -62,6 +62,7 @@ struct fr_connection {
     uint32_t dropped;        /* bytes read after the last reply to a client without a certificate */
     uint32_t unacknowledged; /* records that wait for the confirmation of sinks */
     int64_t deadline_ms;     /* monotonic time at which the state times out; 0: none */
+    int64_t opened_ms;       /* monotonic time at which the WebSocket was open */
     int64_t message_since_ms; /* monotonic time since when a message is incomplete; 0: none is */
     int64_t silent_ms;        /* time since the last tick at which the peer was heard */
     struct fr_tls_stream tls;

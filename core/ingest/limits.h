@@ -2,9 +2,10 @@
  * Which connections a worker may have: the accounting of limits.*.
  *
  * A connection counts either as half-open (TLS handshake, HTTP upgrade, closing), or as an open
- * WebSocket with a slot, or as a client without a certificate with a place. Limits hold over all workers. The limits of half-open connections are
- * divided among the workers, because the kernel spreads new connections over them by a hash of
- * addresses and ports. All functions are called on the worker's thread.
+ * WebSocket with a slot, or as a client without a certificate, which has a slot of its own kind. Limits
+ * hold over all workers. The limits of half-open connections are divided among the workers, because
+ * the kernel spreads new connections over them by a hash of addresses and ports. All functions are
+ * called on the worker's thread.
  */
 #ifndef FR_LIMITS_H
 #define FR_LIMITS_H

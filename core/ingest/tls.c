@@ -346,12 +346,14 @@ enum fr_tls_failure_class fr_tls_describe_failure(SSL *ssl, char *why, size_t si
                  CHAIN_MAX);
         return FR_TLS_FAILURE_OTHER;
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR: /* a CA of the same name with another key */
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         snprintf(why, size,
                  "the vehicle rejected the server certificate (%s): the `ca` in its telemetry "
-                 "configuration must contain the root of tls.certificate's chain",
+                 "configuration must contain the root of tls.certificate's chain (for `fleetroute "
+                 "simulate`: tls.certificate must be server.pem in its --pki folder)",
                  reason != NULL ? reason : "alert");
         return FR_TLS_FAILURE_REJECTED_SERVER;
     default:

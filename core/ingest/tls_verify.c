@@ -279,7 +279,9 @@ static const char *verify_remedy(int error)
     default:
         if (verify_is_about_crl(error))
             return "the list of its issuer in tls.crl cannot be used";
-        return "the peer is not a vehicle, or tls.vehicle_ca lacks its CA";
+        return "the peer is not a vehicle, or tls.vehicle_ca lacks its CA (for `fleetroute "
+               "simulate`: "
+               "vehicle-ca.pem in its --pki folder)";
     }
 }
 

@@ -57,8 +57,11 @@ const char *fr_health_word(enum fr_health health)
 }
 
 void fr_host_log_health(const struct fr_plugin_instance *instance, enum fr_health health,
-                        const char *why)
+                        bool opening, const char *why)
 {
-    fr_log(health == FR_HEALTH_UP ? FR_LOG_NOTICE : FR_LOG_WARNING, "%s %s is %s: %s",
-           instance->kind, instance->name, fr_health_word(health), why);
+    if (opening && health == FR_HEALTH_DEGRADED)
+        fr_log(FR_LOG_INFO, "%s %s: %s", instance->kind, instance->name, why);
+    else
+        fr_log(health == FR_HEALTH_UP ? FR_LOG_NOTICE : FR_LOG_WARNING, "%s %s is %s: %s",
+               instance->kind, instance->name, fr_health_word(health), why);
 }

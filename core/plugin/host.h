@@ -7,6 +7,7 @@
 #define FR_HOST_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config/diagnostics.h"
@@ -33,9 +34,10 @@ void fr_host_log(struct fr_plugin_instance *instance, enum fr_level level, const
 void fr_host_config_error(struct fr_plugin_instance *instance, const char *option, const char *key,
                           const char *format, va_list ap) __attribute__((format(printf, 4, 0)));
 
-/* Log that the health of the instance has changed. */
+/* Log that the health of the instance has changed. `opening`: its plugin's open() runs. Degraded is
+ * then a step of each normal start, such as "connecting". */
 void fr_host_log_health(const struct fr_plugin_instance *instance, enum fr_health health,
-                        const char *why);
+                        bool opening, const char *why);
 
 /* "up", "degraded" or "down". Static text. */
 const char *fr_health_word(enum fr_health health);

@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "plugin/missing.h"
 #include "util/memory.h"
 
 /* Bounds of a plausible descriptor: an object of before ABI 6 has no size where this one has. */
@@ -105,6 +107,10 @@ static void *loader_load(const char *name, const char *directory, const char *sy
     void *handle;
 
     *path = strchr(name, '/') != NULL ? fr_strdup(name) : fr_asprintf("%s/%s.so", directory, name);
+    if (strchr(name, '/') == NULL && access(*path, F_OK) != 0) {
+        fr_plugin_missing(name, directory, error);
+        return NULL;
+    }
     handle = dlopen(*path, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) {
         fr_error_set(error, "cannot load plugin \"%s\": %s", name, dlerror());

@@ -17,17 +17,23 @@ struct fr_routes {
     struct fr_journal *journal;
     struct fr_sink **sinks;
     size_t sink_count;
-    const char **vins; /* sorted */
-    size_t vin_count;
+    const struct fr_vehicle **vehicles; /* sorted by VIN */
+    size_t vehicle_count;
     struct fr_targets by_type[FR_RECORD_TYPES]; /* FR_RECORD_OTHER: the routes of "*" */
     struct topic *topics; /* of FR_RECORD_OTHER that routes name; their targets include "*" */
     size_t topic_count;
     uint32_t tesla_json_types; /* bit n: a route of record type n has `format: tesla-json` */
 };
 
-static int routes_compare_vins(const void *a, const void *b)
+static int routes_compare_vehicles(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp((*(const struct fr_vehicle *const *)a)->vin,
+                  (*(const struct fr_vehicle *const *)b)->vin);
+}
+
+static int routes_compare_vin(const void *vin, const void *vehicle)
+{
+    return strcmp(vin, (*(const struct fr_vehicle *const *)vehicle)->vin);
 }
 
 static void routes_add_targets(struct fr_targets *targets, uint64_t sinks, uint64_t acks)
@@ -77,10 +83,11 @@ struct fr_routes *fr_routes_new(struct fr_routing *routing, struct fr_sink *cons
     for (size_t i = 0; i < sink_count; i++)
         routes->sinks[i] = sinks[i];
     routes->sink_count = sink_count;
-    routes->vins = fr_calloc(routing->vehicle_count, sizeof(const char *));
+    routes->vehicles = fr_calloc(routing->vehicle_count, sizeof(const struct fr_vehicle *));
     for (size_t i = 0; i < routing->vehicle_count; i++)
-        routes->vins[routes->vin_count++] = routing->vehicles[i].vin;
-    qsort(routes->vins, routes->vin_count, sizeof(const char *), routes_compare_vins);
+        routes->vehicles[routes->vehicle_count++] = &routing->vehicles[i];
+    qsort(routes->vehicles, routes->vehicle_count, sizeof(const struct fr_vehicle *),
+          routes_compare_vehicles);
     for (size_t i = 0; i < routing->record_count; i++)
         routes_add_record_route(routes, &routing->records[i]);
     for (size_t i = 0; i < routes->topic_count; i++)
@@ -98,14 +105,30 @@ void fr_routes_free(struct fr_routes *routes)
     fr_routing_unref(routes->routing);
     free(routes->sinks);
     free(routes->topics);
-    free(routes->vins);
+    free(routes->vehicles);
     free(routes);
+}
+
+static const struct fr_vehicle *routes_find_vehicle(const struct fr_routes *routes, const char *vin)
+{
+    const struct fr_vehicle *const *found =
+        routes->vehicle_count == 0 ? NULL
+                                   : bsearch(vin, routes->vehicles, routes->vehicle_count,
+                                             sizeof(const struct fr_vehicle *), routes_compare_vin);
+
+    return found != NULL ? *found : NULL;
 }
 
 bool fr_routes_admit(const struct fr_routes *routes, const char *vin)
 {
-    return routes->vin_count == 0 || bsearch(&vin, routes->vins, routes->vin_count,
-                                             sizeof(const char *), routes_compare_vins) != NULL;
+    return routes->vehicle_count == 0 || routes_find_vehicle(routes, vin) != NULL;
+}
+
+const char *fr_routes_vehicle_name(const struct fr_routes *routes, const char *vin)
+{
+    const struct fr_vehicle *vehicle = routes_find_vehicle(routes, vin);
+
+    return vehicle != NULL ? vehicle->name : NULL;
 }
 
 bool fr_routes_has_topic(const struct fr_routes *routes, const char *topic, size_t len)

@@ -36,6 +36,9 @@ void fr_routes_free(struct fr_routes *routes);
 /* Whether a vehicle is listed under `vehicles:`. Without such a list every vehicle is admitted. */
 bool fr_routes_admit(const struct fr_routes *routes, const char *vin);
 
+/* The name of a vehicle under `vehicles:`; NULL: it has none. The routes own it. */
+const char *fr_routes_vehicle_name(const struct fr_routes *routes, const char *vin);
+
 /* Whether a route names this topic. Only for topics that have no record type of their own
  * (FR_RECORD_OTHER). */
 bool fr_routes_names_topic(const struct fr_routes *routes, const char *topic, size_t len);

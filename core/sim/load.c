@@ -42,7 +42,7 @@ struct load {
     struct fr_load_result *result;
     uint64_t histogram[POWERS][STEPS];
     struct event *tick, *interrupt;
-    char last_error[160];
+    char last_error[FR_CAR_REASON_SIZE];
 };
 
 void fr_load_vin(size_t n, char vin[18])

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 #define HOSTNAME_MAX 253
 #define DELTA_MAX 1e12
@@ -179,13 +180,6 @@ void fr_pushed_config_free(struct fr_pushed_config *config)
 
 /* ---- trust ----------------------------------------------------------------------- */
 
-/* For OpenSSL, which would ask for the passphrase of an encrypted text on the terminal. */
-static int pushed_no_passphrase(char *to, int size, int is_for_writing, void *context)
-{
-    (void)to, (void)size, (void)is_for_writing, (void)context;
-    return -1;
-}
-
 /* Add each certificate of a PEM text to a store. Returns their number, or -1 at a damaged one. */
 static int pushed_add_certificates(X509_STORE *store, const char *pem)
 {
@@ -195,7 +189,7 @@ static int pushed_add_certificates(X509_STORE *store, const char *pem)
 
     ERR_clear_error();
     while (text != NULL && status == 0 && count < FR_PUSHED_CERTIFICATES_MAX &&
-           (certificate = PEM_read_bio_X509(text, NULL, pushed_no_passphrase, NULL)) != NULL) {
+           (certificate = PEM_read_bio_X509(text, NULL, fr_no_passphrase, NULL)) != NULL) {
         status = X509_STORE_add_cert(store, certificate) == 1 ? 0 : -1;
         X509_free(certificate);
         count++;

@@ -10,11 +10,41 @@
 
 typedef Telemetry__VehicleData__Value value_message;
 
-/* All members that are varints (enums, int32) have the type int in the union. */
-static void message_fill_value(value_message *value,
-                               Telemetry__VehicleData__LocationValue *location,
-                               const struct fr_sim_datum *datum)
+/* One datum and the messages within its value. */
+struct message_parts {
+    Telemetry__VehicleData__Datum datum;
+    value_message value;
+    Telemetry__VehicleData__LocationValue location;
+    Telemetry__VehicleData__Doors doors;
+    Telemetry__VehicleData__TireLocation tires;
+};
+
+static void message_fill_doors(Telemetry__VehicleData__Doors *doors, int64_t bits)
 {
+    telemetry__vehicle_data__doors__init(doors);
+    doors->driverfront = (bits & 1) != 0;
+    doors->driverrear = (bits & 2) != 0;
+    doors->passengerfront = (bits & 4) != 0;
+    doors->passengerrear = (bits & 8) != 0;
+    doors->trunkfront = (bits & 16) != 0;
+    doors->trunkrear = (bits & 32) != 0;
+}
+
+static void message_fill_tires(Telemetry__VehicleData__TireLocation *tires, int64_t bits)
+{
+    telemetry__vehicle_data__tire_location__init(tires);
+    tires->front_left = (bits & 1) != 0;
+    tires->front_right = (bits & 2) != 0;
+    tires->rear_left = (bits & 4) != 0;
+    tires->rear_right = (bits & 8) != 0;
+}
+
+/* All members that are varints (enums, int32) have the type int in the union. */
+static void message_fill_value(struct message_parts *parts, const struct fr_sim_datum *datum)
+{
+    value_message *value = &parts->value;
+    Telemetry__VehicleData__LocationValue *location = &parts->location;
+
     telemetry__vehicle_data__value__init(value);
     value->value_case = (Telemetry__VehicleData__Value__ValueCase)datum->member;
     switch (datum->member) {
@@ -37,17 +67,19 @@ static void message_fill_value(value_message *value,
         location->longitude = datum->real2;
         value->location_value = location;
         break;
+    case FR_MEMBER_DOORS:
+        message_fill_doors(&parts->doors, datum->integer);
+        value->door_value = &parts->doors;
+        break;
+    case FR_MEMBER_TIRES:
+        message_fill_tires(&parts->tires, datum->integer);
+        value->tire_location_value = &parts->tires;
+        break;
     default:
         value->int_value = (int32_t)datum->integer;
         break;
     }
 }
-
-struct message_parts {
-    Telemetry__VehicleData__Datum datum;
-    value_message value;
-    Telemetry__VehicleData__LocationValue location;
-};
 
 void fr_sim_payload(struct fr_buffer *out, const struct fr_sim_datum *data, size_t count,
                     const char *vin, int64_t created_ns, bool resend)
@@ -61,7 +93,7 @@ void fr_sim_payload(struct fr_buffer *out, const struct fr_sim_datum *data, size
 
     for (size_t i = 0; i < count; i++) {
         telemetry__vehicle_data__datum__init(&parts[i].datum);
-        message_fill_value(&parts[i].value, &parts[i].location, &data[i]);
+        message_fill_value(&parts[i], &data[i]);
         parts[i].datum.key = (Telemetry__VehicleData__Field)data[i].field;
         parts[i].datum.value = &parts[i].value;
         list[i] = &parts[i].datum;

@@ -17,7 +17,7 @@ struct fr_sim_datum {
     uint32_t member; /* tag of the member of Value: FR_MEMBER_…, or the tag of an enum */
     double real;     /* double; latitude of a location */
     double real2;    /* longitude */
-    int64_t integer; /* int, boolean, enums */
+    int64_t integer; /* int, boolean, enums; doors and tires: bit n for field n + 1 */
     const char *text;
 };
 

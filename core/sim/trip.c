@@ -1,5 +1,6 @@
 #include "sim/trip.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,22 +26,48 @@ enum {
     EST_BATTERY_RANGE = 40,
     BATTERY_LEVEL = 42,
     TIME_TO_FULL = 43,
+    DC_CHARGING_POWER = 35,
     CHARGE_AMPS = 49,
     DOOR_STATE = 58,
     LOCKED = 59,
+    WINDOW_FD = 60,
+    WINDOW_FP = 61,
+    WINDOW_RD = 62,
+    WINDOW_RP = 63,
     VEHICLE_NAME = 64,
+    SENTRY_MODE = 65,
+    FIRMWARE = 68,
     TPMS_FL = 69,
+    TPMS_FR = 70,
+    TPMS_RL = 71,
+    TPMS_RR = 72,
     INSIDE_TEMP = 85,
     OUTSIDE_TEMP = 86,
     DRIVER_SEAT = 96,
+    MILES_TO_ARRIVAL = 109,
+    MINUTES_TO_ARRIVAL = 110,
+    DESTINATION_NAME = 163,
     DETAILED_CHARGE_STATE = 179,
+    CHARGE_PORT_DOOR_OPEN = 183,
     CHARGER_VOLTAGE = 184,
     CHARGING_CABLE = 185,
+    CLIMATE_KEEPER = 186,
+    DEFROST_MODE = 188,
+    HVAC_POWER = 201,
+    UPDATE_VERSION = 220,
+    TPMS_HARD_WARNINGS = 224,
+    TPMS_SOFT_WARNINGS = 225,
     LOCATED_AT_HOME = 229,
     MEMBER_SHIFT_STATE = 9,
+    MEMBER_SENTRY = 13,
+    MEMBER_WINDOW = 24,
     MEMBER_DETAILED_CHARGE = 32,
+    MEMBER_DEFROST = 36,
+    MEMBER_CLIMATE_KEEPER = 37,
+    MEMBER_HVAC_POWER = 38,
     MEMBER_CABLE = 41
 };
+enum { ENUM_OFF = 1, SENTRY_ARMED = 3, HVAC_ON = 2, WINDOW_CLOSED = 1, WINDOW_PARTLY_OPEN = 2 };
 enum { GEAR_P = 2, GEAR_D = 5, DISCONNECTED = 1, STARTING = 3, CHARGING = 4, COMPLETE = 5 };
 
 #define TOP_MPH 42.0
@@ -80,8 +107,31 @@ static const struct trip_sensor sensors[] = {
     {AC_CHARGING_POWER, FR_MEMBER_DOUBLE, 1000, 0.1},
     {CHARGER_VOLTAGE, FR_MEMBER_DOUBLE, 2000, 0.5},
     {TIME_TO_FULL, FR_MEMBER_DOUBLE, 5000, 0.02},
+    {DC_CHARGING_POWER, FR_MEMBER_DOUBLE, 1000, 0.1},
+    {CHARGE_PORT_DOOR_OPEN, FR_MEMBER_BOOLEAN, 1000, 0},
+    {DOOR_STATE, FR_MEMBER_DOORS, 500, 0},
+    {WINDOW_FD, MEMBER_WINDOW, 1000, 0},
+    {WINDOW_FP, MEMBER_WINDOW, 1000, 0},
+    {WINDOW_RD, MEMBER_WINDOW, 1000, 0},
+    {WINDOW_RP, MEMBER_WINDOW, 1000, 0},
+    {SENTRY_MODE, MEMBER_SENTRY, 1000, 0},
+    {HVAC_POWER, MEMBER_HVAC_POWER, 1000, 0},
+    {DEFROST_MODE, MEMBER_DEFROST, 1000, 0},
+    {CLIMATE_KEEPER, MEMBER_CLIMATE_KEEPER, 1000, 0},
+    {TPMS_FR, FR_MEMBER_DOUBLE, 30000, 0.02},
+    {TPMS_RL, FR_MEMBER_DOUBLE, 30000, 0.02},
+    {TPMS_RR, FR_MEMBER_DOUBLE, 30000, 0.02},
+    {TPMS_HARD_WARNINGS, FR_MEMBER_TIRES, 30000, 0},
+    {TPMS_SOFT_WARNINGS, FR_MEMBER_TIRES, 30000, 0},
+    {FIRMWARE, FR_MEMBER_STRING, 3600000, 0},
+    {UPDATE_VERSION, FR_MEMBER_STRING, 3600000, 0},
+    {DESTINATION_NAME, FR_MEMBER_STRING, 3600000, 0},
+    {MILES_TO_ARRIVAL, FR_MEMBER_DOUBLE, 5000, 0.05},
+    {MINUTES_TO_ARRIVAL, FR_MEMBER_DOUBLE, 5000, 0.1},
 };
 #define SENSORS (sizeof sensors / sizeof *sensors)
+
+static_assert(SENSORS <= FR_TRIP_DATA_MAX, "a bucket has capacity for each field");
 
 struct fr_trip {
     double latitude, longitude;
@@ -190,7 +240,14 @@ static double trip_measure(uint32_t field, double s)
     case OUTSIDE_TEMP:
         return 18.5;
     case TPMS_FL:
-        return 2.9 + 0.06 * trip_metres(s) / trip_metres(ARRIVE);
+    case TPMS_FR:
+    case TPMS_RL:
+    case TPMS_RR: /* each of the four differs a little */
+        return 2.9 + 0.02 * (field - TPMS_FL) + 0.06 * trip_metres(s) / trip_metres(ARRIVE);
+    case MILES_TO_ARRIVAL:
+        return (trip_metres(ARRIVE) - trip_metres(s)) / 1609.344;
+    case MINUTES_TO_ARRIVAL:
+        return s < ARRIVE ? (ARRIVE - s) / 60 : 0;
     case CHARGE_AMPS:
         return power > 0 ? 16 : 0;
     case AC_CHARGING_POWER:
@@ -202,6 +259,13 @@ static double trip_measure(uint32_t field, double s)
     default:
         return 0;
     }
+}
+
+/* The open doors as bits, in the order of the message Doors: the driver's door is open while the
+ * driver enters, and while the driver leaves. */
+static int64_t trip_doors(double s)
+{
+    return (s > UNLOCK && s < UNLOCK + 3) || (s > ARRIVE + 2 && s < ARRIVE + 4) ? 1 : 0;
 }
 
 static int64_t trip_state(uint32_t field, double s)
@@ -223,8 +287,39 @@ static int64_t trip_state(uint32_t field, double s)
         return s < PLUG ? 5 /* SNA */ : 1 /* IEC */;
     case CHARGE_LIMIT_SOC:
         return 80;
+    case CHARGE_PORT_DOOR_OPEN:
+        return s >= PLUG - 1;
+    case DOOR_STATE:
+        return trip_doors(s);
+    case WINDOW_FD:
+        return s > DRIVE + 10 && s < DRIVE + 30 ? WINDOW_PARTLY_OPEN : WINDOW_CLOSED;
+    case WINDOW_FP:
+    case WINDOW_RD:
+    case WINDOW_RP:
+        return WINDOW_CLOSED;
+    case SENTRY_MODE:
+        return s < UNLOCK ? SENTRY_ARMED : ENUM_OFF;
+    case HVAC_POWER:
+        return s > UNLOCK && s < ARRIVE + 3 ? HVAC_ON : ENUM_OFF;
+    case DEFROST_MODE:
+    case CLIMATE_KEEPER:
+        return ENUM_OFF;
     default:
         return 0;
+    }
+}
+
+static const char *trip_text(uint32_t field)
+{
+    switch (field) {
+    case FIRMWARE:
+        return "2026.32.1 5f3a9c1d2e4b";
+    case UPDATE_VERSION:
+        return "2026.38.2";
+    case DESTINATION_NAME:
+        return "Home";
+    default:
+        return "Melan Y";
     }
 }
 
@@ -235,7 +330,7 @@ static struct fr_sim_datum trip_sample(const struct fr_trip *trip, const struct 
     double heading;
 
     if (sensor->member == FR_MEMBER_STRING)
-        datum.text = "Melan Y";
+        datum.text = trip_text(sensor->field);
     else if (sensor->field == LOCATION)
         trip_position(trip, s, &datum.real, &datum.real2, &heading);
     else if (sensor->field == GPS_HEADING)

@@ -135,6 +135,24 @@ static int client_decrypt(struct fr_car *car)
     return SSL_get_error(car->tls.ssl, status) == SSL_ERROR_WANT_READ ? 0 : -1;
 }
 
+/* The server's alert about the vehicle's certificate, with its remedy. NULL: another cause. */
+static const char *client_untrusted(void)
+{
+    unsigned long code = ERR_peek_error();
+
+    if (ERR_GET_LIB(code) != ERR_LIB_SSL)
+        return NULL;
+    switch (ERR_GET_REASON(code)) {
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+        return "the server does not trust the test CA of this vehicle: tls.vehicle_ca of the "
+               "daemon must be vehicle-ca.pem in the folder that --pki names";
+    default:
+        return NULL;
+    }
+}
+
 static const char *client_end_reason(struct fr_car *car, char *text, size_t size)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_error());
@@ -144,6 +162,8 @@ static const char *client_end_reason(struct fr_car *car, char *text, size_t size
     if (car->distrusts_server)
         snprintf(text, size, "the server's certificate was not accepted: %s",
                  X509_verify_cert_error_string(verdict));
+    else if (client_untrusted() != NULL)
+        snprintf(text, size, "%s", client_untrusted());
     else if (car->fault != NULL)
         snprintf(text, size, "%s", car->fault);
     else if (car->head.len != 0)
@@ -159,7 +179,7 @@ static void client_ready(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_car *car = ctx;
     struct fr_sim_loop *sim_loop = car->sim_loop;
-    char why[160];
+    char why[FR_CAR_REASON_SIZE];
     ssize_t n;
     int problem = 0;
     socklen_t len = sizeof problem;

@@ -18,6 +18,9 @@
 
 #include "sim/sim_loop.h"
 
+/* Max size of the reason that `closed` receives, in bytes. */
+#define FR_CAR_REASON_SIZE 192
+
 struct fr_car;
 
 struct fr_car_settings {

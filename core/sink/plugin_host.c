@@ -30,6 +30,7 @@ static void host_log(struct fr_sink *sink, enum fr_level level, const char *form
 
 static void host_health(struct fr_sink *sink, enum fr_health health, const char *format, ...)
 {
+    bool opening = atomic_load(&sink->thread.phase) == SINK_OPENING;
     enum fr_health before;
     va_list ap;
 
@@ -39,7 +40,7 @@ static void host_health(struct fr_sink *sink, enum fr_health health, const char 
     va_start(ap, format);
     vsnprintf(sink->health.why, sizeof sink->health.why, format, ap);
     va_end(ap);
-    if (health != FR_HEALTH_UP) {
+    if (health == FR_HEALTH_DOWN || (health == FR_HEALTH_DEGRADED && !opening)) {
         memcpy(sink->health.last_error, sink->health.why, sizeof sink->health.last_error);
         sink->health.last_error_ms = fr_wall_ms();
     }
@@ -48,7 +49,7 @@ static void host_health(struct fr_sink *sink, enum fr_health health, const char 
         (before == FR_HEALTH_DOWN && health == FR_HEALTH_DEGRADED))
         fr_retry_end_pause(sink);
     if (before != health)
-        fr_host_log_health(&sink->instance, health, sink->health.why);
+        fr_host_log_health(&sink->instance, health, opening, sink->health.why);
 }
 
 static void host_fail(struct fr_sink *sink, struct fr_delivery *delivery, enum fr_outcome outcome,

@@ -103,7 +103,7 @@ static void source_host_health(struct fr_source *source, enum fr_health health, 
     va_end(ap);
     pthread_mutex_unlock(&source->status_lock);
     if (before != health)
-        fr_host_log_health(&source->instance, health, source->why);
+        fr_host_log_health(&source->instance, health, source->state == NULL, source->why);
 }
 
 static struct event_base *source_host_event_base(struct fr_source *source)

@@ -4,24 +4,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "record/field_catalogue.h"
 #include "daemon/setup.h"
 #include "plugin/loader.h"
+#include "tool/check_files.h"
+#include "tool/check_routing.h"
 #include "tool/commands.h"
+#include "util/plural.h"
 
 #ifndef FR_CONFIG_DIR
 #define FR_CONFIG_DIR "/etc/fleetroute"
 #endif
 
 static const char help[] =
-    "usage: fleetroute check [-c FILE] [--strict]\n"
+    "usage: fleetroute check [-c FILE] [--unit FILE] [--strict]\n"
     "       fleetroute check --fields\n"
     "       fleetroute check --options PLUGIN\n"
     "Reads the configuration as the daemon does and prints each error and warning with file,\n"
-    "line and column. The exit status is 1 if there is an error.\n"
+    "line and column. It tests the files as the user of the daemon and under the restrictions of\n"
+    "its systemd unit. The exit status is 1 if there is an error.\n"
     "\n"
     "  -c, --config FILE     the configuration (" FR_CONFIG_DIR "/fleetroute.yaml)\n"
+    "      --unit FILE       the systemd unit that will start the daemon (of " FR_CONFIG_DIR
+    "/fleetroute.yaml:\n"
+    "                        the installed fleetroute.service)\n"
     "      --strict          exit with 1 also if there is a warning\n"
     "      --fields          list the fields that can be routed, and exit\n"
     "      --options PLUGIN  list the options of a plugin, and exit\n"
@@ -79,9 +87,41 @@ static int check_list_options(const char *name)
     return EXIT_SUCCESS;
 }
 
-static int check_configuration(const char *path, bool strict)
+static void check_print_counts(const char *path, const struct fr_setup *setup)
+{
+    const struct fr_routing *r = setup->routing;
+    size_t sinks = setup->server->sink_count;
+
+    printf("%s: valid: %zu sink%s, %zu record route%s, %zu field route%s, %zu vehicle%s%s\n", path,
+           sinks, fr_plural(sinks), r->record_count, fr_plural(r->record_count), r->field_count,
+           fr_plural(r->field_count), r->vehicle_count, fr_plural(r->vehicle_count),
+           r->vehicle_count == 0 ? " (all are admitted)" : "");
+}
+
+/* Whether the systemd unit reads this configuration. */
+static bool check_is_default(const char *path)
+{
+    struct stat given, standard;
+
+    return stat(path, &given) == 0 && stat(FR_CONFIG_DIR "/fleetroute.yaml", &standard) == 0 &&
+           given.st_dev == standard.st_dev && given.st_ino == standard.st_ino;
+}
+
+static struct fr_setup *check_load(const char *path, const char *unit)
 {
     struct fr_setup *setup = fr_setup_load(path);
+
+    if (setup->server != NULL && setup->server->routing != NULL) {
+        fr_setup_check_certificate(setup);
+        fr_check_routing(setup);
+        fr_check_files(setup, unit, check_is_default(path));
+    }
+    return setup;
+}
+
+static int check_configuration(const char *path, const char *unit, bool strict)
+{
+    struct fr_setup *setup = check_load(path, unit);
     size_t errors = setup->diagnostics.errors;
     size_t warnings = setup->diagnostics.count -
                       (errors < setup->diagnostics.count ? errors : setup->diagnostics.count);
@@ -89,13 +129,10 @@ static int check_configuration(const char *path, bool strict)
 
     fr_diagnostics_print(&setup->diagnostics, stdout);
     if (errors == 0 && setup->server != NULL && setup->routing != NULL)
-        printf("%s: valid: %zu sinks, %zu record routes, %zu field routes, %zu vehicles%s\n", path,
-               setup->server->sink_count, setup->routing->record_count, setup->routing->field_count,
-               setup->routing->vehicle_count,
-               setup->routing->vehicle_count == 0 ? " (all are admitted)" : "");
+        check_print_counts(path, setup);
     else
-        printf("%zu error%s, %zu warning%s\n", errors, errors == 1 ? "" : "s", warnings,
-               warnings == 1 ? "" : "s");
+        printf("%zu error%s, %zu warning%s\n", errors, fr_plural(errors), warnings,
+               fr_plural(warnings));
     fr_setup_free(setup);
     return status;
 }
@@ -103,11 +140,15 @@ static int check_configuration(const char *path, bool strict)
 int fr_cmd_check(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"strict", no_argument, NULL, 's'},
-        {"fields", no_argument, NULL, 'f'},       {"options", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"strict", no_argument, NULL, 's'},
+        {"fields", no_argument, NULL, 'f'},
+        {"options", required_argument, NULL, 'o'},
+        {"unit", required_argument, NULL, 'u'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
-    const char *path = FR_CONFIG_DIR "/fleetroute.yaml";
+    const char *path = FR_CONFIG_DIR "/fleetroute.yaml", *unit = NULL;
     bool strict = false;
     int option;
 
@@ -118,6 +159,9 @@ int fr_cmd_check(int argc, char **argv)
             break;
         case 's':
             strict = true;
+            break;
+        case 'u':
+            unit = optarg;
             break;
         case 'f':
             check_list_fields();
@@ -133,5 +177,5 @@ int fr_cmd_check(int argc, char **argv)
     }
     if (optind < argc)
         path = argv[optind];
-    return check_configuration(path, strict);
+    return check_configuration(path, unit, strict);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/doctor.h"
 #include "util/redact.h"
@@ -44,11 +45,7 @@ static int doctor_run(const struct fr_doctor_options *options, bool json)
     else
         fr_doctor_print_summary(doctor, stdout);
     fr_doctor_free(doctor);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("fleetroute doctor: standard output");
-        status = DOCTOR_FAILURE;
-    }
-    return status;
+    return fr_flush_output("doctor", status, DOCTOR_FAILURE);
 }
 
 int fr_cmd_doctor(int argc, char **argv)
@@ -83,10 +80,7 @@ int fr_cmd_doctor(int argc, char **argv)
             return DOCTOR_FAILURE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "fleetroute doctor: unexpected argument \"%.80s\"; see --help\n",
-                argv[optind]);
+    if (fr_has_argument("doctor", argc, argv))
         return DOCTOR_FAILURE;
-    }
     return doctor_run(&options, json);
 }

@@ -15,6 +15,7 @@
 #include "fleet_api/push_plan.h"
 #include "fleet_api/state.h"
 #include "fleet_api/tokens.h"
+#include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/field_counts.h"
 #include "tool/fleet_job.h"
@@ -53,7 +54,7 @@ static void keep_print_error(const char *text)
 }
 
 /* A failure that is the same as in the run before is not printed again, so that cron does not mail it
- * every 15 minutes. A person sees it always. */
+ * every 15 minutes. On a terminal each failure is printed. */
 static void keep_print(void *ctx, bool failure, const char *text)
 {
     struct keep_command *command = ctx;
@@ -132,7 +133,7 @@ static void keep_read_state(struct keep_command *command)
 
     if (fr_state_read(folder, &command->state, &error) != 0) {
         keep_print_error(error.text);
-        keep_print_error("going on with an empty state");
+        keep_print_error("the run continues with an empty state");
         fr_state_free(&command->state);
     }
     memcpy(command->failure, command->state.failure, sizeof command->failure);
@@ -234,10 +235,8 @@ int fr_cmd_keep(int argc, char **argv)
             return EXIT_FAILURE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "fleetroute keep: unexpected argument \"%s\"\n", argv[optind]);
+    if (fr_has_argument("keep", argc, argv))
         return EXIT_FAILURE;
-    }
     keep_load_plan(&command, path);
     if (command.plan.server != NULL)
         fr_redact_set(command.plan.server->redact);

@@ -11,6 +11,7 @@
 #include "fleet_api/public_key.h"
 #include "privsep/privileges.h"
 #include "tool/command_key_file.h"
+#include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/qr_code.h"
 #include "util/memory.h"
@@ -248,10 +249,7 @@ int fr_cmd_key(int argc, char **argv)
             return EXIT_FAILURE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "fleetroute key: unexpected argument \"%.80s\"; see --help\n",
-                argv[optind]);
+    if (fr_has_argument("key", argc, argv))
         return EXIT_FAILURE;
-    }
     return key_dispatch(&job);
 }

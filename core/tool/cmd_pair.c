@@ -9,6 +9,7 @@
 #include "fleet_api/pairing_link.h"
 #include "fleet_api/public_key.h"
 #include "tool/command_key_file.h"
+#include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/fleet_job.h"
 #include "tool/qr_code.h"
@@ -215,11 +216,7 @@ static int pair_run(const char *path, const struct fr_fleet_vins *vins, bool no_
     free(job.printed);
     free(job.verdicts);
     fr_fleet_job_close(&job.fleet);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("fleetroute pair: standard output");
-        status = EXIT_FAILURE;
-    }
-    return status;
+    return fr_flush_output("pair", status, EXIT_FAILURE);
 }
 
 int fr_cmd_pair(int argc, char **argv)
@@ -256,10 +253,7 @@ int fr_cmd_pair(int argc, char **argv)
             return EXIT_FAILURE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "fleetroute pair: unexpected argument \"%.80s\"; see --help\n",
-                argv[optind]);
+    if (fr_has_argument("pair", argc, argv))
         return EXIT_FAILURE;
-    }
     return pair_run(path, &vins, no_wait);
 }

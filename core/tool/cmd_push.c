@@ -10,6 +10,7 @@
 #include "fleet_api/jws.h"
 #include "fleet_api/push.h"
 #include "fleet_api/vehicle_ca.h"
+#include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/fleet_job.h"
 #include "tool/served_certificate.h"
@@ -224,6 +225,8 @@ static int push_poll(struct push_wait *wait)
 /* At the end of the wait: another configuration did not come from this push. */
 static void push_end_wait(struct push_wait *wait)
 {
+    char shown[FR_REDACTED_VIN_SIZE];
+
     for (size_t i = 0; i < wait->job->vin_count; i++) {
         if (push_is_done(wait->verdicts[i].state))
             continue;
@@ -233,7 +236,7 @@ static void push_end_wait(struct push_wait *wait)
         } else {
             printf("%s: waiting: the vehicle takes the configuration when it is awake and online; "
                    "`fleetroute doctor` displays whether it has it\n",
-                   wait->job->vins[i]);
+                   fr_display_vin(wait->job->vins[i], shown));
         }
     }
 }
@@ -361,11 +364,7 @@ static int push_run(const struct push_options *options)
     else
         status = push_push(&job, options);
     fr_fleet_job_close(&job);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("fleetroute push: standard output");
-        status = EXIT_FAILURE;
-    }
-    return status;
+    return fr_flush_output("push", status, EXIT_FAILURE);
 }
 
 static int push_check_options(const struct push_options *options)
@@ -424,10 +423,7 @@ int fr_cmd_push(int argc, char **argv)
             return EXIT_FAILURE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "fleetroute push: unexpected argument \"%.80s\"; see --help\n",
-                argv[optind]);
+    if (fr_has_argument("push", argc, argv))
         return EXIT_FAILURE;
-    }
     return push_check_options(&options) == 0 ? push_run(&options) : EXIT_FAILURE;
 }

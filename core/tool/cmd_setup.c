@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "config/yaml_values.h"
+#include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/setup_steps.h"
+#include "util/atomic_file.h"
 #include "util/memory.h"
 #include "util/redact.h"
 
@@ -110,9 +112,7 @@ static int setup_run(const char *config, const char *answers, bool redact)
     fr_server_config_unref(env.config);
     fr_setup_prompt_free(env.prompt);
     free(path);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        status = EXIT_FAILURE;
-    return status;
+    return fr_flush_output("setup", status, EXIT_FAILURE);
 }
 
 int fr_cmd_setup(int argc, char **argv)
@@ -146,10 +146,7 @@ int fr_cmd_setup(int argc, char **argv)
             return EXIT_FAILURE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "fleetroute setup: unexpected argument \"%.80s\"; see --help\n",
-                argv[optind]);
+    if (fr_has_argument("setup", argc, argv))
         return EXIT_FAILURE;
-    }
     return setup_run(config, answers, redact);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/load.h"
 #include "sim/load_data.h"
@@ -50,7 +51,7 @@ static const char help[] =
     "      --duration S         duration in s (10)\n"
     "      --patience S         max wait for acknowledgements after the duration, in s (30)\n"
     "      --acknowledged FILE  write each acknowledged txid to FILE\n"
-    "  -q, --quiet              do not print the progress\n"
+    "  -q, --quiet              do not print the progress, which only a terminal gets\n"
     "      --redact             redact VINs\n"
     "  -h, --help               print this help and exit\n";
 
@@ -71,7 +72,7 @@ static int simulate_run_load(const struct simulate_arguments *a, struct fr_pki *
         .reconnect_ms = (int64_t)(a->reconnect * 1000),
         .duration_ms = (int64_t)(a->duration * 1000),
         .patience_ms = (int64_t)(a->patience * 1000),
-        .progress = a->quiet ? NULL : stderr,
+        .progress = a->quiet || !isatty(STDERR_FILENO) ? NULL : stderr,
     };
     struct fr_load_result r;
     int status;

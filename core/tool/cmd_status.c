@@ -7,6 +7,7 @@
 #include "tool/commands.h"
 #include "tool/control_client.h"
 #include "tool/daemon_options.h"
+#include "util/plural.h"
 
 static const char help[] =
     "usage: fleetroute status [-s SOCKET] [--json]\n"
@@ -28,11 +29,20 @@ static void status_print_journal(const json_t *journal)
 
     if (!json_is_object(journal))
         return;
-    printf("journal %-13s %-8s %lld records, %.1f of %.1f MB%s%s\n", "",
+    printf("journal %-13s %-8s %lld record%s, %.1f of %.1f MB%s%s\n", "",
            json_string_value(json_object_get(journal, "health")), status_number(journal, "records"),
+           fr_plural((uint64_t)status_number(journal, "records")),
            (double)status_number(journal, "record_bytes") / 1e6,
            (double)status_number(journal, "size") / 1e6, why != NULL && why[0] != '\0' ? ": " : "",
            why != NULL ? why : "");
+}
+
+static void status_print_certificate(const json_t *certificate)
+{
+    if (json_is_object(certificate))
+        printf("certificate %-9s %-8s %s\n", "",
+               json_string_value(json_object_get(certificate, "health")),
+               json_string_value(json_object_get(certificate, "why")));
 }
 
 static void status_print_sink(const char *name, const json_t *sink)
@@ -56,9 +66,10 @@ static void status_print_keep(const json_t *keep)
 
     if (!json_is_object(keep))
         return;
-    printf("keep %-16s %-8s %lld of %lld vehicles have a valid configuration: %s\n", "",
+    printf("keep %-16s %-8s %lld of %lld vehicle%s with a valid configuration: %s\n", "",
            json_string_value(json_object_get(keep, "health")), status_number(vehicles, "valid"),
-           status_number(vehicles, "known"), json_string_value(json_object_get(keep, "why")));
+           status_number(vehicles, "known"), fr_plural((uint64_t)status_number(vehicles, "known")),
+           json_string_value(json_object_get(keep, "why")));
 }
 
 static void status_print(const json_t *status)
@@ -66,12 +77,15 @@ static void status_print(const json_t *status)
     const json_t *counters = json_object_get(status, "counters"), *sink;
     const char *name;
 
-    printf("fleetrouted %s, up %lld s, %lld kB of memory, %lld vehicles connected\n",
+    printf("fleetrouted %s, up %lld s, %lld kB of memory, %lld vehicle%s connected\n",
            json_string_value(json_object_get(status, "version")),
            status_number(status, "uptime_ms") / 1000, status_number(status, "resident_kb"),
-           status_number(status, "connections"));
-    printf("%lld messages, %lld acknowledged, %lld refused\n", status_number(counters, "messages"),
+           status_number(status, "connections"),
+           fr_plural((uint64_t)status_number(status, "connections")));
+    printf("%lld message%s, %lld acknowledged, %lld refused\n", status_number(counters, "messages"),
+           fr_plural((uint64_t)status_number(counters, "messages")),
            status_number(counters, "acknowledged"), status_number(counters, "error_replies"));
+    status_print_certificate(json_object_get(status, "certificate"));
     status_print_journal(json_object_get(status, "journal"));
     json_object_foreach(json_object_get(status, "sinks"), name, sink) status_print_sink(name, sink);
     json_object_foreach(json_object_get(status, "sources"), name, sink)

@@ -10,6 +10,7 @@
 #include "record/field_catalogue.h"
 #include "tool/commands.h"
 #include "tool/control_client.h"
+#include "tool/value_text.h"
 
 #define FIELDS_MAX 64
 
@@ -66,35 +67,6 @@ static bool tail_contains(const json_t *list, const char *word)
     return false;
 }
 
-/* Print a value in short: numbers with six digits, locations as "LAT, LON", and the keys that are
- * true of an object such as doors. */
-static void tail_print_value(const json_t *value)
-{
-    const json_t *latitude = json_object_get(value, "latitude");
-    const json_t *item;
-    const char *key;
-
-    if (json_is_string(value))
-        fputs(json_string_value(value), stdout);
-    else if (json_is_real(value))
-        printf("%.6g", json_real_value(value));
-    else if (json_is_integer(value))
-        printf("%lld", (long long)json_integer_value(value));
-    else if (json_is_boolean(value))
-        fputs(json_is_true(value) ? "yes" : "no", stdout);
-    else if (latitude != NULL)
-        printf("%.6f, %.6f", json_number_value(latitude),
-               json_number_value(json_object_get(value, "longitude")));
-    else if (json_is_object(value))
-        json_object_foreach((json_t *)(uintptr_t)value, key, item)
-        {
-            if (json_is_true(item))
-                printf("%s ", key);
-        }
-    else
-        fputs("-", stdout);
-}
-
 static void tail_print_head(const json_t *record)
 {
     const char *at = tail_text_of(record, "created_at");
@@ -120,7 +92,7 @@ static void tail_print_data(struct tail_view *view, json_t *record)
         if (tail_contains(json_object_get(record, "invalid"), key))
             fputs("invalid", stdout);
         else
-            tail_print_value(value);
+            fr_value_print(value);
         if (field != NULL && field->unit[0] != '\0' && !json_is_null(value))
             printf(" %s", field->unit);
         if (json_is_true(json_object_get(record, "resend")))
@@ -165,8 +137,9 @@ static void tail_print_line(struct tail_view *view, const char *line)
         if (skipped == NULL && view->remaining > 0)
             view->remaining--;
     } else if (skipped != NULL)
-        printf("(%lld records were skipped: the output is too slow)\n",
-               (long long)json_integer_value(skipped));
+        printf("(%lld record%s skipped: the output is too slow)\n",
+               (long long)json_integer_value(skipped),
+               json_integer_value(skipped) == 1 ? " was" : "s were");
     else if (strcmp(tail_text_of(record, "type"), "V") == 0)
         tail_print_data(view, record);
     else

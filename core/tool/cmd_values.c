@@ -4,11 +4,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tool/commands.h"
 #include "tool/control_client.h"
 #include "tool/daemon_options.h"
+#include "tool/value_text.h"
 #include "util/memory.h"
 
 static const char help[] =
@@ -30,17 +30,17 @@ static void values_print(const json_t *reply)
                json_string_value(json_object_get(presence, "createdAt")));
     json_object_foreach(json_object_get(reply, "values"), name, value)
     {
-        char *text = json_dumps(json_object_get(value, "value"), JSON_ENCODE_ANY | JSON_COMPACT);
         const char *unit = json_string_value(json_object_get(value, "unit"));
         const char *state = json_string_value(json_object_get(value, "state"));
 
-        printf("%-40s %s%s%s  (%s)\n", name,
-               state != NULL  ? state
-               : text != NULL ? text
-                              : "",
-               unit != NULL ? " " : "", unit != NULL ? unit : "",
+        printf("%-40s ", name);
+        if (state != NULL)
+            fputs(state, stdout);
+        else
+            fr_value_print(json_object_get(value, "value"));
+        printf("%s%s  (%s)\n", unit != NULL && state == NULL ? " " : "",
+               unit != NULL && state == NULL ? unit : "",
                json_string_value(json_object_get(value, "created_at")));
-        free(text);
     }
 }
 

@@ -15,6 +15,7 @@
 #include "tool/commands.h"
 #include "tool/field_counts.h"
 #include "util/memory.h"
+#include "util/plural.h"
 
 #ifndef FR_CONFIG_DIR
 #define FR_CONFIG_DIR "/etc/fleetroute"
@@ -160,8 +161,8 @@ static void vehicle_config_print_measured(const struct vehicle_config_job *job)
                "", "", vehicle_config_project(counts, all - asked),
                fr_vehicle_cost_usd(vehicle_config_project(counts, all - asked)));
     vehicle_config_print_total(vehicle_config_project(counts, all), ", all vehicles");
-    printf("counted: %llu signals in %.1f hours of the journal\n", (unsigned long long)all,
-           (double)(counts->last_ms - counts->first_ms) / 3600e3);
+    printf("counted: %llu signal%s in %.1f hours of the journal\n", (unsigned long long)all,
+           fr_plural(all), (double)(counts->last_ms - counts->first_ms) / 3600e3);
 }
 
 static void vehicle_config_print_estimate(const struct vehicle_config_job *job)

@@ -25,7 +25,7 @@ const struct fr_file_owner *fr_command_key_owner(const struct fr_server_config *
 
 /* ---- the public half beside the key ---------------------------------------------- */
 
-static bool key_file_equals(const char *path, const char *text)
+static bool command_key_equals(const char *path, const char *text)
 {
     char bytes[1024];
     FILE *file = fopen(path, "re");
@@ -36,24 +36,29 @@ static bool key_file_equals(const char *path, const char *text)
     return len == strlen(text) && memcmp(bytes, text, len) == 0;
 }
 
-/* A file with the same content is left as it is, so that a further run needs no permission to
- * write. */
-static int key_write_public(const char *path, EVP_PKEY *key, struct fr_error *error)
+int fr_command_key_publish(const char *path, const char *pem, struct fr_error *error)
 {
-    char *public_path = fr_server_public_key_path(path);
-    char *pem = fr_public_key_pem(key);
-    struct fr_atomic_file file = {public_path, 0644, NULL, true};
+    char *beside = fr_server_public_key_path(path);
+    struct fr_atomic_file file = {beside, 0644, NULL, true};
     int status = 0;
 
-    if (pem == NULL)
-        status = fr_error_set(error, "%s: OpenSSL cannot encode the public key", path);
-    else if (!key_file_equals(public_path, pem)) {
+    if (!command_key_equals(beside, pem)) {
         status = fr_atomic_file_write(&file, pem, strlen(pem), error);
         if (status == 0)
-            fprintf(stderr, "wrote the public key to %s\n", public_path);
+            fprintf(stderr, "wrote the public key to %s\n", beside);
     }
+    free(beside);
+    return status;
+}
+
+static int command_key_write_public(const char *path, EVP_PKEY *key, struct fr_error *error)
+{
+    char *pem = fr_public_key_pem(key);
+    int status = pem != NULL
+                     ? fr_command_key_publish(path, pem, error)
+                     : fr_error_set(error, "%s: OpenSSL cannot encode the public key", path);
+
     free(pem);
-    free(public_path);
     return status;
 }
 
@@ -81,35 +86,9 @@ EVP_PKEY *fr_command_key_open(const char *path, const struct fr_file_owner *owne
     }
     if (result == FR_COMMAND_KEY_READ &&
         (fr_public_key_check_tls(key, path, tls_key, certificate, error) != 0 ||
-         key_write_public(path, key, error) != 0)) {
+         command_key_write_public(path, key, error) != 0)) {
         EVP_PKEY_free(key);
         key = NULL;
     }
     return key;
-}
-
-static bool command_key_file_equals(const char *path, const char *text)
-{
-    char bytes[1024];
-    FILE *file = fopen(path, "re");
-    size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
-
-    if (file != NULL)
-        fclose(file);
-    return len == strlen(text) && memcmp(bytes, text, len) == 0;
-}
-
-int fr_command_key_publish(const char *path, const char *pem, struct fr_error *error)
-{
-    char *beside = fr_server_public_key_path(path);
-    struct fr_atomic_file file = {beside, 0644, NULL, true};
-    int status = 0;
-
-    if (!command_key_file_equals(beside, pem)) {
-        status = fr_atomic_file_write(&file, pem, strlen(pem), error);
-        if (status == 0)
-            fprintf(stderr, "wrote the public key to %s\n", beside);
-    }
-    free(beside);
-    return status;
 }

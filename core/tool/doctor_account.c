@@ -1,25 +1,22 @@
 #include "tool/doctor_account.h"
 
 #include <inttypes.h>
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "fleet_api/keep_health.h"
+#include "fleet_api/public_key.h"
 #include "fleet_api/push.h"
 #include "fleet_api/state.h"
 #include "fleet_api/tokens.h"
+#include "fleet_api/vehicle_cost.h"
 #include "tool/doctor_request.h"
 #include "util/clock.h"
 #include "util/memory.h"
 
 #define CLOCK_WARNING_MS 30000
-#define CLOCK_FAILURE_MS 300000 /* `fleetroute push` refuses beyond it */
 #define REFRESH_WARNING_DAYS 60
-#define POINT_SIZE 65 /* bytes of an uncompressed P-256 point */
 
 /* ---- clock ----------------------------------------------------------------------- */
 
@@ -33,7 +30,8 @@ static void account_report_clock(struct fr_doctor *doctor, int64_t offset_ms)
                          "less than %d s",
                          CLOCK_WARNING_MS / 1000);
     else
-        fr_doctor_report(doctor, size_ms > CLOCK_FAILURE_MS ? FR_DOCTOR_FAILURE : FR_DOCTOR_WARNING,
+        fr_doctor_report(doctor,
+                         size_ms > FR_PUSH_CLOCK_MAX_MS ? FR_DOCTOR_FAILURE : FR_DOCTOR_WARNING,
                          NULL, "set the clock: timedatectl set-ntp true",
                          "the clock of this machine is %" PRId64 " s %s that of Tesla's server",
                          size_ms / 1000, offset_ms < 0 ? "behind" : "ahead of");
@@ -203,34 +201,24 @@ static void account_check_region(struct fr_doctor *doctor)
                          region, fr_api_base_url(doctor->api));
 }
 
-/* The public point of the command key, in hexadecimal digits. */
-static bool account_key_point(EVP_PKEY *key, char digits[2 * POINT_SIZE + 1])
-{
-    unsigned char point[POINT_SIZE];
-    size_t len = 0;
-
-    return key != NULL &&
-           EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point,
-                                           &len) == 1 &&
-           len == POINT_SIZE &&
-           OPENSSL_buf2hexstr_ex(digits, 2 * POINT_SIZE + 1, NULL, point, len, '\0') == 1;
-}
-
 static void account_check_partner(struct fr_doctor *doctor)
 {
     struct fr_api_error error;
-    char *registered = fr_api_registered_key(doctor->api, &error), own[2 * POINT_SIZE + 1];
+    struct fr_error ignored;
+    char *registered = fr_api_registered_key(doctor->api, &error);
+    char *own =
+        doctor->command_key != NULL ? fr_public_key_point(doctor->command_key, &ignored) : NULL;
 
     if (registered == NULL && error.cause == FR_API_NOT_FOUND)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, "register it: fleetroute setup",
                          "%s is not registered with Tesla in this region", doctor->domain);
     else if (registered == NULL)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, NULL, "%s", error.error.text);
-    else if (!account_key_point(doctor->command_key, own))
+    else if (own == NULL)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, "see the link command_key",
                          "%s is registered; its key cannot be compared with the command key",
                          doctor->domain);
-    else if (strcasecmp(registered, own) != 0)
+    else if (strcmp(registered, own) != 0)
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
                          "register the command key and pair it again (fleetroute setup), or "
                          "restore the command key from a backup",
@@ -239,6 +227,7 @@ static void account_check_partner(struct fr_doctor *doctor)
     else
         fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL,
                          "%s is registered in this region with the command key", doctor->domain);
+    free(own);
     free(registered);
 }
 
@@ -278,7 +267,8 @@ static void account_judge_keep(struct fr_doctor *doctor)
 
     if (state->run_ms == 0)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
-                         "start its timer: systemctl enable --now fleetroute-keep.timer",
+                         "its timer runs it within an hour (systemctl enable --now "
+                         "fleetroute-keep.timer); or run `fleetroute keep`",
                          "`fleetroute keep` has never run: tokens and configuration will end");
     else if (now_ms - state->run_ms > FR_KEEP_HEALTH_RUN_MS)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL,
@@ -287,8 +277,7 @@ static void account_judge_keep(struct fr_doctor *doctor)
     else
         account_report_run(doctor, age_s);
     if (state->over_budget)
-        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
-                         "raise `tesla: budget:`, or route fewer fields or longer intervals",
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, FR_BUDGET_REMEDY,
                          "the budget of US$ %.2f a month is exceeded: US$ %.2f projected",
                          doctor->server->tesla.budget_usd, state->projected_usd);
     if (blocked_ms > now_ms)
@@ -298,6 +287,9 @@ static void account_judge_keep(struct fr_doctor *doctor)
     else if (state->failures != 0)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, NULL, "%u runs in a row failed: %s",
                          state->failures, state->failure);
+    else if (state->failure[0] != '\0') /* of this computer: no request failed */
+        fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, NULL,
+                         "the last run of `fleetroute keep` failed: %s", state->failure);
 }
 
 static void account_check_keep(struct fr_doctor *doctor)

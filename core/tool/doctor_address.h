@@ -21,7 +21,7 @@ struct fr_doctor_addresses {
 };
 
 /* Resolve a name to addresses with this port. getaddrinfo(3) has no time limit, so it runs on a
- * thread, which is left alone after `limit_ms`. Returns 0 with at least one address, or -1 with the
+ * thread of its own, which may outlast this call. Returns 0 with at least one address, or -1 with the
  * cause in `error`. */
 int fr_doctor_resolve(const char *name, uint16_t port, int64_t limit_ms,
                       struct fr_doctor_addresses *addresses, struct fr_error *error);

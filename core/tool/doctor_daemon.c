@@ -30,9 +30,13 @@ static const char *daemon_text(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
-static int64_t daemon_number(const json_t *object, const char *key)
+int64_t fr_doctor_number(const json_t *object, const char *key)
 {
-    return json_integer_value(json_object_get(object, key));
+    int64_t number = json_integer_value(json_object_get(object, key));
+
+    if (number < 0)
+        return 0;
+    return number < FR_DOCTOR_NUMBER_MAX ? number : FR_DOCTOR_NUMBER_MAX;
 }
 
 /* ---- daemon ---------------------------------------------------------------------- */
@@ -64,7 +68,7 @@ static void daemon_check_running(struct fr_doctor *doctor)
                          "fleetrouted %s runs, and this program is %s", version, PACKAGE_VERSION);
     else
         fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL, "fleetrouted %s runs, up %" PRId64 " s",
-                         version, daemon_number(doctor->status, "uptime_ms") / 1000);
+                         version, fr_doctor_number(doctor->status, "uptime_ms") / 1000);
 }
 
 /* ---- vehicles -------------------------------------------------------------------- */
@@ -96,14 +100,14 @@ int64_t fr_doctor_last_record_ms(const struct fr_doctor *doctor, const char *vin
         return 0;
     snprintf(request, sizeof request, "vehicle %.64s", vin);
     vehicle = daemon_ask(doctor, request, &error);
-    last_ms = daemon_number(vehicle, "last_ms");
+    last_ms = fr_doctor_number(vehicle, "last_ms");
     json_decref(vehicle);
     return last_ms;
 }
 
 static void daemon_report_vehicle(struct fr_doctor *doctor, const char *vin, const json_t *vehicle)
 {
-    int64_t last_ms = daemon_number(vehicle, "last_ms"), age_s;
+    int64_t last_ms = fr_doctor_number(vehicle, "last_ms"), age_s;
     bool is_connected = json_is_true(json_object_get(vehicle, "connected"));
     char age[32];
 
@@ -150,8 +154,8 @@ static void daemon_check_vehicles(struct fr_doctor *doctor)
     if (!is_any)
         fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL,
                          "%" PRId64 " of %" PRId64 " known vehicles are connected",
-                         daemon_number(doctor->status, "vehicles_connected"),
-                         daemon_number(doctor->status, "vehicles_known"));
+                         fr_doctor_number(doctor->status, "vehicles_connected"),
+                         fr_doctor_number(doctor->status, "vehicles_known"));
 }
 
 /* ---- journal, disk --------------------------------------------------------------- */
@@ -164,10 +168,11 @@ static void daemon_check_journal(struct fr_doctor *doctor)
         fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL,
                          "off: records of a sink that is down are lost beyond its queue");
     else if (strcmp(daemon_text(journal, "health"), "up") == 0)
-        fr_doctor_report(
-            doctor, FR_DOCTOR_OK, NULL, NULL, "up: %" PRId64 " records, %.1f of %.1f MB",
-            daemon_number(journal, "records"), (double)daemon_number(journal, "record_bytes") / 1e6,
-            (double)daemon_number(journal, "size") / 1e6);
+        fr_doctor_report(doctor, FR_DOCTOR_OK, NULL, NULL,
+                         "up: %" PRId64 " records, %.1f of %.1f MB",
+                         fr_doctor_number(journal, "records"),
+                         (double)fr_doctor_number(journal, "record_bytes") / 1e6,
+                         (double)fr_doctor_number(journal, "size") / 1e6);
     else
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
                          "free disk space or correct the disk; vehicles keep their records until "
@@ -179,8 +184,8 @@ static void daemon_check_journal(struct fr_doctor *doctor)
 static double daemon_journal_growth(const struct fr_doctor *doctor)
 {
     const json_t *journal = json_object_get(doctor->status, "journal");
-    double growth =
-        (double)daemon_number(journal, "size") - (double)daemon_number(journal, "record_bytes");
+    double growth = (double)fr_doctor_number(journal, "size") -
+                    (double)fr_doctor_number(journal, "record_bytes");
 
     return json_is_object(journal) && growth > 0 ? growth : 0;
 }
@@ -232,7 +237,7 @@ static void daemon_report_health(struct fr_doctor *doctor, const char *name, con
                      level == FR_DOCTOR_OK ? NULL
                                            : "correct the cause; the daemon tries again by itself",
                      "%s %s, %" PRId64 " %s%s%s", daemon_text(part, "plugin"), health,
-                     daemon_number(part, count), count, why[0] != '\0' ? ": " : "", why);
+                     fr_doctor_number(part, count), count, why[0] != '\0' ? ": " : "", why);
 }
 
 static void daemon_check_parts(struct fr_doctor *doctor, const char *kind, const char *count)

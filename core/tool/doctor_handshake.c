@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "util/clock.h"
+#include "util/no_passphrase.h"
 
 /* ---- callbacks of OpenSSL -------------------------------------------------------- */
 
@@ -119,7 +120,8 @@ static bool handshake_add_pem(X509_STORE *store, const char *pem)
     BIO *bio = BIO_new_mem_buf(pem, -1);
     X509 *certificate;
 
-    while (bio != NULL && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+    while (bio != NULL &&
+           (certificate = PEM_read_bio_X509(bio, NULL, fr_no_passphrase, NULL)) != NULL) {
         X509_STORE_add_cert(store, certificate);
         X509_free(certificate);
     }

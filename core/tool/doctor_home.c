@@ -81,8 +81,8 @@ static void home_report_lag(struct fr_doctor *doctor, const char *subject, const
                             const json_t *answer)
 {
     int64_t last_s = fr_doctor_last_record_ms(doctor, vin) / 1000;
-    int64_t newest_s = json_integer_value(json_object_get(answer, "newest"));
-    int64_t all = json_integer_value(json_object_get(answer, "all"));
+    int64_t newest_s = fr_doctor_number(answer, "newest");
+    int64_t all = fr_doctor_number(answer, "all");
     int64_t age_s = fr_wall_ms() / 1000 - newest_s;
 
     if (last_s - newest_s > LAG_WARNING_S)
@@ -101,8 +101,10 @@ static void home_report_lag(struct fr_doctor *doctor, const char *subject, const
 static void home_judge(struct fr_doctor *doctor, const char *subject, const char *vin,
                        const struct fr_http_response *response)
 {
-    json_t *answer = json_loadb(response->body, response->len, 0, NULL);
-    int64_t all = json_integer_value(json_object_get(answer, "all"));
+    json_t *answer = fr_http_response_is_dense(response)
+                         ? NULL
+                         : json_loadb(response->body, response->len, 0, NULL);
+    int64_t all = fr_doctor_number(answer, "all");
 
     if (!json_is_object(answer))
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, subject, "correct `url:` of the sink",
@@ -112,7 +114,7 @@ static void home_judge(struct fr_doctor *doctor, const char *subject, const char
                          "see the link sinks; the device appears with the first routed value of "
                          "the vehicle",
                          "Home Assistant has no entity of the vehicle");
-    else if (json_integer_value(json_object_get(answer, "unavailable")) == all)
+    else if (fr_doctor_number(answer, "unavailable") == all)
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, subject,
                          "they appear with the next values of the vehicle",
                          "all %" PRId64 " entities are without a value", all);

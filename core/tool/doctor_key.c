@@ -14,6 +14,7 @@
 #include "privsep/privileges.h"
 #include "tool/doctor_request.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 /* ---- tesla ----------------------------------------------------------------------- */
 
@@ -118,7 +119,7 @@ static void key_check_command_key(struct fr_doctor *doctor)
 static EVP_PKEY *key_parse_public(const char *body, size_t len)
 {
     BIO *bio = BIO_new_mem_buf(body, (int)len);
-    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, fr_no_passphrase, NULL) : NULL;
 
     BIO_free(bio);
     ERR_clear_error();

@@ -13,6 +13,7 @@
 #include "fleet_api/vehicle_ca.h"
 #include "tool/control_client.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 #define EXPIRY_WARNING_DAYS 21
 
@@ -93,7 +94,8 @@ static bool tls_file_is_longer(const struct fr_doctor *doctor)
     STACK_OF(X509) *chain = sk_X509_dup(doctor->handshake.chain);
     bool is_complete = false;
     BIO *bio = doctor->chain.ca != NULL ? BIO_new_mem_buf(doctor->chain.ca, -1) : NULL;
-    STACK_OF(X509_INFO) *infos = bio != NULL ? PEM_X509_INFO_read_bio(bio, NULL, NULL, NULL) : NULL;
+    STACK_OF(X509_INFO) *infos =
+        bio != NULL ? PEM_X509_INFO_read_bio(bio, NULL, fr_no_passphrase, NULL) : NULL;
 
     for (int i = 0; i < sk_X509_INFO_num(infos); i++)
         if (sk_X509_INFO_value(infos, i)->x509 != NULL)

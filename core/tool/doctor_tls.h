@@ -1,5 +1,5 @@
 /*
- * The links of TLS: what a vehicle meets at the public name.
+ * The links of TLS: the server at the public name, as a vehicle finds it.
  */
 #ifndef FR_DOCTOR_TLS_H
 #define FR_DOCTOR_TLS_H

@@ -10,6 +10,7 @@
 #include "fleet_api/jws.h"
 #include "fleet_api/push.h"
 #include "fleet_api/push_ca.h"
+#include "fleet_api/vehicle_cost.h"
 #include "fleet_api/vehicle_state.h"
 #include "util/clock.h"
 #include "util/memory.h"
@@ -88,8 +89,7 @@ static void vehicle_check_plan(struct fr_doctor *doctor)
             fr_doctor_report_diagnostic(doctor, &diagnostics.list[i]);
     fr_diagnostics_free(&diagnostics);
     if (is_good && plan->usd > tesla->budget_usd)
-        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
-                         "raise `tesla: budget:`, or route fewer fields or longer intervals",
+        fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL, FR_BUDGET_REMEDY,
                          "US$ %.2f a month are estimated, more than the budget of US$ %.2f",
                          plan->usd, tesla->budget_usd);
     else if (is_good)

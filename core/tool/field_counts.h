@@ -18,9 +18,9 @@ struct fr_field_counts {
 };
 
 /* Read the journal in folder `path` from record `from` on (0: all of it), beside a daemon or without
- * one. Records before `from` that no longer exist are not counted; a
- * `from` beyond the newest record reads all of it, because the journal was replaced. Returns 0, or -1 with
- * `error` set. The caller frees the counts in both cases. */
+ * one. Records that no longer exist are not counted. A `from` beyond the newest record reads all of it,
+ * because the journal was replaced. Returns 0, or -1 with `error` set. The caller frees the counts in
+ * both cases. */
 int fr_field_counts_read(struct fr_field_counts *counts, const char *path, uint64_t from,
                          struct fr_error *error);
 

@@ -42,7 +42,8 @@ struct fr_fleet_vins {
 int fr_fleet_vins_add(struct fr_fleet_vins *vins, const char *command, const char *vin);
 
 /* Load the plan of the configuration `path` with flags of push_plan.h. A configuration without the
- * section `tesla:` is an error too. Returns what fr_push_plan_load() returns. The job is closed with fr_fleet_job_close() in both cases. */
+ * section `tesla:` is an error too. Returns what fr_push_plan_load() returns. The job is
+ * closed with fr_fleet_job_close() in both cases. */
 int fr_fleet_job_load(struct fr_fleet_job *job, const char *command, const char *path,
                       unsigned flags);
 

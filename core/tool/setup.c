@@ -11,6 +11,7 @@
 #include "privsep/privileges.h"
 #include "tool/qr_code.h"
 #include "tool/setup_terminal.h"
+#include "util/atomic_file.h"
 #include "util/clock.h"
 #include "util/files.h"
 #include "util/memory.h"
@@ -72,6 +73,31 @@ char *fr_setup_path(const struct fr_setup_env *env, const char *name)
     return path;
 }
 
+/* ---- units ------------------------------------------------------------------------ */
+
+bool fr_setup_has_units(const struct fr_setup_env *env)
+{
+    return env->is_packaged && access("/run/systemd/system", F_OK) == 0;
+}
+
+int fr_setup_check_visible(const struct fr_setup_env *env, const char *path, const char *mode,
+                           struct fr_error *error)
+{
+    /* ProtectHome= and PrivateTmp= of fleetroute.service and fleetroute-keep.service. */
+    static const char *const hidden[] = {"/root/", "/home/", "/run/user/", "/tmp/", "/var/tmp/"};
+    char *real = fr_setup_has_units(env) ? realpath(path, NULL) : NULL;
+    int status = 0;
+
+    for (size_t i = 0; real != NULL && status == 0 && i < sizeof hidden / sizeof *hidden; i++)
+        if (strncmp(real, hidden[i], strlen(hidden[i])) == 0)
+            status = fr_error_set(error,
+                                  "%s: the services cannot read files in %s; copy it (install -m "
+                                  "%s %s " FR_CONFIG_DIR "/tls/), and name the copy",
+                                  path, hidden[i], mode, path);
+    free(real);
+    return status;
+}
+
 /* ---- secrets ---------------------------------------------------------------------- */
 
 int fr_setup_write_secret(struct fr_setup_env *env, const char *path, const char *secret,
@@ -120,9 +146,11 @@ void fr_setup_print_link(const char *link)
 {
     int width = fr_qr_code_width(link);
 
-    printf("\n    %s\n\n", link);
+    /* The code can be higher than the screen: the link stays visible below it. */
+    putchar('\n');
     if (isatty(STDOUT_FILENO) && width > 0 && width <= fr_setup_terminal_width())
         fr_qr_code_draw(stdout, link, true);
+    printf("    %s\n\n", link);
     fflush(stdout);
 }
 

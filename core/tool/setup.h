@@ -68,12 +68,21 @@ int fr_setup_write_secret(struct fr_setup_env *env, const char *path, const char
 /* A path in the folder of fleetroute.yaml. The caller frees it. */
 char *fr_setup_path(const struct fr_setup_env *env, const char *name);
 
+/* Whether systemd runs the daemon and `fleetroute keep`, by the units of the package. */
+bool fr_setup_has_units(const struct fr_setup_env *env);
+
+/* Check that the units of the package, which hide the folders of users and of temporary files, leave
+ * the file visible; links are followed. `mode` ("644") is for a copy, in the remedy. Returns 0, or -1
+ * with `error` set. */
+int fr_setup_check_visible(const struct fr_setup_env *env, const char *path, const char *mode,
+                           struct fr_error *error);
+
 /* The client of the API, with the configuration as it is now. NULL: `error` is set. Valid until the
  * next fr_setup_reload() or fr_setup_forget_api(). */
 struct fr_api *fr_setup_api(struct fr_setup_env *env, struct fr_error *error);
 void fr_setup_forget_api(struct fr_setup_env *env);
 
-/* Print a link on a line of its own, and its QR code if the terminal is wide enough. */
+/* Print a link on a line of its own, below its QR code if the terminal is wide enough. */
 void fr_setup_print_link(const char *link);
 
 /* Call done() every few seconds until it returns 1, or -1 with `error` set, or `env->wait_ms` is over,

@@ -7,11 +7,10 @@
 #include <unistd.h>
 
 #include "fleet_api/command_key.h"
-#include "fleet_api/jws.h"
 #include "fleet_api/oauth.h"
+#include "fleet_api/public_key.h"
 #include "tool/command_key_file.h"
 #include "tool/setup_files.h"
-#include "util/buffer.h"
 #include "util/memory.h"
 
 #define SECRET_FILE "tesla-secret"
@@ -147,29 +146,19 @@ const struct fr_setup_step fr_setup_step_application = {"application", "the appl
 
 /* ---- registration ------------------------------------------------------------------ */
 
-/* The point of the command key as fr_api_registered_key() writes it. NULL: `error` is set. */
+/* The point of the command key as fr_public_key_point() writes it. NULL: `error` is set. */
 static char *registration_own_key(const struct fr_setup_env *env, struct fr_error *error)
 {
     struct fr_file_owner owner;
-    unsigned char point[65];
-    struct fr_buffer text = {0};
-    size_t len = 0;
     EVP_PKEY *key;
-    char *copy;
+    char *point;
 
     if (fr_command_key_read(env->config->tesla.key, fr_command_key_owner(env->config, &owner), &key,
                             error) != FR_COMMAND_KEY_READ)
         return NULL;
-    if (!EVP_PKEY_get_octet_string_param(key, "pub", point, sizeof point, &len) || len != 65)
-        len = 0;
+    point = fr_public_key_point(key, error);
     EVP_PKEY_free(key);
-    for (size_t i = 0; i < len; i++)
-        fr_buffer_printf(&text, "%02x", point[i]);
-    copy = len > 0 ? fr_strdup(fr_buffer_string(&text)) : NULL;
-    fr_buffer_free(&text);
-    if (copy == NULL)
-        fr_error_set(error, "OpenSSL cannot encode the public key");
-    return copy;
+    return point;
 }
 
 static const char *registration_region(struct fr_setup_env *env)

@@ -14,6 +14,7 @@
 #include "fleet_api/vehicle_ca.h"
 #include "tool/setup_files.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 #define LETSENCRYPT "/etc/letsencrypt/live"
 
@@ -24,7 +25,8 @@ static int certificate_check_key(const struct fr_server_chain *chain, const char
 {
     BIO *file = BIO_new_file(path, "r");
     int code = errno;
-    EVP_PKEY *key = file != NULL ? PEM_read_bio_PrivateKey(file, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key =
+        file != NULL ? PEM_read_bio_PrivateKey(file, NULL, fr_no_passphrase, NULL) : NULL;
     bool matches = key != NULL && X509_check_private_key(chain->certificate, key) == 1;
 
     BIO_free(file);
@@ -51,7 +53,11 @@ static int certificate_verify(const struct fr_setup_env *env, struct fr_server_c
     if (!fr_server_chain_covers(chain, host))
         return fr_error_set(error, "%s is not for the name %s; get a certificate for this name",
                             config->certificate, host);
-    if (certificate_check_key(chain, config->key, error) != 0)
+    if (certificate_check_key(chain, config->key, error) != 0 ||
+        fr_setup_check_visible(env, config->certificate, "644", error) != 0 ||
+        fr_setup_check_visible(env, config->key, "600", error) != 0 ||
+        (config->tesla.ca != NULL &&
+         fr_setup_check_visible(env, config->tesla.ca, "644", error) != 0))
         return -1;
     ca = fr_vehicle_ca_make(chain, config->tesla.ca, host, error);
     free(ca);
@@ -82,19 +88,30 @@ static enum fr_setup_result certificate_check(struct fr_setup_env *env, struct f
 
 static int certificate_valid_file(char *answer, void *ctx, struct fr_error *error)
 {
-    (void)ctx;
-    if (access(answer, R_OK) == 0)
-        return 0;
-    return fr_error_set(error, "%s: %s", answer, strerror(errno));
+    if (access(answer, R_OK) != 0)
+        return fr_error_set(error, "%s: %s", answer, strerror(errno));
+    return fr_setup_check_visible(ctx, answer, "644", error);
+}
+
+static int certificate_valid_key(char *answer, void *ctx, struct fr_error *error)
+{
+    if (access(answer, R_OK) != 0)
+        return fr_error_set(error, "%s: %s", answer, strerror(errno));
+    return fr_setup_check_visible(ctx, answer, "600", error);
+}
+
+/* The root of a private CA, or nothing. */
+static int certificate_valid_root(char *answer, void *ctx, struct fr_error *error)
+{
+    return answer[0] == '\0' ? 0 : certificate_valid_file(answer, ctx, error);
 }
 
 /* Ask for the path of a file that exists; relative to the folder of fleetroute.yaml or absolute. */
 static char *certificate_ask(struct fr_setup_env *env, const char *key, const char *text,
-                             const char *known, struct fr_error *error)
+                             const char *known, fr_setup_valid *valid, struct fr_error *error)
 {
     bool exists = known != NULL && access(known, R_OK) == 0;
-    struct fr_setup_question question = {
-        key, text, exists ? known : NULL, false, certificate_valid_file, NULL};
+    struct fr_setup_question question = {key, text, exists ? known : NULL, false, valid, env};
     char *answer = fr_setup_ask(env->prompt, &question, error);
     char *path = answer != NULL ? realpath(answer, NULL) : NULL;
 
@@ -129,8 +146,8 @@ static int certificate_ask_root(struct fr_setup_env *env, struct fr_error *error
         "If the CA is your own: file of its root certificate (empty: it is not)",
         env->config->tesla.ca != NULL ? env->config->tesla.ca : "",
         false,
-        NULL,
-        NULL};
+        certificate_valid_root,
+        env};
     char *root, *path;
     struct fr_error note;
     int status;
@@ -165,10 +182,12 @@ static int certificate_run(struct fr_setup_env *env, struct fr_error *error)
     if (!is_issued && !is_set)
         certificate_explain(host);
     certificate = certificate_ask(env, "certificate", "File of the certificate with its chain",
-                                  is_issued || !is_set ? issued : config->certificate, error);
+                                  is_issued || !is_set ? issued : config->certificate,
+                                  certificate_valid_file, error);
     if (certificate != NULL)
         key = certificate_ask(env, "key", "File of its key",
-                              is_issued || !is_set ? issued_key : config->key, error);
+                              is_issued || !is_set ? issued_key : config->key,
+                              certificate_valid_key, error);
     if (key != NULL && fr_setup_put(env, "tls", "certificate", certificate, error) == 0 &&
         fr_setup_put(env, "tls", "key", key, error) == 0)
         status = certificate_ask_root(env, error);
@@ -192,7 +211,7 @@ static int vehicle_ca_count(const char *path, struct fr_error *error)
     X509 *certificate;
 
     while (file != NULL && count < 10000 &&
-           (certificate = PEM_read_bio_X509(file, NULL, NULL, NULL)) != NULL) {
+           (certificate = PEM_read_bio_X509(file, NULL, fr_no_passphrase, NULL)) != NULL) {
         count += X509_check_ca(certificate) > 0;
         X509_free(certificate);
     }
@@ -213,27 +232,29 @@ static enum fr_setup_result vehicle_ca_check(struct fr_setup_env *env, struct fr
     if (path == NULL)
         return fr_setup_note(FR_SETUP_TODO, note, "no CAs of vehicles are set");
     count = vehicle_ca_count(path, note);
-    if (count < 0)
+    if (count < 0 || fr_setup_check_visible(env, path, "644", note) != 0)
         return FR_SETUP_TODO;
     return fr_setup_note(FR_SETUP_DONE, note, "%s has %d CA%s", path, count, count == 1 ? "" : "s");
 }
 
 static int vehicle_ca_valid(char *answer, void *ctx, struct fr_error *error)
 {
-    (void)ctx;
-    return vehicle_ca_count(answer, error) > 0 ? 0 : -1;
+    if (vehicle_ca_count(answer, error) < 0)
+        return -1;
+    return fr_setup_check_visible(ctx, answer, "644", error);
 }
 
 static int vehicle_ca_run(struct fr_setup_env *env, struct fr_error *error)
 {
     char *usual = fr_setup_path(env, "tls/vehicle-ca.pem"), *answer, *path = NULL;
     struct fr_setup_question question = {"vehicle_ca", "File of Tesla's CAs", usual,
-                                         false,        vehicle_ca_valid,      NULL};
+                                         false,        vehicle_ca_valid,      env};
     int status = -1;
 
     if (access(usual, R_OK) != 0)
         printf("Tesla publishes the CAs that sign vehicles' certificates. Run this in another\n"
                "terminal:\n\n"
+               "    apt install curl\n"
                "    curl -fL --create-dirs -o %s \\\n"
                "      https://raw.githubusercontent.com/teslamotors/fleet-telemetry/main/config/"
                "files/prod_ca.crt\n\n",

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fleet_api/clean_text.h"
 #include "fleet_api/command_key.h"
 #include "fleet_api/http_client.h"
 #include "fleet_api/public_key.h"
@@ -21,6 +22,7 @@
 #include "tool/control_client.h"
 #include "tool/setup_files.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 #define INIT_SCRIPT "/etc/init.d/fleetroute"
 
@@ -31,6 +33,7 @@ extern char **environ;
 json_t *fr_setup_ask_daemon(struct fr_setup_env *env, const char *request, struct fr_error *error)
 {
     FILE *stream = fr_control_request(env->config->control, request, error);
+    char cleaned[400];
     const char *reason;
     json_t *reply;
 
@@ -41,8 +44,10 @@ json_t *fr_setup_ask_daemon(struct fr_setup_env *env, const char *request, struc
     reason = json_string_value(json_object_get(reply, "error"));
     if (reply != NULL && reason == NULL)
         return reply;
-    fr_error_set(error, "the daemon: %s",
-                 reason != NULL ? reason : "no complete reply; see its log");
+    if (reason == NULL)
+        reason = "no complete reply; see its log";
+    fr_clean_text(cleaned, sizeof cleaned, reason, strlen(reason));
+    fr_error_set(error, "the daemon: %s", cleaned);
     json_decref(reply);
     return NULL;
 }
@@ -61,7 +66,7 @@ static bool daemon_runs(struct fr_setup_env *env)
 static EVP_PKEY *daemon_parse_key(const struct fr_http_response *response)
 {
     BIO *bio = BIO_new_mem_buf(response->body, (int)response->len);
-    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, fr_no_passphrase, NULL) : NULL;
 
     BIO_free(bio);
     ERR_clear_error();
@@ -100,6 +105,23 @@ static enum fr_setup_result daemon_compare_key(struct fr_setup_env *env, const c
     return outcome;
 }
 
+static void daemon_warn(struct fr_setup_env *env, const char *url, const struct fr_error *cause)
+{
+    if (env->has_warned)
+        return;
+    env->has_warned = true;
+    printf("warning: %s cannot be fetched from here: %s\n"
+           "  Open the link on a phone without Wi-Fi: it must display a public key. Tesla's "
+           "fetch at the registration decides.\n",
+           url, cause->text);
+    if (env->config->tesla.ca != NULL)
+        puts(
+            "  The certificate is of a private CA, which only the car accepts. Tesla fetches the "
+            "key\n"
+            "  with public CAs: let a web server with a certificate of such a CA serve it at this\n"
+            "  link (`fleetroute key --write FOLDER`).");
+}
+
 /* Fetch the key under its public name, as Tesla does. Many home routers do not lead a connection from
  * inside to the public address back inside: then Tesla's own fetch, at the registration, decides. */
 static enum fr_setup_result daemon_check_key(struct fr_setup_env *env, struct fr_error *note)
@@ -115,13 +137,7 @@ static enum fr_setup_result daemon_check_key(struct fr_setup_env *env, struct fr
         outcome = daemon_compare_key(env, url, &response, note);
         fr_http_response_free(&response);
     } else if (client != NULL) {
-        if (!env->has_warned)
-            printf(
-                "warning: %s cannot be fetched from here: %s\n"
-                "  Open the link on a phone without Wi-Fi: it must display a public key. Tesla's "
-                "fetch at the registration decides.\n",
-                url, cause.text);
-        env->has_warned = true;
+        daemon_warn(env, url, &cause);
         outcome = fr_setup_note(FR_SETUP_DONE, note, "fleetrouted runs; the key was not fetched");
     }
     fr_http_client_free(client);
@@ -156,10 +172,21 @@ static int daemon_execute(const char *const *words, struct fr_error *error)
         ;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
-    return fr_error_set(error,
-                        "%s failed; its messages are above or in the log (journalctl -u "
-                        "fleetroute)",
-                        words[0]);
+    return fr_error_set(error, "%s failed; its messages are above", words[0]);
+}
+
+int fr_setup_run_systemctl(const char *const *words, const char *unit, struct fr_error *error)
+{
+    struct fr_error ignored;
+
+    if (daemon_execute(words, error) == 0)
+        return 0;
+    /* The messages of a unit are in the log only. */
+    if (daemon_execute((const char *const[]){"journalctl", "--no-pager", "-o", "cat", "-n", "12",
+                                             "-u", unit, NULL},
+                       &ignored) != 0)
+        printf("%s\n", ignored.text);
+    return fr_error_set(error, "%s did not start; correct what its log above names", unit);
 }
 
 /* fleetrouted of the same installation: beside this program, in ../sbin, or on the PATH. */
@@ -191,9 +218,10 @@ static int daemon_start(struct fr_setup_env *env, struct fr_error *error)
     char *program;
     int status;
 
-    if (env->is_packaged && access("/run/systemd/system", F_OK) == 0)
-        return daemon_execute(
-            (const char *const[]){"systemctl", "enable", "--now", "fleetroute", NULL}, error);
+    if (fr_setup_has_units(env))
+        return fr_setup_run_systemctl(
+            (const char *const[]){"systemctl", "enable", "--now", "fleetroute", NULL}, "fleetroute",
+            error);
     if (env->is_packaged && access(INIT_SCRIPT, X_OK) == 0)
         return daemon_execute((const char *const[]){INIT_SCRIPT, "start", NULL}, error);
     program = daemon_program();
@@ -235,9 +263,9 @@ static int daemon_restart(struct fr_setup_env *env, struct fr_error *error)
 {
     pid_t pid;
 
-    if (env->is_packaged && access("/run/systemd/system", F_OK) == 0)
-        return daemon_execute((const char *const[]){"systemctl", "restart", "fleetroute", NULL},
-                              error);
+    if (fr_setup_has_units(env))
+        return fr_setup_run_systemctl(
+            (const char *const[]){"systemctl", "restart", "fleetroute", NULL}, "fleetroute", error);
     if (env->is_packaged && access(INIT_SCRIPT, X_OK) == 0)
         return daemon_execute((const char *const[]){INIT_SCRIPT, "restart", NULL}, error);
     pid = daemon_pid(env);
@@ -245,6 +273,16 @@ static int daemon_restart(struct fr_setup_env *env, struct fr_error *error)
         return fr_error_set(error, "fleetrouted needs a restart; restart it, and run `fleetroute "
                                    "setup` again");
     return daemon_wait(env, false, error) == 0 ? daemon_start(env, error) : -1;
+}
+
+/* The report comes from the daemon, which has fewer rights than this program. */
+static int daemon_refusal(const char *report, struct fr_error *error)
+{
+    char cleaned[700];
+
+    fr_clean_text(cleaned, sizeof cleaned, report, strlen(report));
+    return fr_error_set(error, "the daemon does not take the configuration: %s",
+                        cleaned[0] != '\0' ? cleaned : "see its log");
 }
 
 int fr_setup_reload_daemon(struct fr_setup_env *env, struct fr_error *error)
@@ -262,8 +300,7 @@ int fr_setup_reload_daemon(struct fr_setup_env *env, struct fr_error *error)
     if (report == NULL)
         report = "";
     if (!json_is_true(json_object_get(reply, "complete")))
-        status = fr_error_set(error, "the daemon does not take the configuration: %s",
-                              report[0] != '\0' ? report : "see its log");
+        status = daemon_refusal(report, error);
     else if (strstr(report, "needs a restart") != NULL)
         /* For example a folder that the sandbox of the running daemon does not permit. */
         status = daemon_restart(env, error) == 0 ? daemon_wait(env, true, error) : -1;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/yaml_edit_file.h"
 #include "privsep/privileges.h"
 #include "util/memory.h"
 

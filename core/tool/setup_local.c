@@ -19,6 +19,7 @@
 #include "tool/doctor_address.h"
 #include "tool/setup_files.h"
 #include "util/memory.h"
+#include "util/no_passphrase.h"
 
 #define RESOLVE_MS 5000
 
@@ -26,9 +27,14 @@
 
 static enum fr_setup_result account_check(struct fr_setup_env *env, struct fr_error *note)
 {
-    bool has_client = env->config != NULL && env->config->tesla.client_id != NULL;
+    const struct fr_yaml *tesla =
+        env->config != NULL ? fr_yaml_get(env->config->root, "tesla") : NULL;
+    /* The next step writes the domain, so that a domain in setup's own section follows a yes. */
+    bool is_later = fr_yaml_get(tesla, "client_id") != NULL ||
+                    (fr_yaml_get(tesla, "domain") != NULL &&
+                     fr_setup_section(env, false, "tesla") == FR_YAML_SECTION_OWNED);
 
-    if (env->account_confirmed || has_client)
+    if (env->account_confirmed || is_later)
         return fr_setup_note(FR_SETUP_DONE, note, "the Tesla account is ready");
     return fr_setup_note(FR_SETUP_TODO, note, "the Tesla account is not confirmed");
 }
@@ -41,7 +47,8 @@ static int account_run(struct fr_setup_env *env, struct fr_error *error)
          "  - a Tesla account that owns the car (not a driver's account), with a verified mail\n"
          "    address and multi-factor authentication (https://www.tesla.com/teslaaccount)\n"
          "  - the Tesla app on a phone, logged in to this account at least once\n"
-         "  - a name in the public DNS for this server, and one TCP port that reaches it");
+         "  - a name in the public DNS for this server, whose TCP port 443 reaches it: Tesla\n"
+         "    fetches a public key there. The car can use another port.");
     yes = fr_setup_ask_yes(env->prompt, "account", "Is all of this ready (yes, no)", -1, error);
     env->account_confirmed = yes == 1;
     if (yes == 0)
@@ -216,7 +223,7 @@ static bool key_is_published(const struct fr_server_config *config, EVP_PKEY *ke
 {
     char *path = fr_server_public_key_path(config->tesla.key);
     FILE *file = fopen(path, "re");
-    EVP_PKEY *published = file != NULL ? PEM_read_PUBKEY(file, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *published = file != NULL ? PEM_read_PUBKEY(file, NULL, fr_no_passphrase, NULL) : NULL;
     bool equal = published != NULL && EVP_PKEY_eq(key, published) == 1;
 
     if (file != NULL)

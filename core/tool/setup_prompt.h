@@ -48,7 +48,8 @@ struct fr_setup_question {
 char *fr_setup_ask(struct fr_setup_prompt *prompt, const struct fr_setup_question *question,
                    struct fr_error *error);
 
-/* Ask for yes or no. Returns 1, 0, or -1 with `error` set. `default_value` -1: an answer is required. */
+/* Ask for yes or no. Returns 1, 0, or -1 with `error` set. `default_value` -1: an answer is
+ * required. */
 int fr_setup_ask_yes(struct fr_setup_prompt *prompt, const char *key, const char *text,
                      int default_value, struct fr_error *error);
 
@@ -60,8 +61,8 @@ int fr_setup_pause(struct fr_setup_prompt *prompt, const char *text, struct fr_e
 const struct fr_yaml *fr_setup_answer(const struct fr_setup_prompt *prompt, const char *key);
 
 /* Read the first line of a file with a secret into `text`, without the spaces around it. The file must
- * have access for its owner alone and belong to root or this user. With `may_wait`, an absent file gives
- * an empty text. Returns 0, or -1 with `error` set. */
+ * have access for its owner alone and belong to root or this user. With `may_wait`, an absent file
+ * gives an empty text. Returns 0, or -1 with `error` set. */
 int fr_setup_read_secret(const char *path, bool may_wait, char text[FR_SETUP_ANSWER_SIZE],
                          struct fr_error *error);
 

@@ -84,6 +84,7 @@ static int push_end(struct push_session *s, int status, struct fr_error *error)
 /* What the vehicles have, from the best to the worst. */
 struct push_view {
     size_t streaming, waiting, open, impossible;
+    size_t absent;        /* of `open`: without a configuration */
     struct fr_error note; /* of the first vehicle that is not streaming */
 };
 
@@ -100,6 +101,7 @@ static void push_count(struct push_view *view, const char *vin,
 
     view->streaming += verdict->state == FR_VEHICLE_STREAMING_CONFIG;
     view->waiting += verdict->state == FR_VEHICLE_WAITING;
+    view->absent += verdict->state == FR_VEHICLE_NO_CONFIG;
     view->impossible += push_is_impossible(verdict->state);
     view->open += verdict->state != FR_VEHICLE_STREAMING_CONFIG &&
                   verdict->state != FR_VEHICLE_WAITING && !push_is_impossible(verdict->state);
@@ -164,6 +166,10 @@ static enum fr_setup_result push_step_check(struct fr_setup_env *env, struct fr_
 
     if (push_view_now(env, &view, note) != 0)
         return FR_SETUP_FAILED;
+    if (view.absent > 0 && view.absent == view.open)
+        return fr_setup_note(FR_SETUP_TODO, note,
+                             "%zu vehicle%s no configuration of this application", view.absent,
+                             view.absent == 1 ? " has" : "s have");
     return push_judge(&view, note);
 }
 

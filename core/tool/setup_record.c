@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fleet_api/clean_text.h"
+#include "fleet_api/state.h"
 #include "tool/control_client.h"
 #include "tool/setup_daemon.h"
 #include "tool/setup_files.h"
@@ -17,6 +19,9 @@
 /* Values that are printed of one record. */
 #define VALUES_MAX 20
 
+#define KEEP_TIMER "fleetroute-keep.timer"
+#define KEEP_SERVICE "fleetroute-keep.service"
+
 /* ---- printing ------------------------------------------------------------------------ */
 
 static const char *record_text(const json_t *object, const char *key)
@@ -26,15 +31,17 @@ static const char *record_text(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
-/* Print a value; with redaction no text and no exact position. The daemon has removed control
- * characters (json_dumps() escapes the rest). */
+/* Print a value; with redaction no text and no exact position. Texts are the vehicle's: json_dumps()
+ * does not escape what controls a terminal beyond ASCII. */
 static void record_print_value(const char *name, const json_t *value)
 {
     const json_t *latitude = json_object_get(value, "latitude");
-    char *text;
+    char cleaned[201], label[65], *text;
+
+    fr_clean_text(label, sizeof label, name, strlen(name));
 
     if (latitude != NULL && fr_redacting()) {
-        printf("    %-28s %.2f, %.2f\n", name, fr_redacted_degrees(json_number_value(latitude)),
+        printf("    %-28s %.2f, %.2f\n", label, fr_redacted_degrees(json_number_value(latitude)),
                fr_redacted_degrees(json_number_value(json_object_get(value, "longitude"))));
         return;
     }
@@ -42,19 +49,22 @@ static void record_print_value(const char *name, const json_t *value)
         text = fr_strdup("redacted");
     else
         text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
-    printf("    %-28s %.200s\n", name, text != NULL ? text : "");
+    fr_clean_text(cleaned, sizeof cleaned, text != NULL ? text : "",
+                  text != NULL ? strlen(text) : 0);
+    printf("    %-28s %s\n", label, cleaned);
     free(text);
 }
 
 /* Print the values of a record of the tail, or of the reply to `values`. */
 static void record_print(const char *vin, const json_t *values)
 {
-    char shown[FR_REDACTED_VIN_SIZE];
+    char shown[FR_REDACTED_VIN_SIZE], cleaned[65];
     const json_t *value;
     const char *name;
     size_t count = 0;
 
-    printf("\nData of the car %s:\n\n", fr_display_vin(vin, shown));
+    fr_clean_text(cleaned, sizeof cleaned, vin, strlen(vin));
+    printf("\nData of the car %s:\n\n", fr_display_vin(cleaned, shown));
     json_object_foreach((json_t *)(uintptr_t)values, name, value)
     {
         const json_t *inner =
@@ -136,7 +146,8 @@ static bool record_print_line(const char *line)
     return is_data;
 }
 
-/* Read lines until one has data, which is printed. Returns 1, 0 if the time is over, -1 if the daemon ended. */
+/* Read lines until one has data, which is printed. Returns 1; 0: the time is over; -1: the daemon
+ * ended. */
 static int record_follow(FILE *stream, int64_t end_ms)
 {
     struct pollfd descriptor = {fileno(stream), POLLIN, 0};
@@ -193,18 +204,42 @@ const struct fr_setup_step fr_setup_step_record = {"record", "the first record",
 
 /* ---- keep ------------------------------------------------------------------------------ */
 
+static bool keep_has_timer(const struct fr_setup_env *env)
+{
+    static const char *const timers[] = {"/lib/systemd/system/" KEEP_TIMER,
+                                         "/usr/lib/systemd/system/" KEEP_TIMER,
+                                         "/etc/systemd/system/" KEEP_TIMER};
+
+    for (size_t i = 0; fr_setup_has_units(env) && i < sizeof timers / sizeof *timers; i++)
+        if (access(timers[i], F_OK) == 0)
+            return true;
+    return false;
+}
+
+/* The unit has fewer rights than this process: only a run of it proves that it works. */
+static enum fr_setup_result keep_check_run(struct fr_setup_env *env, struct fr_error *note)
+{
+    struct fr_state state;
+    enum fr_setup_result outcome;
+
+    if (fr_state_read(env->config->tesla.folder, &state, note) != 0)
+        return FR_SETUP_FAILED;
+    if (state.run_ms == 0)
+        outcome = fr_setup_note(FR_SETUP_TODO, note, "`fleetroute keep` has not run yet");
+    else if (state.failure[0] != '\0') /* also of this computer, without a request */
+        outcome = fr_setup_note(FR_SETUP_TODO, note, "the last run of `fleetroute keep` failed: %s",
+                                state.failure);
+    else
+        outcome = fr_setup_note(FR_SETUP_DONE, note,
+                                "the timer " KEEP_TIMER " renews tokens and configuration");
+    fr_state_free(&state);
+    return outcome;
+}
+
 static enum fr_setup_result keep_check(struct fr_setup_env *env, struct fr_error *note)
 {
-    static const char *const timers[] = {"/lib/systemd/system/fleetroute-keep.timer",
-                                         "/usr/lib/systemd/system/fleetroute-keep.timer",
-                                         "/etc/systemd/system/fleetroute-keep.timer"};
-
-    if (env->is_packaged && access("/run/systemd/system", F_OK) == 0)
-        for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
-            if (access(timers[i], F_OK) == 0)
-                return fr_setup_note(FR_SETUP_DONE, note,
-                                     "the timer fleetroute-keep.timer renews tokens and "
-                                     "configuration");
+    if (keep_has_timer(env))
+        return keep_check_run(env, note);
     if (env->is_packaged && access("/etc/cron.d/fleetroute", F_OK) == 0)
         return fr_setup_note(FR_SETUP_DONE, note,
                              "cron renews tokens and configuration (/etc/cron.d/fleetroute)");
@@ -216,8 +251,13 @@ static enum fr_setup_result keep_check(struct fr_setup_env *env, struct fr_error
 
 static int keep_run(struct fr_setup_env *env, struct fr_error *error)
 {
+    const char *const enable[] = {"systemctl", "enable", "--now", KEEP_TIMER, NULL};
+    const char *const start[] = {"systemctl", "start", KEEP_SERVICE, NULL};
+
     (void)env;
-    return fr_error_set(error, "nothing to do");
+    if (fr_setup_run_systemctl(enable, KEEP_TIMER, error) != 0)
+        return -1;
+    return fr_setup_run_systemctl(start, KEEP_SERVICE, error);
 }
 
 const struct fr_setup_step fr_setup_step_keep = {"keep", "the renewal", keep_check, keep_run};

@@ -1,5 +1,6 @@
 #include "tool/setup_routes.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,74 +146,107 @@ const struct fr_setup_step fr_setup_step_routes = {"routes", "the routes", route
 
 /* ---- cost ---------------------------------------------------------------------------- */
 
-/* The estimate of a month in US$, all vehicles; -1: `error` is set. */
-static double cost_estimate(struct fr_setup_env *env, struct fr_error *error)
+/* The estimate of a month in US$. */
+struct cost_estimate {
+    double vehicle_usd; /* of one vehicle */
+    double usd;         /* of all vehicles */
+    size_t vehicles;
+};
+
+/* Returns 0, or -1 with `error` set. */
+static int cost_calculate(struct fr_setup_env *env, struct cost_estimate *cost,
+                          struct fr_error *error)
 {
     struct fr_routing *routing = fr_setup_routing(env, error);
     struct fr_vehicle_config config;
-    double usd;
 
     if (routing == NULL)
         return -1;
     fr_vehicle_config_derive(&config, routing);
-    usd = fr_vehicle_cost_usd(fr_vehicle_cost_total(&config, FR_VEHICLE_AWAKE_HOURS_MONTH)) *
-          (double)routing->vehicle_count;
+    cost->vehicle_usd =
+        fr_vehicle_cost_usd(fr_vehicle_cost_total(&config, FR_VEHICLE_AWAKE_HOURS_MONTH));
+    cost->vehicles = routing->vehicle_count;
+    cost->usd = cost->vehicle_usd * (double)cost->vehicles;
     fr_vehicle_config_free(&config);
     fr_routing_unref(routing);
-    return usd;
+    return 0;
 }
 
 static enum fr_setup_result cost_check(struct fr_setup_env *env, struct fr_error *note)
 {
     const struct fr_yaml *set = fr_yaml_get(fr_yaml_get(env->config->root, "tesla"), "budget");
-    double usd = cost_estimate(env, note), budget = env->config->tesla.budget_usd;
+    double budget = env->config->tesla.budget_usd;
+    struct cost_estimate cost;
 
-    if (usd < 0)
+    if (cost_calculate(env, &cost, note) != 0)
         return FR_SETUP_FAILED;
     if (set == NULL)
         return fr_setup_note(FR_SETUP_TODO, note, "no budget is set");
-    if (usd > budget)
+    if (cost.usd > budget)
         return fr_setup_note(FR_SETUP_TODO, note,
-                             "the estimate of US$ %.2f a month is above the budget of US$ %.2f; "
-                             "raise the budget, or use longer intervals in routing.yaml",
-                             usd, budget);
+                             "the estimate of US$ %.2f a month is above the budget of US$ %.2f",
+                             cost.usd, budget);
     return fr_setup_note(FR_SETUP_DONE, note,
-                         "about US$ %.2f a month, budget US$ %.2f, Tesla's credit US$ %d", usd,
-                         budget, FR_CREDIT_USD_MONTH);
+                         "about US$ %.2f a month, budget US$ %.2f, Tesla's credit US$ %d%s",
+                         cost.usd, budget, FR_CREDIT_USD_MONTH,
+                         cost.usd > FR_CREDIT_USD_MONTH
+                             ? ": the billing limit at developer.tesla.com must cover the rest"
+                             : "");
 }
 
 static int cost_valid(char *answer, void *ctx, struct fr_error *error)
 {
-    double usd = *(const double *)ctx;
+    const struct cost_estimate *cost = ctx;
     char *end;
     double budget = strtod(answer, &end);
 
     if (*end != '\0' || !(budget >= 0 && budget <= 1e6))
         return fr_error_set(error, "a budget is a number of US$ a month from 0 to 1000000");
-    if (budget < usd)
+    if (budget < cost->usd)
         return fr_error_set(error,
-                            "the estimate is US$ %.2f; give more, or change the intervals in "
-                            "routing.yaml first",
-                            usd);
+                            "the estimate is US$ %.2f a month for %zu vehicle%s; give more, or "
+                            "set longer intervals in routing.yaml or choose fewer vehicles first",
+                            cost->usd, cost->vehicles, cost->vehicles == 1 ? "" : "s");
     return 0;
+}
+
+static void cost_explain(const struct cost_estimate *cost)
+{
+    printf(
+        "Estimate: US$ %.2f a month for each vehicle that is awake for %d hours, US$ %.2f for\n"
+        "%zu vehicle%s. Tesla's credit is US$ %d a month. `fleetroute vehicle-config` prints the\n"
+        "price of each field.\n",
+        cost->vehicle_usd, FR_VEHICLE_AWAKE_HOURS_MONTH, cost->usd, cost->vehicles,
+        cost->vehicles == 1 ? "" : "s", FR_CREDIT_USD_MONTH);
+    if (cost->usd <= FR_CREDIT_USD_MONTH)
+        return;
+    printf("\nThis is more than the credit. There are two remedies:\n"
+           "  - a higher budget: enter it below, and raise the billing limit of the application\n"
+           "    at https://developer.tesla.com too, which needs a payment method there. Tesla\n"
+           "    charges what is above the credit, and at its billing limit it removes the\n"
+           "    configurations of all vehicles.\n"
+           "  - a lower price: end with Ctrl-C, set a longer `every:` for the fields with the\n"
+           "    highest price in routing.yaml, or remove a vehicle from its `vehicles:`, and run\n"
+           "    `fleetroute setup` again.\n\n");
 }
 
 static int cost_run(struct fr_setup_env *env, struct fr_error *error)
 {
-    double usd = cost_estimate(env, error);
-    char now[32], *budget;
-    struct fr_setup_question question = {
-        "budget", "Max US$ a month; above it nothing is sent to the car", now, false, cost_valid,
-        &usd};
+    struct cost_estimate cost;
+    char now[32], text[96], *budget;
+    struct fr_setup_question question = {"budget", text, now, false, cost_valid, &cost};
     int status = -1;
 
-    if (usd < 0)
+    if (cost_calculate(env, &cost, error) != 0)
         return -1;
-    printf(
-        "The routes cost about US$ %.2f a month, with %d hours in which the car is awake. Tesla's\n"
-        "credit is US$ %d a month. `fleetroute vehicle-config` prints the price of each field.\n",
-        usd, FR_VEHICLE_AWAKE_HOURS_MONTH, FR_CREDIT_USD_MONTH);
+    cost_explain(&cost);
+    snprintf(text, sizeof text, "Max US$ a month; above it nothing is sent to the car");
     snprintf(now, sizeof now, "%g", env->config->tesla.budget_usd);
+    /* To spend more than the budget is a decision of the owner: there is no default for it. */
+    if (cost.usd > env->config->tesla.budget_usd && fr_setup_prompt_is_terminal(env->prompt)) {
+        question.default_value = NULL;
+        snprintf(text, sizeof text, "Max US$ a month, at least %.2f", ceil(cost.usd * 100) / 100);
+    }
     budget = fr_setup_ask(env->prompt, &question, error);
     if (budget != NULL)
         status = fr_setup_put(env, "tesla", "budget", budget, error);

@@ -131,6 +131,12 @@ static int sinks_ask_file(struct fr_setup_env *env, struct fr_buffer *options,
     return status;
 }
 
+/* The root of a private CA, or nothing. The daemon reads the file. */
+static int sinks_valid_ca(char *answer, void *ctx, struct fr_error *error)
+{
+    return answer[0] == '\0' ? 0 : fr_setup_check_visible(ctx, answer, "644", error);
+}
+
 static int sinks_ask_home(struct fr_setup_env *env, struct fr_buffer *options,
                           struct fr_error *error)
 {
@@ -145,8 +151,8 @@ static int sinks_ask_home(struct fr_setup_env *env, struct fr_buffer *options,
                                    "Root certificate of a CA of your own for it (empty)",
                                    sinks_known(env, "home", "ca", ""),
                                    false,
-                                   NULL,
-                                   NULL};
+                                   sinks_valid_ca,
+                                   env};
     struct fr_setup_question token = {"home_token", "Long-lived access token", NULL, true, NULL,
                                       NULL};
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "sim/load.h"
@@ -12,6 +13,7 @@
 #include "sim/trip.h"
 #include "sim/vehicle_client.h"
 #include "util/clock.h"
+#include "util/plural.h"
 #include "util/redact.h"
 
 struct trip_run {
@@ -27,7 +29,7 @@ struct trip_run {
     uint64_t messages, acknowledged, refused;
     bool tunnel_done, wifi_started, ended;
     const char *refused_because; /* the vehicle must not connect; NULL: it may */
-    char last_error[160];
+    char last_error[FR_CAR_REASON_SIZE];
 };
 
 static void trip_acknowledged(void *ctx, struct fr_car *car, const char *txid, int64_t waited_us)
@@ -60,7 +62,10 @@ static void trip_closed(void *ctx, struct fr_car *car, const char *reason)
     if (run->config != NULL && fr_car_distrusts_server(car))
         trip_refuse(run, run->last_error);
     else if (!run->arguments->quiet)
-        fprintf(stderr, "\nnot connected: %s\n", reason);
+        fprintf(stderr, "\nnot connected: %s%s\n", reason,
+                fr_car_distrusts_server(car) ? ": tls.certificate of the daemon must be server.pem "
+                                               "in the folder that --pki names"
+                                             : "");
 }
 
 /* Returns the number of data that the vehicle sends in the bucket that ends at `ms`. */
@@ -93,7 +98,7 @@ static void trip_print_progress(const struct trip_run *run)
 {
     char shown[FR_REDACTED_VIN_SIZE];
 
-    if (run->arguments->quiet)
+    if (run->arguments->quiet || !isatty(STDERR_FILENO))
         return;
     fprintf(stderr, "\r%s  %3lld s  %-16s %llu messages, %llu acknowledged ",
             fr_display_vin(run->arguments->vin, shown), (long long)run->next_ms / 1000,
@@ -284,8 +289,9 @@ int fr_simulate_trip(const struct simulate_arguments *a, struct fr_pki *pki,
     event_base_dispatch(fr_sim_loop_base(run.sim_loop));
     if (!a->quiet)
         fputc('\n', stderr);
-    printf("%llu messages, %llu acknowledged, %llu refused\n", (unsigned long long)run.messages,
-           (unsigned long long)run.acknowledged, (unsigned long long)run.refused);
+    printf("%llu message%s, %llu acknowledged, %llu refused\n", (unsigned long long)run.messages,
+           fr_plural(run.messages), (unsigned long long)run.acknowledged,
+           (unsigned long long)run.refused);
     trip_free(&run);
     if (run.refused_because != NULL)
         return fr_error_set(error, "the vehicle does not connect to %s: %s", config->hostname,

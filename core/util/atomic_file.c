@@ -1,5 +1,6 @@
 #include "util/atomic_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +12,9 @@
 #include "util/file_remedy.h"
 #include "util/files.h"
 #include "util/memory.h"
+
+/* Between the name of a file and six characters, in the name of the file that replaces it. */
+#define UNFINISHED ".unfinished-"
 
 char *fr_path_folder(const char *path)
 {
@@ -88,7 +92,7 @@ int fr_atomic_file_write(const struct fr_atomic_file *file, const void *bytes, s
                          struct fr_error *error)
 {
     char *folder = fr_path_folder(file->path);
-    char *temporary = fr_asprintf("%s.XXXXXX", file->path);
+    char *temporary = fr_asprintf("%s" UNFINISHED "XXXXXX", file->path);
     int code = atomic_file_try(file, folder, temporary, bytes, len);
 
     if (code == EACCES || code == EPERM || code == ENOENT)
@@ -101,4 +105,22 @@ int fr_atomic_file_write(const struct fr_atomic_file *file, const void *bytes, s
     free(temporary);
     free(folder);
     return code == 0 ? 0 : -1;
+}
+
+void fr_atomic_file_remove_unfinished(const char *path)
+{
+    char *folder = fr_path_folder(path);
+    const char *slash = strrchr(path, '/');
+    char *start = fr_asprintf("%s" UNFINISHED, slash != NULL ? slash + 1 : path);
+    size_t len = strlen(start);
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, start, len) == 0 && strlen(entry->d_name) == len + 6)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir != NULL)
+        closedir(dir);
+    free(start);
+    free(folder);
 }

@@ -30,4 +30,9 @@ int fr_atomic_file_write(const struct fr_atomic_file *file, const void *bytes, s
 /* The folder of a path: "." for a path without a slash. The caller frees the text. */
 char *fr_path_folder(const char *path);
 
+/* Remove the unfinished files that killed processes left beside `path`: they can have secrets. The
+ * caller is the only process that writes `path` now. Failures are ignored. Linear in the files of the
+ * folder. Any thread. */
+void fr_atomic_file_remove_unfinished(const char *path);
+
 #endif

@@ -115,12 +115,16 @@ fi
 
 # ---- configuration ------------------------------------------------------------------------
 
+# `fleetroute setup` may change the sections below this line (FR_YAML_EDIT_MARK in core/config/yaml_edit.h).
+mark="# Written by fleetroute setup, which may change this section."
 if ! grep -q '^# written by setup.sh' $config/fleetroute.yaml; then
     log_step "writing $config"
     cp -p $config/fleetroute.yaml $config/fleetroute.yaml.orig
     {
         echo "# written by setup.sh; the example is fleetroute.yaml.orig, the manual fleetroute.yaml(5)"
+        echo "$mark"
         echo "listen: {address: 0.0.0.0, port: $port}"
+        echo "$mark"
         echo "tls:"
         echo "  certificate: $certificate"
         echo "  key: $key"
@@ -128,6 +132,7 @@ if ! grep -q '^# written by setup.sh' $config/fleetroute.yaml; then
         echo "routing: routing.yaml"
         echo "admin: {address: 127.0.0.1, port: 8480}"
         echo "user: fleetroute"
+        echo "$mark"
         echo "sinks:"
         echo "  archive:"
         echo "    plugin: file"
@@ -142,15 +147,18 @@ if ! grep -q '^# written by setup.sh' $config/fleetroute.yaml; then
     cp -p $config/routing.yaml $config/routing.yaml.orig
     {
         echo "# written by setup.sh; the manual is fleetroute-routing(5)"
+        echo "$mark"
         echo "vehicles:"
         printf '%s' "$vehicles" | while IFS='=' read -r vin called; do
             echo "  - {vin: $vin${called:+, name: \"$called\"}}"
         done
+        echo "$mark"
         echo "records:"
         echo "  - {type: \"*\", to: archive}"
         if [ -n "$home" ]; then
             echo "  - {type: presence, to: home}"
             echo "  - {type: alerts, to: home, as: notification}"
+            echo "$mark"
             sed -n '/^fields:/,$p' /usr/share/fleetroute/home-assistant/routing.yaml
         fi
     } >$config/routing.yaml

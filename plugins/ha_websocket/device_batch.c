@@ -227,23 +227,23 @@ static void batch_send_states(struct device *device)
         json_decref(updates);
 }
 
-static void batch_send_name(struct device *device)
+/* Send the name and the firmware version of the device when they have changed. */
+static void batch_send_details(struct device *device)
 {
     const char *model = fr_vehicle_model(device->vehicle->vin);
+    const char *version = device_version(device);
 
-    if (device->saved.device_name != NULL &&
-        strcmp(device->saved.device_name, device_name(device)) == 0)
+    if (device->saved.device_name != NULL && device->saved.version != NULL &&
+        strcmp(device->saved.device_name, device_name(device)) == 0 &&
+        (strcmp(device->saved.version, version) == 0 || device->vehicle->version[0] == '\0'))
         return;
-    free(device->saved.device_name);
-    device->saved.device_name = strdup(device_name(device));
-    device->unsaved = true;
-    if (batch_send_command(
-            device, "update_registration",
-            json_pack("{s:s, s:s, s:s, s:s, s:s}", "app_version", PACKAGE_VERSION, "device_name",
-                      device_name(device), "manufacturer", "Tesla", "model",
-                      model[0] != '\0' ? model : "Vehicle", "os_version",
-                      device->vehicle->version[0] != '\0' ? device->vehicle->version : "1"),
-            batch_on_answer))
+    device_save_details(device);
+    if (batch_send_command(device, "update_registration",
+                           json_pack("{s:s, s:s, s:s, s:s, s:s}", "app_version", PACKAGE_VERSION,
+                                     "device_name", device_name(device), "manufacturer", "Tesla",
+                                     "model", model[0] != '\0' ? model : "Vehicle", "os_version",
+                                     version),
+                           batch_on_answer))
         return;
     free(device->saved.device_name); /* send it again with the next batch */
     device->saved.device_name = NULL;
@@ -287,7 +287,7 @@ bool device_send_batch(struct device *device)
             s->todo = 0;
             batch_send_position(device);
         }
-    batch_send_name(device);
+    batch_send_details(device);
     batch_send_states(device);
     batch_command_done(device);
     return true;

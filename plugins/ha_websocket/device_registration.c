@@ -45,8 +45,7 @@ static void device_on_registered(void *ctx, const char *webhook, int status, con
                    device_name(device));
     env->report_connected(env->ctx);
     device_clear_registration(device);
-    free(device->saved.device_name);
-    device->saved.device_name = strdup(device_name(device));
+    device_save_details(device);
     device->saved.webhook = strdup(webhook);
     device->rename_tracker = true;
     device->webhook_unknown = false;
@@ -64,12 +63,12 @@ static void device_register(struct device *device)
     json_t *body;
 
     device_append_id(device, &id);
-    body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:{}}", "device_id",
-                     fr_text_buffer_string(&id), "app_id", "fleetroute", "app_name", "fleetroute",
-                     "app_version", PACKAGE_VERSION, "device_name", v->name, "manufacturer",
-                     "Tesla", "model", model[0] != '\0' ? model : "Vehicle", "os_name",
-                     "Fleet Telemetry", "os_version", v->version[0] != '\0' ? v->version : "1",
-                     "supports_encryption", 0, "app_data");
+    body =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:{}}", "device_id",
+                  fr_text_buffer_string(&id), "app_id", "fleetroute", "app_name", "fleetroute",
+                  "app_version", PACKAGE_VERSION, "device_name", v->name, "manufacturer", "Tesla",
+                  "model", model[0] != '\0' ? model : "Vehicle", "os_name", "Fleet Telemetry",
+                  "os_version", device_version(device), "supports_encryption", 0, "app_data");
 
     fr_text_buffer_free(&id);
     if (*registering >= REGISTERING_MAX) {
@@ -104,23 +103,23 @@ static void device_on_renamed(void *ctx, const json_t *result, const char *error
     device_lookup(device, 0);
 }
 
-/* Rename the tracker of a new registration to NAME_location; Home Assistant names it NAME. This is
- * done once, so that a later name by the user is kept. Returns true if a command was sent. */
+/* Give the tracker of a new registration the id NAME_location, the name "NAME Location" and the icon
+ * of a car; Home Assistant names it NAME. This is done once, so that later choices of the user are
+ * kept. Returns true if a command was sent. */
 static bool device_rename_tracker(struct device *device, const char *entity_id)
 {
     char slug[FR_ENTITY_ID_SIZE], id[160];
 
     fr_entity_slug(device_name(device), slug, sizeof slug);
     snprintf(id, sizeof id, "device_tracker.%s_location", slug);
-    if (!device->rename_tracker || strcmp(entity_id, id) == 0) {
-        device->rename_tracker = false;
+    if (!device->rename_tracker)
         return false;
-    }
     device->rename_tracker = false;
     device->renaming =
         session_send(device->env->session,
-                     json_pack("{s:s, s:s, s:s}", "type", "config/entity_registry/update",
-                               "entity_id", entity_id, "new_entity_id", id),
+                     json_pack("{s:s, s:s, s:s, s:o, s:s}", "type", "config/entity_registry/update",
+                               "entity_id", entity_id, "new_entity_id", id, "name",
+                               json_sprintf("%s Location", device_name(device)), "icon", "mdi:car"),
                      device_on_renamed, device);
     return device->renaming;
 }

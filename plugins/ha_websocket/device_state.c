@@ -1,6 +1,7 @@
 #include "ha_websocket/device_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock_ms.h"
 #include "safe_name.h"
@@ -10,6 +11,24 @@
 const char *device_name(const struct device *device)
 {
     return device->vehicle->name;
+}
+
+const char *device_version(const struct device *device)
+{
+    return device->vehicle->version[0] != '\0' ? device->vehicle->version
+           : device->saved.version != NULL     ? device->saved.version
+                                               : "unknown";
+}
+
+void device_save_details(struct device *device)
+{
+    char *version = strdup(device_version(device));
+
+    free(device->saved.device_name);
+    free(device->saved.version);
+    device->saved.device_name = strdup(device_name(device));
+    device->saved.version = version;
+    device->unsaved = true;
 }
 
 void device_append_id(const struct device *device, struct fr_text_buffer *id)

@@ -59,6 +59,13 @@ struct device {
 /* The vehicle's name. Valid until the next delivery of the vehicle. */
 const char *device_name(const struct device *device);
 
+/* The vehicle's firmware version as Home Assistant displays it; "unknown" if the vehicle has never
+ * sent it. Valid until the next delivery of the vehicle. */
+const char *device_version(const struct device *device);
+
+/* Record that Home Assistant has the present name and firmware version. */
+void device_save_details(struct device *device);
+
 /* Append the id that Home Assistant has for the device: the VIN, escaped by fr_safe_name(). */
 void device_append_id(const struct device *device, struct fr_text_buffer *id);
 

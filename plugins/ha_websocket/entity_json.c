@@ -1,10 +1,26 @@
 #include "ha_websocket/entity_json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "home_assistant/device_class.h"
+
+#define EXACT_MAX 1e15 /* a double has no more exact digits */
+
+/* The app API has no precision for display, so the state itself is rounded to the digits that are
+ * displayed: a whole number, or a number with a decimal point. */
+static json_t *entity_json_number(const char *text, int precision)
+{
+    double number = strtod(text, NULL), scale = pow(10, precision);
+
+    if (precision < 0 || fabs(number) * scale >= EXACT_MAX)
+        return strpbrk(text, ".eE") != NULL ? json_real(number)
+                                            : json_integer(strtoll(text, NULL, 10));
+    return precision == 0 ? json_integer(llround(number))
+                          : json_real(round(number * scale) / scale);
+}
 
 json_t *entity_json_state(const struct fr_entity_state *s)
 {
@@ -13,8 +29,7 @@ json_t *entity_json_state(const struct fr_entity_state *s)
     if (s->entity->platform == FR_PLATFORM_BINARY_SENSOR)
         return json_boolean(strcmp(s->text, "on") == 0);
     if (s->is_number)
-        return strpbrk(s->text, ".eE") != NULL ? json_real(strtod(s->text, NULL))
-                                               : json_integer(strtoll(s->text, NULL, 10));
+        return entity_json_number(s->text, s->entity->precision);
     return json_string(s->text);
 }
 
@@ -27,12 +42,11 @@ json_t *entity_json_description(const struct fr_entity_state *s)
 {
     const struct fr_entity *e = s->entity;
     bool sensor = e->platform != FR_PLATFORM_BINARY_SENSOR;
-    bool enumerates = e->device_class != NULL && strcmp(e->device_class, "enum") == 0;
     json_t *d = json_pack("{s:s, s:s, s:s, s:o}", "type",
                           fr_platform_name(sensor ? FR_PLATFORM_SENSOR : e->platform), "unique_id",
                           s->id, "name", s->name, "icon", entity_json_text(e->icon));
 
-    if (e->device_class != NULL && !enumerates && fr_class_has_unit(e->device_class, s->unit))
+    if (e->device_class != NULL && fr_class_has_unit(e->device_class, s->unit))
         json_object_set_new(d, "device_class", json_string(e->device_class));
     if (sensor && s->unit != NULL)
         json_object_set_new(d, "unit_of_measurement", json_string(s->unit));

@@ -153,6 +153,14 @@ struct bufferevent *peer_socket(const struct peer *p, struct event_base *base)
     return socket;
 }
 
+/* Whether a TLS error means that the answer is no TLS record, such as the text "HTTP/1.1 400". */
+static bool peer_speaks_http(unsigned long code)
+{
+    return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+           (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER ||
+            ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST);
+}
+
 const char *peer_error(struct bufferevent *socket, short what)
 {
     static _Thread_local char text[160];
@@ -163,6 +171,9 @@ const char *peer_error(struct bufferevent *socket, short what)
     if (verify != X509_V_OK)
         snprintf(text, sizeof text, "the certificate is not accepted: %s",
                  X509_verify_cert_error_string(verify));
+    else if (code != 0 && peer_speaks_http(code))
+        snprintf(text, sizeof text,
+                 "the port answers without TLS: use \"http://\" instead of \"https://\" in `url:`");
     else if (code != 0)
         snprintf(text, sizeof text, "TLS: %s", ERR_reason_error_string(code));
     else if (what & BEV_EVENT_TIMEOUT)

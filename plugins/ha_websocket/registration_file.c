@@ -57,6 +57,7 @@ int saved_registration_load(struct saved_registration *r, const char *folder, co
     *r = (struct saved_registration){
         .webhook = registration_file_copy_text(root, "webhook"),
         .device_name = registration_file_copy_text(root, "device_name"),
+        .version = registration_file_copy_text(root, "version"),
         .sensors = json_is_object(sensors) ? json_incref(sensors) : json_object(),
     };
     json_decref(root);
@@ -68,8 +69,8 @@ bool saved_registration_save(const struct saved_registration *r, const char *fol
                              const char *vin, struct fr_text_buffer *why)
 {
     struct fr_text_buffer path = {0};
-    json_t *root = json_pack("{s:s*, s:s*, s:O}", "webhook", r->webhook, "device_name",
-                             r->device_name, "sensors", r->sensors);
+    json_t *root = json_pack("{s:s*, s:s*, s:s*, s:O}", "webhook", r->webhook, "device_name",
+                             r->device_name, "version", r->version, "sensors", r->sensors);
     char *text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
     bool saved = false;
 
@@ -90,6 +91,7 @@ void saved_registration_clear(struct saved_registration *r)
 {
     free(r->webhook);
     free(r->device_name);
+    free(r->version);
     json_decref(r->sensors);
     *r = (struct saved_registration){0};
 }

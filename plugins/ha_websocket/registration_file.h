@@ -1,6 +1,6 @@
 /*
  * The registration of a vehicle in the sink's state folder, FOLDER/VIN.json: {"webhook": "…",
- * "device_name": "…", "sensors": {"ID": "DIGEST", …}}. The mode is 0600, since the webhook is a
+ * "device_name": "…", "version": "…", "sensors": {"ID": "DIGEST", …}}. The mode is 0600, since the webhook is a
  * secret.
  *
  * Reads and writes block on the disk. Used on the sink's thread.
@@ -17,6 +17,7 @@
 struct saved_registration {
     char *webhook;     /* NULL: not registered */
     char *device_name; /* as sent to Home Assistant; NULL: none was sent */
+    char *version;     /* of the firmware, as sent to Home Assistant; NULL: none was sent */
     json_t *sensors;   /* registered entities: id to digest of the description; not NULL */
 };
 

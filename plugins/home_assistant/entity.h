@@ -51,8 +51,9 @@ struct fr_entity {
     char *icon;           /* optional */
     bool diagnostic;
     struct fr_words options; /* the valid states of a sensor of words */
-    struct fr_words on_if;   /* the values for which a binary_sensor is on; empty: true */
-    uint32_t bit;            /* the bit of a bit set that is used; 0: any */
+    struct fr_words on_if; /* the values for which a binary_sensor is on; empty: true. Of a sensor:
+                              the values for which it has the second of its two options */
+    uint32_t bit;          /* the bit of a bit set that is used; 0: any */
     enum fr_when_invalid when_invalid;
     char *invalid_state;
     int precision; /* digits after the decimal point; -1: not configured */

@@ -206,6 +206,10 @@ static int entity_read_check(struct fr_entity_reader *r, const yaml_node_t *node
                                              "the entity has no `name:` of letters or digits");
     if (e->from.count == 0)
         return fr_entity_reader_config_error(r, node, "the entity \"%s\" has no `field:`", e->name);
+    if (e->platform == FR_PLATFORM_SENSOR && e->on_if.count != 0 && e->options.count != 2)
+        return fr_entity_reader_config_error(
+            r, node,
+            "`on_if:` of a sensor requires two `options:`, the second for the values of `on_if:`");
     if (e->gather == FR_GATHER_ANY && e->platform != FR_PLATFORM_BINARY_SENSOR)
         return fr_entity_reader_config_error(r, node, "`any:` requires `platform: binary_sensor`");
     if (e->gather == FR_GATHER_MAX && e->platform != FR_PLATFORM_SENSOR)

@@ -150,11 +150,24 @@ static bool state_matches_class(const struct fr_entity *entity, const struct fr_
     return entity->platform != FR_PLATFORM_SENSOR || !number || state->is_number;
 }
 
+/* The state of a sensor with `on_if:`: the second of its options for these values, else the first. */
+static void state_put_word(const struct fr_entity *entity, struct fr_state_text *state)
+{
+    bool on = fr_words_find(&entity->on_if, state->text) >= 0;
+
+    state_put_text(entity->options.word[on], strlen(entity->options.word[on]), state);
+    state->is_number = state->unlisted = false;
+}
+
 void fr_state_text(const struct fr_entity *entity, const struct fr_delivery *delivery,
                    struct fr_state_text *state)
 {
     *state = (struct fr_state_text){.has_value = true};
     state_put_value(entity, &delivery->value, state);
+    if (state->has_value && entity->platform == FR_PLATFORM_SENSOR && entity->on_if.count != 0) {
+        state_put_word(entity, state);
+        return;
+    }
     if (state->has_value && !state_matches_class(entity, state))
         state->has_value = false;
     if (state->has_value && entity->options.count != 0 &&

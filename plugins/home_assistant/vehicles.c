@@ -197,6 +197,22 @@ static double vehicles_bounded(double number, double max)
     return number >= 0 && number <= max ? number : -1;
 }
 
+/* Keep the firmware version, "2026.32.1" of "2026.32.1 5f3a9c1d2e4b". The device's description, a
+ * part of each announcement, has it. */
+static void vehicles_update_version(struct fr_ha_vehicle *vehicle, const char *text, size_t len)
+{
+    char version[sizeof vehicle->version];
+
+    snprintf(version, sizeof version, "%.*s", (int)fr_utf8_cut(text, len, sizeof version - 1),
+             text);
+    version[strcspn(version, " ")] = '\0';
+    if (version[0] == '\0' || strcmp(version, vehicle->version) == 0)
+        return;
+    memcpy(vehicle->version, version, sizeof version);
+    for (struct fr_entity_state *s = vehicle->states; s != NULL; s = s->next)
+        s->todo |= FR_TODO_ANNOUNCE;
+}
+
 /* Keep the values that are published together with the position, and the firmware version. */
 static void vehicles_update_details(struct fr_ha_vehicle *vehicle, const struct fr_delivery *d)
 {
@@ -214,10 +230,7 @@ static void vehicles_update_details(struct fr_ha_vehicle *vehicle, const struct 
                                                                            : real,
                                              SPEED_MAX_MS);
     else if (strcmp(d->field_name, "Version") == 0 && d->value.kind == FR_VALUE_TEXT)
-        snprintf(
-            vehicle->version, sizeof vehicle->version, "%.*s",
-            (int)fr_utf8_cut(d->value.text.bytes, d->value.text.len, sizeof vehicle->version - 1),
-            d->value.text.bytes);
+        vehicles_update_version(vehicle, d->value.text.bytes, d->value.text.len);
 }
 
 /* ---- deliveries ------------------------------------------------------------------ */

@@ -20,9 +20,10 @@ static void check_pair(const char *vehicle, const char *routes)
 {
     char difference[200], one[65], two[65];
     bool equal = fr_config_equal(vehicle, routes, difference, sizeof difference);
-    bool objects = fr_config_digest(vehicle, one) & fr_config_digest(routes, two);
+    bool is_object = fr_config_digest(vehicle, one),
+         are_objects = fr_config_digest(routes, two) && is_object;
 
-    if (equal != (objects && strcmp(one, two) == 0) || equal != (difference[0] == '\0'))
+    if (equal != (are_objects && strcmp(one, two) == 0) || equal != (difference[0] == '\0'))
         __builtin_trap();
     for (const char *c = difference; *c != '\0'; c++)
         if (*c < ' ' || *c > '~')

@@ -56,7 +56,8 @@ def health_and_metrics():
     port = free_port()
     sinks = SINKS + '\n  broken: {plugin: file, retry: {min: 20 ms, max: 50 ms}, ' \
                     'options: {path: "@/blocked/V.jsonl"}}'
-    with Daemon(ROUTES.replace("archive", "[archive, broken]"), sinks,
+    routes = f"vehicles: [{{vin: {VIN}, name: Melan Y}}]\n" + ROUTES.replace("archive", "[archive, broken]")
+    with Daemon(routes, sinks,
                 f"admin: {{port: {port}}}", journal="{}") as d:
         open(d.path("blocked"), "w").close()  # a file where the folder should be
         assert get(port, "/healthz") == (200, "ok\n")
@@ -82,6 +83,7 @@ def health_and_metrics():
             with s.makefile() as reply, open(d.path("server.pem")) as file:
                 assert json.loads(reply.read()) == {"pem": file.read()}
         listed = json.loads(get(port, f"/vehicles?find={VIN[3:9]}&limit=5")[1])
+        assert listed["vehicles"][0]["name"] == "Melan Y", listed
         assert listed["found"] == 1 and listed["vehicles"][0]["vin"] == VIN, listed
         assert listed["vehicles"][0]["connected"] and listed["vehicles"][0]["records"] == 1
         assert abs(listed["vehicles"][0]["last_ms"] - time.time() * 1000) < 60000

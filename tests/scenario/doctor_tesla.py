@@ -462,6 +462,8 @@ def keep():
         world.expect("keep", "failure", "exceeded_limit", "raise the limit")
         world.write_state(failures=3, failure="the API is down")
         world.expect("keep", "warning", "3 runs in a row", "the API is down")
+        world.write_state(failures=0, failure="the key cannot be read")
+        world.expect("keep", "warning", "the last run", "the key cannot be read")
         world.write_state(login_required=True)
         world.expect("tokens", "failure", "consent was revoked")
 

@@ -20,6 +20,7 @@ from fake_tesla.owner import VIN, Client, cloud, ready  # noqa: E402
 
 
 def vectors():
+    """Signer and verifier agree with the vectors of Tesla's library; a signature with a changed bit is refused."""
     with open(os.path.join(SOURCE, "tests/vectors/jws/vectors.json")) as file:
         rows = json.load(file)
     assert len(rows) == 2
@@ -43,6 +44,7 @@ def vectors():
 
 
 def tokens():
+    """A code is used once, with its redirect URI and its secret; tokens of owner and partner have their own calls."""
     with cloud() as owner:
         client, fake = owner.client, owner.fake
         secret = {"client_id": owner.ID, "client_secret": owner.SECRET}
@@ -116,6 +118,7 @@ def refreshing():
 
 
 def consent():
+    """The owner grants or denies scopes on the page; a wrong link is refused."""
     with cloud() as owner:
         fake, client = owner.fake, owner.client
 
@@ -190,6 +193,7 @@ def registration():
 
 
 def regions():
+    """A call to another region gets 421 with the right host, in a header or in the text."""
     with ready() as owner:
         fake, client = owner.fake, owner.client
         expected = {"response": {"region": "eu", "fleet_api_base_url": fake.url("eu")}}
@@ -255,6 +259,7 @@ def bodies():
 
 
 def secrets_of_the_log():
+    """The log of requests has no secret, code or token."""
     with ready() as owner:
         owner.push()
         client = owner.client

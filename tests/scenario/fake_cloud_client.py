@@ -56,6 +56,7 @@ def drive(library, fake, owner):
 
 
 def owner_steps(library):
+    """The library tesla-fleet-api takes all steps of an owner, and raises its own exception for each fault."""
     with tempfile.TemporaryDirectory(prefix="fr-scenario.") as folder, FakeTesla(folder) as fake, Owner(fake) as owner:
         config, got = drive(library, fake, owner)
         key = p256.public_key(owner.scalar).hex()

@@ -19,6 +19,7 @@ def http_time(text):
 
 
 def faults():
+    """Each fault changes the answers that it names, for its number of times."""
     with ready() as owner:
         fake, path = owner.fake, f"vehicles/{VIN}/fleet_telemetry_config"
         get = lambda: owner.client.api("GET", path, token=owner.token)

@@ -15,6 +15,7 @@ OTHER = "5YJSA1E40KF000002"
 
 
 def listing():
+    """Vehicles come in pages; fleet_status has the key, the firmware and the switch of each."""
     with ready() as owner:
         fake = owner.fake
         for number in range(2, 6):
@@ -90,6 +91,7 @@ def configuration():
 
 
 def refused_tokens():
+    """A wrong signature, claim or field is refused with Tesla's status and text."""
     with ready() as owner:
         sign = lambda **more: jws.sign(owner.scalar, owner.settings(**more))
         good = sign()
@@ -134,7 +136,8 @@ def refused_tokens():
         assert owner.push(fields={})[0] == 200
 
 
-def limit():
+def billing_limit():
+    """At the billing limit configurations are removed, and they stay removed after it is lifted."""
     with ready() as owner:
         fake = owner.fake
         owner.push()
@@ -155,6 +158,7 @@ def limit():
 
 
 def telemetry_errors():
+    """Errors of vehicles are listed in both shapes that Tesla sends."""
     with ready() as owner:
         fake = owner.fake
         fake.add_error(VIN, "cloud_manager_error", error_name="cloud_manager_error", created_at="2026-11-01T00:00:00Z",
@@ -216,4 +220,4 @@ def car():
         assert daemon.count("messages") == before > 0
 
 
-run_parts(listing, configuration, refused_tokens, limit, telemetry_errors, car)
+run_parts(listing, configuration, refused_tokens, billing_limit, telemetry_errors, car)

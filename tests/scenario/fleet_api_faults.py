@@ -131,7 +131,13 @@ def answers():
                           headers={f"X-{number}": "x" * 20000 for number in range(5)})
         assert "its header more than" in client.call("vehicles", cause="network")["message"]
         # 4 MB of empty objects would need hundreds of megabytes.
-        client.fake.fault("vehicles", "error", times=1, status=200, body=b'{"response":[' + b"{}," * 1_300_000 + b"0]}")
+        dense = b'{"response":[' + b"{}," * 1_300_000 + b"0]}"
+        client.fake.fault("vehicles", "error", times=1, status=200, body=dense)
+        check_message(client.call("vehicles", cause="malformed"))
+        client.fake.fault("vehicles", "error", times=1, status=400, body=dense)
+        check_message(client.call("vehicles", cause="refused"))
+        client.expire()
+        client.fake.fault("token", "error", times=1, status=200, body=dense)
         check_message(client.call("vehicles", cause="malformed"))
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         assert peak < 100_000 * PATIENCE, f"{peak} kB"

@@ -310,7 +310,8 @@ class HomeAssistant:
                 return now is not None and expected(now)
             if isinstance(expected, (int, float)) and not isinstance(expected, bool):
                 try:
-                    return abs(float(now) - expected) < 0.06
+                    # ha_websocket rounds to the digits that are displayed.
+                    return abs(float(now) - expected) < (0.06 if "." in now else 0.56)
                 except (TypeError, ValueError):
                     return False
             return now == expected
@@ -354,6 +355,10 @@ automation:
     use_blueprint:
       path: fleetroute/garage_door.yaml
       input: {car: device_tracker.melan_y_location, door: cover.garage, pause: 0}
+  - id: welcome
+    alias: Welcome
+    trigger: [{platform: state, entity_id: device_tracker.melan_y_location, from: not_home, to: home}]
+    action: [{event: welcome}]
 """
 
 

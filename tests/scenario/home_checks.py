@@ -70,15 +70,21 @@ def parked(d, home, door):
 
 
 def arrived_during_outage(d, home, door):
-    """The car arrives while Home Assistant, and then fleetroute, is down: the position is published, but the
-    automation does not run."""
+    """The car arrives while Home Assistant, and then fleetroute, is down: the position is published, but neither
+    the blueprint's automation nor one with a state trigger from not_home to home runs."""
+    def welcomed():
+        return home.state("automation.welcome")["attributes"]["last_triggered"]
+
     d.say({"Location": AWAY})
     home.wait(TRACKER, "not_home")
+    before = welcomed()
+    assert before  # the arrivals so far
     home.stop()
     d.say({"Location": AT_HOME})
     time.sleep(OLD)  # a start takes longer than that
     home.start()
     nothing_more(d, home, door)
+    assert welcomed() == before, (welcomed(), before)
 
     d.say({"Location": AWAY})
     home.wait(TRACKER, "not_home")

@@ -118,15 +118,15 @@ def foreign(d, home, door):
     with open(path, "w") as f:
         json.dump(kept | {"webhook": "0" * 64}, f)
     d.start()
-    d.say({"Soc": 38.5})
-    shows(home, 38.5, "P", "on", "home", 15)
+    d.say({"Soc": 48.0})
+    shows(home, 48, "P", "on", "home", 15)
     assert d.log_text().count("with another registration") == 1, d.log_text()
     os.unlink(path)  # and without a stored registration
     d.kill()
     os.path.exists(path) and os.unlink(path)
     d.start()
-    d.say({"Soc": 38.6})
-    shows(home, 38.6, "P", "on", "home", 15)
+    d.say({"Soc": 58.0})
+    shows(home, 58, "P", "on", "home", 15)
     assert not [e for e in home.entities() if e.endswith("_2")], home.entities().keys()
     door.stayed()
 

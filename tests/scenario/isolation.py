@@ -126,6 +126,19 @@ def windows_are_no_lag():
         d.start()
 
 
+def windows_are_no_lag_without_a_journal():
+    routes = 'fields: [{field: "*", to: odd, every: 10 min}]'
+    sinks = '  odd: {plugin: fault, stall_timeout: 1 s, options: {path: "@/odd"}}'
+    with Daemon(routes, sinks) as d:
+        d.simulate("--vehicles", 1, "--rate", 10, "--duration", 1)
+        wait_until("values wait, and all else is delivered",
+                   lambda: sink(d)["waiting_values"] >= 1 and sink(d)["unfinished"] == 0)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 2:  # longer than `stall_timeout`
+            assert sink(d)["unfinished"] == 0 and sink(d)["health"] == "up", sink(d)
+        assert ", lag 0, " in fleetroute("status", "-s", d.control).stdout
+
+
 if __name__ == "__main__":
     run_parts(one_type_fails, order_is_kept, bounds, poisoned_vehicle,
-              dead_letters_cannot_be_written, windows_are_no_lag)
+              dead_letters_cannot_be_written, windows_are_no_lag, windows_are_no_lag_without_a_journal)

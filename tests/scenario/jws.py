@@ -71,6 +71,7 @@ def is_right(case):
 
 
 def vectors():
+    """The tokens of the vectors are written byte for byte."""
     with open(os.path.join(SOURCE, "tests/vectors/jws/vectors.json")) as file:
         rows = json.load(file)
     lines = signed([(int(row["private_scalar_hex"], 16), row["claims_json"].encode()) for row in rows])
@@ -79,6 +80,7 @@ def vectors():
 
 
 def random_tokens():
+    """Tokens of random keys and configurations verify."""
     cases = random_cases(TOKENS)
     lines = signed(cases)
     with concurrent.futures.ProcessPoolExecutor() as pool:

@@ -424,6 +424,54 @@ def budget(u):
     assert u.is_valid(VIN) and u.is_valid(OTHER) and not u.state()[0]["over_budget"]
 
 
+def one_bad_vehicle(u):
+    """Answers about one vehicle that are refused or malformed do not stop the upkeep of the other one."""
+    bad = f"/api/1/vehicles/{VIN}/fleet_telemetry_config"
+    for days, status, body in ((30, 403, {"error": "forbidden"}), (2, 400, {"error": "no"}), (2, 200, {"response": 5})):
+        u.fake.fault(bad, "error", status=status, body=body)
+        calls, failed = u.calls(), len(u.failures)
+        u.run(days)
+        made = {name: u.calls()[name] - calls[name] for name in calls}
+        assert not u.gaps[OTHER] and u.is_valid(OTHER), (status, u.gaps)
+        assert made["config_post"] <= 2 and made["config_get"] <= days * 3 + 3, made
+        assert VIN in u.failures[failed][1] and u.state()[1]["problem"] == "check_failed", u.state()
+        assert len(u.failures) - failed <= days * 2 + 1
+        u.fake.clear_faults()
+        u.now += DAY
+        u.keep()
+        assert u.state()[1]["problem"] == "", u.state()
+    # All vehicles at once: the account is the cause, and the back-off counts.
+    u.vins = [VIN, OTHER, *(f"5YJ3E1EA7KF00010{number}" for number in range(4))]
+    for vin in u.vins[2:]:
+        u.fake.vehicle(vin, paired=True)
+    u.configure()
+    u.now += DAY
+    u.keep()
+    u.now += DAY
+    u.fake.fault("config_get", "error", status=403, body={"error": "forbidden"})
+    calls = u.calls()["config_get"]
+    u.keep(status=1)
+    assert u.calls()["config_get"] - calls == 3
+    assert u.state()[0]["blocked"] == "missing_scope", u.state()
+    # The removal over the budget.
+    u.fake.clear_faults()
+    u.now += DAY
+    u.keep()
+    u.fake.fault(bad, "error", status=403, body={"error": "forbidden"})
+    state = u.state()[0]
+    state["month_signals"] = 15000010
+    write_file(f"{u.path}/state/state.json", json.dumps(state))
+    u.keep(status=1, words=("removed the configuration",))
+    assert u.fake.config(VIN) is not None and all(u.fake.config(vin) is None for vin in u.vins[1:])
+    calls = len(u.fake.log)
+    u.keep()
+    assert len(u.fake.log) == calls  # the back-off
+    u.fake.clear_faults()
+    u.now += HOUR
+    u.keep(status=1, words=("removed the configuration",))
+    assert u.fake.config(VIN) is None
+
+
 def mistakes(u):
     """Mistakes in files are reported once and stand in the state; tokens are refreshed all the same."""
     old = u.tokens_file()["refresh_token"]
@@ -534,4 +582,4 @@ def daemon(u):
 
 if __name__ == "__main__":
     run_parts(quiet_month, month_of_failures, rate, slots, clock, lost_state, owner_removed, full_disk, killed, at_once,
-              budget, mistakes, hostile_answers, daemon, each=Upkeep)
+              budget, one_bad_vehicle, mistakes, hostile_answers, daemon, each=Upkeep)

@@ -215,7 +215,7 @@ def refused_before_a_request(a):
         assert len(a.fake.log) == before, a.fake.log[before:]
 
     refused("certificate is not for the host name", "other.example.com", tesla="  hostname: other.example.com\n")
-    refused("over `tesla: budget:`", "raise the budget", tesla="  budget: 0.01\n")
+    refused("over `tesla: budget:`", "raise `tesla: budget:`", "billing limit", "longer `every:`", tesla="  budget: 0.01\n")
     refused("there is no vehicle to push to", vins=())
     refused("stops the stream", routes="records: [{type: alerts, to: home}]\n")
     refused("VehicleSped", routes="fields: [{field: VehicleSped, to: home}]\n")

@@ -110,11 +110,11 @@ def killed_at_changes():
         return count
 
 
-def expect_failure(home, *words, **changes):
+def expect_failure(home, *words, typed=None, **changes):
     """A run with these answers ends with status 1 and these words, and without a secret."""
     kept = {k: home.answers.get(k) for k in changes}
     home.answers.update(changes)
-    code, output = home.run(check=False)
+    code, output = home.run(check=False, typed=typed)
     home.answers.update(kept)
     assert code == 1 and all(w in output for w in words), (words, output)
     assert "fleetroute setup" in output
@@ -137,6 +137,11 @@ def wrong_answers():
         hosts("198.51.100.7")
         expect_failure(home, "`certificate:`", "No such file", certificate=home.path("tls/absent.pem"))
         expect_failure(home, "is not the key of the certificate", key=home.path("tls/root.key"))
+        # An encrypted key, whose passphrase the daemon would not have, is refused without a question.
+        subprocess.run(["openssl", "pkey", "-in", home.path("tls/server.key"), "-aes-256-cbc", "-passout", "pass:phrase",
+                        "-out", home.path("tls/encrypted.key")], check=True)
+        output = expect_failure(home, "is not the key of the certificate", typed="phrase\n", key=home.path("tls/encrypted.key"))
+        assert "pass phrase" not in output, output
         expect_failure(home, "no CA certificate", vehicle_ca=home.path("tls/server.key"))
         expect_failure(home, "no answer `client_id:`", client_id=None)
         expect_failure(home, "no answer `client_secret:` and no `client_secret_file:`", client_secret_file=None)
@@ -249,12 +254,13 @@ class Terminal:
         return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
 
     def type(self, prompt, answer="", secret=False):
-        self.expect(prompt)
+        before = self.expect(prompt)
         if secret:
             wait_until("the echo is off", lambda: not self.echoes())
         else:
             assert self.echoes(), prompt
         os.write(self.fd, answer.encode() + b"\n")
+        return before
 
     def end(self):
         while self.more(5):
@@ -329,8 +335,8 @@ def signals():
         home.run(check=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             t = Terminal(home)
-            t.type("Is all of this ready", "yes")
-            t.type("Client ID", "fake-client-id")
+            before = t.type("Client ID", "fake-client-id")
+            assert "Is all of this ready" not in before  # confirmed in the first run
             t.expect("Client secret (not displayed)")
             wait_until("the echo is off", lambda t=t: not t.echoes())
             os.kill(t.pid, number)
@@ -391,6 +397,35 @@ def broker():
             mosquitto.stop()
 
 
+def second_vehicle():
+    """The usual routes of two vehicles cost more than Tesla's credit: setup explains both remedies and takes a higher
+    budget, only on an answer of the owner; push names both remedies."""
+    other = "5YJ3E1EA7KF000002"
+    with Cloud() as fake, Home(fake, {"vehicles": "all"}) as home:
+        fake.vehicle(other, paired=True)
+        home.answers.pop("budget")
+        output = expect_failure(home, "`budget:`", "for 2 vehicles", "raise the billing limit", "routing.yaml")
+        path = home.path("fleetroute.yaml")
+        refused = fleetroute("push", "--no-wait", "-c", path, env=home.environment(), check=False)
+        assert refused.returncode == 1 and not fake.calls("config_post"), refused
+        for words in ("for 2 vehicles", "raise `tesla: budget:`", "billing limit", "longer `every:`"):
+            assert words in refused.stderr, (words, refused)
+        usd = re.search(r"US\$ ([0-9.]+) for\n2 vehicles", output)[1]
+        assert 10 < float(usd) < 12, output
+        t = Terminal(home)
+        t.expect("raise the billing limit")
+        t.type(f"Max US$ a month, at least {usd}")
+        t.expect("An answer is needed")
+        t.type("Max US$ a month", "10")
+        t.expect("give more")
+        t.type("Max US$ a month", "12")
+        t.expect("the billing limit at developer.tesla.com must cover the rest")
+        t.expect("Waiting for the first record")
+        os.kill(t.pid, signal.SIGTERM)
+        assert t.end() == -signal.SIGTERM
+        assert fake.config(VIN) and fake.config(other) and "  budget: 12\n" in home.read("fleetroute.yaml")
+
+
 def redacted():
     """--redact, and `log: {redact: true}`: neither the VIN nor an exact position is in the output of a command."""
     with Cloud() as fake, Home(fake) as home:
@@ -414,4 +449,4 @@ def redacted():
 
 if __name__ == "__main__":
     run_parts(answers, killed, wrong_answers, files, packaged, terminal, signals, service_user, broker,
-              redacted)
+              second_vehicle, redacted)

@@ -33,6 +33,7 @@ def install_entities():
 
 
 def home_assistant():
+    """A wrong token ends the step of the sinks; with the right one the car appears and moves in Home Assistant."""
     install_entities()
     with tempfile.TemporaryDirectory(prefix="fr-fake.") as folder, FakeTesla(folder) as fake, \
             HomeAssistant() as assistant, Home(fake) as home:

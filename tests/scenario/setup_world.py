@@ -1,5 +1,6 @@
 """An owner who runs `fleetroute setup`: a folder with certificates, the fake Tesla cloud, a browser that grants
 access, and the car. In a network of its own, in which telemetry.example.com is this machine (doctor_world)."""
+import contextlib
 import json
 import os
 import re
@@ -126,13 +127,17 @@ tesla:
         private_file(self.path("answers"), "".join(f"{key}: {json.dumps(value)}\n" for key, value in
                                                    self.answers.items() if value is not None))
 
-    def run(self, on_line=None, options=(), check=True, environment=None):
+    def run(self, on_line=None, options=(), check=True, environment=None, typed=None):
         """Run setup with the answers; react as a browser and as the car. `on_line` gets each line and may kill the
-        process. Returns (exit status, output)."""
+        process. `typed` is on its standard input; then it has no terminal. Returns (exit status, output)."""
         self.write_answers()
         process = subprocess.Popen(self.command("--answers", self.path("answers"), *options), text=True,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=bool(typed),
                                    env={**self.environment(), **(environment or {})})
+        if typed:
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(typed)
         begun, output = time.monotonic(), ""
         try:
             for line in process.stdout:

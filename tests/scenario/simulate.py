@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """fleetroute simulate: messages have real fields with values of their types, and a server that makes a mistake
-in the WebSocket handshake gets a message that names the mistake."""
+in the WebSocket handshake gets a message that names the mistake. The trip has the fields of the shipped dashboard;
+a test CA that is not the daemon's is reported on both sides."""
 import re
 import shutil
 import socket
@@ -10,7 +11,7 @@ import struct
 import tempfile
 import threading
 
-from fr import BUILD, PATIENCE, Daemon, fleetroute, free_port, run_parts
+from fr import BUILD, PATIENCE, SOURCE, Daemon, fleetroute, free_port, run_parts, wait_until
 from vehicle import KINDS, NUMBERS
 
 ROUTING = 'records: [{type: "*", to: archive, ack: archive}]'
@@ -100,5 +101,55 @@ def compression():
     shutil.rmtree(folder)
 
 
+def shipped_fields():
+    """The trip sends each field that the shipped routing for Home Assistant names; with etc/entities.yaml these
+    fields make each entity of the shipped dashboard."""
+    shipped = f"{SOURCE}/etc/home-assistant"
+    with open(f"{shipped}/routing.yaml") as f:
+        routing = f.read()
+    routed = {name for names in re.findall(r"^  - {field: (?:\[([^]]*)|(\w+))", routing, re.M)
+              for name in re.split(r",\s*", "".join(names))}
+    assert len(routed) > 30 and {"Location", "RpWindow", "MinutesToArrival"} <= routed, routed
+    with Daemon(routing, '  home: {plugin: file, options: {path: "@/home.jsonl"}}') as d:
+        d.simulate("--speed", 40)
+        sent = wait_until("all fields", lambda: (names := {
+            record.get("field") for record in d.records("home.jsonl")}) >= routed and names)
+    with open(f"{SOURCE}/etc/entities.yaml") as f:
+        rows = re.findall(r"^  - {(?:field: (\w+), )?name: ([^,]*), (?:(?:from|any|max): \[([^]]*)\], )?platform: (\w+)",
+                          f.read(), re.M)
+    entities = {f"{platform}.melan_y_{name.lower().replace(' ', '_')}": re.split(r",\s*", field or sources)
+                for field, name, sources, platform in rows}
+    with open(f"{shipped}/dashboard.yaml") as f:
+        displayed = re.findall(r"\w+\.melan_y_\w+", f.read())
+    assert len(displayed) > 20, displayed
+    for entity in displayed:
+        assert sent & set(entities[entity]) or entities[entity] == ["presence"], (entity, entities.get(entity))
+
+
+def other_ca():
+    """A test CA that is not the daemon's: the vehicle and the daemon name the cause and the remedy."""
+    with Daemon(ROUTING, SINKS) as d, tempfile.TemporaryDirectory() as other:
+        fleetroute("simulate", "--pki", other, "--pki-only")
+
+        def error(pki):
+            car = subprocess.Popen([f"{BUILD}/fleetroute", "simulate", "--pki", pki, "--connect",
+                                    f"127.0.0.1:{d.port}"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+            with car.stderr:
+                line = next(line for line in car.stderr if "not connected: " in line)
+            car.kill()
+            car.wait()
+            return line
+
+        assert "tls.certificate of the daemon must be server.pem in the folder that --pki names" in error(other)
+        wait_until("the log names the server's certificate", lambda:
+                   "tls.certificate must be server.pem in its --pki folder" in d.log_text())
+        shutil.copy(d.path("server-ca.pem"), other)  # the vehicle trusts the server, not the server the vehicle
+        shutil.copy(d.path("server-ca.key"), other)
+        assert "tls.vehicle_ca of the daemon must be vehicle-ca.pem in the folder that --pki names" in error(other)
+        wait_until("the log names the vehicles' CA", lambda:
+                   "tls.vehicle_ca lacks its CA (for `fleetroute simulate`: vehicle-ca.pem in its --pki folder)"
+                   in d.log_text())
+
+
 if __name__ == "__main__":
-    run_parts(data, compression)
+    run_parts(data, compression, shipped_fields, other_ca)

@@ -53,7 +53,7 @@ def fields():
               "VehicleName": {"interval_seconds": 1, "resend_interval_seconds": 20},
               "OutsideTemp": {"interval_seconds": 30},
               "Gear": {"interval_seconds": 1, "minimum_delta": 50},
-              "Version": {"interval_seconds": 60}, "NoSuchField": {"interval_seconds": 1}}
+              "CruiseSetSpeed": {"interval_seconds": 60}, "NoSuchField": {"interval_seconds": 1}}
     with Daemon(ROUTING, SINKS) as d:
         done = drive(d, configuration(d, wanted))
         assert "6 of 8 fields are simulated, 1 unknown fields are ignored" in done.stdout, done

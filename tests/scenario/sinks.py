@@ -133,7 +133,9 @@ def half_a_line_is_cut():
 def incompatible_plugins_are_refused():
     for plugin, words in (("wrong_abi", f"was built for plugin ABI {MAJOR + 1}.{MINOR}, but this fleetroute "
                                         f"has plugin ABI {MAJOR}.{MINOR}:"),
-                          ("nowhere", "cannot load plugin"),
+                          ("nowhere", "cannot load plugin \"nowhere\": there is no "),
+                          ("nowhere", "; the plugins there are "),
+                          ("kafka2", "; did you mean \"kafka\"?"),
                           ("/lib/x86_64-linux-gnu/libc.so.6", "is not a fleetroute plugin")):
         d = Daemon("records: [{type: V, to: x}]", f"  x: {{plugin: {plugin}}}")
         d.write()

@@ -5,10 +5,12 @@ import os
 import signal
 
 from browser import Browser
-from fr import Daemon, free_port
+from fr import Daemon, free_port, vector
 
 TOKEN = "a-token-for-the-page-0123"
+VIN = "5YJ3E1EA7KF000001"
 ROUTES = "records: [{type: V, to: [archive, second]}]"
+NAMED = f"vehicles: [{{vin: {VIN}, name: Melan Y}}]\n" + ROUTES
 SINKS = """  archive: {plugin: file, options: {path: "@/V.jsonl"}}
   second: {plugin: file, retry: {min: 20 ms, max: 50 ms}, options: {path: "@/blocked/%{vin}.jsonl"}}"""
 ROWS = "document.querySelectorAll('#vehicles tr').length"
@@ -70,6 +72,32 @@ def thousand(page, d):
     cars.wait()
 
 
+def named(page, d):
+    """An owner's phone: the car by its name and first, the operator's figures below."""
+    page.resize(390, 844)
+    page.go(f"http://127.0.0.1:{port}/")
+    car = d.car()
+    car.send(vector("01_v_three_datums"))
+    assert car.receive_reply()[0] == "ack"
+    page.wait("the car is listed", f"{ROWS} == 1")
+    cell = "document.querySelector('#vehicles td')"
+    assert page.ask(f"{cell}.innerText") == "Melan Y" and page.ask(f"{cell}.title") == VIN
+    top = "document.querySelector('{}').getBoundingClientRect().top"
+    tops = [page.ask(top.format(section)) for section in ("#vehicles", "#sinks", "#facts")]
+    assert tops == sorted(tops), tops
+    assert page.ask("document.getElementById('find').hidden") and not page.ask(WIDE)
+    assert page.ask("(w => w.scrollWidth <= w.clientWidth)(document.querySelector('.wide'))")  # no column is cut
+    assert page.ask("formatDelay(delayQuantile({10: 99, 60000: 0, more: 1}, 0.99))") == (
+        "99 of 100 were delivered within 10\u00a0ms")
+    assert page.ask("formatDelay(delayQuantile({10: 9, 60000: 0, more: 1}, 0.99))") == (
+        "since the start, more than 1 of 100 waited over 60\u00a0s: what waited during an outage counts, too")
+    page.screenshot("status-phone-named")
+    page.resize(1280, 900)
+    assert page.ask(top.format("#facts")) < page.ask(top.format("#vehicles"))
+    page.screenshot("status-named")
+    car.close()
+
+
 def locked(page, d):
     page.resize(390, 844)
     page.go(f"http://127.0.0.1:{port}/")
@@ -93,6 +121,8 @@ with Browser() as browser:
         assert not browser.severe_log_messages(), browser.severe_log_messages()
     browser.wait("the end of the daemon is displayed", "document.getElementById('verdict').innerText == "
                  "'fleetrouted does not answer'")
+    with Daemon(NAMED, SINKS, f"admin: {{port: {port}}}", journal="{}") as daemon:
+        named(browser, daemon)
     daemon = Daemon(ROUTES, SINKS, f"admin: {{port: {port}, token_file: token}}")
     with open(daemon.path("token"), "w") as f:
         f.write(TOKEN + "\n")

@@ -118,6 +118,11 @@ START_TEST(text_is_fit_for_a_terminal)
           "b\xe2\x80\x8b"
           "c\xef\xbb\xbf",
           100, "abc"); /* directions, no width */
+    CLEAN("a\xd8\x9c"
+          "b\xe1\xa0\x8e"
+          "c\xf3\xa0\x81\xa1"
+          "d",
+          100, "abcd"); /* Arabic letter mark, Mongolian vowel separator, tag */
     CLEAN("a\xe2\x80\xa8"
           "b",
           100, "a b"); /* line separator */
@@ -267,10 +272,50 @@ START_TEST(other_hosts_are_read)
     ck_assert_str_eq(response.alternative, "");
     fr_http_host("https://host.example:1/x?y", host);
     ck_assert_str_eq(host, "host.example:1");
-    fr_http_host("https://", host);
-    ck_assert_str_eq(host, "https");
-    fr_http_host("/", host);
-    ck_assert_str_eq(host, "?");
+    fr_http_host("https://host.example?x", host);
+    ck_assert_str_eq(host, "host.example");
+}
+END_TEST
+
+/* What the client fetches has the host that was checked. */
+START_TEST(a_url_has_one_host)
+{
+    static const char *const rows[] = {
+        "https://",
+        "/",
+        "",
+        "https:///x",
+        "https://fleet-api.tesla.com_x.example",
+        "https://fleet-api.tesla.com~x.example",
+        "https://fleet-api.tesla.com@x.example",
+        "https://fleet-api.tesla.com:443@x.example/",
+        "https://fleet-api.tesla.com:443.x.example/",
+        "https://fleet-api.tesla.com\\@x.example",
+        "https://fleet-api.tesla.com%2ex.example",
+        "https://fleet-api.tesla.com x",
+        "http://fleet-api.tesla.com",
+    };
+    char host[FR_HTTP_HOST_SIZE];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fr_http_host(rows[i], host);
+        ck_assert_msg(strcmp(host, "?") == 0, "%s: %s", rows[i], host);
+    }
+}
+END_TEST
+
+/* libcurl reads dates of the year 2,147,480,000, which is no number of milliseconds. */
+START_TEST(a_date_of_the_far_future_is_none)
+{
+    struct fr_http_response response = {.status = 200};
+
+    fr_http_response_reset(&response);
+    read_line(&response, "Date: Mon, 01 Jan 2147480000 00:00:00 GMT\r\n");
+    ck_assert_int_eq(response.date_ms, -1);
+    read_line(&response, "Retry-After: Mon, 01 Jan 2147480000 00:00:00 GMT\r\n");
+    ck_assert_int_eq(response.retry_after_s, -1);
+    read_line(&response, "Date: Fri, 31 Dec 9999 00:00:00 GMT\r\n");
+    ck_assert_int_eq(response.date_ms, INT64_C(253402214400000));
 }
 END_TEST
 
@@ -285,6 +330,8 @@ Suite *suite_api_error(void)
     tcase_add_test(tests, a_vin_has_17_letters_and_digits);
     tcase_add_test(tests, header_fields_are_read);
     tcase_add_test(tests, other_hosts_are_read);
+    tcase_add_test(tests, a_url_has_one_host);
+    tcase_add_test(tests, a_date_of_the_far_future_is_none);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -8,6 +8,7 @@
 
 #include "config/routing_config.h"
 #include "config/server_config.h"
+#include "config/vin.h"
 #include "config/yaml_values.h"
 
 static const char *const sinks[] = {"kafka", "archive"};
@@ -182,6 +183,54 @@ START_TEST(invalid_yaml_is_rejected)
 }
 END_TEST
 
+/* libyaml's own words name tokens, not columns. */
+START_TEST(wrong_indentation_is_explained)
+{
+    static const struct {
+        const char *text;
+        int line, column;
+        const char *words;
+    } cases[] = {
+        {"a:\n  b: c\n   d: e\n", 3, 5,
+         "begins in column 4 and so continues the value of line 2, which begins in column 3"},
+        {"a:\n  b:\n    c: d\n   e:\n", 4, 4,
+         "begins in column 4; a key was expected in column 3, as in the block that began in line "
+         "2, "
+         "or the line continues line 3 and begins in column 5"},
+        {"# x\na:\n\n  - {b: c}\n # y\n - {b: d}\n", 6, 2,
+         "a key was expected in column 1, as in the block that began in line 2, or the line "
+         "continues line 4 and begins in column 3"},
+        {"a:\n  - b: c\n   d: e\n", 3, 4,
+         "\"- \" was expected in column 3, as in the block that began in line 2"},
+        {"a: {b: c\nd: e\n", 2, 2, "the bracket in line 1, column 4 is not closed"},
+        {"a: b: c\n", 1, 5, "a second \": \" in one line"},
+        {"a:\n\tb: c\n", 2, 1, "a tab; YAML is indented with spaces only"},
+        {"a: \"b\n", 2, 1, "that began in line 1, column 4"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_msg(parse(cases[i].text) == NULL, "%s", cases[i].text);
+        assert_reported(cases[i].line, cases[i].column, cases[i].words);
+    }
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
+START_TEST(vins_are_checked)
+{
+    /* The VIN of the example of 49 CFR 565, one with the digit X, and a wrong one. */
+    ck_assert_int_eq(fr_vin_check_digit("1M8GDM9AXKP042788"), 'X');
+    ck_assert_int_eq(fr_vin_check_digit("11111111111111111"), '1');
+    ck_assert_int_eq(fr_vin_check_digit("5YJ3E1EA7KF000001"), '8');
+    ck_assert_int_eq(fr_vin_check_digit("5YJ3E1EA7KF00000I"), '\0');
+    ck_assert_int_eq(fr_vin_check_digit("5YJ3E1EA7KF00000 "), '\0');
+    ck_assert_int_eq(fr_vin_check_digit("short"), '\0');
+    ck_assert_ptr_null(parse("vehicles:\n  - 5YJ3E1EA7KFO00001\n"));
+    assert_reported(2, 5, "it has the letter O in position 12");
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
 START_TEST(durations_and_sizes_are_parsed)
 {
     int64_t n;
@@ -345,6 +394,8 @@ Suite *suite_config(void)
     tcase_add_test(tests, misplaced_options_name_their_kind_of_route);
     tcase_add_test(tests, warnings_do_not_reject_the_file);
     tcase_add_test(tests, invalid_yaml_is_rejected);
+    tcase_add_test(tests, wrong_indentation_is_explained);
+    tcase_add_test(tests, vins_are_checked);
     tcase_add_test(tests, durations_and_sizes_are_parsed);
     tcase_add_test(tests, renamed_keys_are_suggested);
     tcase_add_test(tests, the_section_tesla_has_defaults);

@@ -56,6 +56,7 @@ START_TEST(spelling_is_no_difference)
     check_equal("\"port\":443,", "\"port\":null,");
     check_equal("\"port\":443,", "\"port\":443.0,\"exp\":1,\"iss\":\"a\",\"aud\":\"b\",");
     check_equal("\"port\":443,", "\"port\":443,\"new_key\":null,\"other\":{\"a\":[1]},");
+    check_equal("\"port\":443,", "\"port\":443,\"new_key\":99999999999999999999999,");
     check_equal("\"prefer_typed\":true,", "");
     check_equal("t.example.com", "T.Example.COM");
     check_equal("AA\\nBB\\n", "AA\\r\\nBB");

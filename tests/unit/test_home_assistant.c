@@ -122,6 +122,8 @@ START_TEST(mistakes_are_reported_with_positions)
         {"field: []\n", "f:1:1: unknown key `field:`"},
         {"fields: [{field: A, from: [B], name: x}]", "f:1:27: an entity has only one of"},
         {"derived: [{any: [A, B], name: x, platform: sensor}]", "f:1:11: `any:` requires"},
+        {"derived: [{from: [A], name: x, platform: sensor, on_if: [B], options: [C]}]",
+         "f:1:11: `on_if:` of a sensor requires two `options:`"},
         {"fields: {", "f:2:1: "},
         {"", "f: the file has neither"},
     };
@@ -219,11 +221,13 @@ START_TEST(states_of_gear)
 
     ck_assert_str_eq(state(v, "shift_state")->text, "D");
     ck_assert_str_eq(state(v, "driving")->text, "on");
+    ck_assert_str_eq(state(v, "activity")->text, "Driving");
     receive_choice("Gear", "P", 500); /* older than the previous value */
     ck_assert_str_eq(state(v, "shift_state")->text, "D");
     receive(value_of("Gear", (struct fr_value){.kind = FR_VALUE_INVALID}, 2000));
     ck_assert_str_eq(state(v, "shift_state")->text, "P");
     ck_assert_str_eq(state(v, "driving")->text, "off");
+    ck_assert_str_eq(state(v, "activity")->text, "Parked");
     receive_choice("Gear", "SNA", 2500);
     ck_assert_str_eq(state(v, "shift_state")->text, "P");
     state(v, "shift_state")->todo = 0;
@@ -231,6 +235,27 @@ START_TEST(states_of_gear)
     ck_assert_str_eq(state(v, "shift_state")->text, "unknown(7)");
     ck_assert_str_eq(state(v, "shift_state")->unlisted, "unknown(7)");
     ck_assert_uint_eq(state(v, "shift_state")->todo, FR_TODO_ANNOUNCE | FR_TODO_PUBLISH);
+}
+END_TEST
+
+/* The firmware version is a part of the device's description: each announcement has it. */
+START_TEST(firmware_version_is_announced)
+{
+    char text[] = "2026.32.1 5f3a9c1d2e4b";
+    struct fr_value version = {.kind = FR_VALUE_TEXT, .text = {text, strlen(text)}};
+    struct fr_ha_vehicle *v = receive_choice("Gear", "D", 1000);
+
+    ck_assert_str_eq(v->version, "");
+    state(v, "shift_state")->todo = 0;
+    receive(value_of("Version", version, 1000));
+    ck_assert_str_eq(v->version, "2026.32.1");
+    ck_assert_uint_eq(state(v, "shift_state")->todo, FR_TODO_ANNOUNCE);
+    state(v, "shift_state")->todo = 0;
+    receive(value_of("Version", version, 2000));
+    ck_assert_uint_eq(state(v, "shift_state")->todo, 0);
+    version.text.len = 0;
+    receive(value_of("Version", version, 3000));
+    ck_assert_str_eq(v->version, "2026.32.1");
 }
 END_TEST
 
@@ -462,6 +487,7 @@ Suite *suite_home_assistant(void)
     tcase_add_test(tests, number_of_entities_is_limited);
     tcase_add_test(tests, names_are_converted_to_ids);
     tcase_add_test(tests, states_of_gear);
+    tcase_add_test(tests, firmware_version_is_announced);
     tcase_add_test(tests, states_from_several_fields);
     tcase_add_test(tests, unusual_values_have_a_state);
     tcase_add_test(tests, number_of_unknown_fields_is_limited);

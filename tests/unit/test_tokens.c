@@ -1,9 +1,12 @@
 #include "unit.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -209,6 +212,50 @@ START_TEST(one_process_has_the_lock)
 }
 END_TEST
 
+/* The number of files in the folder whose name begins with `start`. */
+static int count_files(const char *start)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int count = 0;
+
+    ck_assert_ptr_nonnull(dir);
+    while ((entry = readdir(dir)) != NULL)
+        count += strncmp(entry->d_name, start, strlen(start)) == 0;
+    closedir(dir);
+    return count;
+}
+
+/* A process that is killed while it writes tokens leaves a file with them. The limit on the
+ * size of files kills the child in its first write(2). */
+START_TEST(the_lock_removes_what_a_killed_process_left)
+{
+    struct fr_tokens tokens = {0};
+    struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+    int lock, status;
+    pid_t child;
+
+    strcat(path, ".backup"); /* of the owner */
+    put_file("x", 0600);
+    tokens.refresh = fr_strdup("secret");
+    child = fork();
+    if (child == 0) {
+        setrlimit(RLIMIT_FSIZE, &limit);
+        fr_tokens_write(folder, &tokens, &error);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+    ck_assert_int_eq(count_files("tokens.json."), 2);
+    lock = fr_tokens_lock(folder, 0, &error);
+    ck_assert_int_ge(lock, 0);
+    ck_assert_int_eq(count_files("tokens.json"), 1);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    fr_tokens_unlock(lock);
+    fr_tokens_free(&tokens);
+}
+END_TEST
+
 /* ---- access tokens --------------------------------------------------------------- */
 
 static void read_claims(struct fr_access_claims *claims, const char *payload)
@@ -383,6 +430,7 @@ Suite *suite_tokens(void)
     tcase_add_test(tests, a_file_that_is_no_tokens_file_is_refused);
     tcase_add_test(tests, a_folder_is_made_and_a_failure_leaves_the_old_file);
     tcase_add_test(tests, one_process_has_the_lock);
+    tcase_add_test(tests, the_lock_removes_what_a_killed_process_left);
     tcase_add_test(tests, claims_name_region_and_scopes);
     tcase_add_test(tests, only_hosts_of_the_fleet_api_are_teslas);
     tcase_add_test(tests, the_pasted_address_gives_the_code);

@@ -9,6 +9,7 @@
 
 #include "config/server_config.h"
 #include "config/yaml_edit.h"
+#include "config/yaml_edit_file.h"
 
 #define MARK FR_YAML_EDIT_MARK "\n"
 

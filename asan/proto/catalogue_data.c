@@ -1,0 +1,701 @@
+/* Made by proto/catalogue.awk from proto/fields.tsv and proto/enums.tsv. */
+#include "record/field_catalogue_data.h"
+
+static const struct fr_choice choices_ChargingState[] = {
+    {0, "Unknown", "ChargeStateUnknown"},
+    {1, "Disconnected", "ChargeStateDisconnected"},
+    {2, "NoPower", "ChargeStateNoPower"},
+    {3, "Starting", "ChargeStateStarting"},
+    {4, "Charging", "ChargeStateCharging"},
+    {5, "Complete", "ChargeStateComplete"},
+    {6, "Stopped", "ChargeStateStopped"},
+};
+
+static const struct fr_choice choices_DetailedChargeStateValue[] = {
+    {0, "Unknown", "DetailedChargeStateUnknown"},
+    {1, "Disconnected", "DetailedChargeStateDisconnected"},
+    {2, "NoPower", "DetailedChargeStateNoPower"},
+    {3, "Starting", "DetailedChargeStateStarting"},
+    {4, "Charging", "DetailedChargeStateCharging"},
+    {5, "Complete", "DetailedChargeStateComplete"},
+    {6, "Stopped", "DetailedChargeStateStopped"},
+};
+
+static const struct fr_choice choices_ShiftState[] = {
+    {0, "Unknown", "ShiftStateUnknown"},
+    {1, "Invalid", "ShiftStateInvalid"},
+    {2, "P", "ShiftStateP"},
+    {3, "R", "ShiftStateR"},
+    {4, "N", "ShiftStateN"},
+    {5, "D", "ShiftStateD"},
+    {6, "SNA", "ShiftStateSNA"},
+};
+
+static const struct fr_choice choices_FollowDistance[] = {
+    {0, "Unknown", "FollowDistanceUnknown"},
+    {1, "1", "FollowDistance1"},
+    {2, "2", "FollowDistance2"},
+    {3, "3", "FollowDistance3"},
+    {4, "4", "FollowDistance4"},
+    {5, "5", "FollowDistance5"},
+    {6, "6", "FollowDistance6"},
+    {7, "7", "FollowDistance7"},
+};
+
+static const struct fr_choice choices_ForwardCollisionSensitivity[] = {
+    {0, "Unknown", "ForwardCollisionSensitivityUnknown"},
+    {1, "Off", "ForwardCollisionSensitivityOff"},
+    {2, "Late", "ForwardCollisionSensitivityLate"},
+    {3, "Average", "ForwardCollisionSensitivityAverage"},
+    {4, "Early", "ForwardCollisionSensitivityEarly"},
+};
+
+static const struct fr_choice choices_GuestModeMobileAccess[] = {
+    {0, "Unknown", "GuestModeMobileAccessUnknown"},
+    {1, "Init", "GuestModeMobileAccessInit"},
+    {2, "NotAuthenticated", "GuestModeMobileAccessNotAuthenticated"},
+    {3, "Authenticated", "GuestModeMobileAccessAuthenticated"},
+    {4, "AbortedDriving", "GuestModeMobileAccessAbortedDriving"},
+    {5, "AbortedUsingRemoteStart", "GuestModeMobileAccessAbortedUsingRemoteStart"},
+    {6, "AbortedUsingBLEKeys", "GuestModeMobileAccessAbortedUsingBLEKeys"},
+    {7, "AbortedValetMode", "GuestModeMobileAccessAbortedValetMode"},
+    {8, "AbortedGuestModeOff", "GuestModeMobileAccessAbortedGuestModeOff"},
+    {9, "AbortedDriveAuthTimeExceeded", "GuestModeMobileAccessAbortedDriveAuthTimeExceeded"},
+    {10, "AbortedNoDataReceived", "GuestModeMobileAccessAbortedNoDataReceived"},
+    {11, "RequestingFromMothership", "GuestModeMobileAccessRequestingFromMothership"},
+    {12, "RequestingFromAuthD", "GuestModeMobileAccessRequestingFromAuthD"},
+    {13, "AbortedFetchFailed", "GuestModeMobileAccessAbortedFetchFailed"},
+    {14, "AbortedBadDataReceived", "GuestModeMobileAccessAbortedBadDataReceived"},
+    {15, "ShowingQRCode", "GuestModeMobileAccessShowingQRCode"},
+    {16, "SwipedAway", "GuestModeMobileAccessSwipedAway"},
+    {17, "DismissedQRCodeExpired", "GuestModeMobileAccessDismissedQRCodeExpired"},
+    {18, "SucceededPairedNewBLEKey", "GuestModeMobileAccessSucceededPairedNewBLEKey"},
+};
+
+static const struct fr_choice choices_LaneAssistLevel[] = {
+    {0, "Unknown", "LaneAssistLevelUnknown"},
+    {1, "None", "LaneAssistLevelNone"},
+    {2, "Warning", "LaneAssistLevelWarning"},
+    {3, "Assist", "LaneAssistLevelAssist"},
+};
+
+static const struct fr_choice choices_ScheduledChargingModeValue[] = {
+    {0, "Unknown", "ScheduledChargingModeUnknown"},
+    {1, "Off", "ScheduledChargingModeOff"},
+    {2, "StartAt", "ScheduledChargingModeStartAt"},
+    {3, "DepartBy", "ScheduledChargingModeDepartBy"},
+};
+
+static const struct fr_choice choices_SentryModeState[] = {
+    {0, "Unknown", "SentryModeStateUnknown"},
+    {1, "Off", "SentryModeStateOff"},
+    {2, "Idle", "SentryModeStateIdle"},
+    {3, "Armed", "SentryModeStateArmed"},
+    {4, "Aware", "SentryModeStateAware"},
+    {5, "Panic", "SentryModeStatePanic"},
+    {6, "Quiet", "SentryModeStateQuiet"},
+};
+
+static const struct fr_choice choices_SpeedAssistLevel[] = {
+    {0, "Unknown", "SpeedAssistLevelUnknown"},
+    {1, "None", "SpeedAssistLevelNone"},
+    {2, "Display", "SpeedAssistLevelDisplay"},
+    {3, "Chime", "SpeedAssistLevelChime"},
+};
+
+static const struct fr_choice choices_BMSStateValue[] = {
+    {0, "Unknown", "BMSStateUnknown"},
+    {1, "Standby", "BMSStateStandby"},
+    {2, "Drive", "BMSStateDrive"},
+    {3, "Support", "BMSStateSupport"},
+    {4, "Charge", "BMSStateCharge"},
+    {5, "FEIM", "BMSStateFEIM"},
+    {6, "ClearFault", "BMSStateClearFault"},
+    {7, "Fault", "BMSStateFault"},
+    {8, "Weld", "BMSStateWeld"},
+    {9, "Test", "BMSStateTest"},
+    {10, "SNA", "BMSStateSNA"},
+};
+
+static const struct fr_choice choices_BuckleStatus[] = {
+    {0, "Unknown", "BuckleStatusUnknown"},
+    {1, "Unlatched", "BuckleStatusUnlatched"},
+    {2, "Latched", "BuckleStatusLatched"},
+    {3, "Faulted", "BuckleStatusFaulted"},
+};
+
+static const struct fr_choice choices_CarTypeValue[] = {
+    {0, "Unknown", "CarTypeUnknown"},
+    {1, "ModelS", "CarTypeModelS"},
+    {2, "ModelX", "CarTypeModelX"},
+    {3, "Model3", "CarTypeModel3"},
+    {4, "ModelY", "CarTypeModelY"},
+    {5, "SemiTruck", "CarTypeSemiTruck"},
+    {6, "Cybertruck", "CarTypeCybertruck"},
+};
+
+static const struct fr_choice choices_ChargePortValue[] = {
+    {0, "Unknown", "ChargePortUnknown"},
+    {1, "US", "ChargePortUS"},
+    {2, "EU", "ChargePortEU"},
+    {3, "GB", "ChargePortGB"},
+    {4, "CCS", "ChargePortCCS"},
+};
+
+static const struct fr_choice choices_ChargePortLatchValue[] = {
+    {0, "Unknown", "ChargePortLatchUnknown"},
+    {1, "SNA", "ChargePortLatchSNA"},
+    {2, "Disengaged", "ChargePortLatchDisengaged"},
+    {3, "Engaged", "ChargePortLatchEngaged"},
+    {4, "Blocking", "ChargePortLatchBlocking"},
+};
+
+static const struct fr_choice choices_DriveInverterState[] = {
+    {0, "Unknown", "DriveInverterStateUnknown"},
+    {1, "Unavailable", "DriveInverterStateUnavailable"},
+    {2, "Standby", "DriveInverterStateStandby"},
+    {3, "Fault", "DriveInverterStateFault"},
+    {4, "Abort", "DriveInverterStateAbort"},
+    {5, "Enable", "DriveInverterStateEnable"},
+};
+
+static const struct fr_choice choices_HvilStatus[] = {
+    {0, "Unknown", "HvilStatusUnknown"},
+    {1, "Fault", "HvilStatusFault"},
+    {2, "OK", "HvilStatusOK"},
+};
+
+static const struct fr_choice choices_WindowState[] = {
+    {0, "Unknown", "WindowStateUnknown"},
+    {1, "Closed", "WindowStateClosed"},
+    {2, "PartiallyOpen", "WindowStatePartiallyOpen"},
+    {3, "Opened", "WindowStateOpened"},
+};
+
+static const struct fr_choice choices_SeatFoldPosition[] = {
+    {0, "Unknown", "SeatFoldPositionUnknown"},
+    {1, "SNA", "SeatFoldPositionSNA"},
+    {2, "Faulted", "SeatFoldPositionFaulted"},
+    {3, "NotConfigured", "SeatFoldPositionNotConfigured"},
+    {4, "Folded", "SeatFoldPositionFolded"},
+    {5, "Unfolded", "SeatFoldPositionUnfolded"},
+};
+
+static const struct fr_choice choices_TractorAirStatus[] = {
+    {0, "Unknown", "TractorAirStatusUnknown"},
+    {1, "NotAvailable", "TractorAirStatusNotAvailable"},
+    {2, "Error", "TractorAirStatusError"},
+    {3, "Charged", "TractorAirStatusCharged"},
+    {4, "BuildingPressureIntermediate", "TractorAirStatusBuildingPressureIntermediate"},
+    {5, "ExhaustingPressureIntermediate", "TractorAirStatusExhaustingPressureIntermediate"},
+    {6, "Exhausted", "TractorAirStatusExhausted"},
+};
+
+static const struct fr_choice choices_TrailerAirStatus[] = {
+    {0, "Unknown", "TrailerAirStatusUnknown"},
+    {1, "SNA", "TrailerAirStatusSNA"},
+    {2, "Invalid", "TrailerAirStatusInvalid"},
+    {3, "BobtailMode", "TrailerAirStatusBobtailMode"},
+    {4, "Charged", "TrailerAirStatusCharged"},
+    {5, "BuildingPressureIntermediate", "TrailerAirStatusBuildingPressureIntermediate"},
+    {6, "ExhaustingPressureIntermediate", "TrailerAirStatusExhaustingPressureIntermediate"},
+    {7, "Exhausted", "TrailerAirStatusExhausted"},
+};
+
+static const struct fr_choice choices_HvacAutoModeState[] = {
+    {0, "Unknown", "HvacAutoModeStateUnknown"},
+    {1, "On", "HvacAutoModeStateOn"},
+    {2, "Override", "HvacAutoModeStateOverride"},
+};
+
+static const struct fr_choice choices_CabinOverheatProtectionModeState[] = {
+    {0, "Unknown", "CabinOverheatProtectionModeStateUnknown"},
+    {1, "Off", "CabinOverheatProtectionModeStateOff"},
+    {2, "On", "CabinOverheatProtectionModeStateOn"},
+    {3, "FanOnly", "CabinOverheatProtectionModeStateFanOnly"},
+};
+
+static const struct fr_choice choices_ClimateOverheatProtectionTempLimit[] = {
+    {0, "Unknown", "ClimateOverheatProtectionTempLimitUnknown"},
+    {1, "High", "ClimateOverheatProtectionTempLimitHigh"},
+    {2, "Medium", "ClimateOverheatProtectionTempLimitMedium"},
+    {3, "Low", "ClimateOverheatProtectionTempLimitLow"},
+};
+
+static const struct fr_choice choices_DefrostModeState[] = {
+    {0, "Unknown", "DefrostModeStateUnknown"},
+    {1, "Off", "DefrostModeStateOff"},
+    {2, "Normal", "DefrostModeStateNormal"},
+    {3, "Max", "DefrostModeStateMax"},
+    {4, "AutoDefog", "DefrostModeStateAutoDefog"},
+};
+
+static const struct fr_choice choices_ClimateKeeperModeState[] = {
+    {0, "Unknown", "ClimateKeeperModeStateUnknown"},
+    {1, "Off", "ClimateKeeperModeStateOff"},
+    {2, "On", "ClimateKeeperModeStateOn"},
+    {3, "Dog", "ClimateKeeperModeStateDog"},
+    {4, "Party", "ClimateKeeperModeStateParty"},
+};
+
+static const struct fr_choice choices_HvacPowerState[] = {
+    {0, "Unknown", "HvacPowerStateUnknown"},
+    {1, "Off", "HvacPowerStateOff"},
+    {2, "On", "HvacPowerStateOn"},
+    {3, "Precondition", "HvacPowerStatePrecondition"},
+    {4, "OverheatProtect", "HvacPowerStateOverheatProtect"},
+};
+
+static const struct fr_choice choices_FastCharger[] = {
+    {0, "Unknown", "FastChargerUnknown"},
+    {1, "Supercharger", "FastChargerSupercharger"},
+    {2, "CHAdeMO", "FastChargerCHAdeMO"},
+    {3, "GB", "FastChargerGB"},
+    {4, "ACSingleWireCAN", "FastChargerACSingleWireCAN"},
+    {5, "Combo", "FastChargerCombo"},
+    {6, "MCSingleWireCAN", "FastChargerMCSingleWireCAN"},
+    {7, "Other", "FastChargerOther"},
+    {8, "SNA", "FastChargerSNA"},
+};
+
+static const struct fr_choice choices_CableType[] = {
+    {0, "Unknown", "CableTypeUnknown"},
+    {1, "IEC", "CableTypeIEC"},
+    {2, "SAE", "CableTypeSAE"},
+    {3, "GB_AC", "CableTypeGB_AC"},
+    {4, "GB_DC", "CableTypeGB_DC"},
+    {5, "SNA", "CableTypeSNA"},
+};
+
+static const struct fr_choice choices_TonneauTentModeState[] = {
+    {0, "Unknown", "TonneauTentModeStateUnknown"},
+    {1, "Inactive", "TonneauTentModeStateInactive"},
+    {2, "Moving", "TonneauTentModeStateMoving"},
+    {3, "Failed", "TonneauTentModeStateFailed"},
+    {4, "Active", "TonneauTentModeStateActive"},
+};
+
+static const struct fr_choice choices_TonneauPositionState[] = {
+    {0, "Unknown", "TonneauPositionStateUnknown"},
+    {1, "Invalid", "TonneauPositionStateInvalid"},
+    {2, "Closed", "TonneauPositionStateClosed"},
+    {3, "PartiallyOpen", "TonneauPositionStatePartiallyOpen"},
+    {4, "FullyOpen", "TonneauPositionStateFullyOpen"},
+};
+
+static const struct fr_choice choices_PowershareState[] = {
+    {0, "Unknown", "PowershareStateUnknown"},
+    {1, "Inactive", "PowershareStateInactive"},
+    {2, "Handshaking", "PowershareStateHandshaking"},
+    {3, "Init", "PowershareStateInit"},
+    {4, "Enabled", "PowershareStateEnabled"},
+    {5, "EnabledReconnectingSoon", "PowershareStateEnabledReconnectingSoon"},
+    {6, "Stopped", "PowershareStateStopped"},
+};
+
+static const struct fr_choice choices_PowershareStopReasonStatus[] = {
+    {0, "Unknown", "PowershareStopReasonStatusUnknown"},
+    {1, "None", "PowershareStopReasonStatusNone"},
+    {2, "SOCTooLow", "PowershareStopReasonStatusSOCTooLow"},
+    {3, "Retry", "PowershareStopReasonStatusRetry"},
+    {4, "Fault", "PowershareStopReasonStatusFault"},
+    {5, "User", "PowershareStopReasonStatusUser"},
+    {6, "Reconnecting", "PowershareStopReasonStatusReconnecting"},
+    {7, "Authentication", "PowershareStopReasonStatusAuthentication"},
+};
+
+static const struct fr_choice choices_PowershareTypeStatus[] = {
+    {0, "Unknown", "PowershareTypeStatusUnknown"},
+    {1, "None", "PowershareTypeStatusNone"},
+    {2, "Load", "PowershareTypeStatusLoad"},
+    {3, "Home", "PowershareTypeStatusHome"},
+};
+
+static const struct fr_choice choices_DisplayState[] = {
+    {0, "Unknown", "DisplayStateUnknown"},
+    {1, "Off", "DisplayStateOff"},
+    {2, "Dim", "DisplayStateDim"},
+    {3, "Accessory", "DisplayStateAccessory"},
+    {4, "On", "DisplayStateOn"},
+    {5, "Driving", "DisplayStateDriving"},
+    {6, "Charging", "DisplayStateCharging"},
+    {7, "Lock", "DisplayStateLock"},
+    {8, "Sentry", "DisplayStateSentry"},
+    {9, "Dog", "DisplayStateDog"},
+    {10, "Entertainment", "DisplayStateEntertainment"},
+};
+
+static const struct fr_choice choices_DistanceUnit[] = {
+    {0, "Unknown", "DistanceUnitUnknown"},
+    {1, "Miles", "DistanceUnitMiles"},
+    {2, "Kilometers", "DistanceUnitKilometers"},
+};
+
+static const struct fr_choice choices_TemperatureUnit[] = {
+    {0, "Unknown", "TemperatureUnitUnknown"},
+    {1, "Fahrenheit", "TemperatureUnitFahrenheit"},
+    {2, "Celsius", "TemperatureUnitCelsius"},
+};
+
+static const struct fr_choice choices_PressureUnit[] = {
+    {0, "Unknown", "PressureUnitUnknown"},
+    {1, "Psi", "PressureUnitPsi"},
+    {2, "Bar", "PressureUnitBar"},
+};
+
+static const struct fr_choice choices_ChargeUnitPreference[] = {
+    {0, "Unknown", "ChargeUnitUnknown"},
+    {1, "Distance", "ChargeUnitDistance"},
+    {2, "Percent", "ChargeUnitPercent"},
+};
+
+static const struct fr_choice choices_SunroofInstalledState[] = {
+    {0, "Unknown", "SunroofInstalledStateUnknown"},
+    {1, "NotInstalled", "SunroofInstalledStateNotInstalled"},
+    {2, "Gen1Installed", "SunroofInstalledStateGen1Installed"},
+    {3, "Gen2Installed", "SunroofInstalledStateGen2Installed"},
+};
+
+static const struct fr_choice choices_CabinPortKeepOnState[] = {
+    {0, "Unknown", "CabinPortKeepOnStateUnknown"},
+    {1, "Off", "CabinPortKeepOnStateOff"},
+    {2, "On", "CabinPortKeepOnStateOn"},
+};
+
+static const struct fr_choice choices_TurnSignalState[] = {
+    {0, "Unknown", "TurnSignalStateUnknown"},
+    {1, "Off", "TurnSignalStateOff"},
+    {2, "Left", "TurnSignalStateLeft"},
+    {3, "Right", "TurnSignalStateRight"},
+    {4, "Both", "TurnSignalStateBoth"},
+};
+
+static const struct fr_choice choices_MediaStatus[] = {
+    {0, "Unknown", "MediaStatusUnknown"},
+    {1, "Stopped", "MediaStatusStopped"},
+    {2, "Playing", "MediaStatusPlaying"},
+    {3, "Paused", "MediaStatusPaused"},
+};
+
+const struct fr_enum fr_catalogue_enums[] = {
+    {"ChargingState", 8, choices_ChargingState, 7},
+    {"DetailedChargeStateValue", 32, choices_DetailedChargeStateValue, 7},
+    {"ShiftState", 9, choices_ShiftState, 7},
+    {"FollowDistance", 27, choices_FollowDistance, 8},
+    {"ForwardCollisionSensitivity", 28, choices_ForwardCollisionSensitivity, 5},
+    {"GuestModeMobileAccess", 29, choices_GuestModeMobileAccess, 19},
+    {"LaneAssistLevel", 11, choices_LaneAssistLevel, 4},
+    {"ScheduledChargingModeValue", 12, choices_ScheduledChargingModeValue, 4},
+    {"SentryModeState", 13, choices_SentryModeState, 7},
+    {"SpeedAssistLevel", 14, choices_SpeedAssistLevel, 4},
+    {"BMSStateValue", 15, choices_BMSStateValue, 11},
+    {"BuckleStatus", 16, choices_BuckleStatus, 4},
+    {"CarTypeValue", 17, choices_CarTypeValue, 7},
+    {"ChargePortValue", 18, choices_ChargePortValue, 5},
+    {"ChargePortLatchValue", 19, choices_ChargePortLatchValue, 5},
+    {"DriveInverterState", 22, choices_DriveInverterState, 6},
+    {"HvilStatus", 23, choices_HvilStatus, 3},
+    {"WindowState", 24, choices_WindowState, 4},
+    {"SeatFoldPosition", 25, choices_SeatFoldPosition, 6},
+    {"TractorAirStatus", 26, choices_TractorAirStatus, 7},
+    {"TrailerAirStatus", 30, choices_TrailerAirStatus, 8},
+    {"HvacAutoModeState", 33, choices_HvacAutoModeState, 3},
+    {"CabinOverheatProtectionModeState", 34, choices_CabinOverheatProtectionModeState, 4},
+    {"ClimateOverheatProtectionTempLimit", 35, choices_ClimateOverheatProtectionTempLimit, 4},
+    {"DefrostModeState", 36, choices_DefrostModeState, 5},
+    {"ClimateKeeperModeState", 37, choices_ClimateKeeperModeState, 5},
+    {"HvacPowerState", 38, choices_HvacPowerState, 5},
+    {"FastCharger", 40, choices_FastCharger, 9},
+    {"CableType", 41, choices_CableType, 6},
+    {"TonneauTentModeState", 42, choices_TonneauTentModeState, 5},
+    {"TonneauPositionState", 43, choices_TonneauPositionState, 5},
+    {"PowershareState", 45, choices_PowershareState, 7},
+    {"PowershareStopReasonStatus", 46, choices_PowershareStopReasonStatus, 8},
+    {"PowershareTypeStatus", 44, choices_PowershareTypeStatus, 4},
+    {"DisplayState", 47, choices_DisplayState, 11},
+    {"DistanceUnit", 48, choices_DistanceUnit, 3},
+    {"TemperatureUnit", 49, choices_TemperatureUnit, 3},
+    {"PressureUnit", 50, choices_PressureUnit, 3},
+    {"ChargeUnitPreference", 51, choices_ChargeUnitPreference, 3},
+    {"SunroofInstalledState", 54, choices_SunroofInstalledState, 4},
+    {"CabinPortKeepOnState", 55, choices_CabinPortKeepOnState, 3},
+    {"TurnSignalState", 52, choices_TurnSignalState, 5},
+    {"MediaStatus", 53, choices_MediaStatus, 4},
+};
+const size_t fr_catalogue_enum_count = 43;
+
+const struct fr_field fr_catalogue_fields[] = {
+    {0, "Unknown", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Zero value, not a signal", "", ""},
+    {1, "DriveRail", FR_FIELD_BOOLEAN, NULL, "", "driving", "2024.26", true, "", "Drive power rail is on", "", ""},
+    {2, "ChargeState", FR_FIELD_TEXT, NULL, "", "charging", "2024.26", true, "use DetailedChargeState", "Coarse charge state text", "", ""},
+    {3, "BmsFullchargecomplete", FR_FIELD_BOOLEAN, NULL, "", "battery", "2024.26", true, "", "BMS reports fully charged", "", ""},
+    {4, "VehicleSpeed", FR_FIELD_REAL, NULL, "mph", "driving", "2024.26", true, "", "Current ground speed", "", ""},
+    {5, "Odometer", FR_FIELD_REAL, NULL, "mi", "vehicle_state", "2024.26", true, "", "Lifetime distance driven", "", ""},
+    {6, "PackVoltage", FR_FIELD_REAL, NULL, "V", "battery", "2024.26", true, "", "HV pack voltage before contactors", "", ""},
+    {7, "PackCurrent", FR_FIELD_REAL, NULL, "A", "battery", "2024.26", true, "", "HV pack current at contactors", "", ""},
+    {8, "Soc", FR_FIELD_REAL, NULL, "%", "battery", "2024.26", true, "", "Usable state of charge", "", ""},
+    {9, "DCDCEnable", FR_FIELD_BOOLEAN, NULL, "", "battery", "2024.26", true, "", "DC-DC converter enable line", "", ""},
+    {10, "Gear", FR_FIELD_ENUM, &fr_catalogue_enums[2], "", "driving", "2024.26", true, "", "Selected gear from drive inverter", "", ""},
+    {11, "IsolationResistance", FR_FIELD_REAL, NULL, "kΩ", "service", "2024.26", true, "", "HV bus to chassis resistance", "", ""},
+    {12, "PedalPosition", FR_FIELD_REAL, NULL, "%", "driving", "2024.26", true, "", "Accelerator pedal position", "", ""},
+    {13, "BrakePedal", FR_FIELD_BOOLEAN, NULL, "", "driving", "2024.26", true, "", "Brake pedal pressed", "", ""},
+    {14, "DiStateR", FR_FIELD_ENUM, &fr_catalogue_enums[15], "", "powertrain", "2024.26", true, "", "rear drive inverter state", "", ""},
+    {15, "DiHeatsinkTR", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear inverter heatsink temperature", "", ""},
+    {16, "DiAxleSpeedR", FR_FIELD_REAL, NULL, "rad/s", "powertrain", "2024.26", true, "", "rear motor speed referred to axle", "", ""},
+    {17, "DiTorquemotor", FR_FIELD_REAL, NULL, "Nm", "powertrain", "2024.26", true, "", "Commanded drive unit axle torque", "", ""},
+    {18, "DiStatorTempR", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear motor stator temperature", "", ""},
+    {19, "DiVBatR", FR_FIELD_REAL, NULL, "V", "powertrain", "2024.26", true, "", "Battery voltage at rear inverter", "", ""},
+    {20, "DiMotorCurrentR", FR_FIELD_REAL, NULL, "A", "powertrain", "2024.26", true, "", "rear motor current", "", ""},
+    {21, "Location", FR_FIELD_LOCATION, NULL, "", "location", "2024.26", true, "", "Vehicle latitude and longitude", "vehicle_location", ""},
+    {22, "GpsState", FR_FIELD_BOOLEAN, NULL, "", "location", "2024.26", true, "", "GPS fix acquired", "vehicle_location", ""},
+    {23, "GpsHeading", FR_FIELD_REAL, NULL, "°", "location", "2024.26", true, "", "Vehicle heading, north 0 east 90", "vehicle_location", ""},
+    {24, "NumBrickVoltageMax", FR_FIELD_INTEGER, NULL, "", "battery", "2024.26", true, "", "Highest-voltage brick number", "", ""},
+    {25, "BrickVoltageMax", FR_FIELD_REAL, NULL, "V", "battery", "2024.26", true, "", "Highest brick voltage", "", ""},
+    {26, "NumBrickVoltageMin", FR_FIELD_INTEGER, NULL, "", "battery", "2024.26", true, "", "Lowest-voltage brick number", "", ""},
+    {27, "BrickVoltageMin", FR_FIELD_REAL, NULL, "V", "battery", "2024.26", true, "", "Lowest brick voltage", "", ""},
+    {28, "NumModuleTempMax", FR_FIELD_INTEGER, NULL, "", "battery", "2024.26", true, "", "Module number with hottest sensor", "", ""},
+    {29, "ModuleTempMax", FR_FIELD_REAL, NULL, "°C", "battery", "2024.26", true, "", "Hottest module sensor temperature", "", ""},
+    {30, "NumModuleTempMin", FR_FIELD_INTEGER, NULL, "", "battery", "2024.26", true, "", "Module number with coldest sensor", "", ""},
+    {31, "ModuleTempMin", FR_FIELD_REAL, NULL, "°C", "battery", "2024.26", true, "", "Coldest module sensor temperature", "", ""},
+    {32, "RatedRange", FR_FIELD_REAL, NULL, "mi", "battery", "2024.26", true, "", "Rated range at current charge", "", ""},
+    {33, "Hvil", FR_FIELD_ENUM, &fr_catalogue_enums[16], "", "powertrain", "2024.26", true, "", "High-voltage interlock state", "", ""},
+    {34, "DCChargingEnergyIn", FR_FIELD_REAL, NULL, "kWh", "charging", "2024.26", true, "", "Session energy added, measured at battery", "", ""},
+    {35, "DCChargingPower", FR_FIELD_REAL, NULL, "kW", "charging", "2024.26", true, "", "DC charging power", "", ""},
+    {36, "ACChargingEnergyIn", FR_FIELD_REAL, NULL, "kWh", "charging", "2024.26", true, "", "AC session energy, measured at charger", "", ""},
+    {37, "ACChargingPower", FR_FIELD_REAL, NULL, "kW", "charging", "2024.26", true, "", "AC charger input power", "", ""},
+    {38, "ChargeLimitSoc", FR_FIELD_INTEGER, NULL, "%", "charging", "2024.26", true, "", "Charge limit", "", ""},
+    {39, "FastChargerPresent", FR_FIELD_BOOLEAN, NULL, "", "charging", "2024.26", true, "", "Fast charger connected", "", ""},
+    {40, "EstBatteryRange", FR_FIELD_REAL, NULL, "mi", "battery", "2024.26", true, "", "Range estimate from driving conditions", "", ""},
+    {41, "IdealBatteryRange", FR_FIELD_REAL, NULL, "mi", "battery", "2024.26", true, "", "Range under ideal conditions", "", ""},
+    {42, "BatteryLevel", FR_FIELD_REAL, NULL, "%", "battery", "2024.26", true, "", "State of charge of total capacity", "", ""},
+    {43, "TimeToFullCharge", FR_FIELD_REAL, NULL, "h", "charging", "2024.26", true, "", "Hours until charging completes or trip-ready", "", ""},
+    {44, "ScheduledChargingStartTime", FR_FIELD_TIME, NULL, "", "charging", "2024.26", true, "", "Scheduled charging start", "", ""},
+    {45, "ScheduledChargingPending", FR_FIELD_BOOLEAN, NULL, "", "charging", "2024.26", true, "", "Scheduled charge pending", "", ""},
+    {46, "ScheduledDepartureTime", FR_FIELD_TIME, NULL, "", "charging", "2024.26", true, "", "Scheduled departure time", "", ""},
+    {47, "PreconditioningEnabled", FR_FIELD_BOOLEAN, NULL, "", "charging", "2024.26", true, "", "Preconditioning active", "", ""},
+    {48, "ScheduledChargingMode", FR_FIELD_ENUM, &fr_catalogue_enums[7], "", "charging", "2024.26", true, "", "Scheduled charging mode", "", ""},
+    {49, "ChargeAmps", FR_FIELD_REAL, NULL, "A", "charging", "2024.26", true, "", "AC line current sensed by charger", "", ""},
+    {50, "ChargeEnableRequest", FR_FIELD_BOOLEAN, NULL, "", "charging", "2024.26", true, "", "Charging enabled", "", ""},
+    {51, "ChargerPhases", FR_FIELD_INTEGER, NULL, "", "charging", "2024.26", true, "", "AC phases available", "", ""},
+    {52, "ChargePortColdWeatherMode", FR_FIELD_BOOLEAN, NULL, "", "charging", "2024.26", true, "", "Charge port cold-weather mode", "", ""},
+    {53, "ChargeCurrentRequest", FR_FIELD_INTEGER, NULL, "A", "charging", "2024.26", true, "", "Requested charge current", "", ""},
+    {54, "ChargeCurrentRequestMax", FR_FIELD_INTEGER, NULL, "A", "charging", "2024.26", true, "", "Maximum charge current available", "", ""},
+    {55, "BatteryHeaterOn", FR_FIELD_BOOLEAN, NULL, "", "battery", "2024.26", true, "", "Pack heater active", "", ""},
+    {56, "NotEnoughPowerToHeat", FR_FIELD_BOOLEAN, NULL, "", "battery", "2024.26", true, "", "Too little power for pack heating", "", ""},
+    {57, "SuperchargerSessionTripPlanner", FR_FIELD_BOOLEAN, NULL, "", "charging", "2024.26", true, "", "Supercharge stop belongs to trip plan", "", ""},
+    {58, "DoorState", FR_FIELD_DOORS, NULL, "", "closures", "2024.26", true, "", "Which doors and trunks are open", "", ""},
+    {59, "Locked", FR_FIELD_BOOLEAN, NULL, "", "security", "2024.26", true, "", "Vehicle locked", "", ""},
+    {60, "FdWindow", FR_FIELD_ENUM, &fr_catalogue_enums[17], "", "closures", "2024.26", true, "", "Front driver window state", "", ""},
+    {61, "FpWindow", FR_FIELD_ENUM, &fr_catalogue_enums[17], "", "closures", "2024.26", true, "", "Front passenger window state", "", ""},
+    {62, "RdWindow", FR_FIELD_ENUM, &fr_catalogue_enums[17], "", "closures", "2024.26", true, "", "Rear driver window state", "", ""},
+    {63, "RpWindow", FR_FIELD_ENUM, &fr_catalogue_enums[17], "", "closures", "2024.26", true, "", "Rear passenger window state", "", ""},
+    {64, "VehicleName", FR_FIELD_TEXT, NULL, "", "config", "2024.26", true, "", "Vehicle nickname", "", ""},
+    {65, "SentryMode", FR_FIELD_ENUM, &fr_catalogue_enums[8], "", "security", "2024.26", true, "", "Sentry mode state", "", ""},
+    {66, "SpeedLimitMode", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2024.26", true, "", "Speed limit mode on", "", ""},
+    {67, "CurrentLimitMph", FR_FIELD_REAL, NULL, "mph", "vehicle_state", "2024.26", true, "", "Maximum allowed speed", "", ""},
+    {68, "Version", FR_FIELD_TEXT, NULL, "", "config", "2024.26", true, "", "Installed firmware version", "", ""},
+    {69, "TpmsPressureFl", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "Front left tyre pressure", "", ""},
+    {70, "TpmsPressureFr", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "Front right tyre pressure", "", ""},
+    {71, "TpmsPressureRl", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "Rear left tyre pressure", "", ""},
+    {72, "TpmsPressureRr", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "Rear right tyre pressure", "", ""},
+    {73, "SemitruckTpmsPressureRe1L0", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "middle axle left tyre 0 pressure", "", "Semi"},
+    {74, "SemitruckTpmsPressureRe1L1", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "middle axle left tyre 1 pressure", "", "Semi"},
+    {75, "SemitruckTpmsPressureRe1R0", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "middle axle right tyre 0 pressure", "", "Semi"},
+    {76, "SemitruckTpmsPressureRe1R1", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "middle axle right tyre 1 pressure", "", "Semi"},
+    {77, "SemitruckTpmsPressureRe2L0", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "rear axle left tyre 0 pressure", "", "Semi"},
+    {78, "SemitruckTpmsPressureRe2L1", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "rear axle left tyre 1 pressure", "", "Semi"},
+    {79, "SemitruckTpmsPressureRe2R0", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "rear axle right tyre 0 pressure", "", "Semi"},
+    {80, "SemitruckTpmsPressureRe2R1", FR_FIELD_REAL, NULL, "bar", "service", "2024.26", true, "", "rear axle right tyre 1 pressure", "", "Semi"},
+    {81, "TpmsLastSeenPressureTimeFl", FR_FIELD_TIME, NULL, "", "service", "2024.26", true, "", "Front left pressure measurement time", "", ""},
+    {82, "TpmsLastSeenPressureTimeFr", FR_FIELD_TIME, NULL, "", "service", "2024.26", true, "", "Front right pressure measurement time", "", ""},
+    {83, "TpmsLastSeenPressureTimeRl", FR_FIELD_TIME, NULL, "", "service", "2024.26", true, "", "Rear left pressure measurement time", "", ""},
+    {84, "TpmsLastSeenPressureTimeRr", FR_FIELD_TIME, NULL, "", "service", "2024.26", true, "", "Rear right pressure measurement time", "", ""},
+    {85, "InsideTemp", FR_FIELD_REAL, NULL, "°C", "climate", "2024.26", true, "", "Cabin temperature estimate", "", ""},
+    {86, "OutsideTemp", FR_FIELD_REAL, NULL, "°C", "climate", "2024.26", true, "", "Filtered ambient temperature", "", ""},
+    {87, "SeatHeaterLeft", FR_FIELD_INTEGER, NULL, "", "climate", "2024.26", true, "", "Front left seat heater level", "", ""},
+    {88, "SeatHeaterRight", FR_FIELD_INTEGER, NULL, "", "climate", "2024.26", true, "", "Front right seat heater level", "", ""},
+    {89, "SeatHeaterRearLeft", FR_FIELD_INTEGER, NULL, "", "climate", "2024.26", true, "", "Rear left seat heater level", "", ""},
+    {90, "SeatHeaterRearRight", FR_FIELD_INTEGER, NULL, "", "climate", "2024.26", true, "", "Rear right seat heater level", "", ""},
+    {91, "SeatHeaterRearCenter", FR_FIELD_INTEGER, NULL, "", "climate", "2024.26", true, "", "Rear centre seat heater level", "", ""},
+    {92, "AutoSeatClimateLeft", FR_FIELD_BOOLEAN, NULL, "", "climate", "2024.26", true, "", "Front left automatic seat climate", "", ""},
+    {93, "AutoSeatClimateRight", FR_FIELD_BOOLEAN, NULL, "", "climate", "2024.26", true, "", "Front right automatic seat climate", "", ""},
+    {94, "DriverSeatBelt", FR_FIELD_BOOLEAN, NULL, "", "safety", "2024.26", true, "", "Driver seat belt status", "", ""},
+    {95, "PassengerSeatBelt", FR_FIELD_ENUM, &fr_catalogue_enums[11], "", "safety", "2024.26", true, "reports the rear centre belt", "Reports centre-rear belt instead (bug)", "", ""},
+    {96, "DriverSeatOccupied", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2024.26", true, "", "Driver present", "", ""},
+    {97, "SemitruckPassengerSeatFoldPosition", FR_FIELD_ENUM, &fr_catalogue_enums[18], "", "vehicle_state", "2024.26", true, "", "Passenger seat fold position", "", "Semi"},
+    {98, "LateralAcceleration", FR_FIELD_REAL, NULL, "m/s²", "driving", "2024.26", true, "", "Sideways acceleration", "", ""},
+    {99, "LongitudinalAcceleration", FR_FIELD_REAL, NULL, "m/s²", "driving", "2024.26", true, "", "Forward/backward acceleration", "", ""},
+    {100, "Deprecated_2", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Retired slot", "", ""},
+    {101, "CruiseSetSpeed", FR_FIELD_REAL, NULL, "mph", "driving", "2024.26", true, "", "Cruise control set speed", "", ""},
+    {102, "LifetimeEnergyUsed", FR_FIELD_REAL, NULL, "kWh", "battery", "2024.26", true, "", "Lifetime energy discharged", "", ""},
+    {103, "LifetimeEnergyUsedDrive", FR_FIELD_REAL, NULL, "kWh", "driving", "2024.26", true, "", "Lifetime energy discharged while driving", "", "Semi"},
+    {104, "SemitruckTractorParkBrakeStatus", FR_FIELD_ENUM, &fr_catalogue_enums[19], "", "vehicle_state", "2024.26", true, "", "Tractor park brake air state", "", "Semi"},
+    {105, "SemitruckTrailerParkBrakeStatus", FR_FIELD_ENUM, &fr_catalogue_enums[20], "", "vehicle_state", "2024.26", true, "", "Trailer park brake air state", "", "Semi"},
+    {106, "BrakePedalPos", FR_FIELD_REAL, NULL, "", "driving", "2024.26", true, "", "Brake master cylinder pressure reading", "", ""},
+    {107, "RouteLastUpdated", FR_FIELD_CLOCK, NULL, "", "location", "2024.26", true, "the vehicle sends no data for it", "Route last-update time; broken per docs", "", ""},
+    {108, "RouteLine", FR_FIELD_TEXT, NULL, "", "location", "2024.26", true, "", "Base64 polyline of active route", "vehicle_location", ""},
+    {109, "MilesToArrival", FR_FIELD_REAL, NULL, "mi", "location", "2024.26", true, "", "Distance left to navigation destination", "", ""},
+    {110, "MinutesToArrival", FR_FIELD_REAL, NULL, "min", "location", "2024.26", true, "", "Time left to navigation destination", "", ""},
+    {111, "OriginLocation", FR_FIELD_LOCATION, NULL, "", "location", "2024.26", true, "", "Route origin coordinates", "vehicle_location", ""},
+    {112, "DestinationLocation", FR_FIELD_LOCATION, NULL, "", "location", "2024.26", true, "", "Route destination coordinates", "vehicle_location", ""},
+    {113, "CarType", FR_FIELD_ENUM, &fr_catalogue_enums[12], "", "config", "2024.26", true, "", "Vehicle model", "", ""},
+    {114, "Trim", FR_FIELD_TEXT, NULL, "", "config", "2024.26", true, "", "Trim badge", "", ""},
+    {115, "ExteriorColor", FR_FIELD_TEXT, NULL, "", "config", "2024.26", true, "", "Exterior colour", "", ""},
+    {116, "RoofColor", FR_FIELD_TEXT, NULL, "", "config", "2024.26", true, "", "Roof colour", "", ""},
+    {117, "ChargePort", FR_FIELD_ENUM, &fr_catalogue_enums[13], "", "charging", "2024.26", true, "", "Charge port type", "", ""},
+    {118, "ChargePortLatch", FR_FIELD_ENUM, &fr_catalogue_enums[14], "", "charging", "2024.26", true, "", "Charge port latch state", "", ""},
+    {119, "Experimental_1", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {120, "Experimental_2", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {121, "Experimental_3", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {122, "Experimental_4", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {123, "GuestModeEnabled", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2024.26", true, "", "Guest mode on", "", ""},
+    {124, "PinToDriveEnabled", FR_FIELD_BOOLEAN, NULL, "", "security", "2024.26", true, "", "PIN to drive on", "", ""},
+    {125, "PairedPhoneKeyAndKeyFobQty", FR_FIELD_INTEGER, NULL, "", "vehicle_state", "2024.26", true, "", "Paired phone keys and fobs", "", ""},
+    {126, "CruiseFollowDistance", FR_FIELD_ENUM, &fr_catalogue_enums[3], "", "safety", "2024.26", true, "", "Cruise follow distance setting", "", ""},
+    {127, "AutomaticBlindSpotCamera", FR_FIELD_BOOLEAN, NULL, "", "safety", "2024.26", true, "", "Automatic blind-spot camera enabled", "", ""},
+    {128, "BlindSpotCollisionWarningChime", FR_FIELD_BOOLEAN, NULL, "", "safety", "2024.26", true, "", "Blind-spot collision chime enabled", "", ""},
+    {129, "SpeedLimitWarning", FR_FIELD_ENUM, &fr_catalogue_enums[9], "", "safety", "2024.26", true, "", "Speed limit warning level", "", ""},
+    {130, "ForwardCollisionWarning", FR_FIELD_ENUM, &fr_catalogue_enums[4], "", "safety", "2024.26", true, "", "Forward collision warning sensitivity", "", ""},
+    {131, "LaneDepartureAvoidance", FR_FIELD_ENUM, &fr_catalogue_enums[6], "", "safety", "2024.26", true, "", "Lane departure avoidance level", "", ""},
+    {132, "EmergencyLaneDepartureAvoidance", FR_FIELD_BOOLEAN, NULL, "", "safety", "2024.26", true, "", "Emergency lane departure avoidance enabled", "", ""},
+    {133, "AutomaticEmergencyBrakingOff", FR_FIELD_BOOLEAN, NULL, "", "safety", "2024.26", true, "", "Automatic emergency braking disabled", "", ""},
+    {134, "LifetimeEnergyGainedRegen", FR_FIELD_REAL, NULL, "kWh", "battery", "2024.26", true, "", "Lifetime energy recovered by regen", "", ""},
+    {135, "DiStateF", FR_FIELD_ENUM, &fr_catalogue_enums[15], "", "powertrain", "2024.26", true, "", "front drive inverter state", "", ""},
+    {136, "DiStateREL", FR_FIELD_ENUM, &fr_catalogue_enums[15], "", "powertrain", "2024.26", true, "", "rear-left drive inverter state", "", ""},
+    {137, "DiStateRER", FR_FIELD_ENUM, &fr_catalogue_enums[15], "", "powertrain", "2024.26", true, "", "rear-right drive inverter state", "", ""},
+    {138, "DiHeatsinkTF", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "front inverter heatsink temperature", "", ""},
+    {139, "DiHeatsinkTREL", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear-left inverter heatsink temperature", "", ""},
+    {140, "DiHeatsinkTRER", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear-right inverter heatsink temperature", "", ""},
+    {141, "DiAxleSpeedF", FR_FIELD_REAL, NULL, "rad/s", "powertrain", "2024.26", true, "", "front motor speed referred to axle", "", ""},
+    {142, "DiAxleSpeedREL", FR_FIELD_REAL, NULL, "rad/s", "powertrain", "2024.26", true, "", "rear-left motor speed referred to axle", "", ""},
+    {143, "DiAxleSpeedRER", FR_FIELD_REAL, NULL, "rad/s", "powertrain", "2024.26", true, "", "rear-right motor speed referred to axle", "", ""},
+    {144, "DiSlaveTorqueCmd", FR_FIELD_REAL, NULL, "Nm", "powertrain", "2024.26", true, "", "Torque command to secondary drive unit", "", ""},
+    {145, "DiTorqueActualR", FR_FIELD_REAL, NULL, "Nm", "powertrain", "2024.26", true, "", "rear drive unit actual axle torque", "", ""},
+    {146, "DiTorqueActualF", FR_FIELD_REAL, NULL, "Nm", "powertrain", "2024.26", true, "", "front drive unit actual axle torque", "", ""},
+    {147, "DiTorqueActualREL", FR_FIELD_REAL, NULL, "Nm", "powertrain", "2024.26", true, "", "rear-left drive unit actual axle torque", "", ""},
+    {148, "DiTorqueActualRER", FR_FIELD_REAL, NULL, "Nm", "powertrain", "2024.26", true, "", "rear-right drive unit actual axle torque", "", ""},
+    {149, "DiStatorTempF", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "front motor stator temperature", "", ""},
+    {150, "DiStatorTempREL", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear-left motor stator temperature", "", ""},
+    {151, "DiStatorTempRER", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear-right motor stator temperature", "", ""},
+    {152, "DiVBatF", FR_FIELD_REAL, NULL, "V", "powertrain", "2024.26", true, "", "Battery voltage at front inverter", "", ""},
+    {153, "DiVBatREL", FR_FIELD_REAL, NULL, "V", "powertrain", "2024.26", true, "", "Battery voltage at rear-left inverter", "", ""},
+    {154, "DiVBatRER", FR_FIELD_REAL, NULL, "V", "powertrain", "2024.26", true, "", "Battery voltage at rear-right inverter", "", ""},
+    {155, "DiMotorCurrentF", FR_FIELD_REAL, NULL, "A", "powertrain", "2024.26", true, "", "front motor current", "", ""},
+    {156, "DiMotorCurrentREL", FR_FIELD_REAL, NULL, "A", "powertrain", "2024.26", true, "", "rear-left motor current", "", ""},
+    {157, "DiMotorCurrentRER", FR_FIELD_REAL, NULL, "A", "powertrain", "2024.26", true, "", "rear-right motor current", "", ""},
+    {158, "EnergyRemaining", FR_FIELD_REAL, NULL, "kWh", "battery", "2024.26", true, "", "Nominal energy left in pack", "", ""},
+    {159, "ServiceMode", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2024.26", true, "", "Service mode on", "", ""},
+    {160, "BMSState", FR_FIELD_ENUM, &fr_catalogue_enums[10], "", "battery", "2024.26", true, "", "BMS operating state", "", ""},
+    {161, "GuestModeMobileAccessState", FR_FIELD_ENUM, &fr_catalogue_enums[5], "", "vehicle_state", "2024.26", true, "", "Guest mode mobile access state", "", ""},
+    {162, "Deprecated_1", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Retired slot", "", ""},
+    {163, "DestinationName", FR_FIELD_TEXT, NULL, "", "location", "2024.26", true, "", "Active navigation destination name", "vehicle_location", ""},
+    {164, "DiInverterTR", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear inverter outlet temperature", "", ""},
+    {165, "DiInverterTF", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "front inverter outlet temperature", "", ""},
+    {166, "DiInverterTREL", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear-left inverter outlet temperature", "", ""},
+    {167, "DiInverterTRER", FR_FIELD_REAL, NULL, "°C", "powertrain", "2024.26", true, "", "rear-right inverter outlet temperature", "", ""},
+    {168, "Experimental_5", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {169, "Experimental_6", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {170, "Experimental_7", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {171, "Experimental_8", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {172, "Experimental_9", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {173, "Experimental_10", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {174, "Experimental_11", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {175, "Experimental_12", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {176, "Experimental_13", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {177, "Experimental_14", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {178, "Experimental_15", FR_FIELD_NONE, NULL, "", "placeholder", "", false, "", "Reserved experimental slot", "", ""},
+    {179, "DetailedChargeState", FR_FIELD_ENUM, &fr_catalogue_enums[1], "", "charging", "2024.38", false, "", "Detailed charging state", "", ""},
+    {180, "CabinOverheatProtectionMode", FR_FIELD_ENUM, &fr_catalogue_enums[22], "", "climate", "2024.44.25", false, "", "Cabin overheat protection mode", "", ""},
+    {181, "CabinOverheatProtectionTemperatureLimit", FR_FIELD_ENUM, &fr_catalogue_enums[23], "", "climate", "2024.44.25", false, "", "Cabin overheat protection limit", "", ""},
+    {182, "CenterDisplay", FR_FIELD_ENUM, &fr_catalogue_enums[34], "", "vehicle_state", "2024.44.25", false, "", "Centre display state", "", ""},
+    {183, "ChargePortDoorOpen", FR_FIELD_BOOLEAN, NULL, "", "charging", "2024.44.25", false, "", "Charge port door open", "", ""},
+    {184, "ChargerVoltage", FR_FIELD_REAL, NULL, "V", "charging", "2024.44.32", false, "", "RMS AC voltage at charger", "", ""},
+    {185, "ChargingCableType", FR_FIELD_ENUM, &fr_catalogue_enums[28], "", "charging", "2024.44.25", false, "", "Charging cable type", "", ""},
+    {186, "ClimateKeeperMode", FR_FIELD_ENUM, &fr_catalogue_enums[25], "", "climate", "2024.44.25", false, "", "Climate keeper mode", "", ""},
+    {187, "DefrostForPreconditioning", FR_FIELD_BOOLEAN, NULL, "", "climate", "2024.44.25", false, "", "Defrosting for preconditioning", "", ""},
+    {188, "DefrostMode", FR_FIELD_ENUM, &fr_catalogue_enums[24], "", "climate", "2024.44.25", false, "", "Defrost mode", "", ""},
+    {189, "EfficiencyPackage", FR_FIELD_TEXT, NULL, "", "config", "2024.44.25", false, "", "Efficiency package", "", ""},
+    {190, "EstimatedHoursToChargeTermination", FR_FIELD_REAL, NULL, "h", "charging", "2024.44.25", false, "", "Hours until charge limit reached", "", ""},
+    {191, "EuropeVehicle", FR_FIELD_BOOLEAN, NULL, "", "config", "2024.44.25", false, "", "Classified as European vehicle", "", ""},
+    {192, "ExpectedEnergyPercentAtTripArrival", FR_FIELD_INTEGER, NULL, "%", "charging", "2024.44.25", false, "", "Predicted charge at destination", "", ""},
+    {193, "FastChargerType", FR_FIELD_ENUM, &fr_catalogue_enums[27], "", "charging", "2024.44.25", false, "", "Kind of fast charger", "", ""},
+    {194, "HomelinkDeviceCount", FR_FIELD_INTEGER, NULL, "", "vehicle_state", "2024.44.25", false, "", "Nearby HomeLink devices", "", ""},
+    {195, "HomelinkNearby", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2024.44.25", false, "", "HomeLink device nearby", "", ""},
+    {196, "HvacACEnabled", FR_FIELD_BOOLEAN, NULL, "", "climate", "2024.44.25", false, "", "A/C enabled", "", ""},
+    {197, "HvacAutoMode", FR_FIELD_ENUM, &fr_catalogue_enums[21], "", "climate", "2024.44.25", false, "", "HVAC auto mode state", "", ""},
+    {198, "HvacFanSpeed", FR_FIELD_INTEGER, NULL, "", "climate", "2024.44.25", false, "", "HVAC fan speed step", "", ""},
+    {199, "HvacFanStatus", FR_FIELD_INTEGER, NULL, "", "climate", "2024.44.25", false, "", "Blower speed segment", "", ""},
+    {200, "HvacLeftTemperatureRequest", FR_FIELD_REAL, NULL, "°C", "climate", "2024.44.25", false, "", "Left side temperature setpoint", "", ""},
+    {201, "HvacPower", FR_FIELD_ENUM, &fr_catalogue_enums[26], "", "climate", "2024.44.25", false, "", "HVAC power state", "", ""},
+    {202, "HvacRightTemperatureRequest", FR_FIELD_REAL, NULL, "°C", "climate", "2024.44.25", false, "", "Right side temperature setpoint", "", ""},
+    {203, "HvacSteeringWheelHeatAuto", FR_FIELD_BOOLEAN, NULL, "", "climate", "2024.44.25", false, "", "Steering wheel heat automatic", "", ""},
+    {204, "HvacSteeringWheelHeatLevel", FR_FIELD_INTEGER, NULL, "", "climate", "2024.44.25", false, "", "Steering wheel heat level", "", ""},
+    {205, "OffroadLightbarPresent", FR_FIELD_BOOLEAN, NULL, "", "config", "2024.44.25", false, "", "Off-road light bar detected", "", ""},
+    {206, "PowershareHoursLeft", FR_FIELD_INTEGER, NULL, "h", "charging", "2024.44.25", false, "", "Powershare hours left", "", ""},
+    {207, "PowershareInstantaneousPowerKW", FR_FIELD_REAL, NULL, "kW", "charging", "2024.44.25", false, "", "Powershare output power, positive is discharge", "", ""},
+    {208, "PowershareStatus", FR_FIELD_ENUM, &fr_catalogue_enums[31], "", "charging", "2024.44.25", false, "", "Powershare state", "", ""},
+    {209, "PowershareStopReason", FR_FIELD_ENUM, &fr_catalogue_enums[32], "", "charging", "2024.44.25", false, "", "Why Powershare stopped", "", ""},
+    {210, "PowershareType", FR_FIELD_ENUM, &fr_catalogue_enums[33], "", "charging", "2024.44.25", false, "", "Active Powershare type", "", ""},
+    {211, "RearDisplayHvacEnabled", FR_FIELD_BOOLEAN, NULL, "", "climate", "2024.44.25", false, "", "Rear display HVAC enabled", "", ""},
+    {212, "RearSeatHeaters", FR_FIELD_TEXT, NULL, "", "config", "2024.44.25", false, "", "Rear seat heater package", "", ""},
+    {213, "RemoteStartEnabled", FR_FIELD_BOOLEAN, NULL, "", "config", "2024.44.25", false, "", "Being driven without physical key", "", ""},
+    {214, "RightHandDrive", FR_FIELD_BOOLEAN, NULL, "", "config", "2024.44.25", false, "", "Right-hand drive", "", ""},
+    {215, "RouteTrafficMinutesDelay", FR_FIELD_REAL, NULL, "min", "driving", "2024.44.25", false, "", "Traffic delay on active route", "", ""},
+    {216, "SoftwareUpdateDownloadPercentComplete", FR_FIELD_INTEGER, NULL, "%", "vehicle_state", "2024.44.25", false, "", "Update download progress", "", ""},
+    {217, "SoftwareUpdateExpectedDurationMinutes", FR_FIELD_INTEGER, NULL, "min", "vehicle_state", "2024.44.25", false, "", "Expected update duration", "", ""},
+    {218, "SoftwareUpdateInstallationPercentComplete", FR_FIELD_INTEGER, NULL, "%", "vehicle_state", "2024.44.25", false, "", "Update installation progress", "", ""},
+    {219, "SoftwareUpdateScheduledStartTime", FR_FIELD_TIME, NULL, "s", "vehicle_state", "2024.44.25", false, "", "Scheduled update start", "", ""},
+    {220, "SoftwareUpdateVersion", FR_FIELD_TEXT, NULL, "", "vehicle_state", "2024.44.25", false, "", "Available update version", "", ""},
+    {221, "TonneauOpenPercent", FR_FIELD_REAL, NULL, "%", "closures", "2024.44.25", false, "", "Tonneau cover opening", "", "Cybertruck"},
+    {222, "TonneauPosition", FR_FIELD_ENUM, &fr_catalogue_enums[30], "", "closures", "2024.44.25", false, "", "Tonneau cover position", "", "Cybertruck"},
+    {223, "TonneauTentMode", FR_FIELD_ENUM, &fr_catalogue_enums[29], "", "closures", "2024.44.25", false, "", "Tonneau state regarding tent mode", "", "Cybertruck"},
+    {224, "TpmsHardWarnings", FR_FIELD_TIRES, NULL, "", "service", "2024.44.25", false, "", "Tyres with severe pressure warning", "", ""},
+    {225, "TpmsSoftWarnings", FR_FIELD_TIRES, NULL, "", "service", "2024.44.25", false, "", "Tyres with mild pressure warning", "", ""},
+    {226, "ValetModeEnabled", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2024.44.25", false, "", "Valet mode on", "", ""},
+    {227, "WheelType", FR_FIELD_TEXT, NULL, "", "config", "2024.44.25", false, "", "Wheel type", "", ""},
+    {228, "WiperHeatEnabled", FR_FIELD_BOOLEAN, NULL, "", "climate", "2024.44.25", false, "", "Wiper heater on", "", ""},
+    {229, "LocatedAtHome", FR_FIELD_BOOLEAN, NULL, "", "location", "2024.44.32", false, "", "At driver profile home", "", ""},
+    {230, "LocatedAtWork", FR_FIELD_BOOLEAN, NULL, "", "location", "2024.44.32", false, "", "At driver profile work", "", ""},
+    {231, "LocatedAtFavorite", FR_FIELD_BOOLEAN, NULL, "", "location", "2024.44.32", false, "", "At one of driver's favourites", "", ""},
+    {232, "SettingDistanceUnit", FR_FIELD_ENUM, &fr_catalogue_enums[35], "", "user_preference", "2024.44.32", false, "", "Displayed distance unit", "", ""},
+    {233, "SettingTemperatureUnit", FR_FIELD_ENUM, &fr_catalogue_enums[36], "", "user_preference", "2024.44.32", false, "", "Displayed temperature unit", "", ""},
+    {234, "Setting24HourTime", FR_FIELD_BOOLEAN, NULL, "", "user_preference", "2024.44.32", false, "", "24-hour clock preferred", "", ""},
+    {235, "SettingTirePressureUnit", FR_FIELD_ENUM, &fr_catalogue_enums[37], "", "user_preference", "2024.44.32", false, "", "Displayed tyre pressure unit", "", ""},
+    {236, "SettingChargeUnit", FR_FIELD_ENUM, &fr_catalogue_enums[38], "", "user_preference", "2024.44.32", false, "", "Displayed charge unit", "", ""},
+    {237, "ClimateSeatCoolingFrontLeft", FR_FIELD_INTEGER, NULL, "", "climate", "2024.44.32", false, "", "Front left seat cooling level", "", ""},
+    {238, "ClimateSeatCoolingFrontRight", FR_FIELD_INTEGER, NULL, "", "climate", "2024.44.32", false, "", "Front right seat cooling level", "", ""},
+    {239, "LightsHazardsActive", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2025.2.6", false, "", "Hazard lights on", "", ""},
+    {240, "LightsTurnSignal", FR_FIELD_ENUM, &fr_catalogue_enums[41], "", "vehicle_state", "2025.2.6", false, "", "Turn signal state", "", ""},
+    {241, "LightsHighBeams", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2025.2.6", false, "", "High beams on", "", ""},
+    {242, "MediaPlaybackStatus", FR_FIELD_ENUM, &fr_catalogue_enums[42], "", "media", "2025.2.6", false, "", "Media playback state", "", ""},
+    {243, "MediaPlaybackSource", FR_FIELD_TEXT, NULL, "", "media", "2025.2.6", false, "", "Media source", "", ""},
+    {244, "MediaAudioVolume", FR_FIELD_REAL, NULL, "", "media", "2025.2.6", false, "", "Audio volume", "", ""},
+    {245, "MediaNowPlayingDuration", FR_FIELD_INTEGER, NULL, "ms", "media", "2025.2.6", false, "", "Track length", "", ""},
+    {246, "MediaNowPlayingElapsed", FR_FIELD_INTEGER, NULL, "ms", "media", "2025.2.6", false, "", "Playback position", "", ""},
+    {247, "MediaNowPlayingArtist", FR_FIELD_TEXT, NULL, "", "media", "2025.2.6", false, "", "Track artist", "", ""},
+    {248, "MediaNowPlayingTitle", FR_FIELD_TEXT, NULL, "", "media", "2025.2.6", false, "", "Track title", "", ""},
+    {249, "MediaNowPlayingAlbum", FR_FIELD_TEXT, NULL, "", "media", "2025.2.6", false, "", "Track album", "", ""},
+    {250, "MediaNowPlayingStation", FR_FIELD_TEXT, NULL, "", "media", "2025.2.6", false, "", "Radio station", "", ""},
+    {251, "MediaAudioVolumeIncrement", FR_FIELD_REAL, NULL, "", "media", "2025.2.6", false, "", "Volume step size", "", ""},
+    {252, "MediaAudioVolumeMax", FR_FIELD_REAL, NULL, "", "media", "2025.2.6", false, "", "Maximum volume", "", ""},
+    {253, "SunroofInstalled", FR_FIELD_ENUM, &fr_catalogue_enums[39], "", "config", "2025.2.6", false, "", "Sunroof installation state", "", ""},
+    {254, "SeatVentEnabled", FR_FIELD_BOOLEAN, NULL, "", "climate", "2025.2.6", false, "", "Front seat ventilation on", "", ""},
+    {255, "RearDefrostEnabled", FR_FIELD_BOOLEAN, NULL, "", "climate", "2025.2.6", false, "", "Rear defrost on", "", ""},
+    {256, "ChargeRateMilePerHour", FR_FIELD_REAL, NULL, "mi/h", "charging", "2025.2.6", false, "", "Range added per hour of charging", "", ""},
+    {257, "Deprecated_3", FR_FIELD_NONE, NULL, "", "placeholder", "2025.2.6", false, "", "Retired slot", "", ""},
+    {258, "MilesSinceReset", FR_FIELD_REAL, NULL, "mi", "safety", "2025.44.25.5", false, "", "Distance since self-driving statistics reset", "", "HW4"},
+    {259, "SelfDrivingMilesSinceReset", FR_FIELD_REAL, NULL, "mi", "safety", "2025.44.25.5", false, "nothing is reported without minimum_delta of 1 or more", "Self-driven distance since statistics reset", "", "HW4"},
+    {260, "GpsAccuracyMeters", FR_FIELD_REAL, NULL, "m", "location", "2026.32", false, "", "GPS accuracy", "", ""},
+    {261, "LifetimeEnergyChargedKwh", FR_FIELD_REAL, NULL, "kWh", "battery", "2026.32", false, "", "Lifetime energy charged", "", ""},
+    {262, "BrickSocMinPercent", FR_FIELD_REAL, NULL, "%", "battery", "2026.32", false, "", "Lowest brick state of charge", "", ""},
+    {263, "NominalFullPackEnergyKwh", FR_FIELD_REAL, NULL, "kWh", "battery", "2026.32", false, "", "Nominal full pack energy", "", ""},
+    {264, "GradeEstimatePercent", FR_FIELD_REAL, NULL, "%", "driving", "2026.32", false, "", "Estimated road grade", "", ""},
+    {265, "MaxSpeedToReachDestinationMph", FR_FIELD_REAL, NULL, "mph", "driving", "2026.32", false, "", "Highest speed still reaching destination", "", ""},
+    {266, "SoftwareUpdateAvailable", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2026.32", false, "", "Software update available", "", ""},
+    {267, "SoftwareUpdateInProgress", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2026.32", false, "", "Software update running", "", ""},
+    {268, "RemoteStartActive", FR_FIELD_BOOLEAN, NULL, "", "vehicle_state", "2026.32", false, "", "Remote start active", "", ""},
+    {269, "SemiCruiseSpeedLimitMph", FR_FIELD_REAL, NULL, "mph", "driving", "2026.32", false, "", "Cruise speed limit", "", "Semi"},
+    {270, "Cabin12vPortKeepOn", FR_FIELD_ENUM, &fr_catalogue_enums[40], "", "vehicle_state", "", false, "", "12 V cabin port keep-on setting", "", "Semi"},
+    {271, "Cabin48vPortKeepOn", FR_FIELD_ENUM, &fr_catalogue_enums[40], "", "vehicle_state", "", false, "", "48 V cabin port keep-on setting", "", "Semi"},
+};
+const size_t fr_catalogue_field_count = 272;
