@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "config/suggest.h"
 #include "tool/commands.h"
@@ -39,11 +40,22 @@ static void fleetroute_help(FILE *to)
     fputs("\n`fleetroute COMMAND --help` describes a command; see also fleetroute(1).\n", to);
 }
 
+/* Some commands hold tokens and keys: no core file, and no file of TLS secrets, which libcurl would
+ * write. The process has one thread here. */
+static void fleetroute_protect_secrets(void)
+{
+    struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    unsetenv("SSLKEYLOGFILE");
+}
+
 int main(int argc, char **argv)
 {
     struct fr_suggestion suggestion;
 
     signal(SIGPIPE, SIG_IGN);
+    fleetroute_protect_secrets();
     if (argc < 2) {
         fleetroute_help(stderr);
         return EXIT_FAILURE;
