@@ -85,6 +85,7 @@ function renderFacts(s, seconds) {
         fact('acknowledged', format(s.counters.acknowledged)),
         fact('error replies', format(s.counters.error_replies), s.counters.error_replies ? 'warn' : ''),
         fact('certificate', left < 0 ? 'expired' : `${left} days`, left < 3 ? 'bad' : left < 14 ? 'warn' : ''),
+        ...(s.deferred_certificate ? [fact('renewed certificate', 'waits for vehicles', 'warn')] : []),
         ...(s.keep ? [fact('configurations', `${format(s.keep.vehicles.valid)} of ${format(s.keep.vehicles.known)}`, s.keep.health === 'up' ? '' : 'warn')] : []),
         fact('uptime', duration(s.uptime_ms)),
         fact('memory', bytes(s.resident_kb * 1024)),

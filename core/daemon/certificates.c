@@ -15,6 +15,36 @@ bool fr_certificate_is_worse(const SSL_CTX *current, const SSL_CTX *changed)
     return fr_tls_valid_now(current) && !fr_tls_valid_now(changed);
 }
 
+bool fr_daemon_defers_certificate(struct fr_daemon *d, const struct fr_server_config *server,
+                                  const SSL_CTX *changed)
+{
+    return fr_deferred_certificate_check(&d->deferred, &server->tesla, d->upkeep, d->setup->tls,
+                                         changed);
+}
+
+static void certificates_use(struct fr_daemon *d, SSL_CTX *context)
+{
+    struct fr_ingest_settings settings = fr_settings_ingest(d->setup);
+
+    SSL_CTX_free(d->setup->tls);
+    d->setup->tls = context;
+    fr_ingest_update(d->ingest, &settings, context, d->routes);
+}
+
+/* The certificate in force stays; a changed CA bundle and changed revocation lists do not wait. */
+static void certificates_use_others(struct fr_daemon *d, const struct fr_tls_files *files)
+{
+    struct fr_error error;
+    SSL_CTX *context = fr_tls_context_serving(files, d->setup->tls, &error);
+
+    if (context == NULL) {
+        fr_log(FR_LOG_WARNING, "the changed TLS files cannot be used: %s", error.text);
+        d->files_fingerprint = -1;
+        return;
+    }
+    certificates_use(d, context);
+}
+
 void fr_daemon_check_certificate(struct fr_daemon *d)
 {
     char why[FR_CERTIFICATE_AGE_SIZE];
@@ -35,12 +65,12 @@ void fr_daemon_refresh_certificates(struct fr_daemon *d)
     static struct fr_log_limit limit;
     const struct fr_server_config *c = d->setup->server;
     struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca, c->crl};
-    struct fr_ingest_settings settings = fr_settings_ingest(d->setup);
     int64_t fingerprint = fr_tls_files_fingerprint(&files);
+    bool changed = fingerprint != d->files_fingerprint;
     struct fr_error error;
     SSL_CTX *context;
 
-    if (fingerprint == d->files_fingerprint)
+    if (!changed && !fr_deferred_certificate_is_due(&d->deferred))
         return;
     d->files_fingerprint = fingerprint;
     context = fr_tls_context(&files, &error);
@@ -62,9 +92,13 @@ void fr_daemon_refresh_certificates(struct fr_daemon *d)
         d->files_fingerprint = -1; /* the certificate may become valid later */
         return;
     }
-    SSL_CTX_free(d->setup->tls);
-    d->setup->tls = context;
-    fr_ingest_update(d->ingest, &settings, context, d->routes);
+    if (fr_daemon_defers_certificate(d, c, context)) {
+        SSL_CTX_free(context);
+        if (changed)
+            certificates_use_others(d, &files);
+        return;
+    }
+    certificates_use(d, context);
     fr_log(FR_LOG_NOTICE,
            "the certificate, the key, the CA bundle and the revocation lists were read again");
 }

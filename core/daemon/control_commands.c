@@ -1,6 +1,7 @@
 #include "daemon/control_commands.h"
 
 #include <errno.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,29 @@ static void command_status(void *ctx, const char *arguments, struct fr_buffer *o
 {
     (void)arguments;
     fr_daemon_put_status(ctx, out);
+}
+
+/* Answer {"pem":"the certificate that is served, and its chain"}. */
+static void command_certificate(void *ctx, const char *arguments, struct fr_buffer *out)
+{
+    const struct fr_daemon *d = ctx;
+    STACK_OF(X509) *chain = NULL;
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long len = 0;
+
+    (void)arguments;
+    SSL_CTX_get0_chain_certs(d->setup->tls, &chain);
+    if (bio != NULL) {
+        PEM_write_bio_X509(bio, SSL_CTX_get0_certificate(d->setup->tls));
+        for (int i = 0; i < sk_X509_num(chain); i++)
+            PEM_write_bio_X509(bio, sk_X509_value(chain, i));
+        len = BIO_get_mem_data(bio, &text);
+    }
+    fr_buffer_text(out, "{\"pem\":");
+    fr_json_string(out, len > 0 ? text : "", len > 0 ? (size_t)len : 0);
+    fr_buffer_byte(out, '}');
+    BIO_free(bio);
 }
 
 static uint64_t command_reload(void *ctx)
@@ -214,11 +238,8 @@ static struct fr_replay *command_replay(void *ctx, void (*stored)(void *stored_c
 }
 
 static const struct fr_control_command commands[] = {
-    {"status", command_status},
-    {"values", command_values},
-    {"vehicle", command_vehicle},
-    {"rewind", command_rewind_sink},
-    {NULL, NULL},
+    {"status", command_status},   {"certificate", command_certificate}, {"values", command_values},
+    {"vehicle", command_vehicle}, {"rewind", command_rewind_sink},      {NULL, NULL},
 };
 
 const struct fr_control_commands fr_daemon_control_commands = {

@@ -12,6 +12,7 @@
 
 #include "admin/control_socket.h"
 #include "admin/http_admin.h"
+#include "daemon/deferred_certificate.h"
 #include "daemon/setup.h"
 #include "daemon/sink_changes.h"
 #include "daemon/upkeep.h"
@@ -32,6 +33,7 @@ struct fr_daemon {
 
     /* fr_tls_files_fingerprint() of the TLS files last read; -1: read them again. */
     int64_t files_fingerprint;
+    struct fr_deferred_certificate deferred; /* of the file, not of `setup->tls` */
 
     enum fr_certificate_age
         certificate_logged;        /* FR_CERTIFICATE_VALID: no line is to be repeated */

@@ -133,6 +133,10 @@ static void prometheus_put_vehicles(struct fr_daemon *d, struct fr_buffer *out)
     fr_prometheus_number(out, "fleetroute_certificate_expiry_timestamp_seconds", "gauge",
                          "Expiry time of the server certificate, in seconds since 1970.",
                          (double)fr_tls_expiry(d->setup->tls));
+    fr_prometheus_number(out, "fleetroute_certificate_deferred_vehicles", "gauge",
+                         "Vehicles that would reject the renewed certificate, so that the former "
+                         "one is served; 0: none waits.",
+                         d->deferred.present ? (double)d->deferred.vehicles : 0);
 }
 
 static void prometheus_put_journal(struct fr_daemon *d, struct fr_buffer *out)

@@ -163,6 +163,29 @@ static int reload_change_sources(struct fr_daemon *d, struct fr_setup *next,
 
 /* ---- a reload -------------------------------------------------------------------- */
 
+/* A certificate that vehicles would reject waits; the CA bundle and the revocation lists do not. */
+static void reload_defer_certificate(struct fr_daemon *d, struct fr_setup *next,
+                                     struct fr_buffer *report)
+{
+    const struct fr_server_config *c = next->server;
+    struct fr_tls_files files = {c->certificate, c->key, c->vehicle_ca, c->crl};
+    struct fr_error error;
+    SSL_CTX *context;
+
+    if (!fr_daemon_defers_certificate(d, c, next->tls))
+        return;
+    context = fr_tls_context_serving(&files, d->setup->tls, &error);
+    if (context == NULL) {
+        reload_warn(report, error.text);
+        SSL_CTX_up_ref(d->setup->tls);
+        context = d->setup->tls;
+    }
+    reload_warn(report, "tls: the renewed certificate waits until vehicles have its CA; "
+                        "`fleetroute keep` pushes it");
+    SSL_CTX_free(next->tls);
+    next->tls = context;
+}
+
 static void reload_keep_valid_certificate(struct fr_setup *current, struct fr_setup *next,
                                           struct fr_buffer *report)
 {
@@ -207,6 +230,7 @@ static int reload_apply(struct fr_daemon *d, struct fr_setup *next, struct fr_bu
     if (d->journal != NULL)
         reload_change_journal(d, next->server, report);
     reload_keep_valid_certificate(old, next, report);
+    reload_defer_certificate(d, next, report);
     d->changes = (struct fr_sink_changes){.journal = d->journal != NULL};
     reload_change_sinks(d, next);
     fr_sink_changes_step(&d->changes, next->routing, &d->env, report);

@@ -193,6 +193,21 @@ static void status_put_keep(struct fr_buffer *out, struct fr_daemon *d)
     fr_buffer_byte(out, '}');
 }
 
+/* The certificate that waits until vehicles have its CA. */
+static void status_put_deferred(struct fr_buffer *out,
+                                const struct fr_deferred_certificate *deferred)
+{
+    if (!deferred->present) {
+        fr_buffer_text(out, ",\"deferred_certificate\":null");
+        return;
+    }
+    fr_buffer_printf(out, ",\"deferred_certificate\":{\"since_ms\":%lld",
+                     (long long)deferred->since_ms);
+    status_put_number(out, "vehicles", (uint64_t)deferred->vehicles);
+    status_put_number(out, "until_s", (uint64_t)deferred->until_s);
+    fr_buffer_byte(out, '}');
+}
+
 /* ---- the whole ------------------------------------------------------------------- */
 
 static void status_put_sinks(struct fr_buffer *out, const struct fr_daemon *d)
@@ -235,6 +250,7 @@ void fr_daemon_put_status(struct fr_daemon *d, struct fr_buffer *out)
     status_put_number(out, "vehicles_known", known);
     status_put_number(out, "certificate_expires", (uint64_t)fr_tls_expiry(d->setup->tls));
     status_put_certificate(out, d);
+    status_put_deferred(out, &d->deferred);
     status_put_number(out, "connections", ingest != NULL ? fr_ingest_connections(ingest) : 0);
     status_put_number(out, "half_open", ingest != NULL ? fr_ingest_half_open(ingest) : 0);
     status_put_number(out, "without_certificate",

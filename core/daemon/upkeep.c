@@ -98,13 +98,14 @@ static bool upkeep_has_changed(struct fr_upkeep *upkeep)
     return true;
 }
 
-static void upkeep_look(struct fr_upkeep *upkeep)
+/* Look at the file, unless that was done less than `pause_ms` ago. */
+static void upkeep_look(struct fr_upkeep *upkeep, int64_t pause_ms)
 {
     int64_t now_ms = fr_monotonic_ms();
     struct fr_state state;
     bool changed;
 
-    if (upkeep->looked_ms != 0 && now_ms - upkeep->looked_ms < FR_UPKEEP_EVERY_MS)
+    if (upkeep->looked_ms != 0 && now_ms - upkeep->looked_ms < pause_ms)
         return;
     changed = upkeep_has_changed(upkeep);
     upkeep->looked_ms = now_ms;
@@ -126,7 +127,7 @@ bool fr_upkeep_status(struct fr_upkeep *upkeep, const struct fr_tesla_config *te
     if (!tesla->present)
         return false;
     upkeep_use_folder(upkeep, tesla->folder);
-    upkeep_look(upkeep);
+    upkeep_look(upkeep, FR_UPKEEP_EVERY_MS);
     status->state = &upkeep->state;
     fr_keep_health(&upkeep->state, fr_wall_ms(), &status->health);
     if (upkeep->error.text[0] != '\0') {
@@ -137,4 +138,14 @@ bool fr_upkeep_status(struct fr_upkeep *upkeep, const struct fr_tesla_config *te
     memcpy(status->health.why, why, sizeof why);
     upkeep_copy_text(status->failure, sizeof status->failure, upkeep->state.failure);
     return true;
+}
+
+const struct fr_state *fr_upkeep_state(struct fr_upkeep *upkeep,
+                                       const struct fr_tesla_config *tesla)
+{
+    if (!tesla->present)
+        return NULL;
+    upkeep_use_folder(upkeep, tesla->folder);
+    upkeep_look(upkeep, 0);
+    return upkeep->error.text[0] == '\0' ? &upkeep->state : NULL;
 }

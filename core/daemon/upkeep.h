@@ -32,4 +32,9 @@ struct fr_upkeep_status {
 bool fr_upkeep_status(struct fr_upkeep *upkeep, const struct fr_tesla_config *tesla,
                       struct fr_upkeep_status *status);
 
+/* The state of the section `tesla`, read again if the file changed. NULL: there is no section, or the file cannot be
+ * read. Valid until the next call. */
+const struct fr_state *fr_upkeep_state(struct fr_upkeep *upkeep,
+                                       const struct fr_tesla_config *tesla);
+
 #endif

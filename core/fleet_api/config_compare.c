@@ -301,6 +301,7 @@ bool fr_config_digest(const char *config, char digest[65])
     digest[0] = '\0';
     if (canonical == NULL)
         return false;
+    json_object_del(canonical, "ca");
     text = json_dumps(canonical, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
     json_decref(canonical);
     if (text == NULL)

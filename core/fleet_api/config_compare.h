@@ -18,7 +18,8 @@
  * differs. Linear work. Any thread. */
 bool fr_config_equal(const char *vehicle, const char *routes, char *difference, size_t size);
 
-/* SHA-256 of the configuration as compared above, in lower-case hex. False: not an object. */
+/* SHA-256 of the configuration as compared above, without `ca`, in lower-case hex: different lists of
+ * CA certificates can verify the same server. False: not an object. */
 bool fr_config_digest(const char *config, char digest[65]);
 
 /* The claim `exp` of a configuration, in s since 1970; 0: none. */

@@ -7,6 +7,7 @@
 #include "fleet_api/api.h"
 #include "fleet_api/keep_plan.h"
 #include "fleet_api/push.h"
+#include "fleet_api/push_ca.h"
 #include "util/memory.h"
 #include "util/redact.h"
 
@@ -72,7 +73,7 @@ static int keep_save(struct keep_job *job)
 
     fr_push_count_requests(job->state, requests - job->counted, s->now_ms);
     job->counted = requests;
-    if (fr_state_write(job->tesla->folder, job->state, s->now_ms, s->group, &error) == 0)
+    if (fr_push_ca_save(s->plan, job->state, s->now_ms, s->group, &error) == 0)
         return 0;
     job->failed = true;
     keep_report(job, true, NULL, error.text);
@@ -286,7 +287,8 @@ static void keep_make_plan(const struct keep_job *job, struct fr_keep_plan *plan
 {
     const struct fr_push_plan *push = job->settings->plan;
     bool valid = job->settings->plan_error == NULL;
-    const struct fr_keep_input input = {
+    struct fr_pushed_ca_list accepted;
+    struct fr_keep_input input = {
         .state = job->state,
         .now_ms = job->settings->now_ms,
         .has_tokens = fr_api_has_tokens(job->api),
@@ -296,12 +298,15 @@ static void keep_make_plan(const struct keep_job *job, struct fr_keep_plan *plan
         .budget_usd = job->tesla->budget_usd,
         .expected_usd = valid ? fr_keep_expected_usd(job->state, push->config_sha, push->usd) : 0,
         .config = valid ? push->config_sha : NULL,
-        .ca = push->ca_sha,
+        .ca_file = push->ca_file_sha,
+        .accepted = accepted.digests,
         .key = push->key_sha,
         .vins = push->vins,
         .vin_count = valid ? push->vin_count : 0,
     };
 
+    fr_push_ca_accepted(push, job->state, job->settings->now_ms, &accepted);
+    input.accepted_count = accepted.count;
     fr_keep_plan_make(plan, &input);
 }
 

@@ -49,13 +49,25 @@ static bool keep_expiry_is_near(const struct fr_keep_input *in, const struct fr_
     return v->exp_s - in->now_ms / 1000 < renew_ms / 1000;
 }
 
+/* Whether a vehicle has a `ca` of the owner's present choice that verifies this server. It may have
+ * more certificates than a push would send now. */
+static bool keep_has_ca(const struct fr_keep_input *in, const struct fr_state_vehicle *v)
+{
+    if (strcmp(v->ca_file, in->ca_file) != 0)
+        return false;
+    for (size_t i = 0; i < in->accepted_count; i++)
+        if (strcmp(v->ca, in->accepted[i]) == 0)
+            return true;
+    return false;
+}
+
 /* The change that needs a push, if the last one was accepted and taken. */
 static bool keep_changed(const struct fr_keep_input *in, const struct fr_state_vehicle *v,
                          enum fr_keep_reason *reason)
 {
     if (strcmp(v->key, in->key) != 0)
         *reason = FR_KEEP_KEY;
-    else if (strcmp(v->ca, in->ca) != 0)
+    else if (!keep_has_ca(in, v))
         *reason = FR_KEEP_CA;
     else if (strcmp(v->config, in->config) != 0)
         *reason = FR_KEEP_ROUTES;

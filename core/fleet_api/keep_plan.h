@@ -70,7 +70,7 @@ enum fr_keep_reason {
     FR_KEEP_WAS_REMOVED, /* Tesla removed the configuration */
     FR_KEEP_REFUSED,     /* Tesla or the vehicle refused the last one; the owner may have helped */
     FR_KEEP_KEY,         /* another command key */
-    FR_KEEP_CA,          /* the CA of the server changed */
+    FR_KEEP_CA,          /* its `ca` does not verify this server, or `tesla: ca:` changed */
     FR_KEEP_ROUTES,      /* routing.yaml or the host name asks for other data */
     FR_KEEP_EXPIRY,      /* `exp` is near */
 };
@@ -95,7 +95,9 @@ struct fr_keep_input {
     double budget_usd;
     double expected_usd; /* a month of what would be pushed, as fr_keep_expected_usd() */
     /* Of the push plan. `config` NULL: the plan has an error, nothing is pushed. */
-    const char *config, *ca, *key;
+    const char *config, *ca_file, *key;
+    char (*accepted)[65]; /* digests of the pushed `ca` that verify this server */
+    size_t accepted_count;
     const char *const *vins;
     size_t vin_count;
 };

@@ -8,6 +8,7 @@
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
 #include "fleet_api/keep_plan.h"
+#include "fleet_api/push_ca.h"
 #include "fleet_api/secret_file.h"
 #include "util/memory.h"
 
@@ -176,6 +177,7 @@ static void push_set_pushed(struct fr_state_vehicle *vehicle, const struct fr_pu
     vehicle->exp_s = exp_s;
     memcpy(vehicle->config, plan->config_sha, sizeof vehicle->config);
     memcpy(vehicle->ca, plan->ca_sha, sizeof vehicle->ca);
+    memcpy(vehicle->ca_file, plan->ca_file_sha, sizeof vehicle->ca_file);
     memcpy(vehicle->key, plan->key_sha, sizeof vehicle->key);
 }
 
@@ -187,6 +189,8 @@ static void push_accept(const struct push_job *job, const char *vin,
 
     fr_vehicle_verdict_config(&none, job->plan->json, NULL, true, verdict);
     vehicle->pushed_ms = vehicle->tried_ms = job->now_ms;
+    if (vehicle->synced_ms != 0)
+        memcpy(vehicle->former_ca, vehicle->ca, sizeof vehicle->former_ca);
     vehicle->synced_ms = 0;
     push_set_pushed(vehicle, job->plan, job->exp_s);
     push_set_problem(vehicle, "", verdict);
@@ -306,6 +310,22 @@ static void push_check_end(const struct fr_api_config_state *config, int64_t now
              "Run `fleetroute push`, and check that `fleetroute keep` runs.");
 }
 
+/* Record what a vehicle has. Its `ca` may be an earlier one than that of the plan. */
+static void push_set_read(struct fr_state_vehicle *vehicle, const struct fr_push_plan *plan,
+                          const char *config, int64_t exp_s)
+{
+    char ca[65], ca_file[65];
+
+    fr_push_ca_digest(config, ca);
+    memcpy(ca_file, vehicle->ca_file, sizeof ca_file);
+    push_set_pushed(vehicle, plan, exp_s != 0 ? exp_s : vehicle->exp_s);
+    if (strcmp(ca, plan->ca_sha) != 0) {
+        memcpy(vehicle->ca, ca, sizeof vehicle->ca);
+        memcpy(vehicle->ca_file, ca_file, sizeof vehicle->ca_file);
+    }
+    vehicle->former_ca[0] = '\0';
+}
+
 static void push_update(struct fr_state_vehicle *vehicle, const struct fr_push_plan *plan,
                         const struct fr_api_config_state *config, int64_t now_ms,
                         const struct fr_vehicle_verdict *verdict)
@@ -315,7 +335,7 @@ static void push_update(struct fr_state_vehicle *vehicle, const struct fr_push_p
 
     switch (verdict->state) {
     case FR_VEHICLE_STREAMING_CONFIG:
-        push_set_pushed(vehicle, plan, exp_s != 0 ? exp_s : vehicle->exp_s);
+        push_set_read(vehicle, plan, config->config, exp_s);
         vehicle->checked_ms = now_ms;
         if (vehicle->synced_ms == 0)
             vehicle->synced_ms = now_ms;
@@ -343,7 +363,7 @@ int fr_push_check(struct fr_api *api, const struct fr_push_plan *plan, struct fr
     struct fr_api_config_state config = {0};
     struct fr_state_vehicle *vehicle;
     struct fr_error ignored;
-    char *issuer;
+    char *issuer, *expected;
 
     if (fr_api_config_get(api, vin, &config, error) != 0) {
         if (error->cause != FR_API_NOT_FOUND)
@@ -353,12 +373,15 @@ int fr_push_check(struct fr_api *api, const struct fr_push_plan *plan, struct fr
     }
     vehicle = fr_state_vehicle(state, vin, true);
     issuer = plan->key != NULL ? fr_jws_issuer(plan->key, &ignored) : NULL;
-    fr_vehicle_verdict_config(&config, plan->json, issuer,
+    expected =
+        fr_push_ca_expected(plan, config.config, vehicle->pushed_ms != 0 ? vehicle->ca : NULL);
+    fr_vehicle_verdict_config(&config, expected, issuer,
                               vehicle->pushed_ms != 0 && vehicle->synced_ms == 0, verdict);
     push_check_end(&config, now_ms, verdict);
     if (strcmp(vehicle->problem, FR_PUSH_REMOVED_BY_OWNER) != 0 || config.config != NULL)
         push_update(vehicle, plan, &config, now_ms, verdict);
     free(issuer);
+    free(expected);
     free(config.config);
     return 0;
 }

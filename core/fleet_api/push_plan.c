@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config/routing_config.h"
+#include "fleet_api/ca_verify.h"
 #include "fleet_api/command_key.h"
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
@@ -63,6 +64,19 @@ static void push_plan_load_routes(struct fr_push_plan *plan, unsigned flags,
 
 /* ---- certificates ----------------------------------------------------------------- */
 
+static void push_plan_digest_file(struct fr_push_plan *plan)
+{
+    const char *path = plan->server->tesla.ca;
+    struct fr_error ignored; /* fr_vehicle_ca_make() has reported it */
+    STACK_OF(X509) *list = path != NULL ? fr_server_chain_read(path, &ignored) : NULL;
+    char *text = fr_ca_text(list);
+
+    if (text != NULL)
+        fr_text_digest(text, plan->ca_file_sha);
+    free(text);
+    sk_X509_pop_free(list, X509_free);
+}
+
 static void push_plan_load_chain(struct fr_push_plan *plan, struct fr_diagnostics *diagnostics)
 {
     const struct fr_tesla_config *tesla = &plan->server->tesla;
@@ -83,6 +97,7 @@ static void push_plan_load_chain(struct fr_push_plan *plan, struct fr_diagnostic
     else
         fr_diagnose(diagnostics, FR_SEVERITY_ERROR, plan->server->certificate, 0, 0, "%s",
                     cause.text);
+    push_plan_digest_file(plan);
 }
 
 /* ---- key -------------------------------------------------------------------------- */

@@ -25,7 +25,8 @@ struct fr_push_plan {
     char *json;           /* the inner configuration object, without exp, iss and aud */
     char config_sha[65];  /* fr_config_digest() of it */
     char ca_sha[65];
-    EVP_PKEY *key; /* NULL with FR_PUSH_PLAN_NO_KEY if it cannot be read */
+    char ca_file_sha[65]; /* of the certificates in the file `tesla: ca:`; "": none */
+    EVP_PKEY *key;        /* NULL with FR_PUSH_PLAN_NO_KEY if it cannot be read */
     char key_sha[65];
     const char **vins; /* of routing.yaml */
     size_t vin_count;

@@ -82,6 +82,8 @@ static const struct state_member state_vehicle_members[] = {
     NUMBER(fr_state_vehicle, waiting, STATE_BOOL, 1),
     TEXT(fr_state_vehicle, config, STATE_DIGEST),
     TEXT(fr_state_vehicle, ca, STATE_DIGEST),
+    TEXT(fr_state_vehicle, former_ca, STATE_DIGEST),
+    TEXT(fr_state_vehicle, ca_file, STATE_DIGEST),
     TEXT(fr_state_vehicle, key, STATE_DIGEST),
     TEXT(fr_state_vehicle, problem, STATE_TEXT),
     TEXT(fr_state_vehicle, remedy, STATE_TEXT),

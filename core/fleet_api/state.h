@@ -23,7 +23,9 @@ struct fr_state_vehicle {
     int64_t checked_ms; /* when its configuration was last read back; 0: never */
     bool waiting;       /* Tesla has it, and the vehicle has not taken it yet */
     char config[65];    /* SHA-256 of the pushed configuration without `exp`, in hex; "": none */
-    char ca[65];        /* SHA-256 of its `ca`, in hex */
+    char ca[65];        /* SHA-256 of its `ca`, in hex; pushed_ca.h has the file */
+    char former_ca[65]; /* of the `ca` that the vehicle has until it takes this one; "": none */
+    char ca_file[65];   /* SHA-256 of the file `tesla: ca:` at the push; "": none */
     char key[65];       /* SHA-256 of the public key (SubjectPublicKeyInfo), in hex */
     char problem[32];   /* "": none; else a word: missing_key, unsupported_firmware,
                              unsupported_hardware, max_configs, limit_reached, not_found, removed, … */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fleet_api/ca_verify.h"
 #include "fleet_api/system_roots.h"
 #include "util/memory.h"
 #include "util/no_passphrase.h"
@@ -21,18 +22,10 @@ struct vehicle_ca {
     X509_STORE_CTX *search;  /* looks into `trusted` */
 };
 
-static bool vehicle_ca_has(const STACK_OF(X509) * all, const X509 *certificate)
-{
-    for (int i = 0; i < sk_X509_num(all); i++)
-        if (X509_cmp(sk_X509_value(all, i), certificate) == 0)
-            return true;
-    return false;
-}
-
 /* Append a certificate once. */
 static void vehicle_ca_add(struct vehicle_ca *job, X509 *certificate)
 {
-    if (vehicle_ca_has(job->bundle, certificate) || sk_X509_num(job->bundle) >= FR_VEHICLE_CA_MAX)
+    if (fr_ca_has(job->bundle, certificate) || sk_X509_num(job->bundle) >= FR_VEHICLE_CA_MAX)
         return;
     if (sk_X509_push(job->bundle, certificate) > 0)
         X509_up_ref(certificate);
@@ -140,36 +133,18 @@ static int vehicle_ca_explain(const struct vehicle_ca *job, int code, struct fr_
 static int vehicle_ca_verify(const struct vehicle_ca *job, X509_STORE *anchors,
                              struct fr_error *error)
 {
-    X509_STORE_CTX *context = X509_STORE_CTX_new();
-    X509_VERIFY_PARAM *param;
-    int code = X509_V_ERR_OUT_OF_MEM;
+    int code = fr_ca_verify(job->chain->certificate, job->chain->file, anchors, job->host, NULL);
 
-    if (context != NULL &&
-        X509_STORE_CTX_init(context, anchors, job->chain->certificate, job->chain->file) == 1) {
-        param = X509_STORE_CTX_get0_param(context);
-        X509_VERIFY_PARAM_set1_host(param, job->host, 0);
-        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
-                                                   X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        X509_STORE_CTX_set_purpose(context, X509_PURPOSE_SSL_SERVER);
-        X509_verify_cert(context);
-        code = X509_STORE_CTX_get_error(context);
-    }
-    X509_STORE_CTX_free(context);
-    ERR_clear_error();
     return code == X509_V_OK ? 0 : vehicle_ca_explain(job, code, error);
 }
 
 /* Verify as a vehicle does: with the bundle alone. */
 static int vehicle_ca_verify_alone(const struct vehicle_ca *job, struct fr_error *error)
 {
-    X509_STORE *anchors = X509_STORE_new();
-    int status;
+    int code =
+        fr_ca_verify_list(job->chain->certificate, job->chain->file, job->bundle, job->host, NULL);
 
-    for (int i = 0; anchors != NULL && i < sk_X509_num(job->bundle); i++)
-        X509_STORE_add_cert(anchors, sk_X509_value(job->bundle, i));
-    status = vehicle_ca_verify(job, anchors, error);
-    X509_STORE_free(anchors);
-    return status;
+    return code == X509_V_OK ? 0 : vehicle_ca_explain(job, code, error);
 }
 
 /* ---- the bundle ------------------------------------------------------------------- */
@@ -209,7 +184,7 @@ static void vehicle_ca_add_siblings(struct vehicle_ca *job)
             X509_self_signed(root, 0) == 1 ? fr_system_roots_like(root) : NULL;
 
         /* An owner's root may have any name: only a root of the system has siblings. */
-        for (int j = 0; vehicle_ca_has(siblings, root) && j < sk_X509_num(siblings); j++)
+        for (int j = 0; fr_ca_has(siblings, root) && j < sk_X509_num(siblings); j++)
             vehicle_ca_add(job, sk_X509_value(siblings, j));
         sk_X509_pop_free(siblings, X509_free);
     }
@@ -227,21 +202,6 @@ static void vehicle_ca_collect(struct vehicle_ca *job)
     vehicle_ca_add_siblings(job);
 }
 
-static char *vehicle_ca_write(const STACK_OF(X509) * bundle)
-{
-    BIO *out = BIO_new(BIO_s_mem());
-    char *bytes, *text = NULL;
-    long len;
-
-    for (int i = 0; out != NULL && i < sk_X509_num(bundle); i++)
-        PEM_write_bio_X509(out, sk_X509_value(bundle, i));
-    len = out != NULL ? BIO_get_mem_data(out, &bytes) : 0;
-    if (len > 0)
-        text = fr_strndup(bytes, (size_t)len);
-    BIO_free(out);
-    return text;
-}
-
 char *fr_vehicle_ca_make(const struct fr_server_chain *chain, const char *path, const char *host,
                          struct fr_error *error)
 {
@@ -256,7 +216,7 @@ char *fr_vehicle_ca_make(const struct fr_server_chain *chain, const char *path, 
     if (vehicle_ca_open(&job, error) == 0 && vehicle_ca_verify(&job, job.trusted, error) == 0) {
         vehicle_ca_collect(&job);
         if (vehicle_ca_verify_alone(&job, error) == 0) {
-            text = vehicle_ca_write(job.bundle);
+            text = fr_ca_text(job.bundle);
             if (text == NULL)
                 fr_error_set(error, "OpenSSL cannot write the CA certificates as PEM");
         }

@@ -9,11 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fleet_api/ca_verify.h"
 #include "fleet_api/server_chain.h"
 #include "util/error.h"
 
 /* Max certificates in `ca`. */
-#define FR_VEHICLE_CA_MAX 32
+#define FR_VEHICLE_CA_MAX FR_CA_MAX
 
 /* Make `ca` as PEM: the certificates of the file `path` (NULL: none), then every certificate of the
  * server's file, of `path` and of the system's roots that is above the server's certificate on any

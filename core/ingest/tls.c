@@ -229,7 +229,30 @@ static void tls_set_policy(SSL_CTX *context)
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
-SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error)
+/* Take the certificate, its chain and the key of another context. */
+static int tls_copy_certificate(SSL_CTX *context, const SSL_CTX *from, struct fr_error *error)
+{
+    STACK_OF(X509) *chain = NULL;
+
+    SSL_CTX_get0_chain_certs((SSL_CTX *)(uintptr_t)from, &chain);
+    if (SSL_CTX_use_cert_and_key(context, SSL_CTX_get0_certificate(from),
+                                 SSL_CTX_get0_privatekey(from), chain, 1) != 1)
+        return tls_openssl_error(error, "server certificate", "in force");
+    return 0;
+}
+
+static int tls_load_certificate(SSL_CTX *context, const struct fr_tls_files *files,
+                                const SSL_CTX *served, struct fr_error *error)
+{
+    if (served != NULL)
+        return tls_copy_certificate(context, served, error);
+    return tls_load_chain(context, files->certificate, error) == 0
+               ? tls_load_key(context, files, error)
+               : -1;
+}
+
+SSL_CTX *fr_tls_context_serving(const struct fr_tls_files *files, const SSL_CTX *served,
+                                struct fr_error *error)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
@@ -239,14 +262,18 @@ SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error
         return NULL;
     }
     tls_set_policy(context);
-    if (tls_load_chain(context, files->certificate, error) == 0 &&
-        tls_load_key(context, files, error) == 0 &&
+    if (tls_load_certificate(context, files, served, error) == 0 &&
         tls_load_anchors(context, files->vehicle_ca, error) == 0 &&
         tls_load_crls(context, files->crl, error) == 0)
         return context;
     ERR_clear_error();
     SSL_CTX_free(context);
     return NULL;
+}
+
+SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error)
+{
+    return fr_tls_context_serving(files, NULL, error);
 }
 
 /* certbot replaces a symbolic link, other programs write in place: hence times and inodes. */

@@ -27,6 +27,11 @@ struct fr_tls_files {
  * cause, with the file's name, in *error. An expired certificate in the CA bundle is only logged. */
 SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error);
 
+/* The same, but with the certificate, its chain and the key of `served`. The files of `files` with
+ * these are not read. */
+SSL_CTX *fr_tls_context_serving(const struct fr_tls_files *files, const SSL_CTX *served,
+                                struct fr_error *error);
+
 /* A number that differs when a file has changed: a hash of the files' times and inodes. Call it
  * before fr_tls_context(): a change between the two calls is then noticed by the next comparison. */
 int64_t fr_tls_files_fingerprint(const struct fr_tls_files *files);

@@ -19,6 +19,7 @@
 #include "tool/commands.h"
 #include "tool/field_counts.h"
 #include "tool/fleet_job.h"
+#include "tool/served_certificate.h"
 #include "util/clock.h"
 #include "util/memory.h"
 #include "util/redact.h"
@@ -153,6 +154,8 @@ static int keep_run_locked(struct keep_command *command)
     keep_read_state(command);
     if (fr_keep_has_begun(&command->state))
         keep_count(command, settings.now_ms);
+    if (command->plan_error == NULL)
+        fr_served_certificate_keep(&command->plan, &command->state, settings.now_ms);
     keep_print_mistakes(command);
     if (command->state.blocked[0] == '\0')
         command->state.failure[0] = '\0'; /* it was of this computer, and is found again */

@@ -13,6 +13,7 @@
 #include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/fleet_job.h"
+#include "tool/served_certificate.h"
 #include "util/clock.h"
 #include "util/memory.h"
 #include "util/redact.h"
@@ -331,6 +332,17 @@ static int push_load(struct fr_fleet_job *job, const struct push_options *option
     return status;
 }
 
+/* Before the plan is printed; without the lock, because the state is replaced in one step. */
+static void push_keep_served(struct fr_fleet_job *job)
+{
+    struct fr_error ignored; /* reported with the lock */
+    struct fr_state state;
+
+    if (fr_state_read(job->plan.server->tesla.folder, &state, &ignored) == 0)
+        fr_served_certificate_keep(&job->plan, &state, fr_wall_ms());
+    fr_state_free(&state);
+}
+
 static int push_run(const struct push_options *options)
 {
     struct fr_fleet_job job;
@@ -341,6 +353,7 @@ static int push_run(const struct push_options *options)
         fr_fleet_job_close(&job);
         return status;
     }
+    push_keep_served(&job);
     exp_s = (fr_wall_ms() + job.plan.server->tesla.expires_ms) / 1000;
     if (!options->remove)
         push_print_plan(options->dry_run ? stderr : stdout, &job, exp_s);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,68 +16,11 @@
 
 #define VEHICLE_SILENT_S (3 * FR_DOCTOR_DAY_S) /* longer than a parked vehicle sleeps at a time */
 #define DISK_MIN_BYTES 67108864
-#define READ_SIZE 65536
-#define REPLY_MAX 67108864 /* bytes; sinks and sources are few */
 
-/* ---- the control socket ---------------------------------------------------------- */
-
-/* Append what arrives until the daemon closes the connection. Returns 0, or -1 with `error` set. */
-static int daemon_receive(int fd, struct fr_buffer *reply, struct fr_error *error)
-{
-    int64_t end_ms = fr_monotonic_ms() + FR_DOCTOR_STEP_MS;
-
-    for (;;) {
-        int64_t left_ms = end_ms - fr_monotonic_ms();
-        struct pollfd poller = {.fd = fd, .events = POLLIN};
-        uint8_t *to = fr_buffer_reserve(reply, READ_SIZE);
-        ssize_t got;
-
-        if (to == NULL || reply->len > REPLY_MAX)
-            return fr_error_set(error, "the reply has more than %d bytes", REPLY_MAX);
-        if (left_ms <= 0 || poll(&poller, 1, (int)left_ms) == 0)
-            return fr_error_set(error, "no reply within %d s", FR_DOCTOR_STEP_MS / 1000);
-        got = read(fd, to, READ_SIZE);
-        if (got < 0)
-            return fr_error_set(error, "%s", strerror(errno));
-        if (got == 0)
-            return 0;
-        reply->len += (size_t)got;
-    }
-}
-
-static json_t *daemon_read(FILE *stream, struct fr_error *error)
-{
-    struct fr_buffer reply = {0};
-    json_error_t problem;
-    json_t *json = NULL;
-
-    if (daemon_receive(fileno(stream), &reply, error) == 0) {
-        json = json_loadb((const char *)reply.bytes, reply.len, JSON_REJECT_DUPLICATES, &problem);
-        if (json == NULL)
-            fr_error_set(error, "the reply cannot be read: %s", problem.text);
-    }
-    fr_buffer_free(&reply);
-    return json;
-}
-
-/* Send a control command. The caller releases the reply. NULL: `error` is set. */
 static json_t *daemon_ask(const struct fr_doctor *doctor, const char *request,
                           struct fr_error *error)
 {
-    FILE *stream = fr_control_request(doctor->server->control, request, error);
-    const char *reason;
-    json_t *reply;
-
-    if (stream == NULL)
-        return NULL;
-    reply = daemon_read(stream, error);
-    fclose(stream);
-    reason = json_string_value(json_object_get(reply, "error"));
-    if (reason == NULL)
-        return reply;
-    fr_error_set(error, "%s", reason);
-    json_decref(reply);
-    return NULL;
+    return fr_control_ask(doctor->server->control, request, FR_DOCTOR_STEP_MS, error);
 }
 
 static const char *daemon_text(const json_t *object, const char *key)

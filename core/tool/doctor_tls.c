@@ -1,6 +1,7 @@
 #include "tool/doctor_tls.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "fleet_api/vehicle_ca.h"
+#include "tool/control_client.h"
 #include "util/memory.h"
 #include "util/no_passphrase.h"
 
@@ -230,6 +232,27 @@ static char *tls_vehicle_ca(const struct fr_doctor *doctor, struct fr_error *err
     return fr_vehicle_ca_make(&doctor->chain, doctor->server->tesla.ca, doctor->public_name, error);
 }
 
+/* Report a daemon that serves the former certificate until vehicles have the CA of the renewed one.
+ * The link `daemon`, which keeps the status, comes later. Returns false if there is none. */
+static bool tls_report_deferred(struct fr_doctor *doctor)
+{
+    struct fr_error ignored; /* reported by the link `daemon` */
+    json_t *status = fr_control_ask(doctor->server->control, "status", FR_DOCTOR_STEP_MS, &ignored);
+    const json_t *deferred = json_object_get(status, "deferred_certificate");
+    bool is_deferred = json_is_object(deferred);
+
+    if (is_deferred)
+        fr_doctor_report(
+            doctor, FR_DOCTOR_WARNING, NULL,
+            "wait: `fleetroute keep` pushes it, and fleetrouted serves the certificate when they "
+            "have taken it, at the latest one day before the former one ends",
+            "the renewed certificate waits until vehicles have its CA (%" JSON_INTEGER_FORMAT
+            " would reject it)",
+            json_integer_value(json_object_get(deferred, "vehicles")));
+    json_decref(status);
+    return is_deferred;
+}
+
 static void tls_check_ca(struct fr_doctor *doctor)
 {
     STACK_OF(X509) *chain = doctor->handshake.chain;
@@ -252,7 +275,7 @@ static void tls_check_ca(struct fr_doctor *doctor)
                          "`tesla: ca:`",
                          "the `ca` that vehicles get ends below the root; some vehicles may "
                          "refuse the server");
-    else
+    else if (!tls_report_deferred(doctor))
         fr_doctor_report(doctor, FR_DOCTOR_FAILURE, NULL,
                          "run `fleetroute reload` if the certificate was renewed; remove a proxy "
                          "in front; correct `tesla: ca:`",
@@ -304,6 +327,8 @@ static bool tls_is_valid_now(X509 *certificate)
 
 static void tls_report_earlier(struct fr_doctor *doctor, const char *file)
 {
+    if (tls_report_deferred(doctor))
+        return;
     if (tls_is_valid_now(doctor->chain.certificate))
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, NULL, "run `fleetroute reload`",
                          "fleetrouted still offers an earlier certificate than that of %s", file);

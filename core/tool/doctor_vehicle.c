@@ -9,6 +9,7 @@
 #include "fleet_api/config_compare.h"
 #include "fleet_api/jws.h"
 #include "fleet_api/push.h"
+#include "fleet_api/push_ca.h"
 #include "fleet_api/vehicle_cost.h"
 #include "fleet_api/vehicle_state.h"
 #include "util/clock.h"
@@ -218,8 +219,11 @@ static void vehicle_judge_config(struct fr_doctor *doctor, const char *vin,
     const struct fr_state_vehicle *vehicle = fr_state_vehicle(&doctor->state, vin, false);
     bool is_pushed = vehicle != NULL && vehicle->pushed_ms != 0 && vehicle->synced_ms == 0;
     struct fr_vehicle_verdict verdict;
+    char *expected;
 
-    fr_vehicle_verdict_config(config, doctor->plan.json, doctor->issuer, is_pushed, &verdict);
+    expected = fr_push_ca_expected(&doctor->plan, config->config, NULL);
+    fr_vehicle_verdict_config(config, expected, doctor->issuer, is_pushed, &verdict);
+    free(expected);
     if (verdict.state == FR_VEHICLE_NO_CONFIG && vehicle != NULL &&
         strcmp(vehicle->problem, FR_PUSH_REMOVED_BY_OWNER) == 0) {
         fr_doctor_report(doctor, FR_DOCTOR_WARNING, vin, "push it again: fleetroute push",

@@ -10,6 +10,7 @@
 
 #include "fleet_api/clean_text.h"
 #include "fleet_api/push.h"
+#include "fleet_api/push_ca.h"
 #include "fleet_api/tokens.h"
 #include "privsep/privileges.h"
 #include "util/clock.h"
@@ -132,8 +133,7 @@ int fr_fleet_job_unlock(struct fr_fleet_job *job)
 
     fr_push_count_requests(&job->state, requests - job->counted, now_ms);
     job->counted = requests;
-    status =
-        fr_state_write(server->tesla.folder, &job->state, now_ms, fr_fleet_group(server), &error);
+    status = fr_push_ca_save(&job->plan, &job->state, now_ms, fr_fleet_group(server), &error);
     if (status != 0)
         fr_fleet_job_error(job, error.text);
     fr_state_free(&job->state);

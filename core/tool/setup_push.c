@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "fleet_api/push.h"
+#include "fleet_api/push_ca.h"
 #include "fleet_api/tokens.h"
 #include "tool/fleet_job.h"
+#include "tool/served_certificate.h"
 #include "util/clock.h"
 #include "util/memory.h"
 #include "util/redact.h"
@@ -48,6 +50,7 @@ static int push_begin(struct push_session *s, struct fr_setup_env *env, struct f
     s->lock = fr_tokens_lock(folder, LOCK_WAIT_MS, error);
     if (s->lock < 0 || fr_state_read(folder, &s->state, error) != 0)
         return -1;
+    fr_served_certificate_keep(&s->plan, &s->state, fr_wall_ms());
     s->api = fr_api_new(&env->config->tesla, fr_setup_domain(env), true, &cause);
     if (s->api != NULL)
         return 0;
@@ -64,8 +67,7 @@ static int push_end(struct push_session *s, int status, struct fr_error *error)
 
     if (s->api != NULL) {
         fr_push_count_requests(&s->state, fr_api_requests(s->api), now_ms);
-        if (fr_state_write(config->tesla.folder, &s->state, now_ms, fr_fleet_group(config),
-                           &cause) != 0 &&
+        if (fr_push_ca_save(&s->plan, &s->state, now_ms, fr_fleet_group(config), &cause) != 0 &&
             status == 0) {
             *error = cause;
             status = -1;

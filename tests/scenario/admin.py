@@ -76,6 +76,12 @@ def health_and_metrics():
                                            ("now_ms", "uptime_ms", "cpu_us", "resident_kb", "sinks")}}
         assert status["vehicles_connected"] == 1 and "blocked" in status["sinks"]["broken"]["last_error"]
         assert 0 < status["certificate_expires"] - time.time() < 400 * 86400 * 10
+        assert status["deferred_certificate"] is None
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(d.control)
+            s.sendall(b"certificate\n")
+            with s.makefile() as reply, open(d.path("server.pem")) as file:
+                assert json.loads(reply.read()) == {"pem": file.read()}
         listed = json.loads(get(port, f"/vehicles?find={VIN[3:9]}&limit=5")[1])
         assert listed["vehicles"][0]["name"] == "Melan Y", listed
         assert listed["found"] == 1 and listed["vehicles"][0]["vin"] == VIN, listed

@@ -18,6 +18,7 @@
 static struct fr_state state;
 static struct fr_keep_input input;
 static const char *vins[3];
+static char accepted[2][65] = {"ca", "with the root before"};
 
 /* Vehicles A and B with an accepted, synced configuration; nothing is due. */
 static void set_up(void)
@@ -50,7 +51,9 @@ static void set_up(void)
         .push_every_ms = HOUR,
         .budget_usd = 10,
         .config = "config",
-        .ca = "ca",
+        .ca_file = "",
+        .accepted = accepted,
+        .accepted_count = 2,
         .key = "key",
         .vins = vins,
         .vin_count = 2,
@@ -128,13 +131,29 @@ START_TEST(each_change_is_pushed)
     ck_assert_str_eq(planned(), "push 1: the configuration expires soon");
     input.config = "other";
     ck_assert_str_eq(planned(), "push 1: routing.yaml changed; push 2: routing.yaml changed");
-    input.ca = "other";
+    strcpy(state.vehicles[0].ca, "with the root before");
+    strcpy(state.vehicles[1].ca, "of the CA before");
+    ck_assert_str_eq(planned(),
+                     "push 1: routing.yaml changed; push 2: the CA of the server changed");
+    input.ca_file = "another file";
     ck_assert_str_eq(planned(),
                      "push 1: the CA of the server changed; push 2: the CA of the server changed");
     input.key = "other";
     ck_assert_str_eq(planned(), "push 1: the command key changed; push 2: the command key changed");
     input.config = NULL;
     ck_assert_str_eq(planned(), "");
+}
+END_TEST
+
+START_TEST(another_ca_that_verifies_the_server_is_not_replaced)
+{
+    strcpy(state.vehicles[0].ca, "with the root before");
+    ck_assert_str_eq(planned(), "");
+    input.accepted_count = 1;
+    ck_assert_str_eq(planned(), "push 1: the CA of the server changed");
+    input.accepted_count = 0;
+    ck_assert_str_eq(planned(),
+                     "push 1: the CA of the server changed; push 2: the CA of the server changed");
 }
 END_TEST
 
@@ -458,6 +477,7 @@ Suite *suite_keep_plan(void)
     tcase_add_test(tests, nothing_is_due);
     tcase_add_test(tests, tokens_are_refreshed_after_30_days);
     tcase_add_test(tests, each_change_is_pushed);
+    tcase_add_test(tests, another_ca_that_verifies_the_server_is_not_replaced);
     tcase_add_test(tests, expiry_is_near_in_the_second_half_but_at_most_10_days_before);
     tcase_add_test(tests, a_push_is_not_repeated_within_push_every);
     tcase_add_test(tests, a_configuration_is_read_back_daily_and_after_a_push);

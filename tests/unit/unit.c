@@ -58,6 +58,7 @@ int main(void)
     srunner_add_suite(runner, suite_config_compare());
     srunner_add_suite(runner, suite_vehicle_state());
     srunner_add_suite(runner, suite_vehicle_ca());
+    srunner_add_suite(runner, suite_push_ca());
     srunner_add_suite(runner, suite_push());
     srunner_add_suite(runner, suite_pushed_config());
     srunner_run_all(runner, CK_ENV);

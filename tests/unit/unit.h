@@ -40,6 +40,7 @@ Suite *suite_units(void);
 Suite *suite_value_store(void);
 Suite *suite_vectors(void);
 Suite *suite_vehicle_ca(void);
+Suite *suite_push_ca(void);
 Suite *suite_vehicle_config(void);
 Suite *suite_vehicle_state(void);
 Suite *suite_payloads(void);
