@@ -16,8 +16,8 @@ super.users=User:ADMIN
 VEHICLES = 20
 
 
-def sinks(kafka, more=""):
-    return f"  kafka: {{plugin: kafka, retry: {{min: 100 ms, max: 1 s, attempts: 4}}, " \
+def sinks(kafka, more="", attempts=4):
+    return f"  kafka: {{plugin: kafka, retry: {{min: 100 ms, max: 1 s, attempts: {attempts}}}, " \
            f"options: {{brokers: \"{kafka.address}\"{more}}}}}"
 
 
@@ -48,7 +48,8 @@ def create(kafka, topic, *more):
 def missing_topic(kafka):
     """tesla_connectivity and tesla_presence do not exist, and may not be created."""
     create(kafka, "tesla_V")
-    with Daemon(ROUTING, sinks(kafka, ", create_topics: false"), "limits: {presence_grace: 500 ms}",
+    # The attempts last for longer than librdkafka may take for a topic to become known that was missing.
+    with Daemon(ROUTING, sinks(kafka, ", create_topics: false", attempts=12), "limits: {presence_grace: 500 ms}",
                 journal="{}") as d:
         load = d.simulate_beside("--vehicles", VEHICLES, "--rate", 20, "--duration", 600,
                                  "--acknowledged", d.path("acknowledged"))
