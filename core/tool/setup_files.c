@@ -195,21 +195,29 @@ static bool files_has(const struct fr_yaml_edit *edit, const char *section, cons
     return equal;
 }
 
+/* Change a section of the text; the file at `path` stays. */
+static int files_edit(struct fr_yaml_edit *edit, const char *path, const char *section,
+                      const char *key, const char *value, struct fr_error *error)
+{
+    if (files_has(edit, section, key, value))
+        return 0;
+    if (fr_yaml_edit_section(edit, section) == FR_YAML_SECTION_FOREIGN)
+        return files_refuse(path, section, key, value != NULL ? value : "(remove the line)", error);
+    return key != NULL ? fr_yaml_edit_put(edit, section, key, value, error)
+                       : fr_yaml_edit_set(edit, section, value, error);
+}
+
 static int files_change(struct fr_setup_env *env, bool is_routing, const char *section,
                         const char *key, const char *value, struct fr_error *error)
 {
     struct fr_yaml_edit *edit = files_open(env, is_routing, error);
-    int status = -1;
+    int status;
 
     if (edit == NULL)
         return -1;
-    if (files_has(edit, section, key, value))
-        status = 0;
-    else if (fr_yaml_edit_section(edit, section) == FR_YAML_SECTION_FOREIGN)
-        files_refuse(is_routing ? files_routing_path(env) : env->path, section, key,
-                     value != NULL ? value : "(remove the line)", error);
-    else if ((key != NULL ? fr_yaml_edit_put(edit, section, key, value, error)
-                          : fr_yaml_edit_set(edit, section, value, error)) == 0)
+    status = files_edit(edit, is_routing ? files_routing_path(env) : env->path, section, key, value,
+                        error);
+    if (status == 0)
         status = files_save(env, edit, is_routing, error);
     fr_yaml_edit_free(edit);
     return status;
@@ -231,6 +239,24 @@ int fr_setup_set_routing(struct fr_setup_env *env, const char *section, const ch
                          struct fr_error *error)
 {
     return files_change(env, true, section, NULL, value, error);
+}
+
+int fr_setup_set_routes(struct fr_setup_env *env, const char *records, const char *fields,
+                        struct fr_error *error)
+{
+    struct fr_yaml_edit *edit = files_open(env, true, error);
+    int status;
+
+    if (edit == NULL)
+        return -1;
+    status = files_edit(edit, files_routing_path(env), "records", NULL, records, error);
+    if (status == 0) {
+        status = files_edit(edit, files_routing_path(env), "fields", NULL, fields, error);
+        if (files_save(env, edit, true, error) != 0)
+            status = -1;
+    }
+    fr_yaml_edit_free(edit);
+    return status;
 }
 
 int fr_setup_put(struct fr_setup_env *env, const char *section, const char *key, const char *text,

@@ -17,6 +17,11 @@ int fr_setup_set_yaml(struct fr_setup_env *env, const char *section, const char 
 /* Set a section of routing.yaml. */
 int fr_setup_set_routing(struct fr_setup_env *env, const char *section, const char *value,
                          struct fr_error *error);
+/* Set `records:` and `fields:` of routing.yaml with one replacement of the file: after a kill, both
+ * are set or none is. If only `fields:` is a section of the owner, `records:` is set, and the result
+ * is -1. */
+int fr_setup_set_routes(struct fr_setup_env *env, const char *records, const char *fields,
+                        struct fr_error *error);
 /* The kind of a section of fleetroute.yaml or, with `is_routing`, of routing.yaml. The content of the
  * package counts as empty. */
 enum fr_yaml_section fr_setup_section(struct fr_setup_env *env, bool is_routing,

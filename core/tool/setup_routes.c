@@ -128,9 +128,7 @@ static int routes_run(struct fr_setup_env *env, struct fr_error *error)
 
     routes_write_records(env, &records, shown, stored);
     routes_write_fields(&fields, shown != NULL ? shown : stored);
-    status = fr_setup_set_routing(env, "records", fr_buffer_string(&records), error);
-    if (status == 0)
-        status = fr_setup_set_routing(env, "fields", fr_buffer_string(&fields), error);
+    status = fr_setup_set_routes(env, fr_buffer_string(&records), fr_buffer_string(&fields), error);
     if (status == 0)
         printf("Wrote the routes of a usual set of fields to %s; change them as you like.\n",
                env->config->routing);

@@ -110,6 +110,29 @@ def killed_at_changes():
         return count
 
 
+def killed_at_routes():
+    """SIGKILL at each change of a file while the routes are set: routing.yaml has both kinds of routes or none.
+    Record routes alone would count as the owner's choice, and no later run would set fields."""
+    with Cloud() as fake, Home(fake) as home:
+        home.run()
+        whole, none, both = home.read("routing.yaml"), 0, 0
+        without = whole[:min(whole.index(f"{MARK}\n{name}:") for name in ("records", "fields"))]
+        assert "vehicles:" in without and "records:" not in without, whole
+        for count in range(40):
+            write_file(home.path("routing.yaml"), without)
+            preload = {"LD_PRELOAD": f"{BUILD}/.libs/killed.so",
+                       "FR_KILLED_AT": f"{1 + count // 2}{'+' if count % 2 else ''}"}
+            code = home.run(check=False, environment=preload)[0]
+            text = home.read("routing.yaml")
+            has = [f"\n{name}:" in text for name in ("records", "fields")]
+            assert has in ([True, True], [False, False]), (count, text)
+            if code != -signal.SIGKILL:
+                break
+            none, both = none + (not has[0]), both + has[0]
+        assert code == 0 and has[0] and none >= 2 and both >= 1, (code, none, both)
+        print(f"killed {none} times before the routes were set, {both} times after it")
+
+
 def expect_failure(home, *words, typed=None, **changes):
     """A run with these answers ends with status 1 and these words, and without a secret."""
     kept = {k: home.answers.get(k) for k in changes}
@@ -448,5 +471,5 @@ def redacted():
 
 
 if __name__ == "__main__":
-    run_parts(answers, killed, wrong_answers, files, packaged, terminal, signals, service_user, broker,
-              second_vehicle, redacted)
+    run_parts(answers, killed, killed_at_routes, wrong_answers, files, packaged, terminal, signals, service_user,
+              broker, second_vehicle, redacted)

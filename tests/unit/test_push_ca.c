@@ -26,6 +26,16 @@ static struct fr_error error;
 static struct fr_state state;
 static struct fr_pushed_ca_list list;
 
+struct signer {
+    EVP_PKEY *key;
+    X509 *certificate;
+};
+
+/* All that a test made; teardown() frees them. */
+static struct signer signers[16];
+static size_t signer_count;
+static struct fr_push_plan plan;
+
 /* ---- vehicles and files ------------------------------------------------------------ */
 
 static void setup(void)
@@ -39,6 +49,14 @@ static void teardown(void)
 {
     char *command = fr_asprintf("rm -rf %s", folder);
 
+    while (signer_count > 0) {
+        signer_count--;
+        X509_free(signers[signer_count].certificate);
+        EVP_PKEY_free(signers[signer_count].key);
+    }
+    free(plan.ca);
+    free(plan.json);
+    plan = (struct fr_push_plan){0};
     fr_state_free(&state);
     ck_assert_int_eq(system(command), 0);
     free(command);
@@ -141,11 +159,6 @@ END_TEST
 
 /* ---- the plan ---------------------------------------------------------------------- */
 
-struct signer {
-    EVP_PKEY *key;
-    X509 *certificate;
-};
-
 static struct signer make(const char *name, const struct signer *by, bool server, long until_s)
 {
     struct signer made = {.key = EVP_EC_gen("P-256")};
@@ -161,6 +174,8 @@ static struct signer make(const char *name, const struct signer *by, bool server
 
     made.certificate = fr_pki_certificate(&request);
     ck_assert_ptr_nonnull(made.certificate);
+    ck_assert_uint_lt(signer_count, sizeof signers / sizeof signers[0]);
+    signers[signer_count++] = made;
     return made;
 }
 
@@ -183,7 +198,6 @@ static const char *pem(const struct signer *one, const struct signer *two)
 
 static struct signer first, second, old, renewed;
 static struct fr_server_config server;
-static struct fr_push_plan plan;
 
 /* The renewed certificate is on disk, and vehicle A has the `ca` of the former one. */
 static void renew(const char *former)

@@ -26,6 +26,21 @@ struct signer {
 
 static struct signer root, next, middle;
 
+/* All that a test made; teardown() frees them. */
+static EVP_PKEY *keys[16];
+static X509 *certificates[16];
+static size_t key_count, certificate_count;
+
+static EVP_PKEY *make_key(void)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+
+    ck_assert_ptr_nonnull(key);
+    ck_assert_uint_lt(key_count, sizeof keys / sizeof keys[0]);
+    keys[key_count++] = key;
+    return key;
+}
+
 static X509 *make(const char *name, EVP_PKEY *key, const struct signer *by, const char *host,
                   long until_s)
 {
@@ -41,12 +56,14 @@ static X509 *make(const char *name, EVP_PKEY *key, const struct signer *by, cons
     X509 *certificate = fr_pki_certificate(&request);
 
     ck_assert_ptr_nonnull(certificate);
+    ck_assert_uint_lt(certificate_count, sizeof certificates / sizeof certificates[0]);
+    certificates[certificate_count++] = certificate;
     return certificate;
 }
 
 static struct signer authority(const char *name, const struct signer *by)
 {
-    struct signer made = {.key = EVP_EC_gen("P-256")};
+    struct signer made = {.key = make_key()};
 
     made.certificate = make(name, made.key, by, NULL, YEAR);
     return made;
@@ -75,7 +92,7 @@ static const char *save(const char *name, ...)
 
 static X509 *leaf(const struct signer *by, long until_s)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = make_key();
 
     return make("server", key, by, "DNS:" HOST, until_s);
 }
@@ -95,6 +112,10 @@ static void teardown(void)
 {
     char *command = fr_asprintf("rm -rf %s", folder);
 
+    while (key_count > 0)
+        EVP_PKEY_free(keys[--key_count]);
+    while (certificate_count > 0)
+        X509_free(certificates[--certificate_count]);
     ck_assert_int_eq(system(command), 0);
     free(command);
 }
@@ -165,7 +186,7 @@ START_TEST(a_private_ca_needs_the_consent_of_the_owner)
     const char *file = save("a.pem", server, middle.certificate, root.certificate, NULL);
     const char *mine = save("mine.pem", root.certificate, NULL);
     const char *other = save("other.pem", next.certificate, NULL);
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = make_key();
     X509 *alone = make("alone", key, NULL, "DNS:" HOST, YEAR);
 
     setenv("SSL_CERT_FILE", "/nonexistent", 1);
@@ -209,7 +230,7 @@ END_TEST
 /* A root with an organisation. */
 static struct signer root_of(const char *name, const char *organisation, long until_s)
 {
-    struct signer made = {.key = EVP_EC_gen("P-256")};
+    struct signer made = {.key = make_key()};
     X509_NAME *subject;
 
     made.certificate = make(name, made.key, NULL, NULL, until_s);
@@ -219,6 +240,7 @@ static struct signer root_of(const char *name, const char *organisation, long un
     X509_set_subject_name(made.certificate, subject);
     X509_set_issuer_name(made.certificate, subject);
     ck_assert_int_gt(X509_sign(made.certificate, made.key, EVP_sha256()), 0);
+    X509_NAME_free(subject);
     return made;
 }
 

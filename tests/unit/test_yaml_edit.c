@@ -13,12 +13,13 @@
 
 #define MARK FR_YAML_EDIT_MARK "\n"
 
-static char folder[] = "/tmp/fr-edit.XXXXXX";
+static char folder[32];
 static char path[64], old[80];
 static struct fr_error error;
 
 static void begin(void)
 {
+    strcpy(folder, "/tmp/fr-edit.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/f.yaml", folder);
     snprintf(old, sizeof old, "%s.old", path);
