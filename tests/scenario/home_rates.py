@@ -9,59 +9,76 @@ import contextlib
 import functools
 import re
 import time
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 
 from fr import wait_until
 from home import HomeAssistant, Watch, Way, ways
-from trips import (HOME, Run, five_vehicles, reloads, restarts, run_cases, three_trips, tunnel, whole_trip,
-                   with_vehicles)
-from windows import Delivered, check_the_rule
+from trips import (HOME, Run, five_vehicles, reloads, restarts, run_cases, shipped, three_trips, tunnel,
+                   whole_trip, with_vehicles)
+from windows import Delivered, check_the_rule, routes_of
 
-# field: entity (@: the vehicle), and half of the last digit that its state has (etc/entities.yaml: precision + 1).
-ENTITIES = {
-    "Location": ("device_tracker.@_location", 0.2),  # metres; six decimal places
-    "VehicleSpeed": ("sensor.@_speed", 0.05),
-    "GpsHeading": ("sensor.@_heading", 0.05),
-    "Gear": ("sensor.@_shift_state", 0),
-    "Soc": ("sensor.@_battery", 0.05),
-    "EstBatteryRange": ("sensor.@_range", 0.05),
-    "ChargeLimitSoc": ("sensor.@_charge_limit", 0),
-    "TimeToFullCharge": ("sensor.@_time_to_full_charge", 0.005),
-    "ACChargingPower": ("sensor.@_ac_charging_power", 0.005),
-    "ChargeAmps": ("sensor.@_charge_current", 0.05),
-    "ChargerVoltage": ("sensor.@_charger_voltage", 0.05),
-    "DetailedChargeState": ("sensor.@_charging_state", 0),
-    "ChargingCableType": ("sensor.@_charging_cable_type", 0),
-    "Locked": ("binary_sensor.@_lock", 0),
-    "DriverSeatOccupied": ("binary_sensor.@_user_present", 0),
-    "InsideTemp": ("sensor.@_inside_temperature", 0.005),
-    "OutsideTemp": ("sensor.@_outside_temperature", 0.005),
-    "TpmsPressureFl": ("sensor.@_tyre_pressure_front_left", 0.0005),
-    "Odometer": ("sensor.@_odometer", 0.05),
-}
-STATES = {("Locked", "on"): False, ("Locked", "off"): True,  # Home Assistant: on is unlocked
-          ("DriverSeatOccupied", "on"): True, ("DriverSeatOccupied", "off"): False,
-          ("ChargingCableType", "unknown"): "SNA"}
-TEXTS = ("Gear", "DetailedChargeState", "ChargingCableType")
+Entity = namedtuple("Entity", "id platform number inverted digits")  # digits: None for no `precision:`
+
+
+def entity_rows(text):
+    """The entities of entities.yaml, which has one a line, as dictionaries of texts."""
+    return [dict(re.findall(r'(\w+): (\[[^]]*\]|"[^"]*"|[^,]+)', line))
+            for line in re.findall(r"(?m)^  - \{(.*)\}$", text)]
+
+
+def entity_of(field, rows):
+    """The entity that has the field's value: its own, or the sensor that prefers it (Soc: Battery)."""
+    own = [row for row in rows if row.get("field") == field]
+    found = own or [row for row in rows if row["platform"] == "sensor" and
+                    row.get("from", "").strip("[]").split(", ")[0] == field]
+    assert len(found) == 1, f"{field} has the entities {found}"
+    row = found[0]
+    slug = re.sub("[^a-z0-9]+", "_", row["name"].lower())
+    return Entity(f"{row['platform']}.@_{slug}", row["platform"], "unit" in row or "state" in row,
+                  row.get("on_if") == '["false"]', int(row["precision"]) if "precision" in row else None)
+
+
+# field: entity (@: the vehicle). Every field of the shipped routing has one.
+ROWS = entity_rows(shipped("entities.yaml"))
+ENTITIES = {field: entity_of(field, ROWS) for field in routes_of(HOME, "home")}
+
+
+def rounding(field, plugin):
+    """How far a state may be from the field's value. Both plugins round to one digit more than is
+    displayed, and ha_websocket then to the displayed digits."""
+    entity = ENTITIES[field]
+    if entity.platform == "device_tracker":
+        return 0.2  # metres; six decimal places
+    if entity.digits is None:
+        return 0
+    return (0.55 if plugin == "ha_websocket" else 0.05) * 10 ** -entity.digits
+
+
 # The first values of a trip, so that every entity exists when the trip begins.
 PARKED = {"Location": {"latitude": 37.38, "longitude": -122.13}, "VehicleSpeed": 0, "GpsHeading": 90,
           "Gear": "P", "Soc": 63, "EstBatteryRange": 170, "ChargeLimitSoc": 80, "TimeToFullCharge": 1.4,
-          "ACChargingPower": 0, "ChargeAmps": 0, "ChargerVoltage": 0, "DetailedChargeState": "Disconnected",
-          "ChargingCableType": "IEC", "Locked": True, "DriverSeatOccupied": False, "InsideTemp": 25,
-          "OutsideTemp": 18, "TpmsPressureFl": 2.8, "Odometer": 18230}
+          "ACChargingPower": 0, "DCChargingPower": 0, "ChargeAmps": 0, "ChargerVoltage": 0,
+          "DetailedChargeState": "Disconnected", "ChargePortDoorOpen": False, "ChargingCableType": "IEC",
+          "DoorState": {}, "Locked": True, "FdWindow": "Closed", "FpWindow": "Closed", "RdWindow": "Closed",
+          "RpWindow": "Closed", "SentryMode": "Armed", "DriverSeatOccupied": False, "InsideTemp": 25,
+          "OutsideTemp": 18, "HvacPower": "Off", "DefrostMode": "Off", "ClimateKeeperMode": "Off",
+          "TpmsPressureFl": 2.8, "TpmsPressureFr": 2.8, "TpmsPressureRl": 2.8, "TpmsPressureRr": 2.8,
+          "TpmsHardWarnings": {}, "TpmsSoftWarnings": {}, "Odometer": 18230, "Version": "2026.32.1",
+          "SoftwareUpdateVersion": "2026.36", "DestinationName": "Work", "MilesToArrival": 5,
+          "MinutesToArrival": 10}
 
 
 class Seen:
     """The states of some vehicles in Home Assistant, as deliveries of fields."""
 
-    def __init__(self, sink, home, slugs):
+    def __init__(self, plugin, sink, home, slugs):
         """`slugs`: {vin: prefix of its entity ids}."""
         self.sink, self.home, self.watch = sink, home, Watch(home)
-        self.streams = {entity.replace("@", slug): (vin, field) for vin, slug in slugs.items()
-                        for field, (entity, _) in ENTITIES.items()}
+        self.streams = {entity.id.replace("@", slug): (vin, field) for vin, slug in slugs.items()
+                        for field, entity in ENTITIES.items()}
         self.clock = time.time() - time.monotonic()
-        self.options = {"silent": True, "near": {field: near * 1.001 + 1e-6
-                                                 for field, (_, near) in ENTITIES.items()}}
+        self.options = {"silent": True, "near": {field: rounding(field, plugin) * 1.001 + 1e-6
+                                                 for field in ENTITIES}}
 
     def follow(self, d):
         pass
@@ -82,14 +99,17 @@ class Seen:
     @staticmethod
     def value(field, state, attributes):
         """Return the field's value for a state, or None if the state is no value."""
-        if (field, state) in STATES:
-            return STATES[field, state]
+        entity = ENTITIES[field]
+        if (field, state) == ("ChargingCableType", "unknown"):
+            return "SNA"
         if state in (None, "unknown", "unavailable"):
             return None
-        if field == "Location":
+        if entity.platform == "device_tracker":
             place = {k: (attributes or {}).get(k) for k in ("latitude", "longitude")}
             return None if None in place.values() else place
-        return state if field in TEXTS else float(state)
+        if entity.platform == "binary_sensor":
+            return {"on": not entity.inverted, "off": entity.inverted}[state]
+        return float(state) if entity.number else state
 
 
 def prepare(run, seen):
@@ -109,7 +129,7 @@ def case(drive, routing, plugin, way, home):
     slugs = {vin: text.lower().replace(" ", "_") for vin, text in vehicles}
     # Several daemons share the broker.
     more = f", topic: {name}, client_id: {name}" if plugin == "mqtt" else ""
-    seen = Seen(way.sink(home, more), home, slugs)
+    seen = Seen(plugin, way.sink(home, more), home, slugs)
     title = f"{name}, {plugin} into Home Assistant, etc/home-assistant/routing.yaml"
     with Run(title, seen, routing) as run:
         prepare(run, seen)

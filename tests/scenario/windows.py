@@ -83,13 +83,16 @@ def sent_of(records, routes):
 # ---- the rule --------------------------------------------------------------------------------
 
 def distance(a, b):
-    """How much two values differ: numbers in their unit, places in metres, others not or wholly."""
+    """How much two values differ: numbers in their unit, places in metres, others not or wholly. A
+    sink may have one state for all doors or all tyres: whether one of them is open, or has a warning."""
     if isinstance(a, dict) and isinstance(b, dict) and "latitude" in a and "latitude" in b:
         north = (a["latitude"] - b["latitude"]) * METRES_PER_DEGREE
         east = (a["longitude"] - b["longitude"]) * METRES_PER_DEGREE * math.cos(math.radians(a["latitude"]))
         return math.hypot(north, east)
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (a, b)):
         return abs(a - b)
+    a, b = (any(v.values()) if isinstance(v, dict) and isinstance(other, bool) else v
+            for v, other in ((a, b), (b, a)))
     return 0 if a == b else math.inf
 
 
@@ -244,7 +247,7 @@ def table(title, rows):
 def check_the_rule():
     """The rule itself finds what it is for, and finds nothing where all is right."""
     routes = {"Soc": Route("Soc", 10, 0, None), "Gear": Route("Gear", 0, 0, None),
-              "Temp": Route("Temp", 10, 0.5, None)}
+              "Temp": Route("Temp", 10, 0.5, None), "Doors": Route("Doors", 0, 0, None)}
 
     def faults(field, sent, delivered):
         return len(check_windows({("v", field): [Sent(*s, None) for s in sent]},
@@ -268,6 +271,10 @@ def check_the_rule():
     assert faults("Temp", temps, [(0, 20), (10, 20.6)]) == 0
     assert faults("Temp", temps, [(0, 20), (50, 20.7)]) == 1
     assert faults("Temp", temps[:2], [(0, 20)]) == 0
+    doors = [(at, {"front": False, "rear": is_open}) for at, is_open in ((0, False), (5, True), (9, False))]
+    assert faults("Doors", doors, [(0, False), (5, True), (9, False)]) == 0
+    assert faults("Doors", doors, [(0, False), (9, False)]) == 1
+    assert faults("Doors", doors, [(0, False), (5, True)]) == 2
 
 
 def records_of(text):
