@@ -1,4 +1,5 @@
 /* fleetroute simulate: simulates a vehicle on a trip, or many vehicles under load. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +25,7 @@ static const char help[] =
     "tls.certificate to its server.pem and tls.key to its server.key.\n"
     "\n"
     "      --pki DIR            the folder of the test CA\n"
-    "      --pki-only           make the test CA and exit\n"
+    "      --pki-only           make the test CA, print the lines for fleetroute.yaml, and exit\n"
     "      --host NAME          a new server certificate is also valid for NAME\n"
     "      --export VIN         write VIN.pem and VIN.key to DIR for another client, and exit\n"
     "      --flaw FLAW          the defect of that certificate: expired, foreign, no-identity,\n"
@@ -147,6 +148,22 @@ static int simulate_parse_flaw(const char *word, struct fr_error *error)
     return fr_error_set(error, "--flaw must be expired, foreign, no-identity or server-only");
 }
 
+/* Print the lines of fleetroute.yaml that name the files of the test CA. */
+static int simulate_print_tls(const char *folder, struct fr_error *error)
+{
+    char *path = realpath(folder, NULL);
+
+    if (path == NULL)
+        return fr_error_set(error, "%s: %s", folder, strerror(errno));
+    printf("tls:\n"
+           "  certificate: %s/server.pem\n"
+           "  key: %s/server.key\n"
+           "  vehicle_ca: %s/vehicle-ca.pem\n",
+           path, path, path);
+    free(path);
+    return 0;
+}
+
 static int simulate_run(const struct simulate_arguments *a, struct fr_error *error)
 {
     char host[256];
@@ -169,7 +186,7 @@ static int simulate_run(const struct simulate_arguments *a, struct fr_error *err
         if (flaw >= 0)
             status = fr_pki_export(pki, a->export, (enum fr_pki_flaw)flaw, a->pki, error);
     } else if (a->pki_only)
-        status = 0;
+        status = simulate_print_tls(a->pki, error);
     else if (a->vehicles > 0)
         status = simulate_run_load(a, pki, host, port, error);
     else

@@ -203,10 +203,12 @@ static int name_run(struct fr_setup_env *env, struct fr_error *error)
                                      : domain;
         host = fr_setup_ask(env->prompt, &question, error);
     }
+    /* The domain is written last: with it, the next run takes this step as done. */
     if (host != NULL && name_begin_file(env, error) == 0 &&
-        fr_setup_put(env, "tesla", "domain", domain, error) == 0 &&
-        fr_setup_put(env, "tesla", "hostname", strcmp(host, domain) != 0 ? host : NULL, error) == 0)
-        status = name_ask_ports(env, error);
+        fr_setup_put(env, "tesla", "hostname", strcmp(host, domain) != 0 ? host : NULL, error) ==
+            0 &&
+        name_ask_ports(env, error) == 0)
+        status = fr_setup_put(env, "tesla", "domain", domain, error);
     free(domain);
     free(host);
     return status;

@@ -216,7 +216,8 @@ def files():
         owned = home.read("fleetroute.yaml").replace("  folder: tesla\n", f"  folder: tesla\n  domain: {NAME}\n")
         write_file(home.path("fleetroute.yaml"), owned)
         home.run(check=False)
-        assert home.read("fleetroute.yaml").split("listen:")[0].startswith(owned.rstrip()), home.read("fleetroute.yaml")
+        own = owned.split(MARK)[0].rstrip()  # behind it: the sections of setup
+        assert home.read("fleetroute.yaml").startswith(own + "\n"), home.read("fleetroute.yaml")
 
 
 def packaged():

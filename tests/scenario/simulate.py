@@ -70,6 +70,19 @@ class Server:
                     return
 
 
+def lines_for_the_daemon():
+    """--pki-only prints the section `tls:` that makes the daemon use the test CA."""
+    folder = tempfile.mkdtemp(prefix="fr-scenario.")
+    lines = fleetroute("simulate", "--pki", folder, "--pki-only").stdout
+    with open(f"{folder}/fleetroute.yaml", "w") as f:
+        f.write(f"{lines}listen: {{address: 127.0.0.1}}\nstate: {folder}\nrouting: routing.yaml\n")
+    with open(f"{folder}/routing.yaml", "w") as f:
+        f.write("records: []\n")
+    fleetroute("check", "-c", f"{folder}/fleetroute.yaml")
+    again = fleetroute("simulate", "--pki", folder, "--pki-only").stdout
+    assert again == lines and lines.count(f": {folder}/") == 3, (lines, again)
+
+
 def compression():
     """A server that accepts compression, whatever the parameters and the case of the header."""
     folder = tempfile.mkdtemp(prefix="fr-scenario.")
@@ -152,4 +165,4 @@ def other_ca():
 
 
 if __name__ == "__main__":
-    run_parts(data, compression, shipped_fields, other_ca)
+    run_parts(data, lines_for_the_daemon, compression, shipped_fields, other_ca)
