@@ -67,9 +67,10 @@ PARKED = {"Location": {"latitude": 37.38, "longitude": -122.13}, "VehicleSpeed":
           "TpmsHardWarnings": {}, "TpmsSoftWarnings": {}, "Odometer": 18230, "Version": "2026.32.1",
           "SoftwareUpdateVersion": "2026.36", "DestinationName": "Work", "MilesToArrival": 5,
           "MinutesToArrival": 10}
-# Fields that do not change on a trip, with other values: each of them changes once before it.
-OTHERS = {"ChargeLimitSoc": 90, "DCChargingPower": 50, "FpWindow": "Opened", "RdWindow": "Opened",
-          "RpWindow": "PartiallyOpen", "DefrostMode": "Normal", "ClimateKeeperMode": "Dog",
+# Fields that do not change on a trip, or for less than SLACK (a door is open for 1 s), with other values: each
+# of them changes once before it.
+OTHERS = {"ChargeLimitSoc": 90, "DCChargingPower": 50, "DoorState": {"TrunkRear": True}, "FpWindow": "Opened",
+          "RdWindow": "Opened", "RpWindow": "PartiallyOpen", "DefrostMode": "Normal", "ClimateKeeperMode": "Dog",
           "TpmsHardWarnings": {"front_left": True}, "TpmsSoftWarnings": {"rear_right": True}}
 
 
