@@ -237,12 +237,12 @@ static void batch_send_details(struct device *device)
         strcmp(device->saved.device_name, device_name(device)) == 0 &&
         (strcmp(device->saved.version, version) == 0 || device->vehicle->version[0] == '\0'))
         return;
-    device_save_details(device);
+    device_save_details(device); /* `version` may be the text that this replaces */
     if (batch_send_command(device, "update_registration",
                            json_pack("{s:s, s:s, s:s, s:s, s:s}", "app_version", PACKAGE_VERSION,
                                      "device_name", device_name(device), "manufacturer", "Tesla",
                                      "model", model[0] != '\0' ? model : "Vehicle", "os_version",
-                                     version),
+                                     device_version(device)),
                            batch_on_answer))
         return;
     free(device->saved.device_name); /* send it again with the next batch */

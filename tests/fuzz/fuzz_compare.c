@@ -23,7 +23,8 @@ static void check_pair(const char *vehicle, const char *routes)
     bool is_object = fr_config_digest(vehicle, one),
          are_objects = fr_config_digest(routes, two) && is_object;
 
-    if (equal != (are_objects && strcmp(one, two) == 0) || equal != (difference[0] == '\0'))
+    /* The digest is without `ca`, so that equal digests may belong to different configurations. */
+    if ((equal && !(are_objects && strcmp(one, two) == 0)) || equal != (difference[0] == '\0'))
         __builtin_trap();
     for (const char *c = difference; *c != '\0'; c++)
         if (*c < ' ' || *c > '~')

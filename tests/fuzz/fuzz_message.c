@@ -111,6 +111,7 @@ void saved_registration_clear(struct saved_registration *r)
 {
     free(r->webhook);
     free(r->device_name);
+    free(r->version);
     json_decref(r->sensors);
 }
 
