@@ -36,28 +36,23 @@ static bool command_key_equals(const char *path, const char *text)
     return len == strlen(text) && memcmp(bytes, text, len) == 0;
 }
 
-int fr_command_key_publish(const char *path, const char *pem, struct fr_error *error)
+/* Write the public half beside the key, unless the file has it: a second run needs no permission to
+ * write. */
+static int command_key_publish(const char *path, EVP_PKEY *key, struct fr_error *error)
 {
+    char *pem = fr_public_key_pem(key);
     char *beside = fr_server_public_key_path(path);
     struct fr_atomic_file file = {beside, 0644, NULL, true};
     int status = 0;
 
-    if (!command_key_equals(beside, pem)) {
+    if (pem == NULL)
+        status = fr_error_set(error, "%s: OpenSSL cannot encode the public key", path);
+    else if (!command_key_equals(beside, pem)) {
         status = fr_atomic_file_write(&file, pem, strlen(pem), error);
         if (status == 0)
             fprintf(stderr, "wrote the public key to %s\n", beside);
     }
     free(beside);
-    return status;
-}
-
-static int command_key_write_public(const char *path, EVP_PKEY *key, struct fr_error *error)
-{
-    char *pem = fr_public_key_pem(key);
-    int status = pem != NULL
-                     ? fr_command_key_publish(path, pem, error)
-                     : fr_error_set(error, "%s: OpenSSL cannot encode the public key", path);
-
     free(pem);
     return status;
 }
@@ -86,7 +81,7 @@ EVP_PKEY *fr_command_key_open(const char *path, const struct fr_file_owner *owne
     }
     if (result == FR_COMMAND_KEY_READ &&
         (fr_public_key_check_tls(key, path, tls_key, certificate, error) != 0 ||
-         command_key_write_public(path, key, error) != 0)) {
+         command_key_publish(path, key, error) != 0)) {
         EVP_PKEY_free(key);
         key = NULL;
     }

@@ -267,20 +267,14 @@ static int key_run(struct fr_setup_env *env, struct fr_error *error)
     struct fr_file_owner owner;
     EVP_PKEY *key =
         fr_command_key_open(path, fr_command_key_owner(env->config, &owner), env->config, error);
-    char *pem = key != NULL ? fr_public_key_pem(key) : NULL;
-    int status = -1;
 
-    if (pem != NULL)
-        status = fr_command_key_publish(path, pem, error);
-    else if (key != NULL)
-        fr_error_set(error, "%s: OpenSSL cannot encode the public key", path);
-    if (status == 0)
-        printf("The command key %s signs configurations and is paired with the car: keep a copy in "
-               "a safe place.\n",
-               path);
-    free(pem);
+    if (key == NULL)
+        return -1;
+    printf("The command key %s signs configurations and is paired with the car: keep a copy in "
+           "a safe place.\n",
+           path);
     EVP_PKEY_free(key);
-    return status;
+    return 0;
 }
 
 const struct fr_setup_step fr_setup_step_key = {"key", "the command key", key_check, key_run};
