@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/certificate_id.h"
 #include "ingest/half_open.h"
 #include "ingest/ingest_settings.h"
 #include "ingest/presence.h"
@@ -79,6 +80,7 @@ struct fr_connection {
         char *client_version; /* one allocation for this and the next two members */
         const char *connection_id;
         const char *network_interface;
+        struct fr_certificate_id *certificate; /* for revocation lists; NULL before it is identified */
         char *refusal; /* why the upgrade will be refused; NULL: it will not be */
     } identity;
     struct fr_presence_vehicle *vehicle; /* while the WebSocket is open */

@@ -112,7 +112,7 @@ static bool worker_would_refuse(const struct fr_worker *worker, const struct fr_
 {
     if (!fr_routes_admit(worker->routes, c->identity.vin))
         fr_count(FR_COUNT_VIN_REFUSED);
-    else if (fr_tls_revoked(worker->context, SSL_get0_peer_certificate(c->tls.ssl)))
+    else if (fr_tls_revoked(worker->context, c->identity.certificate))
         fr_count(FR_COUNT_REVOKED);
     else
         return false;
