@@ -11,6 +11,15 @@ static void release_certificates(STACK_OF(X509) * list)
         X509_free(sk_X509_pop(list));
 }
 
+/* Shrink the list of the ciphers that the peer offered. */
+static void release_ciphers(STACK_OF(SSL_CIPHER) * list)
+{
+    if (list == NULL)
+        return;
+    sk_SSL_CIPHER_zero(list);
+    sk_SSL_CIPHER_reserve(list, 0);
+}
+
 /* SSL_SESSION has no setter for its certificate. d2i_SSL_SESSION() on an existing session replaces
  * its members; those of a session without certificate and secrets are what the connection needs
  * from now on. */
@@ -47,6 +56,7 @@ void fr_tls_release_handshake(SSL *ssl)
 
     release_certificates(SSL_get_peer_cert_chain(ssl));
     release_certificates(SSL_get0_verified_chain(ssl));
+    release_ciphers(SSL_get_client_ciphers(ssl));
     release_peer(ssl);
     if (SSL_get_tmp_key(ssl, &key) == 1)
         release_key(key);
