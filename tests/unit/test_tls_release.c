@@ -20,8 +20,10 @@
 #include "util/memory.h"
 
 #define VIN "5YJ3E1EA7KF000001"
-#define PAIRS 128             /* many, because malloc(3) counts cached blocks as used */
-#define HELD_MAX (20 * 1024) /* bytes; OpenSSL 3.0 holds 11 kB, 3.5 15 kB; 20 and 30 unreleased */
+#define PAIRS 128 /* many, because malloc(3) counts cached blocks as used */
+/* Bytes of a connection: 14,000 with OpenSSL 3.0, 22,000 with 3.5; not released 18,300 to 23,000 and
+ * 26,000 to 34,000. */
+#define HELD_MAX (OpenSSL_version_num() < 0x30200000L ? 16500 : 24500)
 
 struct side {
     struct fr_tls_stream stream;
@@ -73,8 +75,8 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    static const char *const names[] = {"server.pem",     "server.key",     "server-ca.pem",
-                                        "server-ca.key",  "vehicle-ca.pem", "vehicle-ca.key",
+    static const char *const names[] = {"server.pem",    "server.key",     "server-ca.pem",
+                                        "server-ca.key", "vehicle-ca.pem", "vehicle-ca.key",
                                         "revocation.pem"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
