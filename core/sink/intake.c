@@ -155,6 +155,7 @@ void fr_intake_run(struct fr_sink *sink)
         fr_delivery_submit_batch(sink);
     }
     fr_intake_move_cursor(sink);
+    sink->input.limited = !intake_may_receive(sink);
     sink->input.last_run_ms = fr_monotonic_ms();
     if ((rounds > MAX_ROUNDS || sink->input.read_next != before) && !fr_intake_caught_up(sink) &&
         intake_may_receive(sink))

@@ -407,6 +407,7 @@ const struct fr_plugin fleetroute_plugin = {
     .options = options,
     .format = FR_FORMAT_PROTOBUF,
     .in_flight = 100000,
+    .gather_ms = 20,
     .check = fr_kafka_producer_check,
     .open = kafka_open_instance,
     .deliver = kafka_deliver,

@@ -30,7 +30,7 @@ extern "C" {
 /* The major version changes when an existing member or promise changes, the minor version when
  * something is appended. */
 #define FLEETROUTE_PLUGIN_ABI_MAJOR 6u
-#define FLEETROUTE_PLUGIN_ABI_MINOR 1u
+#define FLEETROUTE_PLUGIN_ABI_MINOR 2u
 #define FLEETROUTE_PLUGIN_ABI (FLEETROUTE_PLUGIN_ABI_MAJOR << 16 | FLEETROUTE_PLUGIN_ABI_MINOR)
 
 /* The first members of a descriptor: `const struct fr_plugin fleetroute_plugin = {
@@ -338,6 +338,12 @@ struct fr_plugin {
 
     /* Stop the sink and free its state. Deliveries without an outcome count as not delivered. */
     void (*close)(void *state);
+
+    /* Since ABI 6.2. Minimum time in milliseconds between two batches under load, at most 1,000: a
+     * batch for each write of the journal costs more CPU time than it saves in delay. A record that
+     * comes after a longer pause is delivered at once. 0: the core's own minimum. Without a journal
+     * it has no effect. */
+    uint32_t gather_ms;
 };
 
 /* ---- sources --------------------------------------------------------------------- */
