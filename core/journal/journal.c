@@ -22,7 +22,7 @@
 
 #define QUEUE_RECORDS 20000 /* max records that are enqueued and not yet on disk */
 #define QUEUE_BYTES (24u << 20)
-#define FEW_RECORDS 16         /* of a commit: the next one waits twice as long */
+#define FEW_RECORDS 16         /* of a commit: the next one waits three times as long */
 #define CHECK_MAX_MS 20000     /* limit of the check at the start */
 #define CURSORS_EVERY_MS 1000  /* max time until a moved cursor is written */
 #define READERS_EVERY_MS 10000 /* interval of clearing reader slots of killed processes */
@@ -34,7 +34,7 @@
 static void journal_gather(struct fr_journal *j, const struct fr_journal_settings *s)
 {
     int64_t since_ms = fr_monotonic_ms() - j->last_commit_ms;
-    int64_t every_ms = j->last_count < FEW_RECORDS ? 2 * s->commit_every_ms : s->commit_every_ms;
+    int64_t every_ms = j->last_count < FEW_RECORDS ? 3 * s->commit_every_ms : s->commit_every_ms;
 
     if (since_ms >= every_ms || fr_record_queue_waiting(j->queue) >= s->commit_records)
         return;

@@ -23,7 +23,6 @@
 /* Minimum time between two runs of the intake that wake-ups cause. A record that arrives after a
  * longer time is received at once. A plugin may ask for more: fr_plugin.gather_ms. */
 #define INTAKE_INTERVAL_MS 2
-#define INTAKE_INTERVAL_MAX_MS 1000
 
 /* ---- timers and counters --------------------------------------------------------- */
 
@@ -171,18 +170,19 @@ static void thread_on_retry_timer(evutil_socket_t fd, short what, void *ctx)
 
 static int64_t thread_intake_interval_ms(const struct fr_sink *sink)
 {
-    int64_t gather_ms = sink->plugin->gather_ms;
+    int64_t gather_ms = fr_intake_gather_ms(sink);
 
-    /* Without a journal, acknowledgements may wait for the sink. */
-    if (sink->input.cursor == NULL || gather_ms < INTAKE_INTERVAL_MS)
-        return INTAKE_INTERVAL_MS;
-    return gather_ms < INTAKE_INTERVAL_MAX_MS ? gather_ms : INTAKE_INTERVAL_MAX_MS;
+    return gather_ms > INTAKE_INTERVAL_MS ? gather_ms : INTAKE_INTERVAL_MS;
 }
 
+/* Set the timer for the next run of the intake, unless the last run continues in this pass: libevent
+ * would then forget that the timer is active. */
 static void thread_delay_intake(struct fr_sink *sink, int64_t ms)
 {
     struct timeval pause = fr_timeval(ms);
 
+    if (event_pending(sink->thread.intake_timer, EV_TIMEOUT, NULL))
+        return;
     sink->thread.intake_delayed = true;
     event_add(sink->thread.intake_timer, &pause);
 }

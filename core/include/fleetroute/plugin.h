@@ -285,6 +285,9 @@ struct fr_host {
      * json() or value(), or until deliver() or the event's callback returns. */
     enum fr_tesla_result (*tesla_message)(struct fr_sink *sink, const struct fr_delivery *delivery,
                                           size_t index, struct fr_tesla_message *message);
+
+    /* Since ABI 6.2. The value of fr_plugin.gather_ms that is in effect: 0 without a journal. */
+    uint32_t (*gather_ms)(struct fr_sink *sink);
 };
 
 /* ---- what a plugin offers fleetroute --------------------------------------------- */
