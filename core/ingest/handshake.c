@@ -1,11 +1,14 @@
 #include "ingest/handshake.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "ingest/connection.h"
 #include "ingest/connection_log.h"
@@ -59,6 +62,22 @@ static bool handshake_hello_too_long(const struct fr_buffer *head)
                FR_WORKER_FIRST_RECORD;
 }
 
+/* Whether the peer has closed the connection since it sent the ClientHello that is read now: a
+ * vehicle that waited longer than its own time limit has, and its handshake would be lost work. The
+ * wait, which began in the kernel's queue, is noted for the worker's report. */
+static bool handshake_peer_left(struct fr_connection *c)
+{
+    struct fr_handshake_queue *queue = &c->worker->handshakes;
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return false;
+    if (info.tcpi_last_data_recv > queue->longest_ms)
+        queue->longest_ms = info.tcpi_last_data_recv;
+    return info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE;
+}
+
 /* OpenSSL's state takes 45 kB, so it is created only when the first TLS record is complete. */
 enum fr_handshake_status fr_handshake_begin(struct fr_connection *c)
 {
@@ -78,6 +97,10 @@ enum fr_handshake_status fr_handshake_begin(struct fr_connection *c)
     }
     if (handshake_record_missing(&c->head) != 0)
         return FR_HANDSHAKE_INCOMPLETE;
+    if (handshake_peer_left(c)) {
+        fr_count(FR_COUNT_HANDSHAKE_LEFT);
+        return FR_HANDSHAKE_BROKEN;
+    }
     if (fr_tls_stream_open(&c->tls, c->worker->context, false) != 0)
         return FR_HANDSHAKE_BROKEN;
     /* The worker's buffer has capacity for both: the record was incomplete before this read. */

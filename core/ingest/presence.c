@@ -21,7 +21,7 @@ struct fr_presence_vehicle {
     unsigned connections;
     unsigned leaving; /* connections that are being closed because of connections_per_vin */
     bool connected;
-    int64_t down_ms; /* monotonic time at which the last connection closed */
+    int64_t down_ms; /* presence_clock() when the last connection closed */
     _Atomic int64_t last_seen_ms;
     _Atomic uint64_t records;
     fr_topics_used topics;
@@ -43,6 +43,7 @@ struct presence_list {
 struct fr_presence {
     pthread_mutex_t lock; /* protects everything but the atomic members of vehicles */
     int64_t grace_ms;
+    int64_t delay_ms; /* sum of fr_presence_delay_expiry() */
     struct fr_presence_vehicle **buckets;
     size_t bucket_count; /* a power of two */
     size_t count;        /* vehicles in the table */
@@ -88,6 +89,21 @@ void fr_presence_set_grace(struct fr_presence *p, int64_t grace_ms)
     pthread_mutex_lock(&p->lock);
     p->grace_ms = grace_ms;
     pthread_mutex_unlock(&p->lock);
+}
+
+void fr_presence_delay_expiry(struct fr_presence *p, int64_t ms)
+{
+    if (ms == 0)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->delay_ms += ms;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* The time by which grace periods are measured: monotonic time without the delays. */
+static int64_t presence_clock(const struct fr_presence *p, int64_t now_ms)
+{
+    return now_ms - p->delay_ms;
 }
 
 static void presence_grow(struct fr_presence *p)
@@ -279,7 +295,7 @@ void fr_presence_down(struct fr_presence *p, struct fr_presence_vehicle *v,
         v->last = link->previous;
     v->leaving -= link->leaving;
     if (--v->connections == 0) {
-        v->down_ms = now_ms;
+        v->down_ms = presence_clock(p, now_ms);
         presence_append(&p->in_grace, v);
     }
     pthread_mutex_unlock(&p->lock);
@@ -294,7 +310,7 @@ void fr_presence_expect(struct fr_presence *p, const char *vin, int64_t now_ms)
     if (!v->connected) {
         presence_unlink(v);
         presence_set_connected(p, v, true);
-        v->down_ms = now_ms;
+        v->down_ms = presence_clock(p, now_ms);
         presence_append(&p->in_grace, v);
     }
     pthread_mutex_unlock(&p->lock);
@@ -321,7 +337,7 @@ bool fr_presence_disconnect(struct fr_presence *p, int64_t now_ms, fr_presence_e
 
     pthread_mutex_lock(&p->lock);
     v = p->in_grace.first;
-    expired = v != NULL && now_ms - v->down_ms >= p->grace_ms;
+    expired = v != NULL && presence_clock(p, now_ms) - v->down_ms >= p->grace_ms;
     if (expired) {
         event(ctx, v->vin, false);
         presence_unlink(v);

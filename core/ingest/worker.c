@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ingest/admission.h"
 #include "ingest/connection.h"
 #include "ingest/connection_read.h"
 #include "ingest/connection_write.h"
@@ -173,7 +174,7 @@ static void worker_schedule_handshakes(struct fr_worker *worker)
 {
     static const struct timeval now = {0, 0};
 
-    if (worker->handshakes.first != NULL &&
+    if (!fr_handshake_queue_is_empty(worker) &&
         !event_pending(worker->handshake_event, EV_TIMEOUT, NULL)) {
         worker->handshakes.waiting_us = fr_thread_cpu_us();
         event_add(worker->handshake_event, &now);
@@ -269,6 +270,7 @@ static void worker_tick(evutil_socket_t fd, short events, void *ctx)
     struct fr_connection *next;
 
     (void)fd, (void)events;
+    fr_admission_tick(worker, now, elapsed_ms);
     fr_connectivity_expire(worker, now);
     fr_listener_trim(worker, now);
     for (struct fr_connection *c = worker->connections; c != NULL; c = next) {

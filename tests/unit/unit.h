@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+Suite *suite_admission(void);
 Suite *suite_api_error(void);
 Suite *suite_command_key(void);
 Suite *suite_config(void);
