@@ -14,6 +14,7 @@
 #include "ingest/handshake_queue.h"
 #include "ingest/limits.h"
 #include "ingest/message.h"
+#include "ingest/proxy_header.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -46,7 +47,8 @@ void fr_connection_update_peer_timeout(struct fr_connection *c)
     c->pinged = false; /* the time to answer a ping may be shorter now */
 }
 
-void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint64_t source)
+void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint64_t source,
+                        bool proxied)
 {
     const struct fr_ingest_settings *settings = &worker->settings;
     struct fr_connection *c = calloc(1, sizeof *c);
@@ -61,8 +63,9 @@ void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint
     connection_set_keepalive(fd, settings->peer_timeout_ms);
     c->worker = worker;
     c->fd = fd;
-    c->state = FR_CONNECTION_HANDSHAKE;
-    c->source = source;
+    c->state = proxied ? FR_CONNECTION_PROXY_HEADER : FR_CONNECTION_HANDSHAKE;
+    c->proxied = proxied;
+    c->source = proxied ? FR_SOURCE_NONE : source;
     c->deadline_ms = now + settings->handshake_timeout_ms;
     snprintf(c->peer, sizeof c->peer, "%s", peer);
     c->next = worker->connections;
@@ -177,12 +180,14 @@ static void connection_expire(struct fr_connection *c)
 {
     static struct fr_log_limit limit;
 
-    if (c->state != FR_CONNECTION_CLOSING && !c->has_place) {
+    if (c->state != FR_CONNECTION_CLOSING && !c->has_place)
         fr_count(FR_COUNT_HANDSHAKE_TIMEOUT);
+    if (c->state == FR_CONNECTION_PROXY_HEADER)
+        fr_proxy_header_log_timeout(c);
+    else if (c->state != FR_CONNECTION_CLOSING && !c->has_place)
         fr_log_limited(&limit, FR_LOG_INFO,
                        "%s: no WebSocket was opened within limits.handshake_timeout; closed",
                        c->peer);
-    }
     fr_connection_free(c);
 }
 

@@ -31,6 +31,15 @@ void fr_half_open_remove(struct fr_half_open *pool, const void *connection)
         }
 }
 
+void fr_half_open_set_source(struct fr_half_open *pool, const void *connection, uint64_t source)
+{
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->entries[i].connection == connection) {
+            pool->entries[i].source = source;
+            return;
+        }
+}
+
 void *fr_half_open_victim(const struct fr_half_open *pool, int64_t now_ms)
 {
     if (pool->count == 0 || now_ms - pool->entries[0].since_ms < FR_HALF_OPEN_MIN_AGE_MS)

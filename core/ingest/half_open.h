@@ -36,6 +36,9 @@ void fr_half_open_add(struct fr_half_open *pool, void *connection, uint64_t sour
 /* Remove a connection; no effect when it is not in the table. */
 void fr_half_open_remove(struct fr_half_open *pool, const void *connection);
 
+/* Count a connection for another source from now on; no effect when it is not in the table. */
+void fr_half_open_set_source(struct fr_half_open *pool, const void *connection, uint64_t source);
+
 /* The oldest connection if it may be closed in favour of another one at now_ms (monotonic); else
  * NULL. */
 void *fr_half_open_victim(const struct fr_half_open *pool, int64_t now_ms);

@@ -8,7 +8,7 @@ void fr_handshake_queue_add(struct fr_connection *c)
 {
     struct fr_handshake_queue *queue = &c->worker->handshakes;
 
-    assert(c->state == FR_CONNECTION_HANDSHAKE);
+    assert(c->state <= FR_CONNECTION_HANDSHAKE);
     if (c->queued)
         return;
     c->queued = true;

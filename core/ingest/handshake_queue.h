@@ -19,7 +19,7 @@
 #define FR_HANDSHAKE_BUDGET_MS 2
 #define FR_HANDSHAKE_BUDGET_MAX_MS 20
 
-/* Put a connection in state FR_CONNECTION_HANDSHAKE at the end of its worker's queue; it is not read
+/* Put a connection before the end of its TLS handshake at the end of its worker's queue; it is not read
  * until it is taken. No effect if it is in the queue. */
 void fr_handshake_queue_add(struct fr_connection *connection);
 

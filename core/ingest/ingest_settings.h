@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "route/dispatch.h"
+#include "util/network.h"
 
 /* Numbers of connections are maxima over all workers. */
 struct fr_ingest_settings {
@@ -28,6 +29,8 @@ struct fr_ingest_settings {
     int64_t handshake_timeout_ms;    /* from accept(2) to an open WebSocket */
     int64_t message_timeout_ms;      /* from the first byte of a message to its last */
     int64_t peer_timeout_ms;         /* without a byte, or a TCP acknowledgement, of the peer */
+    const struct fr_network *proxies; /* peers that send PROXY headers. Borrowed */
+    size_t proxy_count;
     int64_t presence_grace_ms;       /* without a connection until the vehicle expires */
     fr_dispatch_enqueue_fn *enqueue; /* access to the sinks of the routes */
     fr_dispatch_full_fn *full;

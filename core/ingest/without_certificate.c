@@ -28,7 +28,8 @@ static bool anonymous_admit(struct fr_connection *c, int64_t now_ms)
     struct fr_half_open_entry oldest;
     struct fr_connection *victim;
 
-    if (fr_half_open_of_source(table, c->source, &oldest) >= FR_WITHOUT_CERTIFICATE_PER_SOURCE) {
+    if (c->source != FR_SOURCE_NONE &&
+        fr_half_open_of_source(table, c->source, &oldest) >= FR_WITHOUT_CERTIFICATE_PER_SOURCE) {
         if (now_ms - oldest.since_ms < FR_HALF_OPEN_MIN_AGE_MS)
             return false;
         fr_connection_free(oldest.connection);
