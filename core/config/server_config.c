@@ -48,11 +48,12 @@ static void server_add_proxy(const struct fr_yaml *text, void *ctx)
         return;
     }
     if (fr_network_is_everything(&network))
-        fr_yaml_warn(&r->file, text,
-                     "proxy_protocol: with %s each peer can choose the address that the limits and "
-                     "the log see, and vehicles cannot connect directly; write the addresses of the "
-                     "load balancers",
-                     text->text);
+        fr_yaml_warn(
+            &r->file, text,
+            "proxy_protocol: with %s each peer can choose the address that the limits and "
+            "the log see, and vehicles cannot connect directly; write the addresses of the "
+            "load balancers",
+            text->text);
     c->proxies[c->proxy_count++] = network;
 }
 

@@ -89,7 +89,7 @@ struct fr_connection {
     } identity;
     struct fr_presence_vehicle *vehicle; /* while the WebSocket is open */
     struct fr_presence_link link;        /* while the WebSocket is open */
-    char peer[FR_ADDRESS_TEXT_SIZE];     /* address and port, for the log: the vehicle's, if known */
+    char peer[FR_ADDRESS_TEXT_SIZE]; /* address and port, for the log: the vehicle's, if known */
 };
 
 /* What a slot number and a generation refer to: one connection, also after it was freed. */

@@ -93,7 +93,8 @@ static const char *limits_count_open(struct fr_connection *c)
 {
     struct fr_worker *worker = c->worker;
     struct fr_ingest *ingest = worker->ingest;
-    size_t max_of_source = c->source == FR_SOURCE_NONE ? 0 : worker->settings.connections_per_source;
+    size_t max_of_source =
+        c->source == FR_SOURCE_NONE ? 0 : worker->settings.connections_per_source;
 
     if (worker->free_count == 0)
         return "limits.connections";

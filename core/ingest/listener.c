@@ -158,12 +158,13 @@ bool fr_listener_admit_source(struct fr_worker *worker, uint64_t source, const c
     if (count - (counted != NULL) < fr_limits_share(worker, max))
         return true;
     fr_count(FR_COUNT_SOURCE_OVER_LIMIT);
-    fr_log_limited(&limit, FR_LOG_WARNING,
-                   "%s: its address has limits.half_open_per_source connections without an open "
-                   "WebSocket; the oldest is closed, or the new one is refused while the oldest is "
-                   "younger than a second; for a load balancer set listen.proxy_protocol, or set this "
-                   "limit to 0",
-                   peer);
+    fr_log_limited(
+        &limit, FR_LOG_WARNING,
+        "%s: its address has limits.half_open_per_source connections without an open "
+        "WebSocket; the oldest is closed, or the new one is refused while the oldest is "
+        "younger than a second; for a load balancer set listen.proxy_protocol, or set this "
+        "limit to 0",
+        peer);
     if (oldest.connection == counted || now_ms - oldest.since_ms < FR_HALF_OPEN_MIN_AGE_MS)
         return false;
     fr_connection_free(oldest.connection);
@@ -202,7 +203,8 @@ void fr_listener_update(struct fr_worker *worker)
 
 static void listener_admit(struct fr_worker *worker, int fd, const struct sockaddr_storage *address)
 {
-    bool proxied = fr_networks_contain(worker->settings.proxies, worker->settings.proxy_count, address);
+    bool proxied =
+        fr_networks_contain(worker->settings.proxies, worker->settings.proxy_count, address);
     uint64_t source = fr_address_source(address);
     int64_t now = fr_monotonic_ms();
     char peer[FR_ADDRESS_TEXT_SIZE];

@@ -316,8 +316,7 @@ size_t fr_presence_list(struct fr_presence *p, const char *part, struct fr_prese
             status->connections = v->connections;
             status->last_seen_ms = atomic_load_explicit(&v->last_seen_ms, memory_order_relaxed);
             status->records = atomic_load_explicit(&v->records, memory_order_relaxed);
-            snprintf(status->peer, sizeof status->peer, "%s",
-                     v->last != NULL ? v->last->peer : "");
+            snprintf(status->peer, sizeof status->peer, "%s", v->last != NULL ? v->last->peer : "");
             count++;
         }
     pthread_mutex_unlock(&p->lock);

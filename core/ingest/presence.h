@@ -32,7 +32,7 @@ struct fr_presence_link {
     void *owner; /* the worker; with slot and generation set by the caller */
     uint32_t slot, generation;
     const char *peer; /* address and port, constant; set by the caller, as slot and generation */
-    bool leaving; /* fr_presence_excess() has returned it */
+    bool leaving;     /* fr_presence_excess() has returned it */
 };
 
 struct fr_presence_status {

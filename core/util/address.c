@@ -56,8 +56,8 @@ bool fr_address_is_local(const struct sockaddr_storage *address)
 
 void fr_address_text(const struct sockaddr_storage *address, char text[FR_ADDRESS_TEXT_SIZE])
 {
-    socklen_t len = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                   : sizeof(struct sockaddr_in);
+    socklen_t len =
+        address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     char host[46], port[8];
 
     if (getnameinfo((const struct sockaddr *)address, len, host, sizeof host, port, sizeof port,

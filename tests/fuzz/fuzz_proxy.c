@@ -57,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         if (earlier != FR_PROXY_INCOMPLETE) {
             if (earlier != status || part.size != whole.size)
                 abort();
-            if (status == FR_PROXY_DONE && (part.has_source != whole.has_source || size != part.size))
+            if (status == FR_PROXY_DONE &&
+                (part.has_source != whole.has_source || size != part.size))
                 abort();
             return 0;
         }

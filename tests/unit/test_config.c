@@ -275,9 +275,10 @@ START_TEST(list_of_load_balancers_is_read)
     int fd = mkstemp(path);
 
     ck_assert_int_ge(fd, 0);
-    dprintf(fd, "listen:\n"
-                "  proxy_protocl: 10.0.0.5\n"
-                "  proxy_protocol: [10.0.0.5, fd00::/8, 10.1.2.3/16, lb.example.com, 0.0.0.0/0, {}]\n");
+    dprintf(fd,
+            "listen:\n"
+            "  proxy_protocl: 10.0.0.5\n"
+            "  proxy_protocol: [10.0.0.5, fd00::/8, 10.1.2.3/16, lb.example.com, 0.0.0.0/0, {}]\n");
     close(fd);
     fr_diagnostics_free(&diagnostics);
     config = fr_server_config_load(path, &diagnostics);

@@ -10,7 +10,8 @@
 #include "util/network.h"
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-#define V4 "\xcb\x00\x71\x07\x0a\x00\x00\x05\xc3\x50\x01\xbb" /* 203.0.113.7:50000 to 10.0.0.5:443 */
+#define V4                                                                                         \
+    "\xcb\x00\x71\x07\x0a\x00\x00\x05\xc3\x50\x01\xbb" /* 203.0.113.7:50000 to 10.0.0.5:443 */
 #define V6                                                                                         \
     "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07"                                                   \
     "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x08\xc3\x50\x01\xbb"
@@ -88,7 +89,8 @@ START_TEST(length_is_bounded)
     uint8_t bytes[FR_PROXY_HEADER_MAX] = SIGNATURE "\x21\x11\x02\x08" V4 "\x04\x01\xf9";
     struct fr_proxy_header header;
 
-    ck_assert_int_eq(fr_proxy_protocol_parse(bytes, sizeof bytes - 1, &header), FR_PROXY_INCOMPLETE);
+    ck_assert_int_eq(fr_proxy_protocol_parse(bytes, sizeof bytes - 1, &header),
+                     FR_PROXY_INCOMPLETE);
     ck_assert_uint_eq(header.size, FR_PROXY_HEADER_MAX);
     ck_assert_int_eq(fr_proxy_protocol_parse(bytes, sizeof bytes, &header), FR_PROXY_DONE);
     bytes[15]++;
