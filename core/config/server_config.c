@@ -50,9 +50,9 @@ static void server_add_proxy(const struct fr_yaml *text, void *ctx)
     if (fr_network_is_everything(&network))
         fr_yaml_warn(
             &r->file, text,
-            "proxy_protocol: with %s each peer can choose the address that the limits and "
-            "the log see, and vehicles cannot connect directly; write the addresses of the "
-            "load balancers",
+            "proxy_protocol: with %s each peer can choose the address that counts for the "
+            "limits and is in the log, and vehicles cannot connect directly; write the "
+            "addresses of the load balancers",
             text->text);
     c->proxies[c->proxy_count++] = network;
 }

@@ -2,6 +2,7 @@
 import ipaddress
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 
@@ -48,6 +49,13 @@ class HAProxy:
     def log_text(self):
         with open(self.log, errors="replace") as f:
             return f.read()
+
+    def wait_listening(self, port):
+        def listens():
+            assert self.process.poll() is None, self.log_text()
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", port)) == 0
+        wait_until("HAProxy listens", listens)
 
     def wait_log(self, part, seconds=20):
         """Wait until the log has the text."""

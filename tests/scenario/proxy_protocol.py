@@ -49,13 +49,6 @@ listen vehicles
 """)
 
 
-def await_listener(port):
-    def listens():
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-    wait_until("HAProxy listens", listens)
-
-
 def peer(d, first=b"", source=BALANCER, to=None):
     """A TCP connection that sends `first` and then nothing."""
     s = socket.socket()
@@ -122,8 +115,8 @@ def behind_haproxy():
     cause no line."""
     port, admin = free_port(), free_port()
     six = "5YJ3E1EA7KF000006"
-    with server(more=f"admin: {{port: {admin}}}") as d, balancer(d, port):
-        await_listener(port)
+    with server(more=f"admin: {{port: {admin}}}") as d, balancer(d, port) as h:
+        h.wait_listening(port)
         car = Car(d, source="127.0.0.2", to=("127.0.0.1", port))
         other = Car(d, vin=six, source="::1", to=("::1", port))
         acknowledged(other)
@@ -152,8 +145,8 @@ def limits_count_vehicles():
     port = free_port()
     to = "127.0.0.1", port
     with server(f"{WIDE}, connections_per_source: 2, half_open_per_source: 10, handshake_timeout: 60 s") as d, \
-            balancer(d, port):
-        await_listener(port)
+            balancer(d, port) as h:
+        h.wait_listening(port)
         cars = [Car(d, source=f"127.0.0.{n}", to=to) for n in range(2, 32) for _ in range(2)]
         assert d.status()["connections"] == 60
         problem = refusal(d, source="127.0.0.2", to=to)
@@ -315,8 +308,8 @@ def reload_of_the_list():
     """A changed list counts for new connections; open ones stay."""
     port = free_port()
     to = "127.0.0.1", port
-    with server(listen="") as d, balancer(d, port):
-        await_listener(port)
+    with server(listen="") as d, balancer(d, port) as h:
+        h.wait_listening(port)
         direct = Car(d)
         refusal(d, to=to)
         await_log(d, "listen.proxy_protocol lacks its address")
@@ -363,7 +356,7 @@ def health_checks():
         for options in ("check no-check-send-proxy", "check", "check check-ssl verify none"):
             port, seen = free_port(), d.count("connections_with_proxy_header")
             with balancer(d, port, f"send-proxy-v2 inter 50ms {options}") as h:
-                await_listener(port)
+                h.wait_listening(port)
                 if options.startswith("check no"):
                     time.sleep(1)  # checks without a byte may end in the kernel
                 else:
@@ -415,13 +408,13 @@ def example():
                 shutil.copy(hosts[0].path(name), d.path(name))
         hosts.append(d)
     text = text.replace("bind :443", f"bind 127.0.0.1:{front}").replace("bind [::]:443 v6only", "")
-    text = text.replace("check port 8443", f"check port {status}")
+    text = text.replace("check port 8443", f"check port {status}").replace("maxconn 40000", "maxconn 400")
     for part in (f"host-a 127.0.0.11:{port} ", f"host-b 127.0.0.12:{port} ", f"127.0.0.1:{front}\n", f"port {status} "):
         assert part in text, text
     to = "127.0.0.1", front
     a, b = hosts
     with a, b, HAProxy(a, text) as h:
-        await_listener(front)
+        h.wait_listening(front)
         cars = [Car(a, source=f"127.0.0.{n}", to=to) for n in range(20, 30)]
         for car in cars:
             acknowledged(car)
