@@ -48,12 +48,11 @@ static void server_add_proxy(const struct fr_yaml *text, void *ctx)
         return;
     }
     if (fr_network_is_everything(&network))
-        fr_yaml_warn(
-            &r->file, text,
-            "proxy_protocol: with %s each peer can choose the address that counts for the "
-            "limits and is in the log, and vehicles cannot connect directly; write the "
-            "addresses of the load balancers",
-            text->text);
+        fr_yaml_warn(&r->file, text,
+                     "proxy_protocol: with %s each peer can choose the address that counts for the "
+                     "limits and is in the log, and vehicles cannot connect directly; write the "
+                     "addresses of the load balancers",
+                     text->text);
     c->proxies[c->proxy_count++] = network;
 }
 

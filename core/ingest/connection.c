@@ -14,7 +14,6 @@
 #include "ingest/handshake_queue.h"
 #include "ingest/limits.h"
 #include "ingest/message.h"
-#include "ingest/proxy_header.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -175,19 +174,30 @@ void fr_connection_complete(struct fr_connection *c, const struct fr_record *rec
     fr_connection_reply_later(c);
 }
 
+static void connection_log_timeout(const struct fr_connection *c)
+{
+    static struct fr_log_limit header, upgrade;
+
+    if (c->state == FR_CONNECTION_PROXY_HEADER)
+        fr_log_limited(
+            &header, FR_LOG_INFO,
+            "%s: closed: its address is in listen.proxy_protocol, and no PROXY header was "
+            "complete within limits.handshake_timeout; check the load balancer, or remove "
+            "the address from the list",
+            c->peer);
+    else
+        fr_log_limited(&upgrade, FR_LOG_INFO,
+                       "%s: no WebSocket was opened within limits.handshake_timeout; closed",
+                       c->peer);
+}
+
 /* Close a connection whose state has timed out. */
 static void connection_expire(struct fr_connection *c)
 {
-    static struct fr_log_limit limit;
-
-    if (c->state != FR_CONNECTION_CLOSING && !c->has_place)
+    if (c->state != FR_CONNECTION_CLOSING && !c->has_place) {
         fr_count(FR_COUNT_HANDSHAKE_TIMEOUT);
-    if (c->state == FR_CONNECTION_PROXY_HEADER)
-        fr_proxy_header_log_timeout(c);
-    else if (c->state != FR_CONNECTION_CLOSING && !c->has_place)
-        fr_log_limited(&limit, FR_LOG_INFO,
-                       "%s: no WebSocket was opened within limits.handshake_timeout; closed",
-                       c->peer);
+        connection_log_timeout(c);
+    }
     fr_connection_free(c);
 }
 

@@ -21,17 +21,6 @@ static enum fr_handshake_status proxy_header_refuse(const struct fr_connection *
     return FR_HANDSHAKE_BROKEN;
 }
 
-void fr_proxy_header_log_timeout(const struct fr_connection *c)
-{
-    static struct fr_log_limit limit;
-
-    fr_log_limited(&limit, FR_LOG_INFO,
-                   "%s: closed: its address is in listen.proxy_protocol, and no PROXY header was "
-                   "complete within limits.handshake_timeout; check the load balancer, or remove "
-                   "the address from the list",
-                   c->peer);
-}
-
 /* Move bytes from tls.in to `head` until it has `size`, or tls.in is empty. */
 static void proxy_header_gather(struct fr_connection *c, size_t size)
 {

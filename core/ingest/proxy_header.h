@@ -17,7 +17,4 @@
  * connections. */
 enum fr_handshake_status fr_proxy_header_receive(struct fr_connection *connection);
 
-/* Log that the time for the header is over. */
-void fr_proxy_header_log_timeout(const struct fr_connection *connection);
-
 #endif
