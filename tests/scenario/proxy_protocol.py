@@ -343,6 +343,18 @@ def check_reports_mistakes():
     shutil.rmtree(d.folder)
 
 
+def doctor_at_the_listener():
+    """`fleetroute doctor` looks at the listener also if its own address is listed."""
+    tesla = ("tesla: {domain: vehicles.invalid, client_id: x, base_url: 'https://localhost:1', "
+             "auth_url: 'https://localhost:1'}")
+    with server(listen=", proxy_protocol: 127.0.0.1", more=tesla) as d:
+        answer = fleetroute("doctor", "-c", d.path("fleetroute.yaml"), "--json", check=False)
+        links = {link["id"]: link for link in json.loads(answer.stdout)["links"]}
+        for name in ("tls", "expiry", "proxy", "client_certificate"):
+            assert links[name]["level"] == "ok" and "listener" in links["tls"]["text"], links[name]
+        assert d.count("connections_with_proxy_header") > 0 and d.count("proxy_headers_refused") == 0
+
+
 def health_checks():
     """Connections without a byte, with LOCAL alone, and HAProxy's checks with and without TLS cause no line and no
     error, and HAProxy considers the daemon up."""
@@ -435,4 +447,4 @@ def example():
 if __name__ == "__main__":
     run_parts(behind_haproxy, limits_count_vehicles, direct_peers, header_in_pieces, header_without_address,
               refused_headers, header_then_silence, many_half_headers, reload_of_the_list, check_reports_mistakes,
-              health_checks, ipv6, example)
+              doctor_at_the_listener, health_checks, ipv6, example)
