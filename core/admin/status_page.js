@@ -137,11 +137,19 @@ function makeVehicle(v) {
     return cell;
 }
 
+// With the address of the newest connection as a hint.
+function makeConnection(v) {
+    const cell = make('td', v.connected ? 'good' : 'quiet',
+        v.connected ? (v.connections > 1 ? `connected, ${v.connections} connections` : 'connected') : 'disconnected');
+    if (v.address) cell.title = v.address;
+    return cell;
+}
+
 function renderVehicles(s, list, seconds) {
     const old = previous ? previous.records : {};
     element('vehicles').replaceChildren(...list.vehicles.map((v) => make('tr', '',
         makeVehicle(v),
-        make('td', v.connected ? 'good' : 'quiet', v.connected ? (v.connections > 1 ? `connected, ${v.connections} connections` : 'connected') : 'disconnected'),
+        makeConnection(v),
         make('td', '', ago(s.now_ms, v.last_ms)),
         make('td', 'n', format(v.records)),
         make('td', 'n', formatRate(rate(v.records, old[v.vin], seconds))))));

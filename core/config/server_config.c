@@ -9,6 +9,7 @@
 #include "config/yaml_values.h"
 #include "util/address.h"
 #include "util/memory.h"
+#include "util/network.h"
 
 #ifndef FR_PLUGIN_DIR
 #define FR_PLUGIN_DIR "/usr/lib/fleetroute/plugins"
@@ -28,9 +29,36 @@
 #define JOURNAL_SIZE_MIN 4000000
 #define WEEK_MS (INT64_C(7) * 24 * 3600 * 1000)
 
+static void server_add_proxy(const struct fr_yaml *text, void *ctx)
+{
+    struct fr_server_reader *r = ctx;
+    struct fr_server_config *c = r->config;
+    struct fr_network network;
+    struct fr_error error;
+
+    if (fr_network_parse(text->text, &network, &error) != 0) {
+        fr_yaml_config_error(&r->file, text, "proxy_protocol: %s", error.text);
+        return;
+    }
+    if (c->proxy_count == FR_PROXIES_MAX) {
+        fr_yaml_config_error(&r->file, text,
+                             "proxy_protocol has more than %d entries; write networks instead of "
+                             "addresses",
+                             FR_PROXIES_MAX);
+        return;
+    }
+    if (fr_network_is_everything(&network))
+        fr_yaml_warn(&r->file, text,
+                     "proxy_protocol: with %s each peer can choose the address that counts for the "
+                     "limits and is in the log, and vehicles cannot connect directly; write the "
+                     "addresses of the load balancers",
+                     text->text);
+    c->proxies[c->proxy_count++] = network;
+}
+
 static void server_read_listen(struct fr_server_reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {"address", "port", "workers", NULL};
+    static const char *const keys[] = {"address", "port", "workers", "proxy_protocol", NULL};
     const struct fr_yaml *node = fr_server_section(r, root, "listen", keys);
     struct fr_server_config *c = r->config;
 
@@ -38,6 +66,8 @@ static void server_read_listen(struct fr_server_reader *r, const struct fr_yaml 
     c->port = (uint16_t)fr_yaml_integer(&r->file, fr_yaml_get(node, "port"), "port", 0, 65535, 443);
     c->workers =
         (unsigned)fr_yaml_integer(&r->file, fr_yaml_get(node, "workers"), "workers", 0, 64, 0);
+    fr_yaml_each_text(&r->file, fr_yaml_get(node, "proxy_protocol"), "proxy_protocol",
+                      server_add_proxy, r);
 }
 
 static void server_read_tls(struct fr_server_reader *r, const struct fr_yaml *root)

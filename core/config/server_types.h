@@ -15,6 +15,7 @@
 #include "journal/journal.h"
 #include "record/topics.h"
 #include "util/log.h"
+#include "util/network.h"
 
 struct fr_sink_config {
     const char *name;
@@ -76,6 +77,9 @@ struct fr_tesla_config {
     char *api_ca;          /* path of the CA of these; NULL: the system's */
 };
 
+/* Max entries of `listen: proxy_protocol:`. */
+#define FR_PROXIES_MAX 64
+
 /* Max sources in a configuration. */
 #define FR_SOURCES_MAX 16
 
@@ -85,6 +89,8 @@ struct fr_server_config {
     const char *address;
     uint16_t port;
     unsigned workers;
+    struct fr_network proxies[FR_PROXIES_MAX]; /* peers that send a PROXY header */
+    size_t proxy_count;
     char *certificate, *key, *vehicle_ca; /* paths, resolved from the folder of the file */
     char *crl;                            /* path; NULL: none */
     char *public_key;      /* path of the public half of the command key; may not exist */

@@ -153,6 +153,15 @@ static void endpoint_put_vehicle_name(const struct fr_daemon *d, const char *vin
     fr_json_string(out, name, strlen(name));
 }
 
+/* Append the address and port of the newest connection. */
+static void endpoint_put_address(const char *peer, struct fr_buffer *out)
+{
+    if (peer[0] == '\0')
+        return;
+    fr_buffer_text(out, ",\"address\":");
+    fr_json_string(out, peer, strlen(peer));
+}
+
 /* GET /vehicles?find=PART&limit=N: connected vehicles first, then the others by the time of their
  * last record, newest first. */
 static int endpoint_vehicles(void *ctx, const char *query, struct fr_buffer *out)
@@ -177,9 +186,11 @@ static int endpoint_vehicles(void *ctx, const char *query, struct fr_buffer *out
         fr_json_string(out, vin, strlen(vin));
         endpoint_put_vehicle_name(d, list[i].vin, out);
         fr_buffer_printf(out,
-                         ",\"connected\":%s,\"connections\":%u,\"last_ms\":%lld,\"records\":%llu}",
+                         ",\"connected\":%s,\"connections\":%u,\"last_ms\":%lld,\"records\":%llu",
                          list[i].connected ? "true" : "false", list[i].connections,
                          (long long)list[i].last_seen_ms, (unsigned long long)list[i].records);
+        endpoint_put_address(list[i].peer, out);
+        fr_buffer_byte(out, '}');
     }
     fr_buffer_text(out, "]}");
     free(list);

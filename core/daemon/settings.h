@@ -1,7 +1,7 @@
 /*
  * settings.h - the settings of the ingest and the journal, taken from the server configuration.
  *
- * The results borrow strings from the configuration. Main thread.
+ * The results borrow strings and lists from the configuration. Main thread.
  */
 #ifndef FR_SETTINGS_H
 #define FR_SETTINGS_H

@@ -46,7 +46,8 @@ void fr_connection_update_peer_timeout(struct fr_connection *c)
     c->pinged = false; /* the time to answer a ping may be shorter now */
 }
 
-void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint64_t source)
+void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint64_t source,
+                        bool proxied)
 {
     const struct fr_ingest_settings *settings = &worker->settings;
     struct fr_connection *c = calloc(1, sizeof *c);
@@ -61,8 +62,9 @@ void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint
     connection_set_keepalive(fd, settings->peer_timeout_ms);
     c->worker = worker;
     c->fd = fd;
-    c->state = FR_CONNECTION_HANDSHAKE;
-    c->source = source;
+    c->state = proxied ? FR_CONNECTION_PROXY_HEADER : FR_CONNECTION_HANDSHAKE;
+    c->proxied = proxied;
+    c->source = proxied ? FR_SOURCE_NONE : source;
     c->deadline_ms = now + settings->handshake_timeout_ms;
     snprintf(c->peer, sizeof c->peer, "%s", peer);
     c->next = worker->connections;
@@ -173,16 +175,29 @@ void fr_connection_complete(struct fr_connection *c, const struct fr_record *rec
     fr_connection_reply_later(c);
 }
 
+static void connection_log_timeout(const struct fr_connection *c)
+{
+    static struct fr_log_limit header, upgrade;
+
+    if (c->state == FR_CONNECTION_PROXY_HEADER)
+        fr_log_limited(
+            &header, FR_LOG_INFO,
+            "%s: closed: its address is in listen.proxy_protocol, and no PROXY header was "
+            "complete within limits.handshake_timeout; check the load balancer, or remove "
+            "the address from the list",
+            c->peer);
+    else
+        fr_log_limited(&upgrade, FR_LOG_INFO,
+                       "%s: no WebSocket was opened within limits.handshake_timeout; closed",
+                       c->peer);
+}
+
 /* Close a connection whose state has timed out. */
 static void connection_expire(struct fr_connection *c)
 {
-    static struct fr_log_limit limit;
-
     if (c->state != FR_CONNECTION_CLOSING && !c->has_place) {
         fr_count(FR_COUNT_HANDSHAKE_TIMEOUT);
-        fr_log_limited(&limit, FR_LOG_INFO,
-                       "%s: no WebSocket was opened within limits.handshake_timeout; closed",
-                       c->peer);
+        connection_log_timeout(c);
     }
     fr_connection_free(c);
 }

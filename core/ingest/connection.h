@@ -7,13 +7,16 @@
 #ifndef FR_CONNECTION_H
 #define FR_CONNECTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ingest/ingest_state.h"
 
 /* Take over an accepted socket; it is closed when memory is exhausted. `peer` is the text for the
- * log, `source` is fr_address_source() of the peer's address. */
-void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint64_t source);
+ * log, `source` is fr_address_source() of the peer's address. `proxied`: the peer is a load balancer and
+ * sends a PROXY header first. */
+void fr_connection_open(struct fr_worker *worker, int fd, const char *peer, uint64_t source,
+                        bool proxied);
 
 /* Close the socket and free the connection at once. An open WebSocket makes a DISCONNECTED
  * record. */

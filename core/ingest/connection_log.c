@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "route/routes.h"
+#include "util/address.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/plural.h"
@@ -11,6 +13,7 @@
 
 #define MINUTE_MS 60000
 #define WHO_SIZE 160
+#define BALANCER_SIZE (FR_ADDRESS_TEXT_SIZE + 16)
 
 static pthread_mutex_t connection_log_lock = PTHREAD_MUTEX_INITIALIZER; /* of the next three */
 static int64_t minute_ms = -MINUTE_MS; /* monotonic: begin of the present minute of lines */
@@ -55,15 +58,32 @@ static const char *connection_log_who(const struct fr_connection *c, char who[WH
     return who;
 }
 
+/* " through ADDRESS" of the load balancer; "" if the vehicle connected directly. */
+static const char *connection_log_balancer(const struct fr_connection *c, char text[BALANCER_SIZE])
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+    char name[FR_ADDRESS_TEXT_SIZE];
+
+    text[0] = '\0';
+    if (c->proxied && c->source != FR_SOURCE_NONE &&
+        getpeername(c->fd, (struct sockaddr *)&address, &len) == 0) {
+        fr_address_text(&address, name);
+        snprintf(text, BALANCER_SIZE, " through %s", name);
+    }
+    return text;
+}
+
 void fr_connection_log_opened(struct fr_connection *c, const char *user_agent)
 {
     const char *interface = c->identity.network_interface;
-    char who[WHO_SIZE];
+    char who[WHO_SIZE], balancer[BALANCER_SIZE];
 
     c->opened_ms = fr_monotonic_ms();
     if (connection_log_allowed())
-        fr_log(FR_LOG_INFO, "%s connected from %s%s%.40s", connection_log_who(c, who), c->peer,
-               interface[0] != '\0' ? " over " : "", interface);
+        fr_log(FR_LOG_INFO, "%s connected from %s%s%s%.40s", connection_log_who(c, who), c->peer,
+               connection_log_balancer(c, balancer), interface[0] != '\0' ? " over " : "",
+               interface);
     fr_log(FR_LOG_DEBUG, "%s: client version %s (%s)", connection_log_who(c, who),
            c->identity.client_version, user_agent);
 }

@@ -8,6 +8,7 @@
 #include "ingest/connection_write.h"
 #include "ingest/handshake.h"
 #include "ingest/message.h"
+#include "ingest/proxy_header.h"
 #include "ingest/without_certificate.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -165,12 +166,14 @@ static int connection_consume(struct fr_connection *c, const uint8_t *bytes, siz
     return code;
 }
 
-/* Go on with the TLS handshake. READ_MORE: the handshake is done. */
+/* Go on with the PROXY header and the TLS handshake. READ_MORE: the handshake is done. */
 static enum read_status connection_shake_hands(struct fr_connection *c)
 {
     enum fr_handshake_status status = FR_HANDSHAKE_DONE;
 
-    if (c->tls.ssl == NULL)
+    if (c->state == FR_CONNECTION_PROXY_HEADER)
+        status = fr_proxy_header_receive(c);
+    if (status == FR_HANDSHAKE_DONE && c->tls.ssl == NULL)
         status = fr_handshake_begin(c);
     if (status == FR_HANDSHAKE_DONE)
         status = fr_handshake_continue(c);
@@ -196,7 +199,7 @@ static enum read_status connection_decrypt(struct fr_connection *c)
 
     /* Clear this thread's OpenSSL error queue; SSL_get_error() reads it. */
     ERR_clear_error();
-    if (c->state == FR_CONNECTION_HANDSHAKE) {
+    if (c->state <= FR_CONNECTION_HANDSHAKE) {
         enum read_status handshake = connection_shake_hands(c);
 
         if (handshake != READ_MORE)

@@ -103,6 +103,7 @@ void fr_connectivity_opened(struct fr_connection *c)
     c->link.owner = c->worker;
     c->link.slot = c->slot;
     c->link.generation = c->generation;
+    c->link.peer = c->peer;
     c->vehicle = fr_presence_up(c->worker->ingest->presence, c->identity.vin, &c->link,
                                 connectivity_vehicle_connected, c);
 }

@@ -31,6 +31,15 @@ void fr_half_open_remove(struct fr_half_open *pool, const void *connection)
         }
 }
 
+void fr_half_open_set_source(struct fr_half_open *pool, const void *connection, uint64_t source)
+{
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->entries[i].connection == connection) {
+            pool->entries[i].source = source;
+            return;
+        }
+}
+
 void *fr_half_open_victim(const struct fr_half_open *pool, const uint64_t *source, int64_t now_ms,
                           fr_half_open_rank_fn *rank)
 {

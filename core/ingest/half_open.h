@@ -53,6 +53,9 @@ void fr_half_open_add(struct fr_half_open *pool, void *connection, uint64_t sour
 /* Remove a connection; no effect when it is not in the table. */
 void fr_half_open_remove(struct fr_half_open *pool, const void *connection);
 
+/* Count a connection for another source from now on; no effect when it is not in the table. */
+void fr_half_open_set_source(struct fr_half_open *pool, const void *connection, uint64_t source);
+
 /* The connection to close in favour of another one at now_ms (monotonic): the oldest one of the
  * lowest rank; NULL: there is none. `source`: look only at connections of this source; NULL: at all.
  * rank() is called only for connections of FR_HALF_OPEN_MIN_AGE_MS or more. */

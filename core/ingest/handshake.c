@@ -19,6 +19,7 @@
 #include "ingest/identity.h"
 #include "ingest/inbox.h"
 #include "ingest/limits.h"
+#include "ingest/proxy_protocol.h"
 #include "ingest/tls.h"
 #include "ingest/tls_release.h"
 #include "ingest/without_certificate.h"
@@ -78,6 +79,22 @@ static bool handshake_peer_left(struct fr_connection *c)
     return info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE;
 }
 
+/* A load balancer that is not in listen.proxy_protocol, or one behind another, which sends a second
+ * header. */
+static void handshake_log_proxy_header(const struct fr_connection *c)
+{
+    static struct fr_log_limit limit;
+
+    fr_count(FR_COUNT_HANDSHAKE_FAILED);
+    fr_log_limited(&limit, FR_LOG_WARNING,
+                   c->proxied
+                       ? "%s: closed: a second PROXY header follows the first; let the second load "
+                         "balancer accept that of the first (HAProxy: accept-proxy)"
+                       : "%s: closed: it sent a PROXY header, and listen.proxy_protocol lacks its "
+                         "address; add the address if it is your load balancer",
+                   c->peer);
+}
+
 /* OpenSSL's state takes 45 kB, so it is created only when the first TLS record is complete. */
 enum fr_handshake_status fr_handshake_begin(struct fr_connection *c)
 {
@@ -93,6 +110,11 @@ enum fr_handshake_status fr_handshake_begin(struct fr_connection *c)
             "%s: TLS handshake failed: its ClientHello is longer than %d bytes, which no "
             "vehicle sends",
             c->peer, FR_WORKER_FIRST_RECORD);
+        return FR_HANDSHAKE_BROKEN;
+    }
+    if (c->head.bytes[0] != TLS_CONTENT_HANDSHAKE &&
+        fr_proxy_protocol_begins(c->head.bytes, c->head.len)) {
+        handshake_log_proxy_header(c);
         return FR_HANDSHAKE_BROKEN;
     }
     if (handshake_record_missing(&c->head) != 0)

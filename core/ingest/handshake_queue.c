@@ -18,7 +18,7 @@ void fr_handshake_queue_add(struct fr_connection *c)
 {
     struct fr_handshake_list *list = queue_part(c);
 
-    assert(c->state == FR_CONNECTION_HANDSHAKE);
+    assert(c->state <= FR_CONNECTION_HANDSHAKE);
     if (c->queued)
         return;
     c->queued = true;

@@ -28,7 +28,7 @@
 /* Handshakes that have begun and are taken in a row while others wait that have not. */
 #define FR_HANDSHAKE_BEGUN_MAX 4
 
-/* Put a connection in state FR_CONNECTION_HANDSHAKE at the end of its part of its worker's queue; it
+/* Put a connection before the end of its TLS handshake at the end of its part of its worker's queue; it
  * is not read until it is taken. No effect if it is in the queue. */
 void fr_handshake_queue_add(struct fr_connection *connection);
 

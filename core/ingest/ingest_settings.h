@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "route/dispatch.h"
+#include "util/network.h"
 
 /* Numbers of connections are maxima over all workers. */
 struct fr_ingest_settings {
@@ -31,6 +32,9 @@ struct fr_ingest_settings {
     int64_t presence_grace_ms;       /* without a connection until the vehicle expires */
     fr_dispatch_enqueue_fn *enqueue; /* access to the sinks of the routes */
     fr_dispatch_full_fn *full;
+    /* Networks of the peers that send PROXY headers. Borrowed. */
+    const struct fr_network *proxies;
+    size_t proxy_count;
 };
 
 #endif

@@ -26,6 +26,7 @@
 #include "record/acknowledge.h"
 #include "route/dispatch.h"
 #include "route/routes.h"
+#include "util/address.h"
 #include "util/buffer.h"
 
 #define FR_WORKER_TICK_MS 500            /* interval of the checks for timeouts */
@@ -33,9 +34,13 @@
 #define FR_WORKER_READ_SIZE (64 * 1024)  /* bytes of one recv(2) at most */
 #define FR_WORKER_FIRST_RECORD 16384     /* bytes of a TLS record's content at most */
 #define FR_WORKER_PLAIN_SIZE (17 * 1024) /* more than the plaintext of one TLS record, 16 kB */
-#define FR_PEER_TEXT_SIZE 56             /* "[IPv6 address]:port" and its NUL */
+/* A connection's source while only the address of a load balancer is known: the limits for each source do
+ * not apply. No peer has it: it is of a multicast network. */
+#define FR_SOURCE_NONE UINT64_MAX
 
+/* The first two are before the end of the TLS handshake. */
 enum fr_connection_state {
+    FR_CONNECTION_PROXY_HEADER,        /* of a load balancer: the PROXY header is incomplete */
     FR_CONNECTION_HANDSHAKE,           /* TLS handshake */
     FR_CONNECTION_UPGRADE,             /* TLS is established, the HTTP request is incomplete */
     FR_CONNECTION_WITHOUT_CERTIFICATE, /* the same, of a client without a certificate */
@@ -56,10 +61,11 @@ struct fr_connection {
     bool has_slot;   /* counts against limits.connections */
     bool has_place;  /* is in the worker's without_certificate; with neither, it is in half_open */
     bool key_served; /* got the public key; of a client without a certificate */
+    bool proxied;    /* accepted from a load balancer in listen.proxy_protocol */
     bool queued;     /* is in the worker's queue of handshakes, and is not read */
     uint32_t slot;   /* index in the worker's slots, while has_slot */
     uint32_t generation;     /* distinguishes successive users of one slot */
-    uint64_t source;         /* fr_address_source() of the peer's address */
+    uint64_t source;         /* fr_address_source() of the vehicle's address, or FR_SOURCE_NONE */
     uint32_t dropped;        /* bytes read after the last reply to a client without a certificate */
     uint32_t unacknowledged; /* records that wait for the confirmation of sinks */
     int64_t deadline_ms;     /* monotonic time at which the state times out; 0: none */
@@ -87,7 +93,7 @@ struct fr_connection {
     } identity;
     struct fr_presence_vehicle *vehicle; /* while the WebSocket is open */
     struct fr_presence_link link;        /* while the WebSocket is open */
-    char peer[FR_PEER_TEXT_SIZE];        /* address and port, for the log */
+    char peer[FR_ADDRESS_TEXT_SIZE]; /* address and port, for the log: the vehicle's, if known */
 };
 
 /* What a slot number and a generation refer to: one connection, also after it was freed. */

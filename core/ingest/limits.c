@@ -105,10 +105,12 @@ static const char *limits_count_open(struct fr_connection *c)
 {
     struct fr_worker *worker = c->worker;
     struct fr_ingest *ingest = worker->ingest;
+    size_t max_of_source =
+        c->source == FR_SOURCE_NONE ? 0 : worker->settings.connections_per_source;
 
     if (worker->free_count == 0)
         return "limits.connections";
-    if (!fr_source_counts_add(ingest->sources, c->source, worker->settings.connections_per_source))
+    if (!fr_source_counts_add(ingest->sources, c->source, max_of_source))
         return "limits.connections_per_source";
     if (atomic_fetch_add(&ingest->connections, 1) < worker->settings.connections)
         return NULL;

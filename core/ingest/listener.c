@@ -17,6 +17,7 @@
 #include "util/counters.h"
 #include "util/descriptors.h"
 #include "util/log.h"
+#include "util/network.h"
 
 #define ACCEPTS_PER_PASS 64
 #define SEARCH_PAUSE_MS 10 /* after a search for a connection to close that found none */
@@ -100,18 +101,6 @@ int fr_listener_listen(const struct fr_worker *worker, struct fr_error *error)
 
 /* ---- accepting ------------------------------------------------------------------- */
 
-static void listener_describe_peer(const struct sockaddr_storage *address, socklen_t len,
-                                   char *peer, size_t size)
-{
-    char host[46], port[8];
-
-    if (getnameinfo((const struct sockaddr *)address, len, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        snprintf(peer, size, "a peer without an address");
-    else
-        snprintf(peer, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-}
-
 static void listener_refuse(int fd, const char *peer)
 {
     static struct fr_log_limit limit;
@@ -189,40 +178,39 @@ void fr_listener_trim(struct fr_worker *worker, int64_t now_ms)
         ;
 }
 
-/* Whether the source has as many half-open connections as it may have. A source with open WebSockets
- * may have one more for each: these peers had certificates, so the address is that of a carrier or of
- * a load balancer with many vehicles. */
-static bool listener_source_is_full(const struct fr_worker *worker, uint64_t source)
+/* Whether the source has as many half-open connections as it may have, without `counted`, which may
+ * be NULL. A source with open WebSockets may have one more for each: these peers had certificates, so
+ * the address is that of a carrier or of a load balancer with many vehicles. */
+static bool listener_source_is_full(const struct fr_worker *worker, uint64_t source,
+                                    const struct fr_connection *counted)
 {
     size_t max = worker->settings.half_open_per_source, count;
 
     if (max == 0)
         return false;
-    count = fr_half_open_of_source(&worker->half_open, source);
+    count = fr_half_open_of_source(&worker->half_open, source) - (counted != NULL);
     return count >= fr_limits_share(worker, max) &&
            count >= fr_limits_share(worker,
                                     max + fr_source_counts_of(worker->ingest->sources, source));
 }
 
-/* Whether the source may have one more half-open connection, possibly after one of its own is closed
- * for it. */
-static bool listener_admit_source(struct fr_worker *worker, uint64_t source, const char *peer,
-                                  int64_t now_ms)
+bool fr_listener_admit_source(struct fr_worker *worker, uint64_t source, const char *peer,
+                              int64_t now_ms, const struct fr_connection *counted)
 {
     static struct fr_log_limit limit;
     struct fr_connection *victim;
 
-    if (!listener_source_is_full(worker, source))
+    if (!listener_source_is_full(worker, source, counted))
         return true;
     fr_count(FR_COUNT_SOURCE_OVER_LIMIT);
     fr_log_limited(&limit, FR_LOG_WARNING,
                    "%s: its address has limits.half_open_per_source connections without an open "
                    "WebSocket; the oldest is closed, or the new one is refused while the oldest is "
-                   "younger than a second or waits for its handshake; behind a load balancer set "
-                   "this limit to 0",
+                   "younger than a second or waits for its handshake; for a load balancer set "
+                   "listen.proxy_protocol, or set this limit to 0",
                    peer);
     victim = fr_half_open_victim(&worker->half_open, &source, now_ms, fr_limits_rank);
-    if (victim == NULL)
+    if (victim == NULL || victim == counted)
         return false;
     fr_connection_free(victim);
     return true;
@@ -258,26 +246,27 @@ void fr_listener_update(struct fr_worker *worker)
     listener_set_accepting(worker, on && listener_has_capacity(worker));
 }
 
-static void listener_admit(struct fr_worker *worker, int fd, const struct sockaddr_storage *address,
-                           socklen_t len)
+static void listener_admit(struct fr_worker *worker, int fd, const struct sockaddr_storage *address)
 {
+    bool proxied =
+        fr_networks_contain(worker->settings.proxies, worker->settings.proxy_count, address);
     uint64_t source = fr_address_source(address);
     int64_t now = fr_monotonic_ms();
-    char peer[FR_PEER_TEXT_SIZE];
+    char peer[FR_ADDRESS_TEXT_SIZE];
 
-    listener_describe_peer(address, len, peer, sizeof peer);
+    fr_address_text(address, peer);
     fr_count(FR_COUNT_CONNECTIONS);
     if (atomic_load(&worker->ingest->connections) >= worker->settings.connections) {
         listener_refuse(fd, peer);
         return;
     }
-    if (!listener_admit_source(worker, source, peer, now)) {
+    if (!proxied && !fr_listener_admit_source(worker, source, peer, now, NULL)) {
         close(fd);
         return;
     }
     if (listener_is_full(worker))
         listener_close_victim(worker, now);
-    fr_connection_open(worker, fd, peer, source);
+    fr_connection_open(worker, fd, peer, source, proxied);
 }
 
 /* accept(2) failed. The socket stays readable, so the worker would loop without a pause. */
@@ -316,6 +305,6 @@ void fr_listener_ready(evutil_socket_t listener, short events, void *ctx)
             listener_handle_error(worker, errno);
             return;
         }
-        listener_admit(worker, fd, &address, len);
+        listener_admit(worker, fd, &address);
     }
 }

@@ -8,6 +8,7 @@
 #define FR_LISTENER_H
 
 #include <event2/util.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ingest/ingest_state.h"
@@ -35,6 +36,12 @@ void fr_listener_ready(evutil_socket_t listener, short events, void *ctx);
  * order of fr_limits_rank(), as far as they may be closed at now_ms (monotonic): other workers need
  * these descriptors. The worker's thread. */
 void fr_listener_trim(struct fr_worker *worker, int64_t now_ms);
+
+/* Whether a source may have one more half-open connection; `peer` names the connection in the log. If not,
+ * its oldest one is closed, provided that it is old enough at now_ms (monotonic). `counted`: the
+ * connection is among the half-open ones already, as one of the source; NULL: not yet. The worker's thread. */
+bool fr_listener_admit_source(struct fr_worker *worker, uint64_t source, const char *peer,
+                              int64_t now_ms, const struct fr_connection *counted);
 
 /* Start or pause accept(2) as the worker's state asks for. The worker's thread. */
 void fr_listener_update(struct fr_worker *worker);

@@ -1,6 +1,7 @@
 #include "ingest/presence.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -377,6 +378,7 @@ size_t fr_presence_list(struct fr_presence *p, const char *part, struct fr_prese
             status->connections = v->connections;
             status->last_seen_ms = atomic_load_explicit(&v->last_seen_ms, memory_order_relaxed);
             status->records = atomic_load_explicit(&v->records, memory_order_relaxed);
+            snprintf(status->peer, sizeof status->peer, "%s", v->last != NULL ? v->last->peer : "");
             count++;
         }
     pthread_mutex_unlock(&p->lock);

@@ -16,6 +16,7 @@
 
 #include "record/record.h"
 #include "record/topics.h"
+#include "util/address.h"
 
 /* Expired vehicles in the table at most. Beyond that the one that expired first is removed. */
 #define FR_PRESENCE_EXPIRED_MAX 10000
@@ -30,7 +31,8 @@ struct fr_presence_link {
     struct fr_presence_link *next, *previous;
     void *owner; /* the worker; with slot and generation set by the caller */
     uint32_t slot, generation;
-    bool leaving; /* fr_presence_excess() has returned it */
+    const char *peer; /* address and port, constant; set by the caller, as slot and generation */
+    bool leaving;     /* fr_presence_excess() has returned it */
 };
 
 struct fr_presence_status {
@@ -39,6 +41,7 @@ struct fr_presence_status {
     unsigned connections;
     int64_t last_seen_ms; /* wall clock of the last record; 0: none since the vehicle is known */
     uint64_t records;     /* number since the vehicle is known */
+    char peer[FR_ADDRESS_TEXT_SIZE]; /* of its newest connection; "": it has none */
 };
 
 /* A vehicle became connected, or expired. Called with the lock held, so that the records that two
@@ -58,7 +61,7 @@ void fr_presence_set_grace(struct fr_presence *presence, int64_t grace_ms);
  * could not connect, because too many did at once. */
 void fr_presence_delay_expiry(struct fr_presence *presence, int64_t ms);
 
-/* A connection is open. The caller has set owner, slot and generation of its link. Calls `event` if
+/* A connection is open. The caller has set owner, slot, generation and peer of its link. Calls `event` if
  * the vehicle was not connected before. The result is valid until fr_presence_down(). */
 struct fr_presence_vehicle *fr_presence_up(struct fr_presence *presence, const char *vin,
                                            struct fr_presence_link *link,

@@ -34,7 +34,8 @@ static bool anonymous_admit(struct fr_connection *c, int64_t now_ms)
     struct fr_half_open *table = &worker->without_certificate;
     struct fr_connection *victim;
 
-    if (fr_half_open_of_source(table, c->source) >= FR_WITHOUT_CERTIFICATE_PER_SOURCE) {
+    if (c->source != FR_SOURCE_NONE &&
+        fr_half_open_of_source(table, c->source) >= FR_WITHOUT_CERTIFICATE_PER_SOURCE) {
         victim = fr_half_open_victim(table, &c->source, now_ms, anonymous_rank);
         if (victim == NULL)
             return false;

@@ -198,7 +198,7 @@ static void worker_connection_ready(evutil_socket_t fd, short events, void *ctx)
     struct fr_worker *worker = connection->worker;
 
     (void)fd;
-    if ((events & EV_READ) && connection->state == FR_CONNECTION_HANDSHAKE) {
+    if ((events & EV_READ) && connection->state <= FR_CONNECTION_HANDSHAKE) {
         fr_handshake_queue_add(connection);
         worker_schedule_handshakes(worker);
         events &= ~EV_READ;

@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fleet_api/vehicle_ca.h"
 #include "tool/control_client.h"
 #include "util/memory.h"
+#include "util/network.h"
 #include "util/no_passphrase.h"
 
 #define EXPIRY_WARNING_DAYS 21
@@ -37,9 +39,24 @@ static int tls_find_listener(const struct fr_doctor *doctor, struct fr_doctor_ad
     return fr_doctor_resolve(address, doctor->server->port, FR_DOCTOR_STEP_MS, addresses, &error);
 }
 
-/* Shake hands with the first address that accepts a connection. Returns -1 with `error` set. */
+/* The daemon's own listener expects a PROXY header of the addresses in listen.proxy_protocol, which are
+ * those of this machine if the load balancer runs here. Send one that has no address. */
+static void tls_introduce(const struct fr_doctor *doctor, int fd)
+{
+    static const uint8_t header[16] = {'\r', '\n', '\r', '\n', '\0', '\r', '\n',
+                                       'Q',  'U',  'I',  'T',  '\n', 0x20}; /* version 2, LOCAL */
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+        fr_networks_contain(doctor->server->proxies, doctor->server->proxy_count, &address))
+        send(fd, header, sizeof header, MSG_NOSIGNAL);
+}
+
+/* Shake hands with the first address that accepts a connection; `is_listener`: it is the daemon's own.
+ * Returns -1 with `error` set. */
 static int tls_shake_hands(const struct fr_doctor *doctor,
-                           const struct fr_doctor_addresses *addresses,
+                           const struct fr_doctor_addresses *addresses, bool is_listener,
                            struct fr_doctor_handshake *handshake, struct fr_error *error)
 {
     const char *name = doctor->public_name != NULL ? doctor->public_name : "localhost";
@@ -49,6 +66,8 @@ static int tls_shake_hands(const struct fr_doctor *doctor,
         fd = fr_doctor_connect(&addresses->list[i], FR_DOCTOR_STEP_MS / (int64_t)addresses->count);
     if (fd < 0)
         return fr_error_set(error, "%s", strerror(errno));
+    if (is_listener)
+        tls_introduce(doctor, fd);
     status = fr_doctor_shake_hands(fd, name, FR_DOCTOR_STEP_MS, handshake, error);
     close(fd);
     return status;
@@ -65,12 +84,12 @@ static void tls_check_handshake(struct fr_doctor *doctor)
     if (port == FR_DOCTOR_OK) {
         snprintf(doctor->endpoint, sizeof doctor->endpoint, "%s:%u", doctor->public_name,
                  doctor->server->tesla.port);
-        status = tls_shake_hands(doctor, &doctor->addresses, &doctor->handshake, &error);
+        status = tls_shake_hands(doctor, &doctor->addresses, false, &doctor->handshake, &error);
     } else {
         snprintf(doctor->endpoint, sizeof doctor->endpoint, "the listener on port %u",
                  doctor->server->port);
         if (tls_find_listener(doctor, &listener) != 0 ||
-            (status = tls_shake_hands(doctor, &listener, &doctor->handshake, &error)) != 0) {
+            (status = tls_shake_hands(doctor, &listener, true, &doctor->handshake, &error)) != 0) {
             fr_doctor_report(doctor, FR_DOCTOR_SKIPPED, NULL, NULL, "needs the link port");
             return;
         }
@@ -312,7 +331,7 @@ static bool tls_listener_offers_same(const struct fr_doctor *doctor)
     struct fr_doctor_addresses listener;
     struct fr_error error;
     bool is_same = tls_find_listener(doctor, &listener) == 0 &&
-                   tls_shake_hands(doctor, &listener, &direct, &error) == 0 &&
+                   tls_shake_hands(doctor, &listener, true, &direct, &error) == 0 &&
                    X509_cmp(sk_X509_value(direct.chain, 0), tls_offered(doctor)) == 0;
 
     fr_doctor_handshake_free(&direct);

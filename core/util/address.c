@@ -1,7 +1,9 @@
 #include "util/address.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 bool fr_is_loopback(const char *address)
@@ -50,4 +52,17 @@ bool fr_address_is_local(const struct sockaddr_storage *address)
     memcpy(&v6, address, sizeof v6);
     return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) ||
            (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+}
+
+void fr_address_text(const struct sockaddr_storage *address, char text[FR_ADDRESS_TEXT_SIZE])
+{
+    socklen_t len =
+        address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    char host[46], port[8];
+
+    if (getnameinfo((const struct sockaddr *)address, len, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        snprintf(text, FR_ADDRESS_TEXT_SIZE, "a peer without an address");
+    else
+        snprintf(text, FR_ADDRESS_TEXT_SIZE, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }

@@ -1,5 +1,5 @@
 /* Classification of IP addresses: loopback, local peers, and the key under which the connections of
- * one peer are counted. */
+ * one peer are counted; the text of an address. */
 #ifndef FR_ADDRESS_H
 #define FR_ADDRESS_H
 
@@ -17,5 +17,12 @@ uint64_t fr_address_source(const struct sockaddr_storage *address);
 
 /* Returns whether a peer is on this machine: a loopback address or a Unix socket. */
 bool fr_address_is_local(const struct sockaddr_storage *address);
+
+/* Bytes of "[IPv6 address]:port" and its NUL. */
+#define FR_ADDRESS_TEXT_SIZE 56
+
+/* Write "192.0.2.7:443" or "[2001:db8::7]:443"; "a peer without an address" for another family. Any
+ * thread. */
+void fr_address_text(const struct sockaddr_storage *address, char text[FR_ADDRESS_TEXT_SIZE]);
 
 #endif

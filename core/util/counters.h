@@ -15,6 +15,8 @@
     X(HALF_OPEN_CLOSED, "half_open_connections_closed_for_others")                                 \
     X(SOURCE_OVER_LIMIT, "half_open_connections_over_limit_of_source")                             \
     X(VIN_OVER_LIMIT, "connections_over_limit_of_vin")                                             \
+    X(PROXY_HEADERS, "connections_with_proxy_header")                                              \
+    X(PROXY_REFUSED, "proxy_headers_refused")                                                      \
     X(HANDSHAKE_FAILED, "tls_handshakes_failed")                                                   \
     X(REVOKED, "connections_closed_as_revoked")                                                    \
     X(HANDSHAKE_TIMEOUT, "handshakes_timed_out")                                                   \

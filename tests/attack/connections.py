@@ -5,6 +5,7 @@ import time
 
 from hostile import (PATIENCE, SLOWER, VIN, Daemon, Honest, Hostile, client_hello, hung_up, peer,
                      run_parts, wait_until)
+from haproxy import proxy_header
 
 ROUTING = 'records: [{type: "*", to: archive, ack: archive}]'
 SINKS = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
@@ -144,6 +145,38 @@ def memory_of_half_open_connections():
                 s.close()
 
 
+def crowd_behind_a_load_balancer():
+    """Peers of other addresses, and many of one address, behind a load balancer: the limits for half-open
+    connections hold for the addresses in the PROXY headers, and honest vehicles behind the same load balancer
+    connect and are not affected."""
+    balancer = "127.0.0.100"
+    d = Daemon(ROUTING, SINKS, "limits: {half_open: 200, half_open_per_source: 10, handshake_timeout: 60 s}")
+    d.listen = f", proxy_protocol: {balancer}"
+    with d:
+        hello = client_hello(d)
+        honest = Hostile(d, source=balancer, first=[proxy_header("198.51.100.1")])
+        one = [peer(d.port, proxy_header("203.0.113.77", 1000 + i) + hello[:-1], source=balancer) for i in range(100)]
+        d.wait_count("half_open_connections_over_limit_of_source", 80)
+        assert d.status()["half_open"] <= 12, d.status()
+        assert "203.0.113.77:" in d.log_text()
+        crowd = [peer(d.port, (b"", proxy_header(f"203.0.{i % 200}.{i % 250}") + (b"", b"\x16", hello[:-1], hello)[i % 4])[i % 8 != 0],
+                      source=balancer) for i in range(700)]
+        wait_until("limits.half_open is almost reached", lambda: d.status()["half_open"] >= 190)
+        for i in range(3):
+            begin = time.monotonic()
+            car = Hostile(d, source=balancer, first=[proxy_header(f"198.51.100.{2 + i}")])
+            assert time.monotonic() - begin < 6 * PATIENCE, "an honest vehicle waits because of silent peers"
+            for honest_one in (car, honest):
+                honest_one.message()
+                assert honest_one.receive_reply()[0] == "ack"
+            car.close()
+        assert d.status()["half_open"] <= 202, d.status()
+        honest.close()
+        for s in one + crowd:
+            s.close()
+        wait_until("no connection is half-open", lambda: d.status()["half_open"] == 0)
+
+
 if __name__ == "__main__":
-    run_parts(vehicle_with_many_connections, crowd_of_silent_peers, one_source_address,
+    run_parts(vehicle_with_many_connections, crowd_of_silent_peers, one_source_address, crowd_behind_a_load_balancer,
               vehicles_over_the_limit, slow_and_long_handshakes, memory_of_half_open_connections)

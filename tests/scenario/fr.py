@@ -143,6 +143,7 @@ class Daemon:
         self.control = f"{self.folder}/c.sock"
         self.routing, self.sinks, self.extra, self.address = routing, sinks, extra, address
         self.journal, self.environment = journal, None
+        self.listen = ""  # further keys of `listen:`
         self.host = "localhost"  # that vehicles expect in its certificate
         self.peer = "127.0.0.1"  # the address to which vehicles connect
         self.prefix = []  # command prefix of the daemon and its vehicles: ip netns exec …
@@ -157,7 +158,7 @@ class Daemon:
     def write(self):
         # A sanitizer starts a symbolizer process; the sandbox would forbid that.
         unconfined = "\nsandbox: false" if os.environ.get("FR_UNCONFINED") and "sandbox:" not in self.extra else ""
-        write_file(self.path("fleetroute.yaml"), f"""listen: {{address: {self.address}, port: {self.port}}}
+        write_file(self.path("fleetroute.yaml"), f"""listen: {{address: "{self.address}", port: {self.port}{self.listen}}}
 tls: {{certificate: server.pem, key: server.key, vehicle_ca: vehicle-ca.pem}}
 control: c.sock
 state: state
@@ -285,17 +286,23 @@ class Car:
     """A client that can misbehave in TLS, HTTP and WebSocket."""
 
     def __init__(self, daemon, vin=VIN, flaw="good", upgrade=True, certificate=True, source=None,
-                 receive_buffer=None, files=None, timeout=15):
+                 receive_buffer=None, files=None, timeout=15, to=None, first=()):
         """`timeout`: seconds for each operation, times FR_PATIENCE; `source`: the local address; `receive_buffer`: SO_RCVBUF
-        in bytes; `files`: a certificate and a key to use instead of the VIN's."""
+        in bytes; `files`: a certificate and a key to use instead of the VIN's; `to`: address and port instead of
+        the daemon's; `first`: octets to send before TLS, each item by itself."""
         self.daemon = daemon
-        raw = socket.socket()
+        to = to or (daemon.peer, daemon.port)
+        raw = socket.socket(socket.AF_INET6 if ":" in to[0] else socket.AF_INET)
         raw.settimeout(timeout * PATIENCE)
         if receive_buffer:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:
             raw.bind((source, 0))
-        raw.connect((daemon.peer, daemon.port))
+        raw.connect(to)
+        if first:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for octets in first:
+            raw.sendall(octets)
         context = ssl.create_default_context(cafile=daemon.path("server-ca.pem"))
         if files:
             context.load_cert_chain(*files)

@@ -268,6 +268,33 @@ START_TEST(renamed_keys_are_suggested)
 }
 END_TEST
 
+START_TEST(list_of_load_balancers_is_read)
+{
+    char path[] = "/tmp/fr-unit-XXXXXX";
+    struct fr_server_config *config;
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    dprintf(fd,
+            "listen:\n"
+            "  proxy_protocl: 10.0.0.5\n"
+            "  proxy_protocol: [10.0.0.5, fd00::/8, 10.1.2.3/16, lb.example.com, 0.0.0.0/0, {}]\n");
+    close(fd);
+    fr_diagnostics_free(&diagnostics);
+    config = fr_server_config_load(path, &diagnostics);
+    unlink(path);
+    ck_assert_ptr_nonnull(config);
+    assert_reported(2, 3, "did you mean \"proxy_protocol\"");
+    assert_reported(3, 40, "write 10.1.0.0/16");
+    assert_reported(3, 53, "\"lb.example.com\" is not an IP address");
+    assert_reported(3, 69, "each peer can choose the address");
+    assert_reported(3, 80, "proxy_protocol");
+    ck_assert_uint_eq(config->proxy_count, 3);
+    fr_server_config_unref(config);
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
 /* ---- the section `tesla:` of fleetroute.yaml -------------------------------------- */
 
 /* A configuration with this section, in one line. The caller releases it. */
@@ -398,6 +425,7 @@ Suite *suite_config(void)
     tcase_add_test(tests, vins_are_checked);
     tcase_add_test(tests, durations_and_sizes_are_parsed);
     tcase_add_test(tests, renamed_keys_are_suggested);
+    tcase_add_test(tests, list_of_load_balancers_is_read);
     tcase_add_test(tests, the_section_tesla_has_defaults);
     tcase_add_test(tests, mistakes_in_the_section_tesla_are_reported);
     suite_add_tcase(suite, tests);

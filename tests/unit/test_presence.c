@@ -29,6 +29,7 @@ static bool add_connection(struct fr_presence *p, const char *vin,
                            struct fr_presence_link *connection)
 {
     reported = false;
+    connection->peer = "192.0.2.7:50000";
     vehicle = fr_presence_up(p, vin, connection, on_presence, NULL);
     return reported;
 }
@@ -181,9 +182,11 @@ START_TEST(status_lists_expired_vehicles)
     ck_assert(list[0].connected);
     ck_assert_int_eq(list[0].last_seen_ms, 7001);
     ck_assert_uint_eq(list[0].records, 2);
+    ck_assert_str_eq(list[0].peer, "192.0.2.7:50000");
     ck_assert_str_eq(list[1].vin, "SLEEPS");
     ck_assert(!list[1].connected);
     ck_assert_int_eq(list[1].last_seen_ms, 5000);
+    ck_assert_str_eq(list[1].peer, "");
     free(list);
     ck_assert_uint_eq(fr_presence_list(p, "LEEP", &list), 1);
     free(list);

@@ -49,6 +49,7 @@ int main(void)
     srunner_add_suite(runner, suite_http_admin());
     srunner_add_suite(runner, suite_http_clients());
     srunner_add_suite(runner, suite_program());
+    srunner_add_suite(runner, suite_proxy_protocol());
     srunner_add_suite(runner, suite_routes());
     srunner_add_suite(runner, suite_dispatch());
     srunner_add_suite(runner, suite_submit());

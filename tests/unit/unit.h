@@ -26,6 +26,7 @@ Suite *suite_keep_health(void);
 Suite *suite_keep_plan(void);
 Suite *suite_pairing_link(void);
 Suite *suite_program(void);
+Suite *suite_proxy_protocol(void);
 Suite *suite_pushed_config(void);
 Suite *suite_event_base(void);
 Suite *suite_push(void);
