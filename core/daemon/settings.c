@@ -31,6 +31,8 @@ struct fr_ingest_settings fr_settings_ingest(const struct fr_setup *setup)
         .message_timeout_ms = c->message_timeout_ms,
         .peer_timeout_ms = c->peer_timeout_ms,
         .presence_grace_ms = c->presence_grace_ms,
+        .front_end = c->front_end,
+        .front_end_lease_ms = c->front_end_lease_ms,
     };
 }
 

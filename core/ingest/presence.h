@@ -41,7 +41,7 @@ struct fr_presence_status {
     uint64_t records;     /* number since the vehicle is known */
 };
 
-/* A vehicle became connected, or expired. Called with the lock held, so that the records that two
+/* A vehicle became connected, or is still, or expired. Called with the lock held, so that the records that two
  * threads make of such events have the order of the events; must not call fr_presence_*(). */
 typedef void fr_presence_event_fn(void *ctx, const char *vin, bool connected);
 
@@ -54,10 +54,15 @@ void fr_presence_free(struct fr_presence *presence);
 /* Change the grace period; it holds for vehicles within theirs, too. */
 void fr_presence_set_grace(struct fr_presence *presence, int64_t grace_ms);
 
-/* A connection is open. The caller has set owner, slot and generation of its link. Calls `event` if
- * the vehicle was not connected before. The result is valid until fr_presence_down(). */
+/* Repeat the event "connected" of each vehicle with a connection every every_ms, by calls of
+ * fr_presence_restate(); 0, as at first: never. Before the first connection. */
+void fr_presence_set_restate(struct fr_presence *presence, int64_t every_ms);
+
+/* A connection is open at now_ms (monotonic). The caller has set owner, slot and generation of its
+ * link. Calls `event` if the vehicle was not connected before; with fr_presence_set_restate() also if
+ * it had no other connection. The result is valid until fr_presence_down(). */
 struct fr_presence_vehicle *fr_presence_up(struct fr_presence *presence, const char *vin,
-                                           struct fr_presence_link *link,
+                                           struct fr_presence_link *link, int64_t now_ms,
                                            fr_presence_event_fn *event, void *ctx);
 
 /* Whether the vehicle has more than `max` connections. If so, *oldest is a copy of the link of its
@@ -86,6 +91,11 @@ void fr_presence_restore_last_seen(struct fr_presence *presence, const char *vin
  * False: there is none. */
 bool fr_presence_disconnect(struct fr_presence *presence, int64_t now_ms,
                             fr_presence_event_fn *event, void *ctx);
+
+/* Call `event` for one vehicle with a connection whose last event "connected" is every_ms old at
+ * now_ms (monotonic). False: there is none. */
+bool fr_presence_restate(struct fr_presence *presence, int64_t now_ms, fr_presence_event_fn *event,
+                         void *ctx);
 
 /* List the vehicles whose VIN contains `part`: first the connected ones by VIN, then the expired
  * ones, the most recently seen first. The caller frees *list with free(3); NULL: out of memory.

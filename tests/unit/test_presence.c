@@ -29,7 +29,7 @@ static bool add_connection(struct fr_presence *p, const char *vin,
                            struct fr_presence_link *connection)
 {
     reported = false;
-    vehicle = fr_presence_up(p, vin, connection, on_presence, NULL);
+    vehicle = fr_presence_up(p, vin, connection, 0, on_presence, NULL);
     return reported;
 }
 
@@ -114,6 +114,40 @@ START_TEST(expected_vehicle_is_not_reported_again)
     ck_assert(expires(p, 100));
     ck_assert_str_eq(expired_vin, "OTHER");
     ck_assert(!expires(p, 1000));
+    fr_presence_free(p);
+}
+END_TEST
+
+/* State one vehicle again. Returns whether it is reported. */
+static bool states(struct fr_presence *p, int64_t now_ms)
+{
+    reported = false;
+    return fr_presence_restate(p, now_ms, on_presence, NULL) && reported;
+}
+
+START_TEST(connected_vehicles_are_stated_again)
+{
+    struct fr_presence *p = fr_presence_new(100);
+    struct fr_presence_vehicle *first;
+    struct fr_presence_link other, wifi;
+
+    ck_assert(add_connection(p, VIN, &link));
+    ck_assert(!states(p, 1000000)); /* not one of several front-ends */
+    fr_presence_set_restate(p, 1000);
+    first = vehicle;
+    ck_assert(!states(p, 999));
+    ck_assert(states(p, 1000));
+    ck_assert(!states(p, 1000));
+    ck_assert(!add_connection(p, VIN, &wifi)); /* it has a connection already */
+    fr_presence_down(p, first, &wifi, 1000);
+    ck_assert(add_connection(p, "OTHER", &other));
+    ck_assert(states(p, 2000)); /* OTHER, of the time 0 */
+    ck_assert(states(p, 2000));
+    ck_assert(!states(p, 2999));
+    fr_presence_down(p, first, &link, 2000);
+    ck_assert(states(p, 3000)); /* OTHER; a vehicle in its grace period is not stated */
+    ck_assert(!states(p, 3000));
+    ck_assert(add_connection(p, VIN, &link)); /* its last statement may be old */
     fr_presence_free(p);
 }
 END_TEST
@@ -220,7 +254,7 @@ START_TEST(reports_of_two_workers_are_ordered)
     memset(&seen, 0, sizeof seen);
     ck_assert_int_eq(pthread_create(&other, NULL, expire_vehicles, p), 0);
     for (int i = 0; i < ROUNDS; i++) {
-        vehicle = fr_presence_up(p, VIN, &link, check_order, NULL);
+        vehicle = fr_presence_up(p, VIN, &link, 0, check_order, NULL);
         fr_presence_down(p, vehicle, &link, 0);
     }
     atomic_store(&seen.stop, true);
@@ -240,6 +274,7 @@ Suite *suite_presence(void)
     tcase_add_test(tests, reports_of_two_workers_are_ordered);
     tcase_add_test(tests, reconnection_within_the_grace_period);
     tcase_add_test(tests, expected_vehicle_is_not_reported_again);
+    tcase_add_test(tests, connected_vehicles_are_stated_again);
     tcase_add_test(tests, many_vehicles);
     tcase_add_test(tests, status_lists_expired_vehicles);
     suite_add_tcase(suite, tests);

@@ -21,6 +21,7 @@ Suite *suite_half_open(void);
 Suite *suite_http_admin(void);
 Suite *suite_http_clients(void);
 Suite *suite_presence(void);
+Suite *suite_presence_merge(void);
 Suite *suite_keep_health(void);
 Suite *suite_keep_plan(void);
 Suite *suite_pairing_link(void);
