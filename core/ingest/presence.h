@@ -41,8 +41,9 @@ struct fr_presence_status {
     uint64_t records;     /* number since the vehicle is known */
 };
 
-/* A vehicle became connected, or is still, or expired. Called with the lock held, so that the records that two
- * threads make of such events have the order of the events; must not call fr_presence_*(). */
+/* A vehicle became connected, is still connected (fr_presence_restate()), or expired. Called with the
+ * lock held, so that the records that two threads make of such events have the order of the events;
+ * must not call fr_presence_*(). */
 typedef void fr_presence_event_fn(void *ctx, const char *vin, bool connected);
 
 /* Create an empty table; the caller frees it with fr_presence_free(). Never NULL. */

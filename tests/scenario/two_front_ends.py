@@ -115,7 +115,7 @@ class Group:
         def connected():
             assert self.process.poll() is None, f"group {self.number}: the simulator has ended"
             return set(self.vins) <= {r["vin"] for r in self.at.seen.all() if r["status"] == "CONNECTED"
-                                      and seconds(r["createdAt"]) >= self.since}
+                                      and seconds(r["created_at"]) >= self.since}
 
         wait_until("the vehicles are connected", connected, WITHIN)
 
@@ -162,7 +162,7 @@ def connections(fronts):
         begin, end, vins = {}, {}, {}
         for r in front.seen.all():
             vins[r["connectionId"]] = r["vin"]
-            (begin if r["status"] == "CONNECTED" else end).setdefault(r["connectionId"], seconds(r["createdAt"]))
+            (begin if r["status"] == "CONNECTED" else end).setdefault(r["connectionId"], seconds(r["created_at"]))
         for connection, at in begin.items():
             killed = min((k for k in front.killed if k > at), default=float("inf"))
             spans[vins[connection]].append((at, min(end.get(connection, float("inf")), killed)))

@@ -166,7 +166,7 @@ START_TEST(a_lost_front_end)
     ck_assert_uint_eq(expired_count, 1);
     ck_assert_int_eq(away_ns, WALL_NS);
     ck_assert_int_eq(connected("a", 4), FR_MERGE_CONNECTED); /* it was only slow */
-    ck_assert_int_gt(result.created_ns, WALL_NS); /* published times grow */
+    ck_assert_int_gt(result.created_ns, WALL_NS);            /* published times grow */
 }
 END_TEST
 
@@ -210,7 +210,8 @@ START_TEST(another_consumer_takes_the_part)
     s.history = true;
     ck_assert_int_eq(enter(&s), FR_MERGE_NOTHING);
     ck_assert_int_eq(away("a", 2), FR_MERGE_SUPPRESSED);
-    ck_assert_int_eq(connected("b", 3), FR_MERGE_CONNECTED); /* once again, with the next statement */
+    ck_assert_int_eq(connected("b", 3),
+                     FR_MERGE_CONNECTED); /* once again, with the next statement */
     ck_assert_int_eq(connected("b", 4), FR_MERGE_NOTHING);
 }
 END_TEST
@@ -262,7 +263,7 @@ START_TEST(teslas_connections)
     ck_assert_int_eq(tesla("c2", true), FR_MERGE_NOTHING);
     ck_assert_int_eq(tesla("c1", false), FR_MERGE_SUPPRESSED);
     ck_assert_int_eq(tesla("c1", true), FR_MERGE_NOTHING); /* repeated */
-    pass(24 * 3600 * 1000); /* the newest connection has no lease */
+    pass(24 * 3600 * 1000);                                /* the newest connection has no lease */
     ck_assert_uint_eq(away_count, 0);
     tesla("c2", false);
     pass(HOLD + 1000);

@@ -33,6 +33,7 @@ Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_sink(void);
 Suite *suite_routes(void);
+Suite *suite_source_presence(void);
 Suite *suite_state(void);
 Suite *suite_submit(void);
 Suite *suite_tesla_mqtt(void);
