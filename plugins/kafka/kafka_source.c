@@ -266,17 +266,29 @@ static void source_end_parts(struct kafka_source *source,
             source->host->part_ended(source->handle, (uint32_t)partitions->elems[i].partition);
 }
 
-static void source_log_assignment(struct kafka_source *source, rd_kafka_resp_err_t err,
-                                  rd_kafka_error_t *error)
+static void source_log_assignment(struct kafka_source *source, const char *action, const char *why)
 {
+    source->host->log(source->handle, FR_LOG_WARNING, "cannot %s: Kafka: %s", action, why);
+}
+
+/* Change the assignment by `partitions`; at each change without the cooperative protocol, all
+ * partitions are assigned, or none. */
+static void source_assign(struct kafka_source *source, bool assign,
+                          const rd_kafka_topic_partition_list_t *partitions)
+{
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_error_t *error = NULL;
+
+    if (strcmp(rd_kafka_rebalance_protocol(source->consumer), "COOPERATIVE") != 0)
+        err = rd_kafka_assign(source->consumer, assign ? partitions : NULL);
+    else if (assign)
+        error = rd_kafka_incremental_assign(source->consumer, partitions);
+    else
+        error = rd_kafka_incremental_unassign(source->consumer, partitions);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        source->host->log(source->handle, FR_LOG_WARNING,
-                          "cannot read the last minutes of presence again: %s; a vehicle that has "
-                          "moved between front-ends may be away until its front-end reports again",
-                          rd_kafka_err2str(err));
+        source_log_assignment(source, "change the partitions", rd_kafka_err2str(err));
     if (error != NULL)
-        source->host->log(source->handle, FR_LOG_WARNING, "assignment of partitions: %s",
-                          rd_kafka_error_string(error));
+        source_log_assignment(source, "change the partitions", rd_kafka_error_string(error));
     if (error != NULL)
         rd_kafka_error_destroy(error);
 }
@@ -286,28 +298,20 @@ static void source_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
                              rd_kafka_topic_partition_list_t *partitions, void *ctx)
 {
     struct kafka_source *source = ctx;
-    bool is_incremental = strcmp(rd_kafka_rebalance_protocol(consumer), "COOPERATIVE") == 0;
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR, assigned = RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_error_t *error = NULL;
+    bool assign = event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
 
-    if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        source->drained = false;
+    source->drained = false;
+    if (assign)
         err = fr_kafka_history_rewind(&source->history, consumer, partitions, fr_clock_wall_ms());
-        if (is_incremental)
-            error = rd_kafka_incremental_assign(consumer, partitions);
-        else
-            assigned = rd_kafka_assign(consumer, partitions);
-    } else {
+    else
         source_end_parts(source, partitions);
-        if (is_incremental)
-            error = rd_kafka_incremental_unassign(consumer, partitions);
-        else
-            assigned = rd_kafka_assign(consumer, NULL);
-    }
-    if (assigned != RD_KAFKA_RESP_ERR_NO_ERROR)
-        source->host->log(source->handle, FR_LOG_WARNING, "assignment of partitions: %s",
-                          rd_kafka_err2str(assigned));
-    source_log_assignment(source, err, error);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        source_log_assignment(source,
+                              "read the last minutes of presence again; a vehicle that has moved "
+                              "may be reported as away until its front-end reports it again",
+                              rd_kafka_err2str(err));
+    source_assign(source, assign, partitions);
 }
 
 /* ---- open and close -------------------------------------------------------------- */

@@ -74,7 +74,7 @@ def front_end(kafka, name, like=None, properties=""):
 
 
 def consumer(kafka, peer=None, hold=HOLD, more=""):
-    mqtt = f"\n  mqtt: {{plugin: mqtt, delivery: log, options: {{port: {peer.port}}}}}" if peer else ""
+    mqtt = f"\n  mqtt: {{plugin: mqtt, delivery: log, options: {{port: {peer.port}, layout: tesla}}}}" if peer else ""
     d = Daemon("records: [{type: [V, connectivity], to: archive}, {type: presence, to: "
                f"{'[archive, mqtt]' if peer else 'archive'}}}]",
                '  archive: {plugin: file, options: {path: "@/%{type}.jsonl", rotate_size: 0}}' + mqtt,
@@ -131,7 +131,12 @@ class Group:
         self.stale.append(self.process)
 
     def kill(self):
-        for process in (*self.stale, self.process):
+        self.kill_stale()
+        self.process.kill()
+        self.process.wait()
+
+    def kill_stale(self):
+        for process in self.stale:
             process.kill()
             process.wait()
         self.stale = []
@@ -199,7 +204,7 @@ class Peer:
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="fr-mosquitto.")
-        self.broker = Mosquitto(self.folder, "test", "-t", "tesla/+/connectivity", "-F", "%U\t%t\t%p")
+        self.broker = Mosquitto(self.folder, "test", "-t", "tesla/+/presence", "-F", "%U\t%t\t%p")
         self.broker.start()
         self.port = self.broker.port
         self.published = Lines(self.broker.received, parse_publication)
@@ -316,6 +321,15 @@ def move_all(groups, fronts, chance):
             g.move(fronts[1 - fronts.index(g.at)], how)
 
 
+def wait_until_noticed(fronts, groups):
+    """The front-ends have closed the connections that are open and unread."""
+    vehicles = SIZE * sum(g.at is not None for g in groups)
+    wait_until("silent connections are closed", lambda: sum(d.status()["connections"] for d in fronts) == vehicles,
+               PEER_TIMEOUT + WITHIN)
+    for g in groups:
+        g.kill_stale()
+
+
 def kill_front_end(front, other, groups):
     """kill -9. The load balancer leads the vehicles to the other one, but some do not return. It starts again.
     Returns the groups that are gone."""
@@ -363,6 +377,7 @@ def run_moves(peer, fronts, consumers, groups):
         elif n == 1:
             consumers[1].kill()
             consumers[1].start()
+        wait_until_noticed(fronts, groups)
         print(f"round {n + 1}: {time.monotonic() - begun:.0f} s", flush=True)
     assert_no_false_away(peer, fronts)
     # A vehicle that leaves and returns.
