@@ -212,6 +212,16 @@ static bool presence_is_type(const struct fr_submission *s, const char *type)
            memcmp(s->record_type, type, s->record_type_len) == 0;
 }
 
+/* Whether the submission is a statement; `origin` is read if it has one. */
+static bool presence_is_statement(const struct fr_source_presence *p, const struct fr_submission *s,
+                                  struct fr_presence_origin *origin)
+{
+    if (presence_is_type(s, TYPE_PRESENCE))
+        return fr_presence_origin_read(s->txid, s->txid_len, origin);
+    return p->from_connectivity && presence_is_type(s, "connectivity") &&
+           !fr_presence_origin_read(s->txid, s->txid_len, origin);
+}
+
 enum fr_submitted fr_source_presence_submit(struct fr_source_presence *p, struct fr_submit *submit,
                                             const struct fr_submission *s, struct fr_error *error)
 {
@@ -220,12 +230,10 @@ enum fr_submitted fr_source_presence_submit(struct fr_source_presence *p, struct
     struct fr_merge_statement statement = {.part = s->part, .history = history};
     struct presence_message message;
     struct fr_presence_origin origin;
-    bool has_origin = fr_presence_origin_read(s->txid, s->txid_len, &origin);
     struct fr_record *record;
 
     error->text[0] = '\0';
-    if (!(is_presence && has_origin) &&
-        !(p->from_connectivity && !has_origin && presence_is_type(s, "connectivity")))
+    if (!presence_is_statement(p, s, &origin))
         return history ? FR_SUBMIT_REJECTED : fr_submit_record(submit, s, error);
     if (!fr_submit_has_capacity(submit))
         return FR_SUBMIT_AGAIN;
