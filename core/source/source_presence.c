@@ -88,24 +88,27 @@ static struct presence_message presence_read(const struct fr_record *record)
     return message;
 }
 
-/* Make a presence record and put it into the journal. */
-static void presence_publish(struct fr_source_presence *p, const char *vin, const char *txid,
-                             size_t txid_len, const struct presence_message *message,
-                             int64_t created_ns)
+/* Make a presence record and put it into the journal. Its txid names no front-end: a consumer of this
+ * daemon's records does not merge it again. */
+static void presence_publish(struct fr_source_presence *p, const char *vin,
+                             const struct presence_message *message, int64_t created_ns)
 {
     struct fr_buffer payload = {0};
+    char txid[48];
     struct fr_submission s = {.size = sizeof s,
                               .vin = vin,
                               .vin_len = strlen(vin),
                               .record_type = TYPE_PRESENCE,
                               .record_type_len = strlen(TYPE_PRESENCE),
                               .txid = txid,
-                              .txid_len = txid_len,
                               .client_version = "",
                               .format = FR_FORMAT_PROTOBUF};
     struct fr_record *record;
     struct fr_error unused;
 
+    snprintf(txid, sizeof txid, "%s-%lld", message->status == CONNECTED ? "connected" : "away",
+             (long long)created_ns);
+    s.txid_len = strlen(txid);
     fr_put_bytes(&payload, CONNECTION_ID, message->connection_id, message->connection_id_len);
     fr_put_number(&payload, STATUS, message->status);
     fr_put_time(&payload, CREATED_AT, created_ns);
@@ -126,14 +129,12 @@ static bool presence_publish_away(void *ctx, const char *vin, int64_t created_ns
 {
     struct fr_source_presence *p = ctx;
     const struct presence_message message = {.status = DISCONNECTED};
-    char txid[48];
 
     if (!fr_submit_has_capacity(p->made))
         return false;
     if (expired)
         fr_count(FR_COUNT_PRESENCE_EXPIRED);
-    snprintf(txid, sizeof txid, "away-%lld", (long long)created_ns);
-    presence_publish(p, vin, txid, strlen(txid), &message, created_ns);
+    presence_publish(p, vin, &message, created_ns);
     return true;
 }
 
@@ -172,8 +173,7 @@ static void presence_enter(struct fr_source_presence *p, const struct fr_record 
     if (verdict == FR_MERGE_FULL)
         presence_report_full(p);
     if (verdict == FR_MERGE_CONNECTED || (verdict == FR_MERGE_FULL && !statement->history))
-        presence_publish(p, record->vin, record->txid, record->txid_len, message,
-                         result.created_ns);
+        presence_publish(p, record->vin, message, result.created_ns);
     if (verdict == FR_MERGE_SUPPRESSED && !statement->history)
         fr_count(FR_COUNT_PRESENCE_SUPPRESSED);
     if (result.older_instance && !statement->history)

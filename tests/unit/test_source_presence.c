@@ -116,6 +116,7 @@ static bool every_record(void *ctx, enum fr_record_type type, const char *topic)
 static const char *journal_text(void)
 {
     static char text[512];
+    struct fr_presence_origin origin;
     struct fr_record *records[64];
     struct fr_cursor *cursor;
     uint64_t next = 1;
@@ -133,6 +134,8 @@ static const char *journal_text(void)
         unsigned status = 0;
 
         ck_assert_str_eq(records[i]->vin, VIN);
+        ck_assert(strcmp(records[i]->topic, "presence") != 0 ||
+                  !fr_presence_origin_read(records[i]->txid, records[i]->txid_len, &origin));
         while (fr_wire_next(&wire, &f) > 0)
             if (f.number == 3)
                 status = (unsigned)f.varint;
