@@ -7,6 +7,7 @@
 #include "config/server_reader.h"
 #include "config/server_tesla.h"
 #include "config/yaml_values.h"
+#include "record/presence_origin.h"
 #include "util/address.h"
 #include "util/memory.h"
 #include "util/network.h"
@@ -23,6 +24,7 @@
 
 #define ADMIN_PORT 8480
 #define CONNECTIONS_PER_VIN 4
+#define FRONT_END_LEASE_MS (INT64_C(5) * 60 * 1000)
 #define HALF_OPEN 1000
 #define HALF_OPEN_PER_SOURCE 250
 #define JOURNAL_SIZE 1000000000 /* bytes */
@@ -156,6 +158,32 @@ static void server_read_limits(struct fr_server_reader *r, const struct fr_yaml 
         fr_yaml_config_error(file, node, "each timeout must be 1 s or more");
 }
 
+/* A daemon that shares the vehicles with others behind a load balancer. The section `limits:` must
+ * have been read. */
+static void server_read_front_end(struct fr_server_reader *r, const struct fr_yaml *root)
+{
+    static const char *const keys[] = {"name", "lease", NULL};
+    const struct fr_yaml *node = fr_server_section(r, root, "front_end", keys);
+    const struct fr_yaml *name = fr_yaml_get(node, "name"), *lease = fr_yaml_get(node, "lease");
+    struct fr_server_config *c = r->config;
+
+    if (node == NULL)
+        return;
+    c->front_end = fr_yaml_text(&r->file, name, "name", NULL);
+    c->front_end_lease_ms = fr_yaml_duration(&r->file, lease, "lease", FRONT_END_LEASE_MS);
+    if (c->front_end == NULL || !fr_front_end_name_valid(c->front_end, strlen(c->front_end)))
+        fr_yaml_config_error(&r->file, name != NULL ? name : node,
+                             "front_end: name must be 1 to %d letters, digits and characters of "
+                             "\"._-\", different for each daemon behind the load balancer",
+                             FR_FRONT_END_NAME_MAX);
+    if (c->front_end_lease_ms < FR_LEASE_MIN_MS || c->front_end_lease_ms > FR_LEASE_MAX_MS)
+        fr_yaml_config_error(&r->file, lease, "front_end: lease must be from 3 s to 15 min");
+    else if (c->front_end_lease_ms < 2 * c->presence_grace_ms)
+        fr_yaml_config_error(&r->file, lease != NULL ? lease : node,
+                             "front_end: lease must be at least twice limits: presence_grace, or "
+                             "consumers take a vehicle for away before this daemon does");
+}
+
 static void server_read_log(struct fr_server_reader *r, const struct fr_yaml *root)
 {
     static const char *const keys[] = {"level", "format", "redact", NULL};
@@ -265,7 +293,7 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     static const char *const keys[] = {"listen", "tls",        "limits",  "routing", "control",
                                        "state",  "plugin_dir", "journal", "sources", "sinks",
                                        "log",    "admin",      "status",  "user",    "sandbox",
-                                       "tesla",  NULL};
+                                       "tesla",  "front_end",  NULL};
     struct fr_server_config *c = r->config;
 
     c->root = root;
@@ -274,6 +302,7 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     server_read_listen(r, root);
     server_read_tls(r, root);
     server_read_limits(r, root);
+    server_read_front_end(r, root);
     server_read_log(r, root);
     server_read_admin(r, root);
     server_read_status(r, root);

@@ -10,6 +10,9 @@
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 #define NAME_MAX_LENGTH 64
 
+#define PRESENCE_HOLD_MS 10000
+#define PRESENCE_HOLD_MAX_MS (INT64_C(5) * 60 * 1000)
+
 static void server_read_sink(struct fr_server_reader *r, const struct fr_yaml *key,
                              const struct fr_yaml *node)
 {
@@ -85,7 +88,8 @@ void fr_server_read_sinks(struct fr_server_reader *r, const struct fr_yaml *root
 static void server_read_source(struct fr_server_reader *r, const struct fr_yaml *key,
                                const struct fr_yaml *node)
 {
-    static const char *const keys[] = {"plugin", "options", NULL};
+    static const char *const keys[] = {"plugin", "options", "presence_hold", "presence_from", NULL};
+    static const char *const from[] = {"front-ends", "connectivity", NULL};
     struct fr_source_config *source;
 
     if (!fr_yaml_is_map(&r->file, node, "a source", keys))
@@ -103,6 +107,13 @@ static void server_read_source(struct fr_server_reader *r, const struct fr_yaml 
     if (source->plugin == NULL)
         fr_yaml_config_error(&r->file, node, "source %s has no `plugin:` (kafka, …)", source->name);
     source->options = fr_yaml_get(node, "options");
+    source->presence_hold_ms = fr_yaml_duration(&r->file, fr_yaml_get(node, "presence_hold"),
+                                                "presence_hold", PRESENCE_HOLD_MS);
+    source->presence_from_connectivity =
+        fr_server_read_word(r, fr_yaml_get(node, "presence_from"), "presence_from", from, 0) == 1;
+    if (source->presence_hold_ms > PRESENCE_HOLD_MAX_MS)
+        fr_yaml_config_error(&r->file, fr_yaml_get(node, "presence_hold"),
+                             "presence_hold must be 5 min or less");
 }
 
 void fr_server_read_sources(struct fr_server_reader *r, const struct fr_yaml *root)

@@ -40,6 +40,8 @@ struct fr_source_config {
     const struct fr_yaml *node;
     const struct fr_yaml *plugin_node;
     const struct fr_yaml *options;
+    int64_t presence_hold_ms; /* until a vehicle that no front-end has is published as away */
+    bool presence_from_connectivity; /* connectivity of Tesla'"'"'s server counts as presence */
 };
 
 /* Path of the command key, from the folder of fleetroute.yaml, if `tesla: key` is not set. */
@@ -110,6 +112,8 @@ struct fr_server_config {
     bool values;               /* store last values */
     int64_t values_every_ms;
     int64_t presence_grace_ms;
+    const char *front_end;      /* the name of this front-end; NULL: not one of several */
+    int64_t front_end_lease_ms; /* if front_end is set */
     enum fr_unknown_topics unknown_topics;
     size_t connections;
     bool connections_given;        /* the file sets `connections` */

@@ -35,6 +35,9 @@ static void reload_report_fixed(const struct fr_server_config *now,
     if (!reload_equal(now->address, next->address) || now->port != next->port ||
         now->workers != next->workers)
         reload_warn(report, "`listen:` has changed: it needs a restart");
+    if (!reload_equal(now->front_end, next->front_end) ||
+        now->front_end_lease_ms != next->front_end_lease_ms)
+        reload_warn(report, "`front_end:` has changed: it needs a restart");
     if (!reload_equal(now->control, next->control))
         reload_warn(report, "`control:` has changed: it needs a restart");
     if (now->admin_on != next->admin_on || !reload_equal(now->admin_address, next->admin_address) ||

@@ -33,6 +33,8 @@ struct fr_ingest_settings fr_settings_ingest(const struct fr_setup *setup)
         .presence_grace_ms = c->presence_grace_ms,
         .proxies = c->proxies,
         .proxy_count = c->proxy_count,
+        .front_end = c->front_end,
+        .front_end_lease_ms = c->front_end_lease_ms,
     };
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/drop_privileges.h"
 #include "daemon/http_endpoints.h"
 #include "daemon/settings.h"
+#include "record/presence_origin.h"
 #include "record/topics.h"
 #include "record/value.h"
 #include "util/descriptors.h"
@@ -121,12 +122,15 @@ static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, co
 }
 
 /* Restore the presence of one vehicle from the last values. A vehicle that was connected before the
- * restart expires if it does not connect again. */
+ * restart expires if it does not connect again. One that is known from a source is not expected: its
+ * front-end reports its end. */
 static bool start_restore_presence(void *ctx, const struct fr_last_value *value)
 {
     struct fr_daemon *d = ctx;
     Telemetry__VehicleConnectivity__VehicleConnectivity *message;
 
+    if (fr_presence_is_relayed(value->bytes, value->len))
+        return true;
     message = telemetry__vehicle_connectivity__vehicle_connectivity__unpack(NULL, value->len,
                                                                             value->bytes);
     if (message == NULL)

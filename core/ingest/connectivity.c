@@ -2,13 +2,26 @@
 
 #include <string.h>
 
+#include "record/presence_origin.h"
 #include "util/clock.h"
 #include "vehicle_connectivity.pb-c.h"
+
+/* Vehicles that a tick of a worker states again at most; a restart makes all of them due at once. */
+#define RESTATED_MAX 1000
 
 struct connectivity_event {
     const char *topic, *vin, *connection_id, *network_interface, *client_version;
     bool connected;
 };
+
+/* The txid of a record of this front-end. Returns its length. */
+static size_t connectivity_write_origin(struct fr_ingest *ingest, char text[FR_PRESENCE_ORIGIN_MAX])
+{
+    struct fr_presence_origin origin = ingest->origin;
+
+    origin.sequence = atomic_fetch_add(&ingest->origin_sequence, 1) + 1;
+    return fr_presence_origin_write(&origin, text);
+}
 
 static void connectivity_dispatch_event(struct fr_worker *worker,
                                         const struct connectivity_event *event)
@@ -17,6 +30,7 @@ static void connectivity_dispatch_event(struct fr_worker *worker,
         TELEMETRY__VEHICLE_CONNECTIVITY__VEHICLE_CONNECTIVITY__INIT;
     Google__Protobuf__Timestamp now = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
     struct fr_buffer *scratch = &worker->scratch;
+    char origin[FR_PRESENCE_ORIGIN_MAX];
     uint8_t *bytes;
     struct fr_record_source source = {
         .vin = event->vin,
@@ -31,6 +45,10 @@ static void connectivity_dispatch_event(struct fr_worker *worker,
     struct fr_record *record;
     struct fr_error error;
 
+    if (worker->ingest->origin.front_end[0] != '\0') {
+        source.txid = (const uint8_t *)origin;
+        source.txid_len = connectivity_write_origin(worker->ingest, origin);
+    }
     now.seconds = ns / 1000000000;
     now.nanos = (int32_t)(ns % 1000000000);
     message.vin = (char *)(uintptr_t)event->vin;
@@ -86,7 +104,8 @@ static void connectivity_vehicle_connected(void *ctx, const char *vin, bool conn
     connectivity_dispatch_presence(c->worker, &event, connected);
 }
 
-static void connectivity_vehicle_expired(void *ctx, const char *vin, bool connected)
+/* The vehicle expired, or is still connected. */
+static void connectivity_vehicle_stated(void *ctx, const char *vin, bool connected)
 {
     struct connectivity_event event = {
         .vin = vin, .connection_id = "", .network_interface = "", .client_version = ""};
@@ -105,7 +124,7 @@ void fr_connectivity_opened(struct fr_connection *c)
     c->link.generation = c->generation;
     c->link.peer = c->peer;
     c->vehicle = fr_presence_up(c->worker->ingest->presence, c->identity.vin, &c->link,
-                                connectivity_vehicle_connected, c);
+                                fr_monotonic_ms(), connectivity_vehicle_connected, c);
 }
 
 void fr_connectivity_closed(struct fr_connection *c)
@@ -118,7 +137,15 @@ void fr_connectivity_closed(struct fr_connection *c)
 
 void fr_connectivity_expire(struct fr_worker *worker, int64_t now_ms)
 {
-    while (fr_presence_disconnect(worker->ingest->presence, now_ms, connectivity_vehicle_expired,
+    while (fr_presence_disconnect(worker->ingest->presence, now_ms, connectivity_vehicle_stated,
                                   worker))
         ;
+}
+
+void fr_connectivity_restate(struct fr_worker *worker, int64_t now_ms)
+{
+    for (int i = 0; i < RESTATED_MAX; i++)
+        if (!fr_presence_restate(worker->ingest->presence, now_ms, connectivity_vehicle_stated,
+                                 worker))
+            break;
 }

@@ -1,5 +1,6 @@
 #include "ingest/ingest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,18 @@
 #include "util/clock.h"
 #include "util/memory.h"
 
+/* Statements are made again when a third of their lease has passed, so that a delay of two thirds
+ * ends none. */
+static void ingest_set_origin(struct fr_ingest *ingest, const struct fr_ingest_settings *settings)
+{
+    if (settings->front_end == NULL)
+        return;
+    snprintf(ingest->origin.front_end, sizeof ingest->origin.front_end, "%s", settings->front_end);
+    ingest->origin.instance = (uint64_t)fr_wall_ms();
+    ingest->origin.lease_ms = settings->front_end_lease_ms;
+    fr_presence_set_restate(ingest->presence, settings->front_end_lease_ms / 3);
+}
+
 struct fr_ingest *fr_ingest_bind(const struct fr_ingest_settings *settings, struct fr_error *error)
 {
     struct fr_ingest *ingest = fr_calloc(1, sizeof *ingest);
@@ -21,6 +34,7 @@ struct fr_ingest *fr_ingest_bind(const struct fr_ingest_settings *settings, stru
 
     ingest->settings = *settings;
     ingest->presence = fr_presence_new(settings->presence_grace_ms);
+    ingest_set_origin(ingest, settings);
     ingest->sources = fr_source_counts_new();
     ingest->port = settings->port;
     ingest->workers = fr_calloc(count, sizeof *ingest->workers);

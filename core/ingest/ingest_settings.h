@@ -30,6 +30,8 @@ struct fr_ingest_settings {
     int64_t message_timeout_ms;      /* from the first byte of a message to its last */
     int64_t peer_timeout_ms;         /* without a byte, or a TCP acknowledgement, of the peer */
     int64_t presence_grace_ms;       /* without a connection until the vehicle expires */
+    const char *front_end;           /* the name of this front-end; NULL: not one of several */
+    int64_t front_end_lease_ms;      /* if front_end is set: its statements hold for this time */
     fr_dispatch_enqueue_fn *enqueue; /* access to the sinks of the routes */
     fr_dispatch_full_fn *full;
     /* Networks of the peers that send PROXY headers. Borrowed. */

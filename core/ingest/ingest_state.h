@@ -24,6 +24,7 @@
 #include "ingest/tls_stream.h"
 #include "ingest/websocket.h"
 #include "record/acknowledge.h"
+#include "record/presence_origin.h"
 #include "route/dispatch.h"
 #include "route/routes.h"
 #include "util/address.h"
@@ -202,6 +203,8 @@ struct fr_ingest_update {
 struct fr_ingest {
     struct fr_ingest_settings settings; /* those of the start */
     struct fr_presence *presence;
+    struct fr_presence_origin origin; /* without sequence; front_end is "": not one of several */
+    _Atomic uint64_t origin_sequence; /* of the last record with an origin */
     struct fr_source_counts *sources;
     SSL_CTX *context;
     struct fr_routes *routes;

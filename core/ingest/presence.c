@@ -15,14 +15,15 @@
 
 struct fr_presence_vehicle {
     struct fr_presence_vehicle *next; /* in its bucket */
-    struct presence_list *list;       /* that it is in; NULL: none, it has a connection */
+    struct presence_list *list;       /* that it is in; NULL: not yet in any */
     struct fr_presence_vehicle *next_in_list, **at_in_list;
     uint64_t hash;
     struct fr_presence_link *first, *last; /* its connections, oldest first */
     unsigned connections;
     unsigned leaving; /* connections that are being closed because of connections_per_vin */
     bool connected;
-    int64_t down_ms; /* presence_clock() when the last connection closed */
+    int64_t down_ms;   /* presence_clock() when the last connection closed */
+    int64_t stated_ms; /* monotonic time of the last event "connected" */
     _Atomic int64_t last_seen_ms;
     _Atomic uint64_t records;
     fr_topics_used topics;
@@ -35,7 +36,8 @@ struct presence_block {
     struct fr_presence_vehicle vehicles[BLOCK_VEHICLES];
 };
 
-/* Vehicles without a connection, in the order in which they lost it. */
+/* Vehicles in the order of a time: without a connection, that at which they lost it; with one, that
+ * of the last event. */
 struct presence_list {
     struct fr_presence_vehicle *first, **end;
     size_t count;
@@ -44,11 +46,13 @@ struct presence_list {
 struct fr_presence {
     pthread_mutex_t lock; /* protects everything but the atomic members of vehicles */
     int64_t grace_ms;
-    int64_t delay_ms; /* sum of fr_presence_delay_expiry() */
+    int64_t delay_ms;   /* sum of fr_presence_delay_expiry() */
+    int64_t restate_ms; /* 0: events are not repeated */
     struct fr_presence_vehicle **buckets;
-    size_t bucket_count; /* a power of two */
-    size_t count;        /* vehicles in the table */
-    size_t connected;    /* of these, connected or within the grace period */
+    size_t bucket_count;         /* a power of two */
+    size_t count;                /* vehicles in the table */
+    size_t connected;            /* of these, connected or within the grace period */
+    struct presence_list online; /* with a connection */
     struct presence_list in_grace;
     struct presence_list expired;
     struct presence_block *blocks;
@@ -63,6 +67,7 @@ struct fr_presence *fr_presence_new(int64_t grace_ms)
     p->grace_ms = grace_ms;
     p->bucket_count = 64;
     p->buckets = fr_calloc(p->bucket_count, sizeof(struct fr_presence_vehicle *));
+    p->online.end = &p->online.first;
     p->in_grace.end = &p->in_grace.first;
     p->expired.end = &p->expired.first;
     return p;
@@ -105,6 +110,13 @@ void fr_presence_delay_expiry(struct fr_presence *p, int64_t ms)
 static int64_t presence_clock(const struct fr_presence *p, int64_t now_ms)
 {
     return now_ms - p->delay_ms;
+}
+
+void fr_presence_set_restate(struct fr_presence *p, int64_t every_ms)
+{
+    pthread_mutex_lock(&p->lock);
+    p->restate_ms = every_ms;
+    pthread_mutex_unlock(&p->lock);
 }
 
 static void presence_grow(struct fr_presence *p)
@@ -226,19 +238,30 @@ static void presence_expire(struct fr_presence *p, struct fr_presence_vehicle *v
         presence_remove_vehicle(p, p->expired.first);
 }
 
+/* The vehicle has its first connection, or it had none for a while. Its event is due if it was not
+ * connected. With repeated events it is due in each case: the last event may be old, and the list
+ * has the order of events. */
+static void presence_enter_online(struct fr_presence *p, struct fr_presence_vehicle *v,
+                                  int64_t now_ms, fr_presence_event_fn *event, void *ctx)
+{
+    bool is_due = !v->connected || p->restate_ms != 0;
+
+    presence_unlink(v);
+    presence_set_connected(p, v, true);
+    v->stated_ms = now_ms;
+    presence_append(&p->online, v);
+    if (is_due)
+        event(ctx, v->vin, true);
+}
+
 struct fr_presence_vehicle *fr_presence_up(struct fr_presence *p, const char *vin,
-                                           struct fr_presence_link *link,
+                                           struct fr_presence_link *link, int64_t now_ms,
                                            fr_presence_event_fn *event, void *ctx)
 {
     struct fr_presence_vehicle *v;
-    bool connected;
 
     pthread_mutex_lock(&p->lock);
     v = presence_find(p, vin);
-    connected = !v->connected;
-    presence_unlink(v);
-    presence_set_connected(p, v, true);
-    v->connections++;
     link->next = NULL;
     link->previous = v->last;
     link->leaving = false;
@@ -247,8 +270,8 @@ struct fr_presence_vehicle *fr_presence_up(struct fr_presence *p, const char *vi
     else
         v->first = link;
     v->last = link;
-    if (connected)
-        event(ctx, vin, true);
+    if (v->connections++ == 0)
+        presence_enter_online(p, v, now_ms, event, ctx);
     pthread_mutex_unlock(&p->lock);
     return v;
 }
@@ -297,6 +320,7 @@ void fr_presence_down(struct fr_presence *p, struct fr_presence_vehicle *v,
     v->leaving -= link->leaving;
     if (--v->connections == 0) {
         v->down_ms = presence_clock(p, now_ms);
+        presence_unlink(v);
         presence_append(&p->in_grace, v);
     }
     pthread_mutex_unlock(&p->lock);
@@ -346,6 +370,25 @@ bool fr_presence_disconnect(struct fr_presence *p, int64_t now_ms, fr_presence_e
     }
     pthread_mutex_unlock(&p->lock);
     return expired;
+}
+
+bool fr_presence_restate(struct fr_presence *p, int64_t now_ms, fr_presence_event_fn *event,
+                         void *ctx)
+{
+    struct fr_presence_vehicle *v;
+    bool due;
+
+    pthread_mutex_lock(&p->lock);
+    v = p->online.first;
+    due = v != NULL && p->restate_ms != 0 && now_ms - v->stated_ms >= p->restate_ms;
+    if (due) {
+        v->stated_ms = now_ms;
+        presence_unlink(v);
+        presence_append(&p->online, v);
+        event(ctx, v->vin, true);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return due;
 }
 
 /* ---- status ---------------------------------------------------------------------- */

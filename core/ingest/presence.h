@@ -44,8 +44,9 @@ struct fr_presence_status {
     char peer[FR_ADDRESS_TEXT_SIZE]; /* of its newest connection; "": it has none */
 };
 
-/* A vehicle became connected, or expired. Called with the lock held, so that the records that two
- * threads make of such events have the order of the events; must not call fr_presence_*(). */
+/* A vehicle became connected, is still connected (fr_presence_restate()), or expired. Called with the
+ * lock held, so that the records that two threads make of such events have the order of the events;
+ * must not call fr_presence_*(). */
 typedef void fr_presence_event_fn(void *ctx, const char *vin, bool connected);
 
 /* Create an empty table; the caller frees it with fr_presence_free(). Never NULL. */
@@ -61,10 +62,15 @@ void fr_presence_set_grace(struct fr_presence *presence, int64_t grace_ms);
  * could not connect, because too many did at once. */
 void fr_presence_delay_expiry(struct fr_presence *presence, int64_t ms);
 
-/* A connection is open. The caller has set owner, slot, generation and peer of its link. Calls `event` if
- * the vehicle was not connected before. The result is valid until fr_presence_down(). */
+/* Repeat the event "connected" of each vehicle with a connection every every_ms, by calls of
+ * fr_presence_restate(); 0, as at first: never. Before the first connection. */
+void fr_presence_set_restate(struct fr_presence *presence, int64_t every_ms);
+
+/* A connection is open at now_ms (monotonic). The caller has set owner, slot, generation and peer of
+ * its link. Calls `event` if the vehicle was not connected before; with fr_presence_set_restate() also if
+ * it had no other connection. The result is valid until fr_presence_down(). */
 struct fr_presence_vehicle *fr_presence_up(struct fr_presence *presence, const char *vin,
-                                           struct fr_presence_link *link,
+                                           struct fr_presence_link *link, int64_t now_ms,
                                            fr_presence_event_fn *event, void *ctx);
 
 /* Whether the vehicle has more than `max` connections. If so, *oldest is a copy of the link of its
@@ -93,6 +99,11 @@ void fr_presence_restore_last_seen(struct fr_presence *presence, const char *vin
  * False: there is none. */
 bool fr_presence_disconnect(struct fr_presence *presence, int64_t now_ms,
                             fr_presence_event_fn *event, void *ctx);
+
+/* Call `event` for one vehicle with a connection whose last event "connected" is every_ms old at
+ * now_ms (monotonic). False: there is none. */
+bool fr_presence_restate(struct fr_presence *presence, int64_t now_ms, fr_presence_event_fn *event,
+                         void *ctx);
 
 /* List the vehicles whose VIN contains `part`: first the connected ones by VIN, then the expired
  * ones, the most recently seen first. The caller frees *list with free(3); NULL: out of memory.

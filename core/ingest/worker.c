@@ -272,6 +272,8 @@ static void worker_tick(evutil_socket_t fd, short events, void *ctx)
     (void)fd, (void)events;
     fr_admission_tick(worker, now, elapsed_ms);
     fr_connectivity_expire(worker, now);
+    if (!worker->paused)
+        fr_connectivity_restate(worker, now);
     fr_listener_trim(worker, now);
     for (struct fr_connection *c = worker->connections; c != NULL; c = next) {
         next = c->next;

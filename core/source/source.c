@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "plugin/host.h"
+#include "source/source_presence.h"
 #include "source/submit.h"
 #include "util/clock.h"
 #include "util/event_base.h"
@@ -27,6 +28,7 @@ struct fr_source {
     const struct fr_source_plugin *plugin;
     struct fr_plugin_instance instance; /* name, options and log lines */
     struct fr_submit *submit;
+    struct fr_source_presence *presence;
     void *state; /* of the plugin; NULL: not open */
 
     pthread_t thread;
@@ -74,8 +76,10 @@ void fr_source_on_writable(struct fr_source *source)
 
 void fr_source_set_routing(struct fr_source *source, struct fr_routing *routing)
 {
-    if (source->submit != NULL) /* NULL: it does not run */
-        fr_submit_set_routing(source->submit, routing);
+    if (source->submit == NULL) /* it does not run */
+        return;
+    fr_submit_set_routing(source->submit, routing);
+    fr_source_presence_set_routing(source->presence, routing);
 }
 
 /* ---- functions that the plugin calls --------------------------------------------- */
@@ -152,7 +156,7 @@ static enum fr_submitted source_host_submit(struct fr_source *source,
     enum fr_submitted outcome;
 
     memcpy(&known, submission, submission->size < sizeof known ? submission->size : sizeof known);
-    outcome = fr_submit_record(source->submit, &known, &error);
+    outcome = fr_source_presence_submit(source->presence, source->submit, &known, &error);
 
     if (outcome == FR_SUBMITTED) {
         atomic_fetch_add_explicit(&source->submitted, 1, memory_order_relaxed);
@@ -160,12 +164,22 @@ static enum fr_submitted source_host_submit(struct fr_source *source,
             source->flush_pending = true;
             event_active(source->flush_event, EV_TIMEOUT, 1);
         }
-    } else if (outcome == FR_SUBMIT_REJECTED) {
+    } else if (outcome == FR_SUBMIT_REJECTED && error.text[0] != '\0') {
         atomic_fetch_add_explicit(&source->skipped, 1, memory_order_relaxed);
         fr_log_limited(&limit, FR_LOG_WARNING, "source %s: skipped a record: %s",
                        source->settings.name, error.text);
     }
     return outcome;
+}
+
+static void source_host_up_to_date(struct fr_source *source)
+{
+    fr_source_presence_up_to_date(source->presence, fr_monotonic_ms());
+}
+
+static void source_host_part_ended(struct fr_source *source, uint32_t part)
+{
+    fr_source_presence_drop_part(source->presence, part);
 }
 
 static const struct fr_source_host host = {
@@ -179,6 +193,8 @@ static const struct fr_source_host host = {
     .each = source_host_each,
     .config_error = source_host_config_error,
     .submit = source_host_submit,
+    .up_to_date = source_host_up_to_date,
+    .part_ended = source_host_part_ended,
 };
 
 /* ---- the thread ------------------------------------------------------------------ */
@@ -283,6 +299,7 @@ bool fr_source_same(const struct fr_source *source, const struct fr_source *othe
 /* Free what source_begin() made, also after a failure, so that the source can be started again. */
 static void source_release(struct fr_source *source)
 {
+    fr_source_presence_free(source->presence);
     fr_submit_free(source->submit);
     if (source->wake_event != NULL)
         event_free(source->wake_event);
@@ -293,6 +310,7 @@ static void source_release(struct fr_source *source)
     if (source->wake >= 0)
         close(source->wake);
     source->submit = NULL;
+    source->presence = NULL;
     source->wake_event = source->flush_event = NULL;
     source->base = NULL;
     source->wake = -1;
@@ -305,6 +323,9 @@ static int source_begin(struct fr_source *source, struct fr_journal *journal,
     int code;
 
     source->submit = fr_submit_new(journal, routing, false, source_stored, source);
+    source->presence =
+        fr_source_presence_new(name, journal, routing, source->settings.presence_hold_ms,
+                               source->settings.presence_from_connectivity);
     source->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     source->base = fr_event_base_new();
     if (source->wake < 0 || source->base == NULL)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "record/acknowledge.h"
+#include "record/presence_origin.h"
 #include "record/topics.h"
 #include "route/routes.h"
 #include "route/tap.h"
@@ -149,8 +150,8 @@ static int64_t submit_receipt_ms(const struct fr_submission *s)
     return s->received_ms > 0 && s->received_ms <= now + FR_CLOCK_AHEAD_MS ? s->received_ms : now;
 }
 
-static struct fr_record *submit_make_record(const struct fr_submission *s, const char *vin,
-                                            bool named, struct fr_error *error)
+static struct fr_record *submit_record_of(const struct fr_submission *s, const char *vin,
+                                          bool named, struct fr_error *error)
 {
     struct fr_record_source source = {
         .vin = vin,
@@ -172,13 +173,22 @@ static struct fr_record *submit_make_record(const struct fr_submission *s, const
         source.topic = (const uint8_t *)FR_TOPIC_UNKNOWN;
         source.topic_len = strlen(FR_TOPIC_UNKNOWN);
     }
-    if (s->format == FR_FORMAT_PROTOBUF)
+    if (s->format == FR_FORMAT_PROTOBUF && type != FR_RECORD_PRESENCE)
         return fr_record_new(&source, error);
-    if (fr_json_to_payload(s->bytes, s->len, type, &payload, error) == 0) {
-        source.payload = payload.bytes;
-        source.payload_len = payload.len;
-        record = fr_record_new(&source, error);
+    if (s->format == FR_FORMAT_PROTOBUF)
+        fr_buffer_append(&payload, s->bytes, s->len);
+    else if (fr_json_to_payload(s->bytes, s->len, type, &payload, error) != 0)
+        goto out;
+    if (type == FR_RECORD_PRESENCE && !fr_presence_is_relayed(payload.bytes, payload.len))
+        fr_presence_add_relayed(&payload);
+    if (payload.failed) {
+        fr_error_set(error, "out of memory");
+        goto out;
     }
+    source.payload = payload.bytes;
+    source.payload_len = payload.len;
+    record = fr_record_new(&source, error);
+out:
     fr_buffer_free(&payload);
     return record;
 }
@@ -192,20 +202,23 @@ static bool submit_is_plain(const char *text, size_t len, size_t max)
     return len != 0 && len <= max;
 }
 
-enum fr_submitted fr_submit_record(struct fr_submit *submit, const struct fr_submission *s,
-                                   struct fr_error *error)
+bool fr_submit_has_capacity(const struct fr_submit *submit)
+{
+    return submit->batch_count != 0 || !fr_journal_full(submit->journal);
+}
+
+struct fr_record *fr_submit_make_record(struct fr_submit *submit, const struct fr_submission *s,
+                                        struct fr_error *error)
 {
     char vin[FR_VIN_MAX + 1];
     struct fr_record *record;
     bool named;
 
-    if (submit->batch_count == 0 && fr_journal_full(submit->journal))
-        return FR_SUBMIT_AGAIN;
     if (!fr_vin_valid(s->vin, s->vin_len)) {
         fr_count(FR_COUNT_SOURCE_VIN_BAD);
         fr_error_set(error, "its VIN is not 1 to %d printable characters without space, / and .",
                      FR_VIN_MAX);
-        return FR_SUBMIT_REJECTED;
+        return NULL;
     }
     if (!submit_is_plain(s->record_type, s->record_type_len, FR_TOPIC_MAX) ||
         s->txid_len > FR_TXID_MAX) {
@@ -214,20 +227,23 @@ enum fr_submitted fr_submit_record(struct fr_submit *submit, const struct fr_sub
                      "its type is not 1 to %d printable characters, or its txid is longer than %d "
                      "bytes",
                      FR_TOPIC_MAX, FR_TXID_MAX);
-        return FR_SUBMIT_REJECTED;
+        return NULL;
     }
     memcpy(vin, s->vin, s->vin_len);
     vin[s->vin_len] = '\0';
     if (!submit_is_admitted(submit, vin, s, &named)) {
         fr_count(FR_COUNT_SOURCE_STRANGERS);
         fr_error_set(error, "its VIN is not listed under `vehicles:` in the routing file");
-        return FR_SUBMIT_REJECTED;
+        return NULL;
     }
-    record = submit_make_record(s, vin, named, error);
-    if (record == NULL) {
+    record = submit_record_of(s, vin, named, error);
+    if (record == NULL)
         fr_count(FR_COUNT_SOURCE_BAD);
-        return FR_SUBMIT_REJECTED;
-    }
+    return record;
+}
+
+void fr_submit_add(struct fr_submit *submit, struct fr_record *record)
+{
     fr_tap(record);
     record->completion = &submit->completion;
     atomic_store_explicit(&record->unconfirmed, 1, memory_order_relaxed);
@@ -235,5 +251,18 @@ enum fr_submitted fr_submit_record(struct fr_submit *submit, const struct fr_sub
     submit->batch[submit->batch_count++] = (struct fr_queue_entry){record, true};
     if (submit->batch_count == BATCH_MAX)
         fr_submit_flush(submit);
+}
+
+enum fr_submitted fr_submit_record(struct fr_submit *submit, const struct fr_submission *s,
+                                   struct fr_error *error)
+{
+    struct fr_record *record;
+
+    if (!fr_submit_has_capacity(submit))
+        return FR_SUBMIT_AGAIN;
+    record = fr_submit_make_record(submit, s, error);
+    if (record == NULL)
+        return FR_SUBMIT_REJECTED;
+    fr_submit_add(submit, record);
     return FR_SUBMITTED;
 }

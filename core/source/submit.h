@@ -35,6 +35,17 @@ void fr_submit_set_routing(struct fr_submit *submit, struct fr_routing *routing)
 enum fr_submitted fr_submit_record(struct fr_submit *submit, const struct fr_submission *submission,
                                    struct fr_error *error);
 
+/* Whether the journal has capacity, or the batch has begun. */
+bool fr_submit_has_capacity(const struct fr_submit *submit);
+
+/* The two halves of fr_submit_record(): make the record, which the caller owns, after the same
+ * checks; NULL with `error` set, and counted, where that returns FR_SUBMIT_REJECTED. Add it to the
+ * batch, which takes over the reference. */
+struct fr_record *fr_submit_make_record(struct fr_submit *submit,
+                                        const struct fr_submission *submission,
+                                        struct fr_error *error);
+void fr_submit_add(struct fr_submit *submit, struct fr_record *record);
+
 /* Enqueue the batch to the journal. */
 void fr_submit_flush(struct fr_submit *submit);
 

@@ -75,7 +75,10 @@
     X(SOURCE_RECORDS, "records_from_sources")                                                      \
     X(SOURCE_BAD, "source_messages_malformed")                                                     \
     X(SOURCE_VIN_BAD, "source_records_without_valid_vin")                                          \
-    X(SOURCE_STRANGERS, "source_records_of_vins_not_listed")
+    X(SOURCE_STRANGERS, "source_records_of_vins_not_listed")                                       \
+    X(PRESENCE_SUPPRESSED, "presence_away_suppressed")                                             \
+    X(PRESENCE_EXPIRED, "presence_leases_expired")                                                 \
+    X(PRESENCE_UNMERGED, "presence_unmerged")
 
 enum fr_counter {
 #define FR_COUNTER_ENUM(id, name) FR_COUNT_##id,

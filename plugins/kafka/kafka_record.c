@@ -46,14 +46,18 @@ static struct text record_type_of(rd_kafka_headers_t *headers, const char *topic
 
 enum fr_submitted fr_kafka_record_submit(struct fr_source *source,
                                          const struct fr_source_host *host, size_t prefix_len,
-                                         const rd_kafka_message_t *m)
+                                         uint32_t flags, const rd_kafka_message_t *m)
 {
     const char *topic = rd_kafka_topic_name(m->rkt);
     rd_kafka_headers_t *headers = NULL;
     struct text vin, type, txid, version;
     char offset_txid[320], client_version[CLIENT_VERSION_MAX + 1];
-    struct fr_submission s = {
-        .size = sizeof s, .client_version = client_version, .bytes = m->payload, .len = m->len};
+    struct fr_submission s = {.size = sizeof s,
+                              .client_version = client_version,
+                              .bytes = m->payload,
+                              .len = m->len,
+                              .part = (uint32_t)m->partition,
+                              .flags = flags};
 
     rd_kafka_message_headers(m, &headers);
     vin = record_header(headers, "vin");

@@ -11,9 +11,10 @@
 #include "fleetroute/plugin.h"
 
 /* Submit a message to the journal; returns the result of host->submit(). `prefix_len` is the length
- * of the topic's name before the record type. The message stays the caller's. Source's thread. */
+ * of the topic's name before the record type, `flags` a set of FR_SUBMISSION_*. The message stays the
+ * caller's. Source's thread. */
 enum fr_submitted fr_kafka_record_submit(struct fr_source *source,
                                          const struct fr_source_host *host, size_t prefix_len,
-                                         const rd_kafka_message_t *message);
+                                         uint32_t flags, const rd_kafka_message_t *message);
 
 #endif

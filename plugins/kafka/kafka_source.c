@@ -3,6 +3,7 @@
  *
  * An offset is committed only after the journal has stored the record. After a crash some records
  * are read again, and the journal recognizes them as repeated; no record is lost.
+ * The last minutes of the presence are read again after each assignment (kafka_history.h).
  *
  * Everything here runs on the source's thread. librdkafka's own threads report messages through a
  * queue and an eventfd.
@@ -16,8 +17,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "clock_ms.h"
 #include "fleetroute/plugin.h"
 #include "kafka_consumer_conf.h"
+#include "kafka_history.h"
 #include "kafka_record.h"
 
 #define MESSAGES_PER_PASS 1000
@@ -48,7 +51,9 @@ struct kafka_source {
     rd_kafka_message_t *paused; /* to be submitted when the journal has capacity; NULL: none */
     struct pending *pending;    /* a ring buffer of `capacity` entries */
     size_t capacity, first, count;
-    bool up; /* reported as FR_HEALTH_UP */
+    struct fr_kafka_history history;
+    bool drained; /* the last pass has submitted all messages that were received */
+    bool up;      /* reported as FR_HEALTH_UP */
     /* A connection was lost. librdkafka does not always report the loss of the last one, so a probe
      * is needed. */
     bool doubt;
@@ -177,12 +182,18 @@ static void source_probe_broker(struct kafka_source *source)
 /* Submit a message. False: the journal has no capacity; the message is kept in `paused`. */
 static bool source_submit_message(struct kafka_source *source, rd_kafka_message_t *m)
 {
+    bool is_history = fr_kafka_history_has(&source->history, m);
     enum fr_submitted outcome =
-        fr_kafka_record_submit(source->handle, source->host, source->prefix_len, m);
+        fr_kafka_record_submit(source->handle, source->host, source->prefix_len,
+                               is_history ? FR_SUBMISSION_HISTORY : 0, m);
 
     if (outcome == FR_SUBMIT_AGAIN) {
         source->paused = m;
         return false;
+    }
+    if (is_history) { /* its offset is committed */
+        rd_kafka_message_destroy(m);
+        return true;
     }
     if (!source_add_pending(source, m, outcome == FR_SUBMIT_REJECTED))
         rd_kafka_message_destroy(m); /* no memory: the offset is not stored, so it is read again */
@@ -194,6 +205,7 @@ static bool source_submit_message(struct kafka_source *source, rd_kafka_message_
 
 static void source_consume(struct kafka_source *source)
 {
+    source->drained = false;
     if (source->paused != NULL) {
         rd_kafka_message_t *m = source->paused;
 
@@ -204,8 +216,10 @@ static void source_consume(struct kafka_source *source)
     for (int n = 0; n < MESSAGES_PER_PASS; n++) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(source->consumer, 0);
 
-        if (m == NULL)
+        if (m == NULL) {
+            source->drained = true;
             return;
+        }
         if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             source_report_error(source, m->err, rd_kafka_message_errstr(m));
             rd_kafka_message_destroy(m);
@@ -228,13 +242,76 @@ static void source_wakeup(evutil_socket_t fd, short what, void *ctx)
 
 static void source_tick(evutil_socket_t fd, short what, void *ctx)
 {
+    struct kafka_source *source = ctx;
+
     source_wakeup(fd, what, ctx);
-    source_probe_broker(ctx);
+    source_probe_broker(source);
+    if (source->drained && source->up && !source->doubt)
+        source->host->up_to_date(source->handle);
 }
 
 static void source_on_writable(void *state)
 {
     source_consume(state);
+}
+
+/* ---- assignment ------------------------------------------------------------------ */
+
+/* Another consumer may have these partitions from now on. */
+static void source_end_parts(struct kafka_source *source,
+                             const rd_kafka_topic_partition_list_t *partitions)
+{
+    for (int i = 0; i < partitions->cnt; i++)
+        if (fr_kafka_history_concerns(&source->history, partitions->elems[i].topic))
+            source->host->part_ended(source->handle, (uint32_t)partitions->elems[i].partition);
+}
+
+static void source_log_assignment(struct kafka_source *source, const char *action, const char *why)
+{
+    source->host->log(source->handle, FR_LOG_WARNING, "cannot %s: Kafka: %s", action, why);
+}
+
+/* Change the assignment by `partitions`; at each change without the cooperative protocol, all
+ * partitions are assigned, or none. */
+static void source_assign(struct kafka_source *source, bool assign,
+                          const rd_kafka_topic_partition_list_t *partitions)
+{
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_error_t *error = NULL;
+
+    if (strcmp(rd_kafka_rebalance_protocol(source->consumer), "COOPERATIVE") != 0)
+        err = rd_kafka_assign(source->consumer, assign ? partitions : NULL);
+    else if (assign)
+        error = rd_kafka_incremental_assign(source->consumer, partitions);
+    else
+        error = rd_kafka_incremental_unassign(source->consumer, partitions);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        source_log_assignment(source, "change the partitions", rd_kafka_err2str(err));
+    if (error != NULL)
+        source_log_assignment(source, "change the partitions", rd_kafka_error_string(error));
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+}
+
+/* librdkafka's rebalance callback. Called while polling. */
+static void source_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
+                             rd_kafka_topic_partition_list_t *partitions, void *ctx)
+{
+    struct kafka_source *source = ctx;
+    bool assign = event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    source->drained = false;
+    if (assign)
+        err = fr_kafka_history_rewind(&source->history, consumer, partitions, fr_clock_wall_ms());
+    else
+        source_end_parts(source, partitions);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        source_log_assignment(source,
+                              "read the last minutes of presence again; a vehicle that has moved "
+                              "may be reported as away until its front-end reports it again",
+                              rd_kafka_err2str(err));
+    source_assign(source, assign, partitions);
 }
 
 /* ---- open and close -------------------------------------------------------------- */
@@ -272,6 +349,7 @@ static int source_start_consumer(struct kafka_source *source)
 
     rd_kafka_conf_set_opaque(conf, source);
     rd_kafka_conf_set_error_cb(conf, source_error_callback);
+    rd_kafka_conf_set_rebalance_cb(conf, source_rebalance);
     if (mistakes == 0)
         source->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
     if (source->consumer == NULL) {
@@ -310,8 +388,11 @@ static void source_close_consumer(struct kafka_source *source)
          waited += CLOSE_STEP_MS) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(source->queue, CLOSE_STEP_MS);
 
-        if (event != NULL)
-            rd_kafka_event_destroy(event);
+        if (event == NULL)
+            continue;
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+            rd_kafka_assign(source->consumer, NULL);
+        rd_kafka_event_destroy(event);
     }
     rd_kafka_queue_destroy(source->queue);
     if (rd_kafka_consumer_closed(source->consumer))
@@ -350,6 +431,7 @@ static void *source_open_instance(struct fr_source *handle, const struct fr_sour
     source->host = host;
     source->prefix = host->text(handle, "topic");
     source->prefix_len = strlen(source->prefix) - strlen("%{type}");
+    source->history.prefix_len = source->prefix_len;
     host->health(handle, FR_HEALTH_DEGRADED, "connecting");
     source->capacity = PENDING_INITIAL;
     source->pending = calloc(source->capacity, sizeof *source->pending);

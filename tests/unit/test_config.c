@@ -410,6 +410,40 @@ START_TEST(mistakes_in_the_section_tesla_are_reported)
 }
 END_TEST
 
+START_TEST(the_section_front_end)
+{
+    static const struct {
+        const char *member, *part;
+    } rows[] = {
+        {"lease: 1 min", "name must be"},
+        {"name: ''", "name must be"},
+        {"name: a b", "name must be"},
+        {"name: a/b", "name must be"},
+        {"name: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "name must be"},
+        {"name: a, lease: 2 s", "from 3 s to 15 min"},
+        {"name: a, lease: 16 min", "from 3 s to 15 min"},
+        {"name: a, lease: 20 s", "twice limits: presence_grace"},
+    };
+    struct fr_server_config *config = load_tesla("");
+
+    ck_assert_ptr_null(config->front_end);
+    fr_server_config_unref(config);
+    config = load_tesla("front_end: {name: host-a.example_1}");
+    ck_assert_uint_eq(tesla_mistakes(""), 0);
+    ck_assert_str_eq(config->front_end, "host-a.example_1");
+    ck_assert_int_eq(config->front_end_lease_ms, 300000);
+    fr_server_config_unref(config);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char section[200];
+
+        snprintf(section, sizeof section, "front_end: {%s}", rows[i].member);
+        config = load_tesla(section);
+        ck_assert_msg(tesla_mistakes(rows[i].part) == 1, "%s", section);
+        fr_server_config_unref(config);
+    }
+}
+END_TEST
+
 Suite *suite_config(void)
 {
     Suite *suite = suite_create("config");
@@ -428,6 +462,7 @@ Suite *suite_config(void)
     tcase_add_test(tests, list_of_load_balancers_is_read);
     tcase_add_test(tests, the_section_tesla_has_defaults);
     tcase_add_test(tests, mistakes_in_the_section_tesla_are_reported);
+    tcase_add_test(tests, the_section_front_end);
     suite_add_tcase(suite, tests);
     return suite;
 }

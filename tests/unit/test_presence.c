@@ -30,7 +30,7 @@ static bool add_connection(struct fr_presence *p, const char *vin,
 {
     reported = false;
     connection->peer = "192.0.2.7:50000";
-    vehicle = fr_presence_up(p, vin, connection, on_presence, NULL);
+    vehicle = fr_presence_up(p, vin, connection, 0, on_presence, NULL);
     return reported;
 }
 
@@ -134,6 +134,39 @@ START_TEST(expiry_can_be_delayed)
     ck_assert(!expires(p, 298));
     ck_assert(expires(p, 299));
     ck_assert_str_eq(expired_vin, "LATER");
+}
+END_TEST
+
+/* State one vehicle again. Returns whether it is reported. */
+static bool states(struct fr_presence *p, int64_t now_ms)
+{
+    reported = false;
+    return fr_presence_restate(p, now_ms, on_presence, NULL) && reported;
+}
+
+START_TEST(connected_vehicles_are_stated_again)
+{
+    struct fr_presence *p = fr_presence_new(100);
+    struct fr_presence_vehicle *first;
+    struct fr_presence_link other, wifi;
+
+    ck_assert(add_connection(p, VIN, &link));
+    ck_assert(!states(p, 1000000)); /* not one of several front-ends */
+    fr_presence_set_restate(p, 1000);
+    first = vehicle;
+    ck_assert(!states(p, 999));
+    ck_assert(states(p, 1000));
+    ck_assert(!states(p, 1000));
+    ck_assert(!add_connection(p, VIN, &wifi)); /* it has a connection already */
+    fr_presence_down(p, first, &wifi, 1000);
+    ck_assert(add_connection(p, "OTHER", &other));
+    ck_assert(states(p, 2000)); /* OTHER, of the time 0 */
+    ck_assert(states(p, 2000));
+    ck_assert(!states(p, 2999));
+    fr_presence_down(p, first, &link, 2000);
+    ck_assert(states(p, 3000)); /* OTHER; a vehicle in its grace period is not stated */
+    ck_assert(!states(p, 3000));
+    ck_assert(add_connection(p, VIN, &link)); /* its last statement may be old */
     fr_presence_free(p);
 }
 END_TEST
@@ -242,7 +275,7 @@ START_TEST(reports_of_two_workers_are_ordered)
     memset(&seen, 0, sizeof seen);
     ck_assert_int_eq(pthread_create(&other, NULL, expire_vehicles, p), 0);
     for (int i = 0; i < ROUNDS; i++) {
-        vehicle = fr_presence_up(p, VIN, &link, check_order, NULL);
+        vehicle = fr_presence_up(p, VIN, &link, 0, check_order, NULL);
         fr_presence_down(p, vehicle, &link, 0);
     }
     atomic_store(&seen.stop, true);
@@ -263,6 +296,7 @@ Suite *suite_presence(void)
     tcase_add_test(tests, reconnection_within_the_grace_period);
     tcase_add_test(tests, expected_vehicle_is_not_reported_again);
     tcase_add_test(tests, expiry_can_be_delayed);
+    tcase_add_test(tests, connected_vehicles_are_stated_again);
     tcase_add_test(tests, many_vehicles);
     tcase_add_test(tests, status_lists_expired_vehicles);
     suite_add_tcase(suite, tests);

@@ -44,6 +44,8 @@ int main(void)
     srunner_add_suite(runner, suite_value_store());
     srunner_add_suite(runner, suite_json_payload());
     srunner_add_suite(runner, suite_presence());
+    srunner_add_suite(runner, suite_presence_merge());
+    srunner_add_suite(runner, suite_source_presence());
     srunner_add_suite(runner, suite_half_open());
     srunner_add_suite(runner, suite_admission());
     srunner_add_suite(runner, suite_http_admin());

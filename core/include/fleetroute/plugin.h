@@ -357,6 +357,13 @@ struct fr_plugin {
  */
 struct fr_source;
 
+/* Flags of a submission. */
+enum {
+    /* Not to be stored. An earlier consumer has submitted the record; it shows which front-ends have
+     * the vehicle. FR_SUBMIT_REJECTED is returned. */
+    FR_SUBMISSION_HISTORY = 1 << 0,
+};
+
 /* One record. fleetroute copies it before submit() returns. */
 struct fr_submission {
     size_t size; /* of this struct, in bytes */
@@ -371,12 +378,17 @@ struct fr_submission {
     enum fr_format format;      /* FR_FORMAT_PROTOBUF or FR_FORMAT_TESLA_JSON */
     const void *bytes;
     size_t len;
+
+    /* Since ABI 6.2. */
+    uint32_t part;  /* of the origin, such as a partition; all records of a vehicle are in one */
+    uint32_t flags; /* FR_SUBMISSION_* */
 };
 
 enum fr_submitted {
     FR_SUBMITTED,       /* accepted; stored() counts it when it is on disk */
     FR_SUBMIT_AGAIN,    /* no capacity: submit it again after on_writable() */
-    FR_SUBMIT_REJECTED, /* malformed, or of a vehicle that is not listed; counted and logged */
+    FR_SUBMIT_REJECTED, /* not stored: malformed, or of a vehicle that is not listed, which is
+                         * counted and logged; or it served to merge the presence */
 };
 
 /* The functions that a source plugin may call, on its thread only; as those of struct fr_host. */
@@ -397,6 +409,13 @@ struct fr_source_host {
 
     /* Put a record into the journal. */
     enum fr_submitted (*submit)(struct fr_source *source, const struct fr_submission *submission);
+
+    /* Since ABI 6.2. All that the origin has at this moment is submitted, and the origin is
+     * reachable. Called every 500 ms; leases of front-ends last while it is called. */
+    void (*up_to_date)(struct fr_source *source);
+
+    /* Since ABI 6.2. Another consumer gets the records of this part from now on. */
+    void (*part_ended)(struct fr_source *source, uint32_t part);
 };
 
 /* Begins with FR_SOURCE_PLUGIN_HEADER. */
