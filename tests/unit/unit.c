@@ -44,6 +44,7 @@ int main(void)
     srunner_add_suite(runner, suite_json_payload());
     srunner_add_suite(runner, suite_presence());
     srunner_add_suite(runner, suite_half_open());
+    srunner_add_suite(runner, suite_load_delays());
     srunner_add_suite(runner, suite_http_admin());
     srunner_add_suite(runner, suite_http_clients());
     srunner_add_suite(runner, suite_program());
