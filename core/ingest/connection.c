@@ -122,6 +122,7 @@ void fr_connection_free(struct fr_connection *c)
     fr_buffer_free(&c->unsent);
     free(c->identity.sender);
     free(c->identity.client_version);
+    free(c->identity.certificate);
     free(c->identity.refusal);
     free(c);
 }

@@ -17,6 +17,7 @@
 #include "ingest/inbox.h"
 #include "ingest/limits.h"
 #include "ingest/tls.h"
+#include "ingest/tls_release.h"
 #include "ingest/without_certificate.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -101,20 +102,24 @@ static void handshake_log_failure(struct fr_connection *c)
 }
 
 /* Set the identity from the client certificate. A peer that is not admitted gets the reason as the
- * response to its HTTP request. */
-static void handshake_identify(struct fr_connection *c)
+ * response to its HTTP request. -1: out of memory. */
+static int handshake_identify(struct fr_connection *c)
 {
+    X509 *leaf = SSL_get0_peer_certificate(c->tls.ssl);
     static struct fr_log_limit unknown, unlisted;
     struct fr_identity identity = {.type = ""};
     struct fr_error error;
     char vin[FR_REDACTED_VIN_SIZE];
 
-    if (fr_identity_of(SSL_get0_peer_certificate(c->tls.ssl), &identity, &error) != 0) {
+    if (fr_identity_of(leaf, &identity, &error) != 0) {
         fr_count(FR_COUNT_IDENTITY_REFUSED);
         fr_log_limited(&unknown, FR_LOG_WARNING, "%s: refused: %s", c->peer, error.text);
         c->identity.refusal = fr_asprintf("no identity: %s\n", error.text);
-        return;
+        return 0;
     }
+    c->identity.certificate = fr_certificate_id_new(leaf);
+    if (c->identity.certificate == NULL)
+        return -1;
     c->identity.sender = fr_asprintf("%s.%s", identity.type, identity.id);
     c->identity.vin = c->identity.sender + strlen(identity.type) + 1;
     if (!fr_routes_admit(c->worker->routes, identity.id)) {
@@ -124,6 +129,7 @@ static void handshake_identify(struct fr_connection *c)
                        fr_display_vin(identity.id, vin));
         c->identity.refusal = fr_strdup("this VIN is not on the list of vehicles\n");
     }
+    return 0;
 }
 
 enum fr_handshake_status fr_handshake_continue(struct fr_connection *c)
@@ -136,7 +142,9 @@ enum fr_handshake_status fr_handshake_continue(struct fr_connection *c)
     if (status == 1 && SSL_get0_peer_certificate(c->tls.ssl) == NULL)
         return fr_without_certificate_begin(c) == 0 ? FR_HANDSHAKE_DONE : FR_HANDSHAKE_BROKEN;
     if (status == 1) {
-        handshake_identify(c);
+        if (handshake_identify(c) != 0)
+            return FR_HANDSHAKE_BROKEN;
+        fr_tls_release_handshake(c->tls.ssl);
         c->state = FR_CONNECTION_UPGRADE;
         return FR_HANDSHAKE_DONE;
     }

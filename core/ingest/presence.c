@@ -7,6 +7,11 @@
 #include "util/hash.h"
 #include "util/memory.h"
 
+/* Vehicles outlive their connections. They are allocated many at a time, so that they do not keep
+ * the pages of closed connections from being returned to the kernel. */
+#define BLOCK_VEHICLES 128
+#define SHORT_VIN 24 /* bytes with the NUL; a longer VIN has an allocation of its own */
+
 struct fr_presence_vehicle {
     struct fr_presence_vehicle *next; /* in its bucket */
     struct presence_list *list;       /* that it is in; NULL: none, it has a connection */
@@ -20,7 +25,13 @@ struct fr_presence_vehicle {
     _Atomic int64_t last_seen_ms;
     _Atomic uint64_t records;
     fr_topics_used topics;
-    char vin[];
+    char *vin; /* short_vin or an allocation */
+    char short_vin[SHORT_VIN];
+};
+
+struct presence_block {
+    struct presence_block *next;
+    struct fr_presence_vehicle vehicles[BLOCK_VEHICLES];
 };
 
 /* Vehicles without a connection, in the order in which they lost it. */
@@ -38,6 +49,8 @@ struct fr_presence {
     size_t connected;    /* of these, connected or within the grace period */
     struct presence_list in_grace;
     struct presence_list expired;
+    struct presence_block *blocks;
+    struct fr_presence_vehicle *spare; /* unused ones in blocks, linked by `next` */
 };
 
 struct fr_presence *fr_presence_new(int64_t grace_ms)
@@ -58,10 +71,13 @@ void fr_presence_free(struct fr_presence *p)
     if (p == NULL)
         return;
     for (size_t i = 0; i < p->bucket_count; i++)
-        for (struct fr_presence_vehicle *v = p->buckets[i], *next; v != NULL; v = next) {
-            next = v->next;
-            free(v);
-        }
+        for (struct fr_presence_vehicle *v = p->buckets[i]; v != NULL; v = v->next)
+            if (v->vin != v->short_vin)
+                free(v->vin);
+    for (struct presence_block *block = p->blocks, *next; block != NULL; block = next) {
+        next = block->next;
+        free(block);
+    }
     free(p->buckets);
     pthread_mutex_destroy(&p->lock);
     free(p);
@@ -90,20 +106,50 @@ static void presence_grow(struct fr_presence *p)
     p->bucket_count = count;
 }
 
+/* A zeroed vehicle with this VIN. */
+static struct fr_presence_vehicle *presence_new_vehicle(struct fr_presence *p, const char *vin)
+{
+    size_t size = strlen(vin) + 1;
+    struct fr_presence_vehicle *v;
+
+    if (p->spare == NULL) {
+        struct presence_block *block = fr_calloc(1, sizeof *block);
+
+        block->next = p->blocks;
+        p->blocks = block;
+        for (size_t i = 0; i < BLOCK_VEHICLES; i++) {
+            block->vehicles[i].next = p->spare;
+            p->spare = &block->vehicles[i];
+        }
+    }
+    v = p->spare;
+    p->spare = v->next;
+    memset(v, 0, sizeof *v);
+    v->vin = size <= SHORT_VIN ? v->short_vin : fr_calloc(1, size);
+    memcpy(v->vin, vin, size);
+    return v;
+}
+
+static void presence_free_vehicle(struct fr_presence *p, struct fr_presence_vehicle *v)
+{
+    if (v->vin != v->short_vin)
+        free(v->vin);
+    v->next = p->spare;
+    p->spare = v;
+}
+
 /* Find a vehicle, or add it. */
 static struct fr_presence_vehicle *presence_find(struct fr_presence *p, const char *vin)
 {
     uint64_t hash = fr_hash_text(vin, 0);
     struct fr_presence_vehicle *v = p->buckets[hash & (p->bucket_count - 1)];
-    size_t size = strlen(vin) + 1;
 
     for (; v != NULL; v = v->next)
         if (v->hash == hash && strcmp(v->vin, vin) == 0)
             return v;
     if (p->count++ >= p->bucket_count)
         presence_grow(p);
-    v = fr_calloc(1, sizeof *v + size);
-    memcpy(v->vin, vin, size);
+    v = presence_new_vehicle(p, vin);
     v->hash = hash;
     v->next = p->buckets[hash & (p->bucket_count - 1)];
     p->buckets[hash & (p->bucket_count - 1)] = v;
@@ -143,7 +189,7 @@ static void presence_remove_vehicle(struct fr_presence *p, struct fr_presence_ve
         at = &(*at)->next;
     *at = v->next;
     p->count--;
-    free(v);
+    presence_free_vehicle(p, v);
 }
 
 static void presence_set_connected(struct fr_presence *p, struct fr_presence_vehicle *v,

@@ -29,6 +29,7 @@ int main(void)
     srunner_add_suite(runner, suite_websocket());
     srunner_add_suite(runner, suite_yaml_edit());
     srunner_add_suite(runner, suite_identity());
+    srunner_add_suite(runner, suite_tls_release());
     srunner_add_suite(runner, suite_config());
     srunner_add_suite(runner, suite_command_key());
     srunner_add_suite(runner, suite_keep_health());

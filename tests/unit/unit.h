@@ -36,6 +36,7 @@ Suite *suite_routes(void);
 Suite *suite_state(void);
 Suite *suite_submit(void);
 Suite *suite_tesla_mqtt(void);
+Suite *suite_tls_release(void);
 Suite *suite_tokens(void);
 Suite *suite_units(void);
 Suite *suite_value_store(void);
