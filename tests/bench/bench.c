@@ -8,6 +8,7 @@
 #include "bench.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,10 +133,14 @@ int main(int argc, char **argv)
     const char *json = NULL;
     bool found;
 
+    if (argc == 4 && strcmp(argv[1], SERVER_FLOOR_WORD) == 0)
+        server_run_floor(argv[2], (uint16_t)strtoul(argv[3], NULL, 10));
     if (bench_read_options(argc, argv, &json) != 0) {
         fputs(usage, stderr);
         return EXIT_FAILURE;
     }
+    /* The messages of a vehicle are a block of 400 kB, of which few pages are used. */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     signal(SIGPIPE, SIG_IGN);
     bench_raise_descriptors();
     if (report_open(json) != 0 || bench_make_folder() != 0)

@@ -111,12 +111,12 @@ void report_row(const struct report_row *row)
     report_print_faults(row);
     fflush(stdout);
     report_json(row->group, row->load, row->name,
-                json_pack("{s:f,s:f,s:f,s:s,s:f,s:f,s:f,s:f,s:i,s:f,s:f,s:f,s:f,s:I,s:I,s:b}",
-                          "ack_s", per_s, "ack_cpu_s", per_cpu, "of_floor", row->of_floor,
-                          "delays_from", row->from_due ? "due" : "sent", "p50_ms", r->p50_ms,
-                          "p99_ms", r->p99_ms, "max_ms", r->max_ms, "late_p99_ms", r->late_p99_ms,
-                          "silent_s", (int)r->silent_seconds, "max_gap_ms", r->max_gap_ms,
-                          "drain_s", row->drain_s, "cpu_s", row->cpu_s, "max_mb", row->max_mb,
-                          "unanswered", (json_int_t)r->unanswered, "disconnects",
+                json_pack("{s:f,s:f,s:f,s:f,s:s,s:f,s:f,s:f,s:f,s:i,s:f,s:f,s:f,s:f,s:I,s:I,s:b}",
+                          "seconds", r->seconds, "ack_s", per_s, "ack_cpu_s", per_cpu, "of_floor",
+                          row->of_floor, "delays_from", row->from_due ? "due" : "sent", "p50_ms",
+                          r->p50_ms, "p99_ms", r->p99_ms, "max_ms", r->max_ms, "late_p99_ms",
+                          r->late_p99_ms, "silent_s", (int)r->silent_seconds, "max_gap_ms",
+                          r->max_gap_ms, "drain_s", row->drain_s, "cpu_s", row->cpu_s, "max_mb",
+                          row->max_mb, "unanswered", (json_int_t)r->unanswered, "disconnects",
                           (json_int_t)r->disconnects, "delivered", (int)row->delivered));
 }

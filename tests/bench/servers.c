@@ -195,35 +195,39 @@ json_t *server_status(struct server server)
 
 /* ---- the floor ------------------------------------------------------------------- */
 
-static void servers_run_floor(uint16_t port)
+void server_run_floor(const char *folder, uint16_t port)
 {
-    char *certificate = fr_asprintf("%s/server.pem", bench.folder),
-         *key = fr_asprintf("%s/server.key", bench.folder),
-         *ca = fr_asprintf("%s/vehicle-ca.pem", bench.folder);
+    char *certificate = fr_asprintf("%s/server.pem", folder),
+         *key = fr_asprintf("%s/server.key", folder),
+         *ca = fr_asprintf("%s/vehicle-ca.pem", folder);
     struct sockaddr_in address = servers_address(port);
     struct fr_tls_files files = {certificate, key, ca, NULL};
     struct fr_error error;
     SSL_CTX *context = fr_tls_context(&files, &error);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGTERM, SIG_DFL);
-    servers_limit_descriptors();
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (context != NULL && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
         listen(fd, BACKLOG) == 0)
         floor_serve(fd, context);
     perror("floor");
-    _exit(EXIT_FAILURE);
+    exit(EXIT_FAILURE);
 }
 
 struct server server_start_floor(uint16_t port)
 {
     struct server server = {.port = port != 0 ? port : servers_free_port(), .is_floor = true};
+    char number[8];
 
+    snprintf(number, sizeof number, "%u", server.port);
     server.pid = fork();
-    if (server.pid == 0)
-        servers_run_floor(server.port);
+    if (server.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        servers_limit_descriptors();
+        execl("/proc/self/exe", "bench", SERVER_FLOOR_WORD, bench.folder, number, (char *)NULL);
+        perror("bench");
+        _exit(127);
+    }
     server_await(server);
     return server;
 }

@@ -31,8 +31,14 @@ struct server server_start(const struct server_settings *settings, uint16_t port
 struct server server_launch(const struct server_settings *settings, uint16_t port);
 void server_await(struct server server);
 
-/* Start the server of floor_server.h in a child process; `port` 0: any. */
+/* Start the server of floor_server.h; `port` 0: any. It is this program, executed again with the
+ * arguments SERVER_FLOOR_WORD, folder and port, so that it has no memory of the generator. */
 struct server server_start_floor(uint16_t port);
+
+#define SERVER_FLOOR_WORD "--floor"
+
+/* Be the floor, with the certificates in `folder`. Does not return. */
+void server_run_floor(const char *folder, uint16_t port);
 
 /* End a server with SIGTERM or with SIGKILL. */
 void server_stop(struct server server);

@@ -19,6 +19,7 @@ Suite *suite_journal_run(void);
 Suite *suite_json_payload(void);
 Suite *suite_jws(void);
 Suite *suite_half_open(void);
+Suite *suite_load_delays(void);
 Suite *suite_http_admin(void);
 Suite *suite_http_clients(void);
 Suite *suite_presence(void);
