@@ -4,6 +4,9 @@
 
 #define RESERVED 320 /* descriptors for purposes other than vehicle connections */
 #define WITHOUT_CERTIFICATE 64
+#define STREAMS 256
+#define STREAMS_LIMIT 4096 /* a lower limit has no descriptors of their own for them */
+#define STREAMS_PART 32
 
 void fr_descriptors_raise(void)
 {
@@ -26,7 +29,16 @@ size_t fr_descriptors_for_vehicles(void)
 {
     size_t limit = fr_descriptors_limit();
 
+    if (limit >= STREAMS_LIMIT)
+        return limit - RESERVED - STREAMS;
     return limit > 2 * RESERVED ? limit - RESERVED : limit / 2;
+}
+
+size_t fr_descriptors_for_streams(void)
+{
+    size_t limit = fr_descriptors_limit();
+
+    return limit >= STREAMS_LIMIT ? STREAMS : limit / STREAMS_PART;
 }
 
 size_t fr_descriptors_without_certificate(void)
