@@ -41,7 +41,7 @@ def keys(source):
         re.findall(r"keys\[\] = \{(.*?)NULL\}", read("core", "config", source), re.S))))
 
 
-require("fleetroute.yaml.5", keys("server_config.c") | keys("server_tesla.c"))
+require("fleetroute.yaml.5", keys("server_config.c") | keys("server_tesla.c") | keys("server_admin.c"))
 require("fleetroute-routing.5", keys("routing_config.c"))
 for source in ("field_route.c", "record_route.c"):
     rows = re.findall(r'^    \{(?:\.name = )?"(\w+)",', read("core", "config", source), re.M)
@@ -80,7 +80,7 @@ require("fleetroute-compat.7", """host port status_port server_cert server_key c
     json_log_enable bootstrap.servers broker client_id username password topic_base qos retained
     keep_alive_seconds connect_retry_interval_ms prometheus_metrics_port prometheus_metrics_host statsd
     airbrake kinesis pubsub zmq redis""".split())
-known = keys("server_config.c")
+known = keys("server_config.c") | keys("server_admin.c")
 for section, key in re.findall(r"(?<![\w.])(listen|tls|status|admin|log|limits|journal)\.(\w+)",
                                read("man", "fleetroute-compat.7")):
     if section not in known or (key not in known and f"tls.{key}" not in (

@@ -195,7 +195,7 @@ def token_is_required():
     d.write()
     out = fleetroute("check", "-c", d.path("fleetroute.yaml"), check=False)
     assert out.returncode == 1 and "token_file" in out.stdout + out.stderr, out
-    d.extra = f"admin: {{address: 0.0.0.0, port: {port}, token_file: token, socket: admin.sock}}"
+    d.extra = f"admin: {{address: 0.0.0.0, port: {port}, token_file: token, tls: off, socket: admin.sock}}"
     with open(d.path("token"), "w") as f:
         f.write("short\n")
     d.write()

@@ -19,6 +19,8 @@ Suite *suite_json_payload(void);
 Suite *suite_jws(void);
 Suite *suite_half_open(void);
 Suite *suite_http_admin(void);
+Suite *suite_http_query(void);
+Suite *suite_http_sessions(void);
 Suite *suite_http_clients(void);
 Suite *suite_presence(void);
 Suite *suite_keep_health(void);
