@@ -15,7 +15,7 @@
 void *fr_api_vehicles_prepare(void *daemon);
 void fr_api_vehicles_release(void *ctx);
 
-/* GET /api/vehicles?find=TEXT&state=STATE&sort=KEY&order=asc|desc&offset=N&limit=N
+/* GET /api/vehicles, also under its older name /vehicles: ?find=TEXT&state=STATE&sort=KEY&order=asc|desc&offset=N&limit=N
  *
  * find: a part of the VIN or of the name, in any case. state: connected, disconnected, silent
  * (connected, and no record for FR_API_SILENT_MS), misbehaving (a rejected message within

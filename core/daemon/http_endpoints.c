@@ -1,24 +1,13 @@
 #include "daemon/http_endpoints.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "admin/http_query.h"
 #include "admin/web_files.h"
 #include "daemon/api_acts.h"
-#include "daemon/api_answer.h"
 #include "daemon/api_vehicles.h"
 #include "daemon/daemon_state.h"
 #include "daemon/prometheus.h"
 #include "daemon/status_json.h"
-#include "ingest/presence.h"
 #include "plugin/host.h"
-#include "record/json.h"
 #include "util/clock.h"
-#include "util/redact.h"
-
-#define VEHICLES_DEFAULT 100 /* without `limit` in the query */
-#define VEHICLES_MAX 2000
 
 /* ---- health ---------------------------------------------------------------------- */
 
@@ -128,52 +117,6 @@ static int endpoint_metrics(void *ctx, const struct fr_http_call *call, struct f
     return 200;
 }
 
-static void endpoint_put_vehicle_name(const struct fr_daemon *d, const char *vin,
-                                      struct fr_buffer *out)
-{
-    const char *name = fr_routes_vehicle_name(d->routes, vin);
-
-    if (name == NULL)
-        return;
-    fr_buffer_text(out, ",\"name\":");
-    fr_json_string(out, name, strlen(name));
-}
-
-/* GET /vehicles?find=PART&limit=N: connected vehicles first, then the others by the time of their
- * last record, newest first. */
-static int endpoint_vehicles(void *ctx, const struct fr_http_call *call, struct fr_buffer *out)
-{
-    struct fr_daemon *d = ctx;
-    struct fr_ingest *ingest = atomic_load(&d->ingest);
-    struct fr_presence_status *list = NULL;
-    char part[FR_VIN_MAX + 1];
-    size_t count = 0;
-    int64_t max;
-
-    if (fr_http_query_text(call->query, "find", part, sizeof part) == FR_HTTP_MALFORMED)
-        return fr_api_refuse(out, 400, "find: a part of a VIN is possible");
-    if (!fr_http_query_number(call->query, "limit", 0, VEHICLES_MAX, VEHICLES_DEFAULT, &max))
-        return fr_api_refuse(out, 400, "limit: a number from 0 to 2000 is possible");
-    if (ingest != NULL)
-        count = fr_presence_list(fr_ingest_presence(ingest), part, &list);
-    fr_buffer_printf(out, "{\"found\":%zu,\"vehicles\":[", count);
-    for (size_t i = 0; list != NULL && i < count && i < (size_t)max; i++) {
-        char buffer[FR_REDACTED_VIN_SIZE];
-        const char *vin = fr_display_vin(list[i].vin, buffer);
-
-        fr_buffer_text(out, i == 0 ? "{\"vin\":" : ",{\"vin\":");
-        fr_json_string(out, vin, strlen(vin));
-        endpoint_put_vehicle_name(d, list[i].vin, out);
-        fr_buffer_printf(out,
-                         ",\"connected\":%s,\"connections\":%u,\"last_ms\":%lld,\"records\":%llu}",
-                         list[i].connected ? "true" : "false", list[i].connections,
-                         (long long)list[i].last_seen_ms, (unsigned long long)list[i].records);
-    }
-    fr_buffer_text(out, "]}");
-    free(list);
-    return list != NULL || ingest == NULL ? 200 : 503;
-}
-
 /* ---- files of the pages ----------------------------------------------------------------- */
 
 static const struct fr_http_file *endpoint_page(void *ctx, const struct fr_http_call *call)
@@ -225,7 +168,7 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     READ("/readyz", PLAIN, endpoint_readyz),
     READ("/metrics", "text/plain; version=0.0.4; charset=utf-8", endpoint_metrics),
     READ("/status", JSON, endpoint_status),
-    READ("/vehicles", JSON, endpoint_vehicles),
+    VEHICLES("/vehicles", fr_api_vehicles_list),
     VEHICLES("/api/vehicles", fr_api_vehicles_list),
     VEHICLES("/api/vehicles/{vin}", fr_api_vehicle),
     {.path = "/api/records", .listed = true, .kind = FR_HTTP_RECORDS},
