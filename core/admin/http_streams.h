@@ -16,7 +16,7 @@
 
 #define FR_HTTP_STREAM_RATE 100                  /* records in a second */
 #define FR_HTTP_STREAM_BURST 50                  /* records that wait to be sent */
-#define FR_HTTP_STREAM_BYTES ((size_t)256 << 10) /* that wait to be sent or read */
+#define FR_HTTP_STREAM_BYTES ((size_t)128 << 10) /* that wait to be sent or read */
 
 /* `feed` must outlive the result; at most `max` streams are open. Returns NULL with `error` set. */
 struct fr_http_streams *fr_http_streams_new(struct event_base *base, struct fr_record_feed *feed,
