@@ -415,8 +415,8 @@ def one_vehicle():
             status, headers, body = me.ask(f"/api/vehicles/{VIN}")
             assert status in (200, 404) and headers["Content-Type"] == "application/json"
             answer = json.loads(body)
-            return status == 200 and "VehicleName" in (answer["values"] or {}) and "presence" in answer and \
-                (answer, body)
+            return status == 200 and {"VehicleName", "VehicleSpeed", "Gear"} <= set(answer["values"] or {}) and \
+                "presence" in answer and (answer, body)
         answer, body = wait_until("the values are known", known)
         assert answer["vin"] == VIN and answer["name"] == "<b>Y</b>" and answer["connected"]
         soc = answer["values"]["Soc"]
