@@ -66,7 +66,7 @@ static void daemon_on_heap_timer(evutil_socket_t fd, short what, void *ctx)
         fr_sink_status(d->setup->sinks[i], &s);
         work += s.delivered;
     }
-    fr_heap_trim(work);
+    fr_heap_trim(work, fr_ingest_connections(d->bound) + fr_ingest_half_open(d->bound));
 }
 
 /* Without the notification systemd restarts the daemon. The notification stops when only a restart

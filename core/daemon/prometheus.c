@@ -112,6 +112,7 @@ static void prometheus_put_process(struct fr_daemon *d, struct fr_buffer *out)
 static void prometheus_put_vehicles(struct fr_daemon *d, struct fr_buffer *out)
 {
     struct fr_ingest *ingest = atomic_load(&d->ingest);
+    struct fr_handshakes_waiting waiting = {0};
     size_t connected = 0, known = 0;
 
     if (ingest != NULL)
@@ -121,6 +122,16 @@ static void prometheus_put_vehicles(struct fr_daemon *d, struct fr_buffer *out)
     fr_prometheus_number(out, "fleetroute_half_open_connections", "gauge",
                          "Connections in the TLS handshake, in the WebSocket upgrade, or closing.",
                          ingest != NULL ? (double)fr_ingest_half_open(ingest) : 0);
+    if (ingest != NULL)
+        waiting = fr_ingest_handshakes_waiting(ingest);
+    fr_prometheus_number(out, "fleetroute_handshakes_waiting", "gauge",
+                         "Accepted connections whose TLS handshake waits for CPU time.",
+                         (double)waiting.queued);
+    fr_prometheus_number(out, "fleetroute_connections_waiting_in_kernel", "gauge",
+                         "Connections that wait to be accepted.", (double)waiting.in_kernel);
+    fr_prometheus_number(out, "fleetroute_handshake_longest_wait_seconds", "gauge",
+                         "The longest wait of a TLS handshake within the last half second.",
+                         (double)waiting.longest_ms / 1000);
     fr_prometheus_number(out, "fleetroute_without_certificate_connections", "gauge",
                          "Connections of clients without a certificate, after the TLS handshake.",
                          ingest != NULL ? (double)fr_ingest_without_certificate(ingest) : 0);

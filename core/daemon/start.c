@@ -135,16 +135,14 @@ static bool start_restore_presence(void *ctx, const struct fr_last_value *value)
     struct fr_daemon *d = ctx;
     Telemetry__VehicleConnectivity__VehicleConnectivity *message;
 
-    if (value->field != FR_FIELD_PRESENCE)
-        return true;
     message = telemetry__vehicle_connectivity__vehicle_connectivity__unpack(NULL, value->len,
                                                                             value->bytes);
     if (message == NULL)
         return true;
     if (message->status == TELEMETRY__VEHICLE_CONNECTIVITY__CONNECTIVITY_EVENT__CONNECTED)
-        fr_ingest_expect(d->ingest, value->vin);
+        fr_ingest_expect(d->bound, value->vin);
     else
-        fr_ingest_restore_last_seen(d->ingest, value->vin, value->received_ms);
+        fr_ingest_restore_last_seen(d->bound, value->vin, value->received_ms);
     telemetry__vehicle_connectivity__vehicle_connectivity__free_unpacked(message, NULL);
     return true;
 }
@@ -163,14 +161,14 @@ static int start_parts(struct fr_daemon *d, const char *token, struct fr_error *
         (c->journal_on && start_journal(d, c, error) != 0) || start_sinks(d, error) != 0)
         return -1;
     d->routes = fr_routes_new(d->setup->routing, d->setup->sinks, c->sink_count, d->journal);
+    /* Before vehicles can connect: one that was connected must not be reported as connected again. */
+    if (d->values != NULL &&
+        fr_values_each_presence(d->values, start_restore_presence, d, error) != 0)
+        return -1;
     if (fr_ingest_start(d->bound, d->setup->tls, d->routes, error) != 0)
         return -1;
     atomic_store(&d->ingest, d->bound);
-    if (start_sources(d, error) != 0)
-        return -1;
-    if (d->values != NULL)
-        return fr_values_each(d->values, NULL, start_restore_presence, d, error);
-    return 0;
+    return start_sources(d, error);
 }
 
 int fr_daemon_start(struct fr_daemon *d, struct fr_error *error)

@@ -235,6 +235,19 @@ static void status_put_sources(struct fr_buffer *out, const struct fr_daemon *d)
     fr_buffer_byte(out, '}');
 }
 
+static void status_put_handshakes(struct fr_buffer *out, const struct fr_ingest *ingest)
+{
+    struct fr_handshakes_waiting waiting = {0};
+
+    if (ingest != NULL)
+        waiting = fr_ingest_handshakes_waiting(ingest);
+    fr_buffer_printf(out, ",\"handshakes\":{\"waiting\":%zu", waiting.queued);
+    status_put_number(out, "waiting_in_kernel", waiting.in_kernel);
+    status_put_number(out, "max_in_kernel", waiting.in_kernel_max);
+    status_put_number(out, "longest_wait_ms", (uint64_t)waiting.longest_ms);
+    fr_buffer_byte(out, '}');
+}
+
 void fr_daemon_put_status(struct fr_daemon *d, struct fr_buffer *out)
 {
     struct fr_ingest *ingest = atomic_load(&d->ingest);
@@ -253,6 +266,7 @@ void fr_daemon_put_status(struct fr_daemon *d, struct fr_buffer *out)
     status_put_deferred(out, &d->deferred);
     status_put_number(out, "connections", ingest != NULL ? fr_ingest_connections(ingest) : 0);
     status_put_number(out, "half_open", ingest != NULL ? fr_ingest_half_open(ingest) : 0);
+    status_put_handshakes(out, ingest);
     status_put_number(out, "without_certificate",
                       ingest != NULL ? fr_ingest_without_certificate(ingest) : 0);
     if (d->setup->public_key != NULL)

@@ -122,6 +122,7 @@ void fr_connection_free(struct fr_connection *c)
     fr_buffer_free(&c->unsent);
     free(c->identity.sender);
     free(c->identity.client_version);
+    free(c->identity.certificate);
     free(c->identity.refusal);
     free(c);
 }
@@ -249,7 +250,7 @@ static void connection_watch_message(struct fr_connection *c, int64_t now)
 
 void fr_connection_tick(struct fr_connection *c, int64_t now, int64_t elapsed_ms)
 {
-    if (c->deadline_ms != 0 && now >= c->deadline_ms)
+    if (c->deadline_ms != 0 && now >= c->deadline_ms && !c->queued)
         connection_expire(c);
     else if (c->state == FR_CONNECTION_OPEN && connection_watch_peer(c, elapsed_ms) == 0)
         connection_watch_message(c, now);

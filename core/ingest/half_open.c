@@ -31,20 +31,38 @@ void fr_half_open_remove(struct fr_half_open *pool, const void *connection)
         }
 }
 
-void *fr_half_open_victim(const struct fr_half_open *pool, int64_t now_ms)
+void *fr_half_open_victim(const struct fr_half_open *pool, const uint64_t *source, int64_t now_ms,
+                          fr_half_open_rank_fn *rank)
 {
-    if (pool->count == 0 || now_ms - pool->entries[0].since_ms < FR_HALF_OPEN_MIN_AGE_MS)
-        return NULL;
-    return pool->entries[0].connection;
+    enum fr_half_open_rank lowest = FR_HALF_OPEN_KEEP;
+    void *victim = NULL;
+    size_t searched = 0;
+
+    for (size_t i = 0; i < pool->count && searched < FR_HALF_OPEN_SEARCH_MAX; i++) {
+        const struct fr_half_open_entry *entry = &pool->entries[i];
+        enum fr_half_open_rank of_entry;
+
+        if (now_ms - entry->since_ms < FR_HALF_OPEN_MIN_AGE_MS)
+            break; /* the rest is younger */
+        if (source != NULL && entry->source != *source)
+            continue;
+        searched++;
+        of_entry = rank(entry->connection, now_ms - entry->since_ms);
+        if (of_entry < lowest) {
+            lowest = of_entry;
+            victim = entry->connection;
+        }
+        if (lowest == FR_HALF_OPEN_IDLE)
+            break;
+    }
+    return victim;
 }
 
-size_t fr_half_open_of_source(const struct fr_half_open *pool, uint64_t source,
-                              struct fr_half_open_entry *oldest)
+size_t fr_half_open_of_source(const struct fr_half_open *pool, uint64_t source)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < pool->count; i++)
-        if (pool->entries[i].source == source && count++ == 0)
-            *oldest = pool->entries[i];
+        count += pool->entries[i].source == source;
     return count;
 }

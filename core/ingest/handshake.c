@@ -1,11 +1,14 @@
 #include "ingest/handshake.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "ingest/connection.h"
 #include "ingest/connection_log.h"
@@ -17,6 +20,7 @@
 #include "ingest/inbox.h"
 #include "ingest/limits.h"
 #include "ingest/tls.h"
+#include "ingest/tls_release.h"
 #include "ingest/without_certificate.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -58,6 +62,22 @@ static bool handshake_hello_too_long(const struct fr_buffer *head)
                FR_WORKER_FIRST_RECORD;
 }
 
+/* Whether the peer has closed the connection since it sent the ClientHello that is read now: a
+ * vehicle that waited longer than its own time limit has, and its handshake would be lost work. The
+ * wait, which began in the kernel's queue, is noted for the worker's report. */
+static bool handshake_peer_left(struct fr_connection *c)
+{
+    struct fr_handshake_queue *queue = &c->worker->handshakes;
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return false;
+    if (info.tcpi_last_data_recv > queue->longest_ms)
+        queue->longest_ms = info.tcpi_last_data_recv;
+    return info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE;
+}
+
 /* OpenSSL's state takes 45 kB, so it is created only when the first TLS record is complete. */
 enum fr_handshake_status fr_handshake_begin(struct fr_connection *c)
 {
@@ -77,6 +97,10 @@ enum fr_handshake_status fr_handshake_begin(struct fr_connection *c)
     }
     if (handshake_record_missing(&c->head) != 0)
         return FR_HANDSHAKE_INCOMPLETE;
+    if (handshake_peer_left(c)) {
+        fr_count(FR_COUNT_HANDSHAKE_LEFT);
+        return FR_HANDSHAKE_BROKEN;
+    }
     if (fr_tls_stream_open(&c->tls, c->worker->context, false) != 0)
         return FR_HANDSHAKE_BROKEN;
     /* The worker's buffer has capacity for both: the record was incomplete before this read. */
@@ -101,20 +125,24 @@ static void handshake_log_failure(struct fr_connection *c)
 }
 
 /* Set the identity from the client certificate. A peer that is not admitted gets the reason as the
- * response to its HTTP request. */
-static void handshake_identify(struct fr_connection *c)
+ * response to its HTTP request. -1: out of memory. */
+static int handshake_identify(struct fr_connection *c)
 {
+    X509 *leaf = SSL_get0_peer_certificate(c->tls.ssl);
     static struct fr_log_limit unknown, unlisted;
     struct fr_identity identity = {.type = ""};
     struct fr_error error;
     char vin[FR_REDACTED_VIN_SIZE];
 
-    if (fr_identity_of(SSL_get0_peer_certificate(c->tls.ssl), &identity, &error) != 0) {
+    if (fr_identity_of(leaf, &identity, &error) != 0) {
         fr_count(FR_COUNT_IDENTITY_REFUSED);
         fr_log_limited(&unknown, FR_LOG_WARNING, "%s: refused: %s", c->peer, error.text);
         c->identity.refusal = fr_asprintf("no identity: %s\n", error.text);
-        return;
+        return 0;
     }
+    c->identity.certificate = fr_certificate_id_new(leaf);
+    if (c->identity.certificate == NULL)
+        return -1;
     c->identity.sender = fr_asprintf("%s.%s", identity.type, identity.id);
     c->identity.vin = c->identity.sender + strlen(identity.type) + 1;
     if (!fr_routes_admit(c->worker->routes, identity.id)) {
@@ -124,6 +152,7 @@ static void handshake_identify(struct fr_connection *c)
                        fr_display_vin(identity.id, vin));
         c->identity.refusal = fr_strdup("this VIN is not on the list of vehicles\n");
     }
+    return 0;
 }
 
 enum fr_handshake_status fr_handshake_continue(struct fr_connection *c)
@@ -136,7 +165,9 @@ enum fr_handshake_status fr_handshake_continue(struct fr_connection *c)
     if (status == 1 && SSL_get0_peer_certificate(c->tls.ssl) == NULL)
         return fr_without_certificate_begin(c) == 0 ? FR_HANDSHAKE_DONE : FR_HANDSHAKE_BROKEN;
     if (status == 1) {
-        handshake_identify(c);
+        if (handshake_identify(c) != 0)
+            return FR_HANDSHAKE_BROKEN;
+        fr_tls_release_handshake(c->tls.ssl);
         c->state = FR_CONNECTION_UPGRADE;
         return FR_HANDSHAKE_DONE;
     }

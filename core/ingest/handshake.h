@@ -20,7 +20,8 @@ enum fr_handshake_status {
 };
 
 /* Create the connection's TLS object once the first TLS record is complete; tls.in holds the bytes
- * of this read. DONE: the object exists and tls.in is the whole record. */
+ * of this read. DONE: the object exists and tls.in is the whole record. BROKEN: also if the peer has
+ * closed the connection. */
 enum fr_handshake_status fr_handshake_begin(struct fr_connection *connection);
 
 /* Continue the TLS handshake with the bytes in tls.in. DONE: the identity is set and the state is

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ingest/admission.h"
 #include "ingest/inbox.h"
 #include "ingest/ingest_state.h"
 #include "ingest/listener.h"
@@ -107,6 +108,11 @@ size_t fr_ingest_connections(const struct fr_ingest *ingest)
 size_t fr_ingest_half_open(const struct fr_ingest *ingest)
 {
     return atomic_load(&ingest->half_open);
+}
+
+struct fr_handshakes_waiting fr_ingest_handshakes_waiting(const struct fr_ingest *ingest)
+{
+    return fr_admission_waiting(ingest);
 }
 
 size_t fr_ingest_without_certificate(const struct fr_ingest *ingest)

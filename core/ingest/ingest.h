@@ -15,6 +15,7 @@
 
 #include "ingest/ingest_settings.h"
 #include "ingest/presence.h"
+#include "ingest/waiting.h"
 #include "route/routes.h"
 #include "util/error.h"
 
@@ -57,6 +58,9 @@ size_t fr_ingest_connections(const struct fr_ingest *ingest);
 
 /* The number of other connections: in a TLS handshake, in an upgrade, closing. Any thread. */
 size_t fr_ingest_half_open(const struct fr_ingest *ingest);
+
+/* How many handshakes wait, and how long. Any thread. */
+struct fr_handshakes_waiting fr_ingest_handshakes_waiting(const struct fr_ingest *ingest);
 
 /* The number of clients without a certificate whose TLS handshake is complete. Any thread. */
 size_t fr_ingest_without_certificate(const struct fr_ingest *ingest);

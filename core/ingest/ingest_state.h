@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/certificate_id.h"
 #include "ingest/half_open.h"
 #include "ingest/ingest_settings.h"
 #include "ingest/presence.h"
@@ -62,6 +63,8 @@ struct fr_connection {
     uint32_t dropped;        /* bytes read after the last reply to a client without a certificate */
     uint32_t unacknowledged; /* records that wait for the confirmation of sinks */
     int64_t deadline_ms;     /* monotonic time at which the state times out; 0: none */
+    int64_t queued_ms;       /* monotonic time since when it is in the queue; while `queued` */
+    int64_t waited_ms; /* time in the queue since it is half-open, which is not the peer's silence */
     int64_t opened_ms;       /* monotonic time at which the WebSocket was open */
     int64_t message_since_ms; /* monotonic time since when a message is incomplete; 0: none is */
     int64_t silent_ms;        /* time since the last tick at which the peer was heard */
@@ -79,6 +82,7 @@ struct fr_connection {
         char *client_version; /* one allocation for this and the next two members */
         const char *connection_id;
         const char *network_interface;
+        struct fr_certificate_id *certificate; /* for revocation lists; NULL before it is identified */
         char *refusal; /* why the upgrade will be refused; NULL: it will not be */
     } identity;
     struct fr_presence_vehicle *vehicle; /* while the WebSocket is open */
@@ -101,10 +105,38 @@ struct fr_inbox {
     _Atomic bool signaled; /* wake_fd is written and the worker has not read it yet */
 };
 
+/* One part of a queue of handshakes, oldest first. */
+struct fr_handshake_list {
+    struct fr_connection *first, *last;
+    size_t count;
+};
+
 /* See handshake_queue.h. */
 struct fr_handshake_queue {
-    struct fr_connection *first, *last;
-    int64_t waiting_us; /* the worker's CPU time since when the queue waits for its pass */
+    struct fr_handshake_list begun, fresh;
+    unsigned begun_in_a_row; /* taken from `begun` since the last one from `fresh` */
+    int64_t longest_ms;      /* longest wait of a ClientHello that was read since the last tick */
+    int64_t waiting_us;      /* the worker's CPU time since when the queue waits for its pass */
+};
+
+/* What a worker reports about its waiting handshakes at each tick, for admission.h. Any thread. */
+struct fr_waiting_report {
+    _Atomic size_t queued;        /* connections in the queue of handshakes */
+    _Atomic size_t in_kernel;     /* connections that wait for accept(2) */
+    _Atomic size_t in_kernel_max;  /* the kernel's maximum of these; 0: unknown */
+    _Atomic int64_t longest_ms;   /* the longest wait */
+};
+
+/* A time in which handshakes wait; see admission.h. Belongs to the thread of the first worker. */
+struct fr_busy_period {
+    bool busy;
+    int64_t since_ms;  /* monotonic time of its begin */
+    int64_t calm_ms;   /* monotonic time since when none waits; 0: some wait */
+    int64_t paused_ms; /* time by which the expiry of vehicles was delayed */
+    size_t max_waiting; /* connections */
+    int64_t longest_ms;
+    size_t open;   /* open WebSockets at the last tick before the period */
+    uint64_t left; /* FR_COUNT_HANDSHAKE_LEFT then */
 };
 
 struct fr_worker {
@@ -140,10 +172,12 @@ struct fr_worker {
     struct fr_half_open half_open;
     struct fr_half_open without_certificate; /* clients after their handshake */
     struct fr_handshake_queue handshakes;
+    struct fr_waiting_report waiting;
     bool paused;             /* backpressure: no open WebSocket is read */
     bool accepting;          /* accept_event is added */
     int64_t tick_ms;         /* monotonic time of the last tick; 0: none yet */
     int64_t accept_after_ms; /* monotonic time until which accept(2) pauses; 0: no pause */
+    int64_t search_after_ms; /* monotonic time of the next search for a connection to close */
 
     uint8_t *in;          /* ciphertext of one read, after that of a first TLS record */
     uint8_t *plain;       /* plaintext of one TLS record */
@@ -172,6 +206,7 @@ struct fr_ingest {
     _Atomic size_t without_certificate;    /* clients without one, after their handshake */
     _Atomic size_t half_open;              /* all other connections */
     _Atomic int64_t out_of_descriptors_ms; /* monotonic time of the last occurrence; 0: never */
+    struct fr_busy_period busy_period;
 };
 
 #endif

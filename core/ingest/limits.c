@@ -38,9 +38,21 @@ bool fr_limits_out_of_sockets(const struct fr_worker *worker)
            worker->settings.sockets;
 }
 
+enum fr_half_open_rank fr_limits_rank(const void *connection, int64_t age_ms)
+{
+    const struct fr_connection *c = connection;
+    bool idle = c->state == FR_CONNECTION_CLOSING || c->tls.ssl == NULL;
+
+    if (c->queued ||
+        age_ms - c->waited_ms < (idle ? FR_HALF_OPEN_MIN_AGE_MS : FR_HALF_OPEN_BEGUN_AGE_MS))
+        return FR_HALF_OPEN_KEEP;
+    return idle ? FR_HALF_OPEN_IDLE : FR_HALF_OPEN_BEGUN;
+}
+
 void fr_limits_add_half_open(struct fr_connection *c, int64_t now_ms)
 {
     assert(!c->has_slot);
+    c->waited_ms = 0;
     fr_half_open_add(&c->worker->half_open, c, c->source, now_ms);
     atomic_fetch_add(&c->worker->ingest->half_open, 1);
 }

@@ -30,7 +30,11 @@ bool fr_limits_half_open_full(const struct fr_worker *worker);
 /* Whether the process has no file descriptor for one more connection. */
 bool fr_limits_out_of_sockets(const struct fr_worker *worker);
 
-/* Count a connection as half-open, from now_ms (monotonic) on. */
+/* Which half-open connections may be closed in favour of others; `connection` is a struct
+ * fr_connection. The time that it waited for CPU time of the worker is not its age. */
+enum fr_half_open_rank fr_limits_rank(const void *connection, int64_t age_ms);
+
+/* Count a connection as half-open, from now_ms (monotonic) on; its time of waiting begins at 0. */
 void fr_limits_add_half_open(struct fr_connection *connection, int64_t now_ms);
 
 /* Stop counting a connection that has no slot. */

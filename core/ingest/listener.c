@@ -19,7 +19,7 @@
 #include "util/log.h"
 
 #define ACCEPTS_PER_PASS 64
-#define BACKLOG 1024 /* connections in the kernel's queue at most */
+#define SEARCH_PAUSE_MS 10 /* after a search for a connection to close that found none */
 
 /* ---- the socket ------------------------------------------------------------------ */
 
@@ -70,12 +70,31 @@ uint16_t fr_listener_port(int fd)
                                                : ((struct sockaddr_in *)&address)->sin_port);
 }
 
+/* The kernel limits the queue of a listening socket to net.core.somaxconn, without an error. It returns
+ * the result in tcpi_sacked (net/ipv4/tcp.c, tcp_get_info). */
+static void listener_check_backlog(const struct fr_worker *worker)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+
+    if (worker != &worker->ingest->workers[0] ||
+        getsockopt(worker->listener, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+        info.tcpi_sacked == 0 || info.tcpi_sacked >= FR_LISTENER_BACKLOG)
+        return;
+    fr_log(FR_LOG_INFO,
+           "the kernel keeps at most %u new connections for each worker and drops further ones, "
+           "which then try again later: for more vehicles that connect at once set the sysctl "
+           "net.core.somaxconn to %d",
+           info.tcpi_sacked, FR_LISTENER_BACKLOG);
+}
+
 int fr_listener_listen(const struct fr_worker *worker, struct fr_error *error)
 {
-    if (listen(worker->listener, BACKLOG) != 0)
+    if (listen(worker->listener, FR_LISTENER_BACKLOG) != 0)
         return fr_error_set(error, "cannot listen on %s port %u: %s",
                             worker->ingest->settings.address, worker->ingest->port,
                             strerror(errno));
+    listener_check_backlog(worker);
     return 0;
 }
 
@@ -127,11 +146,25 @@ static bool listener_is_full(const struct fr_worker *worker)
     return fr_limits_half_open_full(worker) || fr_limits_out_of_sockets(worker);
 }
 
-/* Close the oldest half-open connection. False: there is none, or it is too young. */
-static bool listener_close_oldest(struct fr_worker *worker, int64_t now_ms)
+/* Without one there is no further search for SEARCH_PAUSE_MS: a full table would be searched after
+ * each event. NULL: there is none now. */
+static struct fr_connection *listener_find_victim(struct fr_worker *worker, int64_t now_ms)
+{
+    struct fr_connection *victim;
+
+    if (now_ms < worker->search_after_ms)
+        return NULL;
+    victim = fr_half_open_victim(&worker->half_open, NULL, now_ms, fr_limits_rank);
+    if (victim == NULL)
+        worker->search_after_ms = now_ms + SEARCH_PAUSE_MS;
+    return victim;
+}
+
+/* Close the half-open connection whose end costs least. False: there is none that may be closed. */
+static bool listener_close_victim(struct fr_worker *worker, int64_t now_ms)
 {
     static struct fr_log_limit limit;
-    struct fr_connection *victim = fr_half_open_victim(&worker->half_open, now_ms);
+    struct fr_connection *victim = listener_find_victim(worker, now_ms);
 
     if (victim == NULL)
         return false;
@@ -152,31 +185,46 @@ void fr_listener_trim(struct fr_worker *worker, int64_t now_ms)
 
     if (!fr_limits_out_of_sockets(worker))
         return;
-    while (worker->half_open.count > max && listener_close_oldest(worker, now_ms))
+    while (worker->half_open.count > max && listener_close_victim(worker, now_ms))
         ;
 }
 
-/* Whether the source may have one more half-open connection. Its oldest one is closed if that is old
- * enough. */
+/* Whether the source has as many half-open connections as it may have. A source with open WebSockets
+ * may have one more for each: these peers had certificates, so the address is that of a carrier or of
+ * a load balancer with many vehicles. */
+static bool listener_source_is_full(const struct fr_worker *worker, uint64_t source)
+{
+    size_t max = worker->settings.half_open_per_source, count;
+
+    if (max == 0)
+        return false;
+    count = fr_half_open_of_source(&worker->half_open, source);
+    return count >= fr_limits_share(worker, max) &&
+           count >= fr_limits_share(worker,
+                                    max + fr_source_counts_of(worker->ingest->sources, source));
+}
+
+/* Whether the source may have one more half-open connection, possibly after one of its own is closed
+ * for it. */
 static bool listener_admit_source(struct fr_worker *worker, uint64_t source, const char *peer,
                                   int64_t now_ms)
 {
     static struct fr_log_limit limit;
-    size_t max = worker->settings.half_open_per_source;
-    struct fr_half_open_entry oldest;
+    struct fr_connection *victim;
 
-    if (max == 0 ||
-        fr_half_open_of_source(&worker->half_open, source, &oldest) < fr_limits_share(worker, max))
+    if (!listener_source_is_full(worker, source))
         return true;
     fr_count(FR_COUNT_SOURCE_OVER_LIMIT);
     fr_log_limited(&limit, FR_LOG_WARNING,
                    "%s: its address has limits.half_open_per_source connections without an open "
                    "WebSocket; the oldest is closed, or the new one is refused while the oldest is "
-                   "younger than a second; behind a load balancer set this limit to 0",
+                   "younger than a second or waits for its handshake; behind a load balancer set "
+                   "this limit to 0",
                    peer);
-    if (now_ms - oldest.since_ms < FR_HALF_OPEN_MIN_AGE_MS)
+    victim = fr_half_open_victim(&worker->half_open, &source, now_ms, fr_limits_rank);
+    if (victim == NULL)
         return false;
-    fr_connection_free(oldest.connection);
+    fr_connection_free(victim);
     return true;
 }
 
@@ -195,7 +243,7 @@ static void listener_set_accepting(struct fr_worker *worker, bool on)
 static bool listener_has_capacity(struct fr_worker *worker)
 {
     return !listener_is_full(worker) ||
-           fr_half_open_victim(&worker->half_open, fr_monotonic_ms()) != NULL;
+           listener_find_victim(worker, fr_monotonic_ms()) != NULL;
 }
 
 void fr_listener_update(struct fr_worker *worker)
@@ -228,7 +276,7 @@ static void listener_admit(struct fr_worker *worker, int fd, const struct sockad
         return;
     }
     if (listener_is_full(worker))
-        listener_close_oldest(worker, now);
+        listener_close_victim(worker, now);
     fr_connection_open(worker, fd, peer, source);
 }
 

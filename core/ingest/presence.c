@@ -7,6 +7,10 @@
 #include "util/hash.h"
 #include "util/memory.h"
 
+/* Vehicles outlive their connections. They are allocated many at a time, so that they do not keep
+ * the pages of closed connections from being returned to the kernel. */
+#define BLOCK_VEHICLES 128
+#define SHORT_VIN 24         /* bytes with the NUL; a longer VIN has an allocation of its own */
 #define SLICE ((size_t)1024) /* buckets that are copied while the lock is held */
 
 struct fr_presence_vehicle {
@@ -18,13 +22,19 @@ struct fr_presence_vehicle {
     unsigned connections;
     unsigned leaving; /* connections that are being closed because of connections_per_vin */
     bool connected;
-    int64_t down_ms; /* monotonic time at which the last connection closed */
+    int64_t down_ms; /* presence_clock() when the last connection closed */
     _Atomic int64_t last_seen_ms;
     _Atomic uint64_t records;
     _Atomic uint64_t faults;
     _Atomic int64_t last_fault_ms;
     fr_topics_used topics;
-    char vin[];
+    char *vin; /* short_vin or an allocation */
+    char short_vin[SHORT_VIN];
+};
+
+struct presence_block {
+    struct presence_block *next;
+    struct fr_presence_vehicle vehicles[BLOCK_VEHICLES];
 };
 
 /* Vehicles without a connection, in the order in which they lost it. */
@@ -36,12 +46,15 @@ struct presence_list {
 struct fr_presence {
     pthread_mutex_t lock; /* protects everything but the atomic members of vehicles */
     int64_t grace_ms;
+    int64_t delay_ms; /* sum of fr_presence_delay_expiry() */
     struct fr_presence_vehicle **buckets;
     size_t bucket_count; /* a power of two */
     size_t count;        /* vehicles in the table */
     size_t connected;    /* of these, connected or within the grace period */
     struct presence_list in_grace;
     struct presence_list expired;
+    struct presence_block *blocks;
+    struct fr_presence_vehicle *spare; /* unused ones in blocks, linked by `next` */
 };
 
 struct fr_presence *fr_presence_new(int64_t grace_ms)
@@ -62,10 +75,13 @@ void fr_presence_free(struct fr_presence *p)
     if (p == NULL)
         return;
     for (size_t i = 0; i < p->bucket_count; i++)
-        for (struct fr_presence_vehicle *v = p->buckets[i], *next; v != NULL; v = next) {
-            next = v->next;
-            free(v);
-        }
+        for (struct fr_presence_vehicle *v = p->buckets[i]; v != NULL; v = v->next)
+            if (v->vin != v->short_vin)
+                free(v->vin);
+    for (struct presence_block *block = p->blocks, *next; block != NULL; block = next) {
+        next = block->next;
+        free(block);
+    }
     free(p->buckets);
     pthread_mutex_destroy(&p->lock);
     free(p);
@@ -76,6 +92,21 @@ void fr_presence_set_grace(struct fr_presence *p, int64_t grace_ms)
     pthread_mutex_lock(&p->lock);
     p->grace_ms = grace_ms;
     pthread_mutex_unlock(&p->lock);
+}
+
+void fr_presence_delay_expiry(struct fr_presence *p, int64_t ms)
+{
+    if (ms == 0)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->delay_ms += ms;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* The time by which grace periods are measured: monotonic time without the delays. */
+static int64_t presence_clock(const struct fr_presence *p, int64_t now_ms)
+{
+    return now_ms - p->delay_ms;
 }
 
 static void presence_grow(struct fr_presence *p)
@@ -94,20 +125,50 @@ static void presence_grow(struct fr_presence *p)
     p->bucket_count = count;
 }
 
+/* A zeroed vehicle with this VIN. */
+static struct fr_presence_vehicle *presence_new_vehicle(struct fr_presence *p, const char *vin)
+{
+    size_t size = strlen(vin) + 1;
+    struct fr_presence_vehicle *v;
+
+    if (p->spare == NULL) {
+        struct presence_block *block = fr_calloc(1, sizeof *block);
+
+        block->next = p->blocks;
+        p->blocks = block;
+        for (size_t i = 0; i < BLOCK_VEHICLES; i++) {
+            block->vehicles[i].next = p->spare;
+            p->spare = &block->vehicles[i];
+        }
+    }
+    v = p->spare;
+    p->spare = v->next;
+    memset(v, 0, sizeof *v);
+    v->vin = size <= SHORT_VIN ? v->short_vin : fr_calloc(1, size);
+    memcpy(v->vin, vin, size);
+    return v;
+}
+
+static void presence_free_vehicle(struct fr_presence *p, struct fr_presence_vehicle *v)
+{
+    if (v->vin != v->short_vin)
+        free(v->vin);
+    v->next = p->spare;
+    p->spare = v;
+}
+
 /* Find a vehicle, or add it. */
 static struct fr_presence_vehicle *presence_find(struct fr_presence *p, const char *vin)
 {
     uint64_t hash = fr_hash_text(vin, 0);
     struct fr_presence_vehicle *v = p->buckets[hash & (p->bucket_count - 1)];
-    size_t size = strlen(vin) + 1;
 
     for (; v != NULL; v = v->next)
         if (v->hash == hash && strcmp(v->vin, vin) == 0)
             return v;
     if (p->count++ >= p->bucket_count)
         presence_grow(p);
-    v = fr_calloc(1, sizeof *v + size);
-    memcpy(v->vin, vin, size);
+    v = presence_new_vehicle(p, vin);
     v->hash = hash;
     v->next = p->buckets[hash & (p->bucket_count - 1)];
     p->buckets[hash & (p->bucket_count - 1)] = v;
@@ -147,7 +208,7 @@ static void presence_remove_vehicle(struct fr_presence *p, struct fr_presence_ve
         at = &(*at)->next;
     *at = v->next;
     p->count--;
-    free(v);
+    presence_free_vehicle(p, v);
 }
 
 static void presence_set_connected(struct fr_presence *p, struct fr_presence_vehicle *v,
@@ -243,7 +304,7 @@ void fr_presence_down(struct fr_presence *p, struct fr_presence_vehicle *v,
         v->last = link->previous;
     v->leaving -= link->leaving;
     if (--v->connections == 0) {
-        v->down_ms = now_ms;
+        v->down_ms = presence_clock(p, now_ms);
         presence_append(&p->in_grace, v);
     }
     pthread_mutex_unlock(&p->lock);
@@ -258,7 +319,7 @@ void fr_presence_expect(struct fr_presence *p, const char *vin, int64_t now_ms)
     if (!v->connected) {
         presence_unlink(v);
         presence_set_connected(p, v, true);
-        v->down_ms = now_ms;
+        v->down_ms = presence_clock(p, now_ms);
         presence_append(&p->in_grace, v);
     }
     pthread_mutex_unlock(&p->lock);
@@ -285,7 +346,7 @@ bool fr_presence_disconnect(struct fr_presence *p, int64_t now_ms, fr_presence_e
 
     pthread_mutex_lock(&p->lock);
     v = p->in_grace.first;
-    expired = v != NULL && now_ms - v->down_ms >= p->grace_ms;
+    expired = v != NULL && presence_clock(p, now_ms) - v->down_ms >= p->grace_ms;
     if (expired) {
         event(ctx, v->vin, false);
         presence_unlink(v);
@@ -375,7 +436,7 @@ size_t fr_presence_list_all(struct fr_presence *p, struct fr_presence_status **l
 {
     size_t buckets, capacity, count, bucket;
 
-    do {
+    for (;;) {
         pthread_mutex_lock(&p->lock);
         buckets = p->bucket_count;
         capacity = p->count + SLICE;
@@ -386,10 +447,12 @@ size_t fr_presence_list_all(struct fr_presence *p, struct fr_presence_status **l
                          presence_copy_slice(p, bucket, buckets, list, &count, &capacity);
              bucket += SLICE)
             ;
-        if (*list != NULL && bucket < buckets) /* the table has grown: begin again */
-            free(*list);
-    } while (*list != NULL && bucket < buckets);
-    return *list != NULL ? count : 0;
+        if (*list == NULL)
+            return 0;
+        if (bucket >= buckets)
+            return count;
+        free(*list); /* the table has grown: begin again */
+    }
 }
 
 bool fr_presence_find(struct fr_presence *p, const char *vin, struct fr_presence_status *status)

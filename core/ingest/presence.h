@@ -56,6 +56,10 @@ void fr_presence_free(struct fr_presence *presence);
 /* Change the grace period; it holds for vehicles within theirs, too. */
 void fr_presence_set_grace(struct fr_presence *presence, int64_t grace_ms);
 
+/* Lengthen the grace period of the vehicles that are within theirs by `ms`: in this time vehicles
+ * could not connect, because too many did at once. */
+void fr_presence_delay_expiry(struct fr_presence *presence, int64_t ms);
+
 /* A connection is open. The caller has set owner, slot and generation of its link. Calls `event` if
  * the vehicle was not connected before. The result is valid until fr_presence_down(). */
 struct fr_presence_vehicle *fr_presence_up(struct fr_presence *presence, const char *vin,

@@ -77,6 +77,18 @@ bool fr_source_counts_add(struct fr_source_counts *counts, uint64_t source, size
     return counted;
 }
 
+size_t fr_source_counts_of(struct fr_source_counts *counts, uint64_t source)
+{
+    struct source_count *entry;
+    size_t count;
+
+    pthread_mutex_lock(&counts->lock);
+    entry = *source_counts_find(counts, source);
+    count = entry != NULL ? entry->count : 0;
+    pthread_mutex_unlock(&counts->lock);
+    return count;
+}
+
 void fr_source_counts_remove(struct fr_source_counts *counts, uint64_t source)
 {
     struct source_count **at, *entry;

@@ -1,6 +1,7 @@
 /*
  * The number of open WebSockets of each source address, over all workers, for
- * limits.connections_per_source. One lock, taken when WebSockets open and close. Any thread.
+ * limits.connections_per_source and limits.half_open_per_source. One lock, taken when WebSockets open
+ * and close. Any thread.
  */
 #ifndef FR_SOURCE_COUNTS_H
 #define FR_SOURCE_COUNTS_H
@@ -24,5 +25,8 @@ bool fr_source_counts_add(struct fr_source_counts *counts, uint64_t source, size
 
 /* Stop counting one WebSocket of a source that was counted. */
 void fr_source_counts_remove(struct fr_source_counts *counts, uint64_t source);
+
+/* The number of open WebSockets of a source. */
+size_t fr_source_counts_of(struct fr_source_counts *counts, uint64_t source);
 
 #endif

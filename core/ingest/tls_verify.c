@@ -241,24 +241,27 @@ int fr_tls_verify_add_crls(SSL_CTX *context, BIO *bio, const char *file, struct 
     return status;
 }
 
-bool fr_tls_revoked(const SSL_CTX *context, const X509 *certificate)
+bool fr_tls_revoked(const SSL_CTX *context, const struct fr_certificate_id *id)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
+    X509 *certificate = NULL; /* made for the first CRL */
     STACK_OF(X509_OBJECT) * objects;
     bool revoked = false;
 
-    if (certificate == NULL)
-        return false;
     X509_STORE_lock(store);
     objects = X509_STORE_get0_objects(store);
     for (int i = 0; !revoked && i < sk_X509_OBJECT_num(objects); i++) {
         X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(objects, i));
         X509_REVOKED *entry;
 
-        revoked =
-            crl != NULL && X509_CRL_get0_by_cert(crl, &entry, (X509 *)(uintptr_t)certificate) == 1;
+        if (crl == NULL)
+            continue;
+        if (certificate == NULL)
+            certificate = fr_certificate_id_expand(id);
+        revoked = certificate == NULL || X509_CRL_get0_by_cert(crl, &entry, certificate) == 1;
     }
     X509_STORE_unlock(store);
+    X509_free(certificate);
     return revoked;
 }
 

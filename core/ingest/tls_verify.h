@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ingest/certificate_id.h"
 #include "util/error.h"
 
 /* Make the context request peers' certificates and verify those that are sent. A peer that sends
@@ -27,8 +28,9 @@ void fr_tls_verify_setup(SSL_CTX *context);
  * *error. */
 int fr_tls_verify_add_crls(SSL_CTX *context, BIO *bio, const char *file, struct fr_error *error);
 
-/* Whether a CRL of the context revokes the certificate; false for NULL. Any thread. */
-bool fr_tls_revoked(const SSL_CTX *context, const X509 *certificate);
+/* Whether a CRL of the context revokes the certificate with this id. True without memory to find
+ * out. Any thread. */
+bool fr_tls_revoked(const SSL_CTX *context, const struct fr_certificate_id *id);
 
 /* Describe why the calling thread's last handshake did not accept a certificate: which one, why, and
  * the remedy, up to `size` bytes in `why`. False: the handshake failed for another reason. */

@@ -20,22 +20,29 @@ static void anonymous_log_full(const struct fr_connection *c)
                    c->peer);
 }
 
+/* The handshake of each client is done, so only its age counts. */
+static enum fr_half_open_rank anonymous_rank(const void *connection, int64_t age_ms)
+{
+    (void)connection, (void)age_ms;
+    return FR_HALF_OPEN_IDLE;
+}
+
 /* Whether there is a place, possibly after an older client has been closed for it. */
 static bool anonymous_admit(struct fr_connection *c, int64_t now_ms)
 {
     struct fr_worker *worker = c->worker;
     struct fr_half_open *table = &worker->without_certificate;
-    struct fr_half_open_entry oldest;
     struct fr_connection *victim;
 
-    if (fr_half_open_of_source(table, c->source, &oldest) >= FR_WITHOUT_CERTIFICATE_PER_SOURCE) {
-        if (now_ms - oldest.since_ms < FR_HALF_OPEN_MIN_AGE_MS)
+    if (fr_half_open_of_source(table, c->source) >= FR_WITHOUT_CERTIFICATE_PER_SOURCE) {
+        victim = fr_half_open_victim(table, &c->source, now_ms, anonymous_rank);
+        if (victim == NULL)
             return false;
-        fr_connection_free(oldest.connection);
+        fr_connection_free(victim);
     }
     if (fr_limits_take_place(c, now_ms))
         return true;
-    victim = fr_half_open_victim(table, now_ms);
+    victim = fr_half_open_victim(table, NULL, now_ms, anonymous_rank);
     if (victim == NULL)
         return false;
     fr_connection_free(victim);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ingest/admission.h"
 #include "ingest/connection.h"
 #include "ingest/connection_read.h"
 #include "ingest/connection_write.h"
@@ -117,7 +118,7 @@ static bool worker_would_refuse(const struct fr_worker *worker, const struct fr_
 {
     if (!fr_routes_admit(worker->routes, c->identity.vin))
         fr_count(FR_COUNT_VIN_REFUSED);
-    else if (fr_tls_revoked(worker->context, SSL_get0_peer_certificate(c->tls.ssl)))
+    else if (fr_tls_revoked(worker->context, c->identity.certificate))
         fr_count(FR_COUNT_REVOKED);
     else
         return false;
@@ -173,7 +174,7 @@ static void worker_schedule_handshakes(struct fr_worker *worker)
 {
     static const struct timeval now = {0, 0};
 
-    if (worker->handshakes.first != NULL &&
+    if (!fr_handshake_queue_is_empty(worker) &&
         !event_pending(worker->handshake_event, EV_TIMEOUT, NULL)) {
         worker->handshakes.waiting_us = fr_thread_cpu_us();
         event_add(worker->handshake_event, &now);
@@ -269,6 +270,7 @@ static void worker_tick(evutil_socket_t fd, short events, void *ctx)
     struct fr_connection *next;
 
     (void)fd, (void)events;
+    fr_admission_tick(worker, now, elapsed_ms);
     fr_connectivity_expire(worker, now);
     fr_listener_trim(worker, now);
     for (struct fr_connection *c = worker->connections; c != NULL; c = next) {

@@ -295,6 +295,13 @@ int fr_values_each(struct fr_values *v, const char *vin,
     return fr_value_store_each(v->store, vin, each, ctx, error);
 }
 
+int fr_values_each_presence(struct fr_values *v,
+                            bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
+                            struct fr_error *error)
+{
+    return fr_value_store_each_of_field(v->store, FR_FIELD_PRESENCE, each, ctx, error);
+}
+
 struct fr_record *fr_values_record(const struct fr_last_value *value)
 {
     bool presence = value->field == FR_FIELD_PRESENCE;

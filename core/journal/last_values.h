@@ -35,6 +35,12 @@ int fr_values_each(struct fr_values *values, const char *vin,
                    bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
                    struct fr_error *error);
 
+/* Call each() with the presence (FR_FIELD_PRESENCE) of each vehicle. Its time does not depend on the number
+ * of values. Otherwise as fr_values_each(). */
+int fr_values_each_presence(struct fr_values *values,
+                            bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
+                            struct fr_error *error);
+
 /* Create a record of this value, flagged as restored. The caller owns one reference. Any thread.
  * Returns NULL when out of memory. */
 struct fr_record *fr_values_record(const struct fr_last_value *value);

@@ -157,6 +157,7 @@ struct chunk {
     size_t count;
     uint8_t from[FR_VALUE_KEY_MAX]; /* key at which the next chunk begins */
     size_t from_len;
+    uint32_t field; /* only values of this field; 0: of all */
     bool ended;
 };
 
@@ -165,6 +166,18 @@ static void values_add_to_chunk(struct chunk *chunk, const struct fr_last_value 
     fr_buffer_append(&chunk->rows, value, sizeof *value);
     fr_buffer_append(&chunk->rows, value->bytes, value->len);
     chunk->count++;
+}
+
+/* Read the first value of `value`'s vehicle from a field on, or of the next vehicle, without the values in
+ * between. Returns an LMDB code. */
+static int values_skip_to(MDB_cursor *cursor, const struct fr_last_value *value, uint32_t field,
+                          MDB_val *key, MDB_val *data)
+{
+    uint8_t name[FR_VALUE_KEY_MAX];
+
+    key->mv_size = fr_value_key(name, value->vin, field);
+    key->mv_data = name;
+    return mdb_cursor_get(cursor, key, data, MDB_SET_RANGE);
 }
 
 /* Copy the values from chunk->from on, of one vehicle or of all. Returns an LMDB code. */
@@ -184,6 +197,15 @@ static int values_fill_chunk(struct fr_value_store *store, const char *vin, stru
     for (; code == 0 && chunk->rows.len < CHUNK_BYTES && !chunk->ended;
          code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) {
         if (!fr_last_value_parse(key.mv_data, key.mv_size, data.mv_data, data.mv_size, &value))
+            continue;
+        if (value.field < chunk->field) {
+            code = values_skip_to(cursor, &value, chunk->field, &key, &data);
+            if (code != 0)
+                break;
+            if (!fr_last_value_parse(key.mv_data, key.mv_size, data.mv_data, data.mv_size, &value))
+                continue;
+        }
+        if (chunk->field != 0 && value.field != chunk->field)
             continue;
         chunk->ended = vin != NULL && strcmp(vin, value.vin) != 0;
         if (!chunk->ended)
@@ -219,11 +241,11 @@ static bool values_each_of_chunk(const struct chunk *chunk,
     return true;
 }
 
-int fr_value_store_each(struct fr_value_store *store, const char *vin,
-                        bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
-                        struct fr_error *error)
+static int values_each(struct fr_value_store *store, const char *vin, uint32_t field,
+                       bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
+                       struct fr_error *error)
 {
-    struct chunk chunk = {.from = "", .from_len = 1};
+    struct chunk chunk = {.from = "", .from_len = 1, .field = field};
     int code = 0;
 
     if (vin != NULL)
@@ -241,6 +263,20 @@ int fr_value_store_each(struct fr_value_store *store, const char *vin,
     }
     fr_buffer_free(&chunk.rows);
     return code == 0 ? 0 : fr_value_store_failed(store, error, "read them", code);
+}
+
+int fr_value_store_each(struct fr_value_store *store, const char *vin,
+                        bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
+                        struct fr_error *error)
+{
+    return values_each(store, vin, 0, each, ctx, error);
+}
+
+int fr_value_store_each_of_field(struct fr_value_store *store, uint32_t field,
+                                 bool (*each)(void *ctx, const struct fr_last_value *value),
+                                 void *ctx, struct fr_error *error)
+{
+    return values_each(store, NULL, field, each, ctx, error);
 }
 
 void fr_value_store_usage(struct fr_value_store *store, uint64_t *used, uint64_t *limit)

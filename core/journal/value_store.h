@@ -28,6 +28,11 @@ int fr_value_store_each(struct fr_value_store *store, const char *vin,
                         bool (*each)(void *ctx, const struct fr_last_value *value), void *ctx,
                         struct fr_error *error);
 
+/* The same for one field (not 0) of all vehicles. Other values are not read. */
+int fr_value_store_each_of_field(struct fr_value_store *store, uint32_t field,
+                                 bool (*each)(void *ctx, const struct fr_last_value *value),
+                                 void *ctx, struct fr_error *error);
+
 /* The used bytes of the file, and its limit. Any thread. */
 void fr_value_store_usage(struct fr_value_store *store, uint64_t *used, uint64_t *limit);
 

@@ -37,6 +37,18 @@ static void status_print_journal(const json_t *journal)
            why != NULL ? why : "");
 }
 
+/* Only while handshakes wait, which is after a restart and after an outage. */
+static void status_print_handshakes(const json_t *handshakes)
+{
+    long long waiting = status_number(handshakes, "waiting") +
+                        status_number(handshakes, "waiting_in_kernel");
+
+    if (waiting > 0)
+        printf("handshakes %-10s %-8s %lld connection%s wait, the longest wait was %.1f s\n", "", "busy",
+               waiting, fr_plural((uint64_t)waiting),
+               (double)status_number(handshakes, "longest_wait_ms") / 1000);
+}
+
 static void status_print_certificate(const json_t *certificate)
 {
     if (json_is_object(certificate))
@@ -85,6 +97,7 @@ static void status_print(const json_t *status)
     printf("%lld message%s, %lld acknowledged, %lld refused\n", status_number(counters, "messages"),
            fr_plural((uint64_t)status_number(counters, "messages")),
            status_number(counters, "acknowledged"), status_number(counters, "error_replies"));
+    status_print_handshakes(json_object_get(status, "handshakes"));
     status_print_certificate(json_object_get(status, "certificate"));
     status_print_journal(json_object_get(status, "journal"));
     json_object_foreach(json_object_get(status, "sinks"), name, sink) status_print_sink(name, sink);

@@ -18,6 +18,7 @@
     X(HANDSHAKE_FAILED, "tls_handshakes_failed")                                                   \
     X(REVOKED, "connections_closed_as_revoked")                                                    \
     X(HANDSHAKE_TIMEOUT, "handshakes_timed_out")                                                   \
+    X(HANDSHAKE_LEFT, "handshakes_left_while_waiting")                                             \
     X(WITHOUT_CERTIFICATE_SERVED, "without_certificate_served")                                    \
     X(WITHOUT_CERTIFICATE_REFUSED, "without_certificate_refused")                                  \
     X(IDENTITY_REFUSED, "identities_refused")                                                      \

@@ -5,8 +5,8 @@
 #define RESERVED 320 /* descriptors for purposes other than vehicle connections */
 #define WITHOUT_CERTIFICATE 64
 #define STREAMS 256
-#define STREAMS_LIMIT 4096 /* a lower limit has no descriptors of their own for them */
-#define STREAMS_PART 32
+#define STREAMS_LIMIT 8192 /* a lower limit has no descriptors of their own for them */
+#define STREAMS_MIN 32     /* of the descriptors that a lower limit reserves */
 
 void fr_descriptors_raise(void)
 {
@@ -38,7 +38,9 @@ size_t fr_descriptors_for_streams(void)
 {
     size_t limit = fr_descriptors_limit();
 
-    return limit >= STREAMS_LIMIT ? STREAMS : limit / STREAMS_PART;
+    if (limit >= STREAMS_LIMIT)
+        return STREAMS;
+    return limit / 32 < STREAMS_MIN ? limit / 32 : STREAMS_MIN;
 }
 
 size_t fr_descriptors_without_certificate(void)

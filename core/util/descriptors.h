@@ -20,8 +20,8 @@ size_t fr_descriptors_for_vehicles(void);
  * the reserved ones if the limit is small. */
 size_t fr_descriptors_without_certificate(void);
 
-/* Returns the number of reserved descriptors for streams of records of the admin listener: 256, or a
- * thirty-second of a limit below 4096, which the others then share. */
+/* Returns the number of reserved descriptors for streams of records of the admin listener: 256; with a
+ * limit below 8192 at most 32, which the others then share. */
 size_t fr_descriptors_for_streams(void);
 
 #endif

@@ -3,6 +3,7 @@
 #ifdef HAVE_MALLOC_TRIM
 #include <malloc.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "util/clock.h"
 #include "util/process.h"
@@ -10,6 +11,7 @@
 #define LARGE_BLOCK (256 * 1024) /* bytes from which on a block has its own mapping */
 #define TOP_KEPT (1024 * 1024)   /* free bytes that stay at the end of an arena */
 #define GROWN_KB 8192            /* growth since the last trim that causes a trim */
+#define ENDED 600                /* connections that ended since then which do, of 14 kB each */
 #define BUSY_EVERY_MS 60000      /* min time between trims while the daemon is not idle */
 
 void fr_heap_set_up(void)
@@ -20,9 +22,10 @@ void fr_heap_set_up(void)
     mallopt(M_TRIM_THRESHOLD, TOP_KEPT);
 }
 
-void fr_heap_trim(uint64_t work)
+void fr_heap_trim(uint64_t work, size_t connections)
 {
     static uint64_t last_work;
+    static size_t max_connections; /* since the last trim */
     static int64_t last_trim_ms;
     static long trimmed_kb; /* anonymous memory after the last trim */
     bool idle = work == last_work;
@@ -31,10 +34,13 @@ void fr_heap_trim(uint64_t work)
     last_work = work;
     if (trimmed_kb == 0 || now_kb < trimmed_kb)
         trimmed_kb = now_kb;
-    if (now_kb < trimmed_kb + GROWN_KB ||
+    if (connections > max_connections)
+        max_connections = connections;
+    if ((now_kb < trimmed_kb + GROWN_KB && max_connections < connections + ENDED) ||
         (!idle && fr_monotonic_ms() < last_trim_ms + BUSY_EVERY_MS))
         return;
     malloc_trim(0);
+    max_connections = connections;
     trimmed_kb = fr_anonymous_kb();
     last_trim_ms = fr_monotonic_ms();
 }
@@ -45,9 +51,9 @@ void fr_heap_set_up(void)
 {
 }
 
-void fr_heap_trim(uint64_t work)
+void fr_heap_trim(uint64_t work, size_t connections)
 {
-    (void)work;
+    (void)work, (void)connections;
 }
 
 #endif

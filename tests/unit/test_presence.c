@@ -118,6 +118,25 @@ START_TEST(expected_vehicle_is_not_reported_again)
 }
 END_TEST
 
+START_TEST(expiry_can_be_delayed)
+{
+    struct fr_presence *p = fr_presence_new(100);
+
+    fr_presence_expect(p, VIN, 0);
+    fr_presence_delay_expiry(p, 60);
+    ck_assert(!expires(p, 159));
+    fr_presence_delay_expiry(p, 40);
+    ck_assert(!expires(p, 199));
+    fr_presence_expect(p, "LATER", 199); /* the delay before does not count for it */
+    ck_assert(expires(p, 200));
+    ck_assert_str_eq(expired_vin, VIN);
+    ck_assert(!expires(p, 298));
+    ck_assert(expires(p, 299));
+    ck_assert_str_eq(expired_vin, "LATER");
+    fr_presence_free(p);
+}
+END_TEST
+
 START_TEST(many_vehicles)
 {
     struct fr_presence *p = fr_presence_new(100);
@@ -320,6 +339,7 @@ Suite *suite_presence(void)
     tcase_add_test(tests, reports_of_two_workers_are_ordered);
     tcase_add_test(tests, reconnection_within_the_grace_period);
     tcase_add_test(tests, expected_vehicle_is_not_reported_again);
+    tcase_add_test(tests, expiry_can_be_delayed);
     tcase_add_test(tests, many_vehicles);
     tcase_add_test(tests, status_lists_expired_vehicles);
     tcase_add_test(tests, all_vehicles_are_listed_in_slices);

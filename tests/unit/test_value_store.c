@@ -139,6 +139,31 @@ START_TEST(many_values_are_read_once)
 }
 END_TEST
 
+/* Some vehicles have no presence, some have nothing else; the chunks end in between. */
+START_TEST(one_field_is_read_without_the_others)
+{
+    for (int i = 0; i < 600; i++) {
+        char vin[20];
+
+        snprintf(vin, sizeof vin, "VIN%06d", i);
+        for (uint32_t field = 1; i % 5 != 0 && field < 4; field++)
+            put(vin, field, 0, 10);
+        if (i % 3 != 0)
+            put(vin, FR_FIELD_PRESENCE, 0, 1000);
+    }
+    collected_count = 0;
+    ck_assert_int_eq(
+        fr_value_store_each_of_field(store, FR_FIELD_PRESENCE, collect_value, NULL, &error), 0);
+    ck_assert_uint_eq(collected_count, 400);
+    ck_assert_uint_eq(last.field, FR_FIELD_PRESENCE);
+    ck_assert_str_eq(last.vin, "VIN000599");
+    collected_count = 0;
+    ck_assert_int_eq(fr_value_store_each_of_field(store, 2, collect_value, NULL, &error), 0);
+    ck_assert_uint_eq(collected_count, 480);
+    ck_assert_str_eq(last.vin, "VIN000599");
+}
+END_TEST
+
 START_TEST(damaged_file_is_discarded)
 {
     char data[96];
@@ -182,6 +207,7 @@ Suite *suite_value_store(void)
     tcase_add_test(tests, newest_value_is_kept);
     tcase_add_test(tests, values_of_a_vehicle_are_limited);
     tcase_add_test(tests, many_values_are_read_once);
+    tcase_add_test(tests, one_field_is_read_without_the_others);
     tcase_add_test(tests, damaged_file_is_discarded);
     suite_add_tcase(suite, tests);
     return suite;

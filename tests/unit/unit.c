@@ -29,6 +29,7 @@ int main(void)
     srunner_add_suite(runner, suite_websocket());
     srunner_add_suite(runner, suite_yaml_edit());
     srunner_add_suite(runner, suite_identity());
+    srunner_add_suite(runner, suite_tls_release());
     srunner_add_suite(runner, suite_config());
     srunner_add_suite(runner, suite_command_key());
     srunner_add_suite(runner, suite_keep_health());
@@ -44,6 +45,7 @@ int main(void)
     srunner_add_suite(runner, suite_json_payload());
     srunner_add_suite(runner, suite_presence());
     srunner_add_suite(runner, suite_half_open());
+    srunner_add_suite(runner, suite_admission());
     srunner_add_suite(runner, suite_http_admin());
     srunner_add_suite(runner, suite_http_clients());
     srunner_add_suite(runner, suite_http_query());

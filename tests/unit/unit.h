@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+Suite *suite_admission(void);
 Suite *suite_api_error(void);
 Suite *suite_command_key(void);
 Suite *suite_config(void);
@@ -37,6 +38,7 @@ Suite *suite_routes(void);
 Suite *suite_state(void);
 Suite *suite_submit(void);
 Suite *suite_tesla_mqtt(void);
+Suite *suite_tls_release(void);
 Suite *suite_tokens(void);
 Suite *suite_units(void);
 Suite *suite_value_store(void);
