@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every option, command, counter and metric of the code is in a man page; every metric in the alert rules and
 the dashboard exists; each blueprint can be imported by a link."""
+import json
 import os
 import re
 import subprocess
@@ -41,7 +42,7 @@ def keys(source):
         re.findall(r"keys\[\] = \{(.*?)NULL\}", read("core", "config", source), re.S))))
 
 
-require("fleetroute.yaml.5", keys("server_config.c") | keys("server_tesla.c"))
+require("fleetroute.yaml.5", keys("server_config.c") | keys("server_tesla.c") | keys("server_admin.c"))
 require("fleetroute-routing.5", keys("routing_config.c"))
 for source in ("field_route.c", "record_route.c"):
     rows = re.findall(r'^    \{(?:\.name = )?"(\w+)",', read("core", "config", source), re.M)
@@ -80,7 +81,7 @@ require("fleetroute-compat.7", """host port status_port server_cert server_key c
     json_log_enable bootstrap.servers broker client_id username password topic_base qos retained
     keep_alive_seconds connect_retry_interval_ms prometheus_metrics_port prometheus_metrics_host statsd
     airbrake kinesis pubsub zmq redis""".split())
-known = keys("server_config.c")
+known = keys("server_config.c") | keys("server_admin.c")
 for section, key in re.findall(r"(?<![\w.])(listen|tls|status|admin|log|limits|journal)\.(\w+)",
                                read("man", "fleetroute-compat.7")):
     if section not in known or (key not in known and f"tls.{key}" not in (
@@ -108,6 +109,16 @@ for program, name in (("fleetroute", "fleetroute.1"), ("fleetrouted", "fleetrout
     for option in sorted(set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", "".join(helps), re.M))):
         if not has(text, "-" + option) and f"--{option}" not in text and option != "help":
             missing.append(f"{name}: --{option}")
+# Each endpoint of the API is in openapi.json, and the man page has a paragraph for it.
+described = json.loads(read("core", "admin", "web", "openapi.json"))["paths"]
+endpoints = set(re.findall(r'"(/api/[^"]+)"', read("core", "daemon", "http_endpoints.c") +
+                           read("core", "admin", "http_login.c"))) - {"/api/openapi.json"}
+assert len(endpoints) > 8, endpoints
+missing += [f"openapi.json: {path}" for path in sorted(endpoints - described.keys())]
+missing += [f"openapi.json: {path} does not exist" for path in sorted(described.keys() - endpoints)
+            if path.startswith("/api/")]
+text = page("fleetroute-api.7")
+missing += [f"fleetroute-api.7: {path}" for path in sorted(endpoints) if re.sub("[{}]", "", path) not in text]
 # The blueprints of Home Assistant have links for their import.
 blueprints = os.listdir(os.path.join(SOURCE, "etc", "home-assistant", "blueprints"))
 assert len(blueprints) >= 3, blueprints

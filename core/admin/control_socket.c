@@ -12,8 +12,6 @@
 #include <unistd.h>
 
 #include "record/json.h"
-#include "route/tap.h"
-#include "record/record_queue.h"
 #include "util/counters.h"
 #include "util/log.h"
 #include "util/memory.h"
@@ -22,10 +20,7 @@
 
 #define CLIENTS_MAX 32
 #define LINE_MAX_BYTES 512
-#define UNREAD_MAX (4u << 20) /* bytes queued for a tail client; beyond them it loses records */
-#define QUEUE_RECORDS 8192
-#define QUEUE_BYTES (32u << 20)
-#define TAKE_MAX 256
+#define UNREAD_MAX (4u << 20)    /* bytes queued for a tail client; beyond them it loses records */
 #define REPLAY_UNREAD (1u << 20) /* bytes of a replay to read ahead */
 
 struct client {
@@ -48,8 +43,9 @@ struct fr_control {
     void *ctx;
     struct client *clients;
     size_t client_count;
-    struct fr_record_queue *queue;
-    int wake_fd; /* eventfd: the queue has records, or a replay can continue */
+    struct fr_record_feed *feed;
+    int feed_listener; /* of the feed */
+    int wake_fd;       /* eventfd: a replay can continue */
     struct event *wake_event, *resume;
     _Atomic bool wake_pending; /* wake_fd was written and not yet read */
     struct fr_buffer line;     /* of control_write_record(), kept for its memory */
@@ -57,7 +53,7 @@ struct fr_control {
 
 static void control_continue_replay(struct client *c);
 
-/* ---- records, from all threads that produce them --------------------------------- */
+/* ---- records --------------------------------------------------------------------- */
 
 static void control_wake_up(struct fr_control *control)
 {
@@ -80,23 +76,13 @@ static void control_on_stored(void *ctx)
     control_wake_up(ctx);
 }
 
-/* A record was received. Runs on the producer's thread; a full queue drops the record. */
-static void control_on_record(void *ctx, struct fr_record *record)
-{
-    struct fr_control *control = ctx;
-    struct fr_queue_entry entry = {fr_record_ref(record), false};
-
-    fr_count_add(FR_COUNT_TAIL_DROPPED, fr_record_queue_put(control->queue, &entry, 1));
-    control_wake_up(control);
-}
-
 static void control_update_tap(struct fr_control *control)
 {
     bool on = false;
 
     for (struct client *c = control->clients; c != NULL; c = c->next)
         on = on || c->tailing;
-    fr_tap_on(on);
+    fr_record_feed_switch(control->feed, control->feed_listener, on);
 }
 
 static void control_write_record(struct client *c, struct fr_record *record)
@@ -122,24 +108,23 @@ static void control_write_record(struct client *c, struct fr_record *record)
         evbuffer_add(out, line->bytes, line->len);
 }
 
+static void control_on_record(void *ctx, struct fr_record *record)
+{
+    struct fr_control *control = ctx;
+
+    for (struct client *c = control->clients; c != NULL; c = c->next)
+        control_write_record(c, record);
+}
+
 static void control_on_wakeup(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_control *control = ctx;
-    struct fr_queue_entry entries[TAKE_MAX];
     uint64_t count;
-    size_t n;
 
     (void)what;
     if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
         fr_log(FR_LOG_ERROR, "control: cannot read the eventfd: %s", strerror(errno));
     atomic_store(&control->wake_pending, false);
-    while ((n = fr_record_queue_take(control->queue, entries, TAKE_MAX, SIZE_MAX)) != 0)
-        for (size_t i = 0; i < n; i++) {
-            for (struct client *c = control->clients; c != NULL; c = c->next)
-                control_write_record(c, entries[i].record);
-            fr_record_queue_finish(control->queue, 1, fr_record_queue_size(entries[i].record));
-            fr_record_unref(entries[i].record);
-        }
     for (struct client *c = control->clients; c != NULL; c = c->next)
         if (c->replay != NULL && !c->closing)
             control_continue_replay(c);
@@ -389,7 +374,7 @@ static int control_listen(struct fr_control *control, struct fr_error *error)
 
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
                                   const struct fr_control_commands *commands, void *ctx,
-                                  struct fr_error *error)
+                                  struct fr_record_feed *feed, struct fr_error *error)
 {
     struct fr_control *control = fr_calloc(1, sizeof *control);
 
@@ -397,7 +382,8 @@ struct fr_control *fr_control_new(struct event_base *base, const char *path,
     control->path = fr_strdup(path);
     control->commands = commands;
     control->ctx = ctx;
-    control->queue = fr_record_queue_new(QUEUE_RECORDS, QUEUE_BYTES);
+    control->feed = feed;
+    control->feed_listener = fr_record_feed_add(feed, control_on_record, control);
     control->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     control->wake_event =
         event_new(base, control->wake_fd, EV_READ | EV_PERSIST, control_on_wakeup, control);
@@ -406,7 +392,6 @@ struct fr_control *fr_control_new(struct event_base *base, const char *path,
         event_add(control->wake_event, NULL) != 0)
         fr_error_set(error, "control: cannot create its events");
     else if (control_listen(control, error) == 0) {
-        fr_tap_set(control_on_record, control);
         return control;
     }
     fr_control_free(control);
@@ -429,7 +414,6 @@ void fr_control_free(struct fr_control *control)
         event_free(control->resume);
     if (control->wake_fd >= 0)
         close(control->wake_fd);
-    fr_record_queue_free(control->queue);
     fr_buffer_free(&control->line);
     free(control->path);
     free(control);

@@ -16,6 +16,7 @@
 
 #include <event2/event.h>
 
+#include "admin/record_feed.h"
 #include "source/replay.h"
 #include "util/buffer.h"
 #include "util/error.h"
@@ -39,12 +40,11 @@ struct fr_control_commands {
     uint64_t (*reload)(void *ctx);
 };
 
-/* Listen on `path` (mode 0660; a socket of a dead daemon is replaced). `path` is copied; `commands`
- * and `ctx` must outlive the result. Only one may exist, because it receives the tap of all records
- * (route/routes.h). Returns NULL with `error` set on failure. */
+/* Listen on `path` (mode 0660; a socket of a dead daemon is replaced). `path` is copied; `commands`,
+ * `ctx` and `feed` must outlive the result. Returns NULL with `error` set on failure. */
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
                                   const struct fr_control_commands *commands, void *ctx,
-                                  struct fr_error *error);
+                                  struct fr_record_feed *feed, struct fr_error *error);
 
 /* Send `text` to the clients that wait for the reload `number`, and close them. */
 void fr_control_answer(struct fr_control *control, uint64_t number, const struct fr_buffer *text);
@@ -52,7 +52,7 @@ void fr_control_answer(struct fr_control *control, uint64_t number, const struct
 /* The journal has capacity again: continue paused replays. `control` may be NULL. Any thread. */
 void fr_control_on_writable(struct fr_control *control);
 
-/* Close the socket and all clients. No thread may produce records any more. NULL is ignored. */
+/* Close the socket and all clients. NULL is ignored. */
 void fr_control_free(struct fr_control *control);
 
 #endif

@@ -1,42 +1,48 @@
 /*
- * http_admin.h - the admin listener: HTTP for browsers, probes and Prometheus.
+ * http_admin.h - the admin listener: HTTP for browsers, scripts, probes and Prometheus.
  *
- * Listens on an address (loopback, unless a token protects it), on a Unix socket, or on both.
- * Listens for load balancers on another address, whose endpoints have no confidential content. Answers
- * GET and HEAD (load balancers: OPTIONS and POST, too) of a table of endpoints, in the thread of the
- * event loop. A request has at most 8 kB of headers; a client that is silent for 5 s is disconnected.
- * Connections of all addresses together are limited (http_clients.h); the oldest is closed for a new
- * one.
+ * Listens on an address, with TLS if a context is given, on a Unix socket, or on both. Listens for
+ * load balancers on another address, whose endpoints have no confidential content. Answers a table
+ * of endpoints in the thread of the event loop (load balancers: GET, HEAD, OPTIONS and POST).
+ *
+ * A request has at most 8 kB of headers and 4 kB of body; a client that is silent for 5 s is
+ * disconnected. Connections of all addresses together are limited (http_clients.h); the oldest is
+ * closed for a new one. Streams of records have a limit of their own (http_streams.h).
+ *
+ * What a web page elsewhere could send is refused (http_guard.h). With a token, all endpoints that
+ * are not public need it: as `Authorization: Bearer`, or as a session that POST /api/login began
+ * (http_sessions.h). GET /api/session and POST /api/logout belong to it.
+ *
+ * All functions: the thread of the event loop.
  */
 #ifndef FR_HTTP_ADMIN_H
 #define FR_HTTP_ADMIN_H
 
 #include <event2/event.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "util/buffer.h"
+#include "admin/http_types.h"
 #include "util/error.h"
 
 struct fr_http_admin;
+struct fr_record_feed;
 
 struct fr_http_admin_settings {
     const char *address; /* NULL: do not listen on an address */
     uint16_t port;
+    SSL_CTX *tls;       /* for the address; NULL: not encrypted. A reference is taken. */
     const char *token;  /* that clients of the address must send; NULL: no token is needed */
-    const char *socket; /* the Unix socket's path; NULL: none */
+    char *const *hosts; /* further names of this server */
+    size_t host_count;
+    const char *map_tiles;      /* URL of map tiles, checked by the configuration; NULL: none */
+    const char *socket;         /* the Unix socket's path; NULL: none */
     const char *status_address; /* for load balancers; NULL: do not listen for them */
     uint16_t status_port;
-};
-
-struct fr_http_endpoint {
-    const char *path;
-    const char *type; /* MIME type of the body */
-    bool public;      /* answered without the token: the body contains nothing confidential */
-    bool listed;      /* named in the text of a 404 */
-    /* Append the body to `out`. `query` is the text after the path's '?', or "". Returns the HTTP
-     * status. */
-    int (*render)(void *ctx, const char *query, struct fr_buffer *out);
+    struct fr_record_feed *feed; /* of FR_HTTP_RECORDS; must outlive the listener; NULL: none */
+    size_t max_streams;          /* of FR_HTTP_RECORDS, at the same time */
 };
 
 /* Listen. `settings` is copied; `endpoints`, `status` (the endpoints for load balancers) and `ctx`
@@ -48,7 +54,14 @@ struct fr_http_admin *fr_http_admin_new(struct event_base *base,
                                         const struct fr_http_endpoint *status, void *ctx,
                                         struct fr_error *error);
 
-/* Close the listeners and all connections. NULL is ignored. */
+/* Use another certificate for new connections. A reference is taken. Only if the listener was made
+ * with a context. */
+void fr_http_admin_set_tls(struct fr_http_admin *admin, SSL_CTX *tls);
+
+/* Open streams of records. */
+size_t fr_http_admin_streams(const struct fr_http_admin *admin);
+
+/* Wait for the job that runs, and close the listeners and all connections. NULL is ignored. */
 void fr_http_admin_free(struct fr_http_admin *admin);
 
 /* Read a token (16 to 512 characters): the first line of the file `path`. The caller wipes and

@@ -73,6 +73,15 @@ static void clients_close(struct fr_http_clients *clients, size_t index)
     clients_remove(clients, index);
 }
 
+void fr_http_clients_release(struct fr_http_clients *clients, int fd)
+{
+    for (size_t i = 0; i < clients->count; i++)
+        if (clients->list[i].fd == fd) {
+            clients_remove(clients, i);
+            return;
+        }
+}
+
 void fr_http_clients_shed(struct fr_http_clients *clients, size_t count)
 {
     clients_prune(clients);

@@ -39,6 +39,9 @@ struct fr_http_clients {
  * evhttp then reads the end of the stream and frees them. */
 void fr_http_clients_add(struct fr_http_clients *clients, int fd);
 
+/* Remove a connection that stays open and is not counted here any more. */
+void fr_http_clients_release(struct fr_http_clients *clients, int fd);
+
 /* Shut down up to `count` of the oldest connections, to free their descriptors. */
 void fr_http_clients_shed(struct fr_http_clients *clients, size_t count);
 

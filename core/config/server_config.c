@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/server_admin.h"
 #include "config/server_plugins.h"
 #include "config/server_reader.h"
 #include "config/server_tesla.h"
 #include "config/yaml_values.h"
 #include "record/presence_origin.h"
-#include "util/address.h"
 #include "util/memory.h"
 #include "util/network.h"
 
@@ -22,7 +22,6 @@
 #define FR_STATE_DIR "/var/lib/fleetroute"
 #endif
 
-#define ADMIN_PORT 8480
 #define CONNECTIONS_PER_VIN 4
 #define FRONT_END_LEASE_MS (INT64_C(5) * 60 * 1000)
 #define HALF_OPEN 1000
@@ -204,33 +203,6 @@ static void server_read_log(struct fr_server_reader *r, const struct fr_yaml *ro
     r->config->redact = fr_yaml_boolean(&r->file, fr_yaml_get(node, "redact"), "redact", false);
 }
 
-/* The admin endpoint is off unless it is configured. An address that other machines can reach
- * requires a token. */
-static void server_read_admin(struct fr_server_reader *r, const struct fr_yaml *root)
-{
-    static const char *const keys[] = {"address", "port", "token_file", "socket", NULL};
-    const struct fr_yaml *node = fr_yaml_get(root, "admin");
-    struct fr_server_config *c = r->config;
-
-    c->admin_on = node != NULL && !fr_server_is_off(r, node, "admin");
-    node = node != NULL && node->kind == FR_YAML_TEXT ? NULL
-                                                      : fr_server_section(r, root, "admin", keys);
-    c->admin_address = fr_yaml_text(&r->file, fr_yaml_get(node, "address"), "address", "127.0.0.1");
-    c->admin_port = (uint16_t)fr_yaml_integer(&r->file, fr_yaml_get(node, "port"), "port", 0, 65535,
-                                              ADMIN_PORT);
-    if (fr_yaml_get(node, "token_file") != NULL)
-        c->admin_token_file = fr_server_read_file(r, node, "admin", "token_file", node);
-    if (fr_yaml_get(node, "socket") != NULL)
-        c->admin_socket =
-            fr_server_resolve(r, fr_yaml_text(&r->file, fr_yaml_get(node, "socket"), "socket", ""));
-    if (c->admin_on && c->admin_port != 0 && !fr_is_loopback(c->admin_address) &&
-        c->admin_token_file == NULL)
-        fr_yaml_config_error(
-            &r->file, fr_yaml_get(node, "address"),
-            "admin: other machines can reach %s: set `token_file:`, or listen on 127.0.0.1",
-            c->admin_address);
-}
-
 /* The listener for load balancers. */
 static void server_read_status(struct fr_server_reader *r, const struct fr_yaml *root)
 {
@@ -304,7 +276,7 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     server_read_limits(r, root);
     server_read_front_end(r, root);
     server_read_log(r, root);
-    server_read_admin(r, root);
+    fr_server_read_admin(r, root);
     server_read_status(r, root);
     fr_server_read_tesla(r, root);
     server_read_public_key(r, root);
@@ -359,6 +331,7 @@ void fr_server_config_unref(struct fr_server_config *config)
     if (config == NULL || atomic_fetch_sub(&config->references, 1) != 1)
         return;
     fr_server_free_tesla(&config->tesla);
+    fr_server_free_admin(config);
     free(config->state);
     free(config->journal_path);
     free(config->sources);
@@ -370,8 +343,6 @@ void fr_server_config_unref(struct fr_server_config *config)
     free(config->public_key);
     free(config->routing);
     free(config->control);
-    free(config->admin_token_file);
-    free(config->admin_socket);
     free(config->plugin_dir);
     free(config->sinks);
     fr_yaml_free(config->root);

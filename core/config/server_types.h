@@ -128,9 +128,15 @@ struct fr_server_config {
     int64_t peer_timeout_ms;
     bool admin_on;
     const char *admin_address;
-    uint16_t admin_port;    /* 0: no TCP listener */
-    char *admin_token_file; /* NULL: none */
-    char *admin_socket;     /* NULL: none */
+    uint16_t admin_port;     /* 0: no TCP listener */
+    char *admin_token_file;  /* NULL: none */
+    char *admin_socket;      /* NULL: none */
+    char *admin_certificate; /* path; NULL: the listener is not encrypted */
+    char *admin_key;         /* path */
+    bool admin_plain;        /* `tls: off`: other machines may use it without encryption */
+    char **admin_hosts;      /* further names of the listener */
+    size_t admin_host_count;
+    const char *admin_map_tiles; /* URL with {z}, {x} and {y}; NULL: none */
     const char *status_address;
     uint16_t status_port; /* 0: no listener for load balancers */
     const char *user;     /* the user to which root changes; NULL: no change */

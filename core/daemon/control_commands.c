@@ -165,7 +165,7 @@ static int command_rewind_position(struct fr_daemon *d, uint64_t *seq, struct fr
     return fr_store_position(&s.usage, seq, error);
 }
 
-static struct fr_sink *command_find_sink(const struct fr_daemon *d, const char *name, size_t len)
+struct fr_sink *fr_daemon_find_sink(const struct fr_daemon *d, const char *name, size_t len)
 {
     for (size_t i = 0; i < d->sink_count; i++) {
         const char *other = fr_sink_name(d->setup->sinks[i]);
@@ -190,41 +190,36 @@ static bool command_parse_position(const char *space, uint64_t *seq)
     return *end == '\0' && errno == 0;
 }
 
-static void command_put_no_sink(struct fr_buffer *out, const char *name, size_t len)
+int fr_daemon_rewind_sink(struct fr_daemon *d, const char *name, size_t len, uint64_t *seq,
+                          struct fr_error *error)
 {
-    struct fr_buffer text = {0};
+    struct fr_sink *sink;
 
-    fr_buffer_printf(&text, "there is no sink %.*s", (int)(len < 64 ? len : 64), name);
-    command_put_error(out, fr_buffer_string(&text));
-    fr_buffer_free(&text);
+    if (command_rewind_position(d, seq, error) != 0)
+        return -1;
+    sink = fr_daemon_find_sink(d, name, len);
+    if (sink == NULL)
+        return fr_error_set(error, "there is no sink %.*s", (int)(len < 64 ? len : 64), name);
+    if (fr_sink_rewind(sink, *seq))
+        return 0;
+    return fr_error_set(
+        error, d->reloading ? "a reload has not finished: repeat the command when it has"
+                            : "the sink does not run; `fleetroute status` reports the cause");
 }
 
 /* Answer {"rewound_to":7}, the position that the sink got. */
 static void command_rewind_sink(void *ctx, const char *arguments, struct fr_buffer *out)
 {
-    struct fr_daemon *d = ctx;
     const char *space = strrchr(arguments, ' ');
-    struct fr_sink *sink;
     struct fr_error error;
     uint64_t seq;
 
-    if (!command_parse_position(space, &seq)) {
+    if (!command_parse_position(space, &seq))
         command_put_error(out, "rewind needs the name of a sink and a position, a number");
-        return;
-    }
-    if (command_rewind_position(d, &seq, &error) != 0) {
+    else if (fr_daemon_rewind_sink(ctx, arguments, (size_t)(space - arguments), &seq, &error) != 0)
         command_put_error(out, error.text);
-        return;
-    }
-    sink = command_find_sink(d, arguments, (size_t)(space - arguments));
-    if (sink == NULL)
-        command_put_no_sink(out, arguments, (size_t)(space - arguments));
-    else if (fr_sink_rewind(sink, seq))
-        fr_buffer_printf(out, "{\"rewound_to\":%llu}", (unsigned long long)seq);
-    else if (d->reloading)
-        command_put_error(out, "a reload has not finished: repeat the command when it has");
     else
-        command_put_error(out, "the sink does not run; `fleetroute status` reports the cause");
+        fr_buffer_printf(out, "{\"rewound_to\":%llu}", (unsigned long long)seq);
 }
 
 static struct fr_replay *command_replay(void *ctx, void (*stored)(void *stored_ctx),

@@ -4,6 +4,7 @@
 #include <event2/thread.h>
 #include <signal.h>
 
+#include "daemon/admin_certificate.h"
 #include "daemon/certificates.h"
 #include "daemon/daemon_state.h"
 #include "daemon/reload.h"
@@ -49,6 +50,7 @@ static void daemon_on_files_timer(evutil_socket_t fd, short what, void *ctx)
     (void)fd, (void)what;
     fr_daemon_refresh_certificates(ctx);
     fr_daemon_refresh_public_key(ctx);
+    fr_daemon_refresh_admin_certificate(ctx);
     fr_daemon_check_certificate(ctx);
 }
 

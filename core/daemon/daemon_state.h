@@ -12,6 +12,9 @@
 
 #include "admin/control_socket.h"
 #include "admin/http_admin.h"
+#include "admin/http_later.h"
+#include "admin/http_types.h"
+#include "admin/record_feed.h"
 #include "daemon/deferred_certificate.h"
 #include "daemon/setup.h"
 #include "daemon/sink_changes.h"
@@ -22,6 +25,15 @@
 #include "journal/last_values.h"
 #include "route/routes.h"
 #include "util/buffer.h"
+
+#define FR_RELOAD_WAITERS_MAX 16
+
+/* A request over HTTP that is answered when a reload has finished. */
+struct fr_reload_waiter {
+    uint64_t number; /* of the reload */
+    struct fr_http_later *later;
+    char who[FR_HTTP_WHO_SIZE];
+};
 
 struct fr_daemon {
     struct fr_setup *setup; /* the configuration in force; owned */
@@ -45,9 +57,13 @@ struct fr_daemon {
     struct fr_sink_env env;
     size_t sink_count; /* of setup->sinks, those that were started */
     struct fr_routes *routes;
+    struct fr_record_feed *feed; /* of `control` and `admin` */
     struct fr_control *control;
     struct fr_upkeep *upkeep;
     struct fr_http_admin *admin; /* NULL: neither `admin` nor `status` is on */
+    bool admin_tls;              /* its address is encrypted */
+    int64_t
+        admin_fingerprint; /* fr_tls_files_fingerprint() of its files last read; -1: read again */
 
     pthread_mutex_t sources_lock;              /* protects `sources` */
     struct fr_source *sources[FR_SOURCES_MAX]; /* that fr_daemon_on_writable() notifies */
@@ -61,6 +77,8 @@ struct fr_daemon {
     uint64_t reload_number; /* of the present or last reload */
     int reload_status;      /* -1: a source or a sink could not be started */
     struct fr_buffer reload_report;
+    struct fr_reload_waiter reload_waiters[FR_RELOAD_WAITERS_MAX];
+    size_t reload_waiter_count;
     struct fr_sink_changes changes; /* of the present or last reload */
 };
 

@@ -38,6 +38,10 @@ static int privs_switch_user(const struct fr_server_config *c, struct fr_error *
         files[count++] = c->crl;
     if (c->public_key != NULL)
         files[count++] = c->public_key;
+    if (c->admin_certificate != NULL && c->admin_key != NULL) {
+        files[count++] = c->admin_certificate;
+        files[count++] = c->admin_key;
+    }
     /* systemd starts the daemon as the user already, with the capability to read the key. */
     if (fr_privileges_can_read_all() &&
         fr_key_reader_start(files, count, switch_user ? &user : NULL, error) != 0)

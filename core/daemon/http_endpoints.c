@@ -1,20 +1,13 @@
 #include "daemon/http_endpoints.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "admin/status_page.h"
+#include "admin/web_files.h"
+#include "daemon/api_acts.h"
+#include "daemon/api_vehicles.h"
 #include "daemon/daemon_state.h"
 #include "daemon/prometheus.h"
 #include "daemon/status_json.h"
-#include "ingest/presence.h"
 #include "plugin/host.h"
-#include "record/json.h"
 #include "util/clock.h"
-#include "util/redact.h"
-
-#define VEHICLES_DEFAULT 100 /* without `limit` in the query */
-#define VEHICLES_MAX 2000
 
 /* ---- health ---------------------------------------------------------------------- */
 
@@ -41,9 +34,9 @@ static bool endpoint_put_journal(struct fr_daemon *d, struct fr_buffer *out)
 
 /* GET /healthz: whether the daemon accepts records. A failure may be cured by a restart, so a
  * probe may restart the daemon. */
-static int endpoint_healthz(void *ctx, const char *query, struct fr_buffer *out)
+static int endpoint_healthz(void *ctx, const struct fr_http_call *call, struct fr_buffer *out)
 {
-    (void)query;
+    (void)call;
     if (!endpoint_put_journal(ctx, out))
         return 503;
     fr_buffer_clear(out);
@@ -53,9 +46,9 @@ static int endpoint_healthz(void *ctx, const char *query, struct fr_buffer *out)
 
 /* GET /status for load balancers: as in Tesla's server, "ok" without a line feed. Unlike there, 503
  * while the daemon accepts no records. */
-static int endpoint_load_balancer(void *ctx, const char *query, struct fr_buffer *out)
+static int endpoint_load_balancer(void *ctx, const struct fr_http_call *call, struct fr_buffer *out)
 {
-    int code = endpoint_healthz(ctx, query, out);
+    int code = endpoint_healthz(ctx, call, out);
 
     fr_buffer_clear(out);
     fr_buffer_text(out, code == 200 ? "ok" : "down");
@@ -85,12 +78,12 @@ static bool endpoint_put_connections(struct fr_daemon *d, struct fr_buffer *out)
 }
 
 /* GET /readyz: one line for each configured part; 503 if one is down. */
-static int endpoint_readyz(void *ctx, const char *query, struct fr_buffer *out)
+static int endpoint_readyz(void *ctx, const struct fr_http_call *call, struct fr_buffer *out)
 {
     struct fr_daemon *d = ctx;
     bool ready = endpoint_put_journal(d, out);
 
-    (void)query;
+    (void)call;
     ready = endpoint_put_certificate(d, out) && ready;
     ready = endpoint_put_connections(d, out) && ready;
     for (size_t i = 0; i < d->sink_count; i++) {
@@ -110,140 +103,85 @@ static int endpoint_readyz(void *ctx, const char *query, struct fr_buffer *out)
 
 /* ---- status ---------------------------------------------------------------------- */
 
-static int endpoint_status(void *ctx, const char *query, struct fr_buffer *out)
+static int endpoint_status(void *ctx, const struct fr_http_call *call, struct fr_buffer *out)
 {
-    (void)query;
+    (void)call;
     fr_daemon_put_status(ctx, out);
     return 200;
 }
 
-static int endpoint_metrics(void *ctx, const char *query, struct fr_buffer *out)
+static int endpoint_metrics(void *ctx, const struct fr_http_call *call, struct fr_buffer *out)
 {
-    (void)query;
+    (void)call;
     fr_daemon_put_metrics(ctx, out);
     return 200;
 }
 
-/* Copy the value of `key` from the query, up to the first character that is neither a letter, a
- * digit, '-' nor '_'. VINs and numbers contain no other characters. "" if the key is missing. */
-static void endpoint_get_parameter(const char *query, const char *key, char *value, size_t size)
+/* ---- files of the pages ----------------------------------------------------------------- */
+
+static const struct fr_http_file *endpoint_page(void *ctx, const struct fr_http_call *call)
 {
-    size_t len = strlen(key), n = 0;
-
-    for (; query[0] != '\0'; query += strcspn(query, "&"), query += query[0] == '&')
-        if (strncmp(query, key, len) == 0 && query[len] == '=') {
-            const char *from = query + len + 1;
-
-            n = strspn(from, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
-            n = n < size ? n : size - 1;
-            memcpy(value, from, n);
-            break;
-        }
-    value[n] = '\0';
+    (void)ctx, (void)call;
+    return fr_web_file("status_page.html");
 }
 
-static void endpoint_put_vehicle_name(const struct fr_daemon *d, const char *vin,
-                                      struct fr_buffer *out)
+static const struct fr_http_file *endpoint_file(void *ctx, const struct fr_http_call *call)
 {
-    const char *name = fr_routes_vehicle_name(d->routes, vin);
-
-    if (name == NULL)
-        return;
-    fr_buffer_text(out, ",\"name\":");
-    fr_json_string(out, name, strlen(name));
+    (void)ctx;
+    return fr_web_file(call->segment);
 }
 
-/* Append the address and port of the newest connection. */
-static void endpoint_put_address(const char *peer, struct fr_buffer *out)
+static const struct fr_http_file *endpoint_openapi(void *ctx, const struct fr_http_call *call)
 {
-    if (peer[0] == '\0')
-        return;
-    fr_buffer_text(out, ",\"address\":");
-    fr_json_string(out, peer, strlen(peer));
+    (void)ctx, (void)call;
+    return fr_web_file("openapi.json");
 }
 
-/* GET /vehicles?find=PART&limit=N: connected vehicles first, then the others by the time of their
- * last record, newest first. */
-static int endpoint_vehicles(void *ctx, const char *query, struct fr_buffer *out)
-{
-    struct fr_daemon *d = ctx;
-    struct fr_ingest *ingest = atomic_load(&d->ingest);
-    struct fr_presence_status *list = NULL;
-    char part[FR_VIN_MAX + 1], limit[8];
-    size_t count = 0, max;
-
-    endpoint_get_parameter(query, "find", part, sizeof part);
-    endpoint_get_parameter(query, "limit", limit, sizeof limit);
-    max = limit[0] != '\0' ? strtoul(limit, NULL, 10) : VEHICLES_DEFAULT;
-    if (ingest != NULL)
-        count = fr_presence_list(fr_ingest_presence(ingest), part, &list);
-    fr_buffer_printf(out, "{\"found\":%zu,\"vehicles\":[", count);
-    for (size_t i = 0; list != NULL && i < count && i < max && i < VEHICLES_MAX; i++) {
-        char buffer[FR_REDACTED_VIN_SIZE];
-        const char *vin = fr_display_vin(list[i].vin, buffer);
-
-        fr_buffer_text(out, i == 0 ? "{\"vin\":" : ",{\"vin\":");
-        fr_json_string(out, vin, strlen(vin));
-        endpoint_put_vehicle_name(d, list[i].vin, out);
-        fr_buffer_printf(out,
-                         ",\"connected\":%s,\"connections\":%u,\"last_ms\":%lld,\"records\":%llu",
-                         list[i].connected ? "true" : "false", list[i].connections,
-                         (long long)list[i].last_seen_ms, (unsigned long long)list[i].records);
-        endpoint_put_address(list[i].peer, out);
-        fr_buffer_byte(out, '}');
-    }
-    fr_buffer_text(out, "]}");
-    free(list);
-    return list != NULL || ingest == NULL ? 200 : 503;
-}
-
-/* ---- the status page -------------------------------------------------------------------- */
-
-static int endpoint_put_lines(struct fr_buffer *out, const char *const *lines)
-{
-    for (; *lines != NULL; lines++)
-        fr_buffer_text(out, *lines);
-    return 200;
-}
-
-static int endpoint_page(void *ctx, const char *query, struct fr_buffer *out)
-{
-    (void)ctx, (void)query;
-    return endpoint_put_lines(out, fr_status_page_html);
-}
-
-static int endpoint_style(void *ctx, const char *query, struct fr_buffer *out)
-{
-    (void)ctx, (void)query;
-    return endpoint_put_lines(out, fr_status_page_css);
-}
-
-static int endpoint_script(void *ctx, const char *query, struct fr_buffer *out)
-{
-    (void)ctx, (void)query;
-    return endpoint_put_lines(out, fr_status_page_js);
-}
+/* ---- the tables ------------------------------------------------------------------------- */
 
 #define PLAIN "text/plain; charset=utf-8"
 #define JSON "application/json"
 
+#define READ(p, t, f)                                                                              \
+    {                                                                                              \
+        .path = p, .type = t, .listed = true, .render = f, .kind = FR_HTTP_READ                    \
+    }
+#define FILES(p, f)                                                                                \
+    {                                                                                              \
+        .path = p, .public = true, .listed = true, .kind = FR_HTTP_FILES, .file = f                \
+    }
+#define ACT(p, f)                                                                                  \
+    {                                                                                              \
+        .path = p, .type = JSON, .listed = true, .render = f, .kind = FR_HTTP_ACT                  \
+    }
+#define VEHICLES(p, f)                                                                             \
+    {                                                                                              \
+        .path = p, .type = JSON, .listed = true, .render = f, .kind = FR_HTTP_JOB,                 \
+        .prepare = fr_api_vehicles_prepare, .release = fr_api_vehicles_release                     \
+    }
+
 /* The 404 text of the admin listener names the listed endpoints. */
 const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
-    {"/", "text/html; charset=utf-8", .public = true, .listed = true, endpoint_page},
-    {"/status_page.css", "text/css; charset=utf-8", .public = true, .listed = false,
-     endpoint_style},
-    {"/status_page.js", "text/javascript; charset=utf-8", .public = true, .listed = false,
-     endpoint_script},
-    {"/healthz", PLAIN, .public = true, .listed = true, endpoint_healthz},
-    {"/readyz", PLAIN, .public = false, .listed = true, endpoint_readyz},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", .public = false, .listed = true,
-     endpoint_metrics},
-    {"/status", JSON, .public = false, .listed = true, endpoint_status},
-    {"/vehicles", JSON, .public = false, .listed = true, endpoint_vehicles},
+    FILES("/", endpoint_page),
+    FILES("/web/*", endpoint_file),
+    {"/healthz", PLAIN, .public = true, .listed = true, endpoint_healthz, .kind = FR_HTTP_READ},
+    READ("/readyz", PLAIN, endpoint_readyz),
+    READ("/metrics", "text/plain; version=0.0.4; charset=utf-8", endpoint_metrics),
+    READ("/status", JSON, endpoint_status),
+    VEHICLES("/vehicles", fr_api_vehicles_list),
+    VEHICLES("/api/vehicles", fr_api_vehicles_list),
+    VEHICLES("/api/vehicles/{vin}", fr_api_vehicle),
+    {.path = "/api/records", .listed = true, .kind = FR_HTTP_RECORDS},
+    ACT("/api/acts/reload", fr_api_reload),
+    ACT("/api/sinks/{name}/pause", fr_api_pause),
+    ACT("/api/sinks/{name}/resume", fr_api_resume),
+    ACT("/api/sinks/{name}/rewind", fr_api_rewind),
+    FILES("/api/openapi.json", endpoint_openapi),
     {.path = NULL},
 };
 
 const struct fr_http_endpoint fr_daemon_status_endpoints[] = {
-    {"/status", PLAIN, .public = true, .listed = true, endpoint_load_balancer},
+    {"/status", PLAIN, .public = true, .listed = true, endpoint_load_balancer,
+     .kind = FR_HTTP_READ},
     {.path = NULL},
 };

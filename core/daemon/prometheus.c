@@ -135,6 +135,9 @@ static void prometheus_put_vehicles(struct fr_daemon *d, struct fr_buffer *out)
     fr_prometheus_number(out, "fleetroute_without_certificate_connections", "gauge",
                          "Connections of clients without a certificate, after the TLS handshake.",
                          ingest != NULL ? (double)fr_ingest_without_certificate(ingest) : 0);
+    fr_prometheus_number(out, "fleetroute_admin_streams", "gauge",
+                         "Open streams of records of the admin listener.",
+                         d->admin != NULL ? (double)fr_http_admin_streams(d->admin) : 0);
     fr_prometheus_number(out, "fleetroute_vehicles_connected", "gauge",
                          "Vehicles that are connected or were connected within presence_grace.",
                          (double)connected);

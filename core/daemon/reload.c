@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/admin_certificate.h"
 #include "daemon/backpressure.h"
 #include "daemon/certificates.h"
+#include "daemon/reload_waiters.h"
 #include "daemon/settings.h"
 #include "ingest/tls.h"
 #include "privsep/sandbox.h"
@@ -28,6 +30,16 @@ static bool reload_equal(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static bool reload_equal_hosts(const struct fr_server_config *a, const struct fr_server_config *b)
+{
+    if (a->admin_host_count != b->admin_host_count)
+        return false;
+    for (size_t i = 0; i < a->admin_host_count; i++)
+        if (strcmp(a->admin_hosts[i], b->admin_hosts[i]) != 0)
+            return false;
+    return true;
+}
+
 /* Report the changed settings that only a restart applies. */
 static void reload_report_fixed(const struct fr_server_config *now,
                                 const struct fr_server_config *next, struct fr_buffer *report)
@@ -43,7 +55,11 @@ static void reload_report_fixed(const struct fr_server_config *now,
     if (now->admin_on != next->admin_on || !reload_equal(now->admin_address, next->admin_address) ||
         now->admin_port != next->admin_port ||
         !reload_equal(now->admin_socket, next->admin_socket) ||
-        !reload_equal(now->admin_token_file, next->admin_token_file))
+        !reload_equal(now->admin_token_file, next->admin_token_file) ||
+        !reload_equal(now->admin_certificate, next->admin_certificate) ||
+        !reload_equal(now->admin_key, next->admin_key) ||
+        !reload_equal(now->admin_map_tiles, next->admin_map_tiles) ||
+        !reload_equal_hosts(now, next))
         reload_warn(report, "`admin:` has changed: it needs a restart");
     if (!reload_equal(now->status_address, next->status_address) ||
         now->status_port != next->status_port)
@@ -273,6 +289,10 @@ enum reload_outcome {
 /* Answer {"reloaded":true,"complete":true,"report":"the lines of the report"}. */
 static void reload_finish(struct fr_daemon *d, enum reload_outcome outcome)
 {
+    static const char *const messages[] = {
+        [RELOAD_COMPLETE] = "reloaded",
+        [RELOAD_INCOMPLETE] = "reloaded, but a sink or a source could not be started",
+        [RELOAD_REFUSED] = "the configuration has errors; the one in force stays"};
     struct fr_buffer out = {0};
 
     fr_buffer_printf(&out, "{\"reloaded\":%s,\"complete\":%s,\"report\":",
@@ -281,6 +301,7 @@ static void reload_finish(struct fr_daemon *d, enum reload_outcome outcome)
     fr_json_string(&out, fr_buffer_string(&d->reload_report), d->reload_report.len);
     fr_buffer_text(&out, "}\n");
     fr_control_answer(d->control, d->reload_number, &out);
+    fr_reload_waiters_answer(d, outcome != RELOAD_REFUSED, messages[outcome]);
     fr_buffer_free(&out);
     fr_buffer_free(&d->reload_report);
     d->reloading = false;
@@ -303,6 +324,7 @@ static void reload_begin(struct fr_daemon *d)
     }
     d->reload_status = reload_apply(d, next, &d->reload_report);
     fr_daemon_refresh_certificates(d);
+    fr_daemon_refresh_admin_certificate(d);
 }
 
 static void reload_continue(struct fr_daemon *d)

@@ -94,6 +94,22 @@ static void setup_load_tls(struct fr_setup *setup)
                     error.text);
 }
 
+static void setup_load_admin_tls(struct fr_setup *setup)
+{
+    const struct fr_server_config *server = setup->server;
+    struct fr_tls_files files = {.certificate = server->admin_certificate,
+                                 .key = server->admin_key};
+    struct fr_error error;
+
+    if (!server->admin_on || server->admin_certificate == NULL || server->admin_key == NULL)
+        return;
+    setup->admin_tls_fingerprint = fr_tls_files_fingerprint(&files);
+    setup->admin_tls = fr_tls_server_context(files.certificate, files.key, &error);
+    if (setup->admin_tls == NULL)
+        fr_diagnose(&setup->diagnostics, FR_SEVERITY_ERROR, server->path, 0, 0, "admin: tls: %s",
+                    error.text);
+}
+
 /* A fault is only a warning: the daemon serves vehicles without this key. */
 static void setup_load_public_key(struct fr_setup *setup)
 {
@@ -129,6 +145,7 @@ struct fr_setup *fr_setup_load(const char *path)
         setup_load_routing(setup);
     if (setup->diagnostics.errors == 0)
         setup_load_tls(setup);
+    setup_load_admin_tls(setup);
     setup_load_public_key(setup);
     return setup;
 }
@@ -161,6 +178,7 @@ void fr_setup_free(struct fr_setup *setup)
     free(setup->sinks);
     free(setup->sources);
     SSL_CTX_free(setup->tls);
+    SSL_CTX_free(setup->admin_tls);
     fr_published_key_free(setup->public_key);
     fr_routing_unref(setup->routing);
     fr_server_config_unref(setup->server);

@@ -21,8 +21,10 @@ struct fr_setup {
     struct fr_server_config *server; /* NULL: the file cannot be read */
     struct fr_routing *routing;
     SSL_CTX *tls;
+    SSL_CTX *admin_tls;                  /* of the admin listener; NULL: it is not encrypted */
     struct fr_published_key *public_key; /* NULL: none is served */
     int64_t tls_fingerprint;             /* fr_tls_files_fingerprint() before `tls` was loaded */
+    int64_t admin_tls_fingerprint;       /* the same of `admin_tls` */
     struct fr_sink **sinks;     /* server->sink_count of them, not started; elements may be NULL */
     struct fr_source **sources; /* server->source_count of them, likewise */
     struct fr_diagnostics diagnostics;

@@ -108,16 +108,24 @@ static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, co
     struct fr_http_admin_settings settings = {
         .address = c->admin_on && c->admin_port != 0 ? c->admin_address : NULL,
         .port = c->admin_port,
+        .tls = d->setup->admin_tls,
         .token = token,
+        .hosts = c->admin_hosts,
+        .host_count = c->admin_host_count,
+        .map_tiles = c->admin_map_tiles,
         .socket = c->admin_on ? c->admin_socket : NULL,
         .status_address = c->status_port != 0 ? c->status_address : NULL,
         .status_port = c->status_port,
+        .feed = c->admin_on ? d->feed : NULL,
+        .max_streams = fr_descriptors_for_streams(),
     };
 
     if (!c->admin_on && c->status_port == 0)
         return 0;
     d->admin = fr_http_admin_new(d->base, &settings, fr_daemon_http_endpoints,
                                  fr_daemon_status_endpoints, d, error);
+    d->admin_tls = d->setup->admin_tls != NULL;
+    d->admin_fingerprint = d->setup->admin_tls_fingerprint;
     return d->admin != NULL ? 0 : -1;
 }
 
@@ -148,7 +156,11 @@ static int start_parts(struct fr_daemon *d, const char *token, struct fr_error *
     const struct fr_server_config *c = d->setup->server;
 
     d->dead_letters = fr_asprintf("%s/dead-letters", c->state);
-    d->control = fr_control_new(d->base, c->control, &fr_daemon_control_commands, d, error);
+    d->feed = fr_record_feed_new(d->base, error);
+    if (d->feed == NULL)
+        return -1;
+    d->control =
+        fr_control_new(d->base, c->control, &fr_daemon_control_commands, d, d->feed, error);
     if (d->control == NULL || start_admin(d, c, token, error) != 0 ||
         (c->journal_on && start_journal(d, c, error) != 0) || start_sinks(d, error) != 0)
         return -1;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "daemon/reload_waiters.h"
 #include "daemon/backpressure.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -143,14 +144,17 @@ void fr_daemon_stop(struct fr_daemon *d)
 {
     bool clean;
 
+    /* First, because its jobs use the last values, and no event loop runs any more. */
+    fr_reload_waiters_abandon(d);
+    fr_http_admin_free(d->admin);
     if (d->ingest != NULL)
         stop_vehicles(d);
     clean = stop_sinks(d);
     fr_values_stop(d->values);
     if (d->journal != NULL)
         fr_journal_stop(d->journal, clean);
-    fr_http_admin_free(d->admin);
     fr_control_free(d->control);
+    fr_record_feed_free(d->feed);
     if (d->bound != NULL)
         fr_ingest_free(d->bound);
     fr_routes_free(d->routes);

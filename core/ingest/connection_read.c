@@ -1,4 +1,5 @@
 #include "ingest/connection_read.h"
+#include "ingest/presence.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -11,6 +12,7 @@
 #include "ingest/proxy_header.h"
 #include "ingest/without_certificate.h"
 #include "util/counters.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/redact.h"
 
@@ -42,6 +44,7 @@ static int connection_bound_replies(struct fr_connection *c)
         if (c->unsent.len < UNSENT_CLOSE_AT)
             return 0;
         fr_count(FR_COUNT_REPLIES_UNREAD);
+        fr_presence_fault(c->vehicle, fr_wall_ms());
         fr_log_limited(&limit, FR_LOG_WARNING,
                        "%s (%s): closed: it sends messages and does not read the replies; %d kB of "
                        "them are unread",
@@ -76,6 +79,7 @@ static int connection_reject_text(struct fr_connection *c)
     char vin[FR_REDACTED_VIN_SIZE];
 
     fr_count(FR_COUNT_WEBSOCKET_TEXT);
+    fr_presence_fault(c->vehicle, fr_wall_ms());
     fr_log_limited(&limit, FR_LOG_WARNING,
                    "%s (%s): sent a text message, which no vehicle does; closed",
                    fr_display_vin(c->identity.vin, vin), c->peer);
@@ -89,6 +93,7 @@ static int connection_reject_violation(struct fr_connection *c, enum fr_ws_code 
     char vin[FR_REDACTED_VIN_SIZE];
 
     fr_count(code == FR_WS_TOO_BIG ? FR_COUNT_MESSAGE_TOO_BIG : FR_COUNT_WEBSOCKET_ERROR);
+    fr_presence_fault(c->vehicle, fr_wall_ms());
     fr_log_limited(&limit, FR_LOG_WARNING, "%s (%s): %s; closed with code %d",
                    fr_display_vin(c->identity.vin, vin), c->peer,
                    code == FR_WS_TOO_BIG ? "sent a message far longer than limits.message_size"

@@ -1,4 +1,5 @@
 #include "ingest/message.h"
+#include "ingest/presence.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -57,6 +58,7 @@ static enum fr_message_verdict message_reject(const struct fr_connection *c,
     char vin[FR_REDACTED_VIN_SIZE];
 
     fr_count(counter);
+    fr_presence_fault(c->vehicle, fr_wall_ms());
     fr_log_limited(&limit, FR_LOG_WARNING, "%s (%s): message rejected: %s",
                    fr_display_vin(c->identity.vin, vin), c->peer, why);
     return FR_MESSAGE_REJECT;

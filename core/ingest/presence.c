@@ -11,7 +11,8 @@
 /* Vehicles outlive their connections. They are allocated many at a time, so that they do not keep
  * the pages of closed connections from being returned to the kernel. */
 #define BLOCK_VEHICLES 128
-#define SHORT_VIN 24 /* bytes with the NUL; a longer VIN has an allocation of its own */
+#define SHORT_VIN 24         /* bytes with the NUL; a longer VIN has an allocation of its own */
+#define SLICE ((size_t)1024) /* buckets that are copied while the lock is held */
 
 struct fr_presence_vehicle {
     struct fr_presence_vehicle *next; /* in its bucket */
@@ -26,6 +27,8 @@ struct fr_presence_vehicle {
     int64_t stated_ms; /* monotonic time of the last event "connected" */
     _Atomic int64_t last_seen_ms;
     _Atomic uint64_t records;
+    _Atomic uint64_t faults;
+    _Atomic int64_t last_fault_ms;
     fr_topics_used topics;
     char *vin; /* short_vin or an allocation */
     char short_vin[SHORT_VIN];
@@ -300,6 +303,12 @@ void fr_presence_touch(struct fr_presence_vehicle *v, int64_t wall_ms)
     atomic_fetch_add_explicit(&v->records, 1, memory_order_relaxed);
 }
 
+void fr_presence_fault(struct fr_presence_vehicle *v, int64_t wall_ms)
+{
+    atomic_store_explicit(&v->last_fault_ms, wall_ms, memory_order_relaxed);
+    atomic_fetch_add_explicit(&v->faults, 1, memory_order_relaxed);
+}
+
 fr_topics_used *fr_presence_topics(struct fr_presence_vehicle *v)
 {
     return &v->topics;
@@ -404,6 +413,19 @@ static int presence_compare_status(const void *a, const void *b)
     return strcmp(left->vin, right->vin);
 }
 
+static void presence_copy_status(const struct fr_presence_vehicle *v,
+                                 struct fr_presence_status *status)
+{
+    memcpy(status->vin, v->vin, strlen(v->vin) + 1);
+    status->connected = v->connected;
+    status->connections = v->connections;
+    status->last_seen_ms = atomic_load_explicit(&v->last_seen_ms, memory_order_relaxed);
+    status->records = atomic_load_explicit(&v->records, memory_order_relaxed);
+    status->faults = atomic_load_explicit(&v->faults, memory_order_relaxed);
+    status->last_fault_ms = atomic_load_explicit(&v->last_fault_ms, memory_order_relaxed);
+    snprintf(status->peer, sizeof status->peer, "%s", v->last != NULL ? v->last->peer : "");
+}
+
 size_t fr_presence_list(struct fr_presence *p, const char *part, struct fr_presence_status **list)
 {
     size_t count = 0;
@@ -412,22 +434,85 @@ size_t fr_presence_list(struct fr_presence *p, const char *part, struct fr_prese
     *list = malloc((p->count + 1) * sizeof **list);
     for (size_t i = 0; *list != NULL && i < p->bucket_count; i++)
         for (const struct fr_presence_vehicle *v = p->buckets[i]; v != NULL; v = v->next) {
-            struct fr_presence_status *status = &(*list)[count];
-
             if (strstr(v->vin, part) == NULL)
                 continue;
-            memcpy(status->vin, v->vin, strlen(v->vin) + 1);
-            status->connected = v->connected;
-            status->connections = v->connections;
-            status->last_seen_ms = atomic_load_explicit(&v->last_seen_ms, memory_order_relaxed);
-            status->records = atomic_load_explicit(&v->records, memory_order_relaxed);
-            snprintf(status->peer, sizeof status->peer, "%s", v->last != NULL ? v->last->peer : "");
-            count++;
+            presence_copy_status(v, &(*list)[count++]);
         }
     pthread_mutex_unlock(&p->lock);
     if (*list != NULL)
         qsort(*list, count, sizeof **list, presence_compare_status);
     return count;
+}
+
+/* Returns false with *list NULL if memory is exhausted. */
+static bool presence_grow_list(struct fr_presence_status **list, size_t *capacity)
+{
+    struct fr_presence_status *longer = realloc(*list, 2 * *capacity * sizeof **list);
+
+    if (longer == NULL)
+        free(*list);
+    *list = longer;
+    *capacity *= 2;
+    return longer != NULL;
+}
+
+/* Copy the vehicles of up to SLICE buckets from `bucket` on behind the `count` entries of `list`, which
+ * grows. Returns false if the number of buckets is no longer `buckets`, or if memory is exhausted:
+ * *list is then NULL. */
+static bool presence_copy_slice(struct fr_presence *p, size_t bucket, size_t buckets,
+                                struct fr_presence_status **list, size_t *count, size_t *capacity)
+{
+    size_t end = buckets - bucket < SLICE ? buckets : bucket + SLICE;
+    bool same;
+
+    pthread_mutex_lock(&p->lock);
+    same = p->bucket_count == buckets;
+    for (; same && bucket < end && *list != NULL; bucket++)
+        for (const struct fr_presence_vehicle *v = p->buckets[bucket]; v != NULL; v = v->next) {
+            if (*count == *capacity && !presence_grow_list(list, capacity))
+                break;
+            presence_copy_status(v, &(*list)[(*count)++]);
+        }
+    pthread_mutex_unlock(&p->lock);
+    return same && *list != NULL;
+}
+
+size_t fr_presence_list_all(struct fr_presence *p, struct fr_presence_status **list)
+{
+    size_t buckets, capacity, count, bucket;
+
+    for (;;) {
+        pthread_mutex_lock(&p->lock);
+        buckets = p->bucket_count;
+        capacity = p->count + SLICE;
+        pthread_mutex_unlock(&p->lock);
+        *list = malloc(capacity * sizeof **list);
+        count = 0;
+        for (bucket = 0; bucket < buckets && *list != NULL &&
+                         presence_copy_slice(p, bucket, buckets, list, &count, &capacity);
+             bucket += SLICE)
+            ;
+        if (*list == NULL)
+            return 0;
+        if (bucket >= buckets)
+            return count;
+        free(*list); /* the table has grown: begin again */
+    }
+}
+
+bool fr_presence_find(struct fr_presence *p, const char *vin, struct fr_presence_status *status)
+{
+    uint64_t hash = fr_hash_text(vin, 0);
+    const struct fr_presence_vehicle *v;
+
+    pthread_mutex_lock(&p->lock);
+    for (v = p->buckets[hash & (p->bucket_count - 1)]; v != NULL; v = v->next)
+        if (v->hash == hash && strcmp(v->vin, vin) == 0)
+            break;
+    if (v != NULL)
+        presence_copy_status(v, status);
+    pthread_mutex_unlock(&p->lock);
+    return v != NULL;
 }
 
 void fr_presence_count(struct fr_presence *p, size_t *connected, size_t *known)

@@ -39,8 +39,10 @@ struct fr_presence_status {
     char vin[FR_VIN_MAX + 1];
     bool connected; /* or within the grace period */
     unsigned connections;
-    int64_t last_seen_ms; /* wall clock of the last record; 0: none since the vehicle is known */
-    uint64_t records;     /* number since the vehicle is known */
+    int64_t last_seen_ms;  /* wall clock of the last record; 0: none since the vehicle is known */
+    uint64_t records;      /* number since the vehicle is known */
+    uint64_t faults;       /* fr_presence_fault() since the vehicle is known */
+    int64_t last_fault_ms; /* wall clock; 0: none */
     char peer[FR_ADDRESS_TEXT_SIZE]; /* of its newest connection; "": it has none */
 };
 
@@ -81,6 +83,10 @@ bool fr_presence_excess(struct fr_presence *presence, struct fr_presence_vehicle
 /* The vehicle sent a record, received at wall_ms (wall clock). Does not take the lock. */
 void fr_presence_touch(struct fr_presence_vehicle *vehicle, int64_t wall_ms);
 
+/* The vehicle sent a message that was rejected, or violated the protocol, at wall_ms (wall clock).
+ * Does not take the lock. */
+void fr_presence_fault(struct fr_presence_vehicle *vehicle, int64_t wall_ms);
+
 /* The set of topics that the vehicle has used; valid as long as the vehicle. */
 fr_topics_used *fr_presence_topics(struct fr_presence_vehicle *vehicle);
 
@@ -110,6 +116,14 @@ bool fr_presence_restate(struct fr_presence *presence, int64_t now_ms, fr_presen
  * Returns the number of entries. */
 size_t fr_presence_list(struct fr_presence *presence, const char *part,
                         struct fr_presence_status **list);
+
+/* List all vehicles in no order, as fr_presence_list() does. The lock is released repeatedly, so that
+ * a long list delays no connection; a vehicle that is added or removed meanwhile may be missing. */
+size_t fr_presence_list_all(struct fr_presence *presence, struct fr_presence_status **list);
+
+/* Copy the status of one vehicle. Returns false if it is not in the table. */
+bool fr_presence_find(struct fr_presence *presence, const char *vin,
+                      struct fr_presence_status *status);
 
 /* The number of connected vehicles, and of all vehicles in the table. */
 void fr_presence_count(struct fr_presence *presence, size_t *connected, size_t *known);

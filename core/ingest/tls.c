@@ -276,14 +276,39 @@ SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error
     return fr_tls_context_serving(files, NULL, error);
 }
 
+SSL_CTX *fr_tls_server_context(const char *certificate, const char *key, struct fr_error *error)
+{
+    struct fr_tls_files files = {.certificate = certificate, .key = key};
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+    ERR_clear_error();
+    if (context == NULL) {
+        fr_error_set(error, "out of memory for a TLS context");
+        return NULL;
+    }
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_alpn_select_cb(context, tls_select_protocol, NULL);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_num_tickets(context, 0);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    if (tls_load_certificate(context, &files, NULL, error) == 0)
+        return context;
+    ERR_clear_error();
+    SSL_CTX_free(context);
+    return NULL;
+}
+
 /* certbot replaces a symbolic link, other programs write in place: hence times and inodes. */
 int64_t fr_tls_files_fingerprint(const struct fr_tls_files *files)
 {
     const char *const paths[] = {files->certificate, files->key, files->vehicle_ca, files->crl};
     uint64_t fingerprint = 0;
 
-    for (size_t i = 0; i < (files->crl != NULL ? 4 : 3); i++) {
-        int fd = fr_key_reader_open(paths[i]);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        int fd = paths[i] != NULL ? fr_key_reader_open(paths[i]) : -1;
         struct stat st;
 
         if (fd >= 0 && fstat(fd, &st) == 0)

@@ -32,8 +32,14 @@ SSL_CTX *fr_tls_context(const struct fr_tls_files *files, struct fr_error *error
 SSL_CTX *fr_tls_context_serving(const struct fr_tls_files *files, const SSL_CTX *served,
                                 struct fr_error *error);
 
+/* Read a certificate with its chain and its key, and create a context for clients without
+ * certificates, as browsers are. The caller frees it with SSL_CTX_free(). NULL and the cause, with the
+ * file's name, in *error. */
+SSL_CTX *fr_tls_server_context(const char *certificate, const char *key, struct fr_error *error);
+
 /* A number that differs when a file has changed: a hash of the files' times and inodes. Call it
- * before fr_tls_context(): a change between the two calls is then noticed by the next comparison. */
+ * before fr_tls_context(): a change between the two calls is then noticed by the next comparison.
+ * Members that are NULL are ignored. */
 int64_t fr_tls_files_fingerprint(const struct fr_tls_files *files);
 
 /* When the server's certificate expires, in seconds since 1970; 0: unknown. */

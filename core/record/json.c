@@ -193,6 +193,14 @@ static void json_put_redacted(struct fr_buffer *out, const struct fr_datum *datu
         fr_json_value(out, &value);
 }
 
+void fr_json_datum(struct fr_buffer *out, const struct fr_datum *datum, bool redact)
+{
+    if (redact)
+        json_put_redacted(out, datum);
+    else
+        fr_json_value(out, &datum->value);
+}
+
 static void json_put_data(struct fr_buffer *out, struct fr_record *record, bool redact)
 {
     static const struct fr_data none = {0};
@@ -212,10 +220,7 @@ static void json_put_data(struct fr_buffer *out, struct fr_record *record, bool 
         first = false;
         json_put_text(out, fr_field_name(datum->field, name));
         fr_buffer_byte(out, ':');
-        if (redact)
-            json_put_redacted(out, datum);
-        else
-            fr_json_value(out, &datum->value);
+        fr_json_datum(out, datum, redact);
     }
     fr_buffer_byte(out, '}');
     json_put_names(out, "invalid", &replaced, FR_VALUE_INVALID);

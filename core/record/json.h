@@ -23,6 +23,10 @@ extern const char *const fr_tire_names[FR_TIRE_NAMES];
  * FR_VALUE_INVALID. */
 void fr_json_value(struct fr_buffer *out, const struct fr_value *value);
 
+/* Append the value of a field. redact: coordinates and names of places are redacted, as described in
+ * redact.h. */
+void fr_json_datum(struct fr_buffer *out, const struct fr_datum *datum, bool redact);
+
 /* Append a record as one JSON object without a line feed:
  *   {"type":"V","vin":…,"name":…,"txid":…,"created_at":…,"received_at":…,"resend":true,
  *    "late":true,"restored":true,"repeated":true,"data":{"VehicleSpeed":65.5,…},

@@ -75,7 +75,7 @@ bool fr_intake_caught_up(const struct fr_sink *sink)
 }
 
 /* Whether another round of records may be received: no delivery waits for a retry, no rewind is
- * pending, and no limit is reached. */
+ * pending, the sink is not paused, and no limit is reached. */
 static bool intake_may_receive(const struct fr_sink *sink)
 {
     size_t active = sink->in_flight.count - sink->latest.waiting;
@@ -85,7 +85,8 @@ static bool intake_may_receive(const struct fr_sink *sink)
         atomic_load(&sink->requests.rewind_to) != UINT64_MAX)
         return false;
     return sink->input.cursor == NULL ||
-           (!atomic_load(&sink->requests.end) && active < sink->settings.queue_records);
+           (!atomic_load(&sink->requests.end) && !atomic_load(&sink->requests.paused) &&
+            active < sink->settings.queue_records);
 }
 
 static size_t intake_receive(struct fr_sink *sink, struct fr_queue_entry *entries)
@@ -105,7 +106,7 @@ struct fr_program_time fr_intake_time(struct fr_sink *sink)
 
 bool fr_intake_may_close_windows(const struct fr_sink *sink)
 {
-    return sink->retry.waiting.first == NULL &&
+    return sink->retry.waiting.first == NULL && !atomic_load(&sink->requests.paused) &&
            sink->in_flight.count - sink->latest.waiting < sink->in_flight.max;
 }
 

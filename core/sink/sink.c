@@ -176,6 +176,15 @@ bool fr_sink_rewind(struct fr_sink *sink, uint64_t seq)
     return true;
 }
 
+bool fr_sink_pause(struct fr_sink *sink, bool pause)
+{
+    if (sink->input.cursor == NULL || !fr_sink_runs(sink))
+        return false;
+    atomic_store(&sink->requests.paused, pause);
+    fr_sink_wake(sink, true);
+    return true;
+}
+
 void fr_sink_enqueue(struct fr_sink *sink, const struct fr_queue_entry *entries, size_t count)
 {
     static struct fr_log_limit limit;

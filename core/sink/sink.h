@@ -80,6 +80,10 @@ void fr_sink_reroute(struct fr_sink *sink, struct fr_routing *routing, size_t in
  * sink does not read a journal. */
 bool fr_sink_rewind(struct fr_sink *sink, uint64_t seq);
 
+/* Receive no further records of the journal and close no window, or (false) continue. Deliveries that
+ * exist are completed. Returns false if the sink does not run or does not read a journal. */
+bool fr_sink_pause(struct fr_sink *sink, bool pause);
+
 /* Deliver all available records and the values of open windows, then call the plugin's flush(). */
 void fr_sink_drain(struct fr_sink *sink);
 

@@ -176,6 +176,7 @@ struct sink_requests {
     _Atomic bool end;            /* close the windows once, then receive nothing more */
     _Atomic bool windows_closed; /* `end` is done */
     _Atomic bool restore;
+    _Atomic bool paused; /* receive nothing from the journal */
     _Atomic unsigned drains_requested, drains_completed;
     _Atomic uint64_t rewind_to; /* a record number; UINT64_MAX: no request */
     struct fr_routing *routing; /* to use next; one reference; NULL: none. Under health.lock. */

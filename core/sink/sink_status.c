@@ -46,7 +46,12 @@ static void sink_measure_health(struct fr_sink *sink, const char *failure,
 
     if (status->health != FR_HEALTH_UP)
         return;
-    if (phase == SINK_NOT_STARTED)
+    if (atomic_load(&sink->requests.paused))
+        sink_degrade(status,
+                     "paused by an administrator: its records wait in the journal; POST "
+                     "/api/sinks/%s/resume continues it",
+                     sink->settings.name);
+    else if (phase == SINK_NOT_STARTED)
         sink_degrade(status,
                      "not started yet: the sink starts when the sink of this name with the former "
                      "options has ended");

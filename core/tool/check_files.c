@@ -121,9 +121,15 @@ static void check_list_files(struct check_run *run)
     check_add(run, c->crl, "crl", fr_yaml_get(tls, "crl"), CHECK_READ_AT_START);
     check_add(run, c->plugin_dir, "plugin_dir", fr_yaml_get(root, "plugin_dir"),
               CHECK_READ_AT_START);
-    if (c->admin_on)
-        check_add(run, c->admin_token_file, "token_file",
-                  fr_yaml_get(fr_yaml_get(root, "admin"), "token_file"), CHECK_READ);
+    if (c->admin_on) {
+        const struct fr_yaml *admin = fr_yaml_get(root, "admin");
+
+        check_add(run, c->admin_token_file, "token_file", fr_yaml_get(admin, "token_file"),
+                  CHECK_READ);
+        check_add(run, c->admin_certificate, "certificate", fr_yaml_get(admin, "tls"),
+                  CHECK_READ_AT_START);
+        check_add(run, c->admin_key, "key", fr_yaml_get(admin, "tls"), CHECK_READ_AT_START);
+    }
     check_add(run, c->state, "state", fr_yaml_get(root, "state"), CHECK_WRITE);
     if (c->journal_on && fr_yaml_get(journal, "path") != NULL)
         check_add(run, c->journal_path, "path", fr_yaml_get(journal, "path"), CHECK_WRITE);

@@ -61,6 +61,7 @@
     X(OUT_OF_MEMORY, "records_refused_without_memory")                                             \
     X(VALUES_AS_SENT, "values_without_their_canonical_type")                                       \
     X(TAIL_DROPPED, "records_skipped_by_tail")                                                     \
+    X(STREAM_DROPPED, "records_skipped_by_streams")                                                \
     X(DUPLICATES, "duplicates_skipped")                                                            \
     X(JOURNAL_DROPPED, "journal_records_deleted_undelivered")                                      \
     X(JOURNAL_DAMAGED, "journal_records_damaged")                                                  \
@@ -70,6 +71,9 @@
     X(DEAD_LETTERS, "dead_letters")                                                                \
     X(DEAD_LETTERS_DELETED, "dead_letters_deleted")                                                \
     X(ADMIN_CLOSED, "admin_connections_closed_for_others")                                         \
+    X(ADMIN_PAGES_REFUSED, "admin_requests_of_other_sites")                                        \
+    X(ADMIN_TOKENS_WRONG, "admin_tokens_mismatched")                                               \
+    X(ADMIN_TRIES_REFUSED, "admin_tokens_refused")                                                 \
     X(RELOADS, "reloads")                                                                          \
     X(RELOADS_FAILED, "reloads_refused")                                                           \
     X(SOURCE_RECORDS, "records_from_sources")                                                      \

@@ -4,6 +4,9 @@
 
 #define RESERVED 320 /* descriptors for purposes other than vehicle connections */
 #define WITHOUT_CERTIFICATE 64
+#define STREAMS 256
+#define STREAMS_LIMIT 8192 /* a lower limit has no descriptors of their own for them */
+#define STREAMS_MIN 32     /* of the descriptors that a lower limit reserves */
 
 void fr_descriptors_raise(void)
 {
@@ -26,7 +29,18 @@ size_t fr_descriptors_for_vehicles(void)
 {
     size_t limit = fr_descriptors_limit();
 
+    if (limit >= STREAMS_LIMIT)
+        return limit - RESERVED - STREAMS;
     return limit > 2 * RESERVED ? limit - RESERVED : limit / 2;
+}
+
+size_t fr_descriptors_for_streams(void)
+{
+    size_t limit = fr_descriptors_limit();
+
+    if (limit >= STREAMS_LIMIT)
+        return STREAMS;
+    return limit / 32 < STREAMS_MIN ? limit / 32 : STREAMS_MIN;
 }
 
 size_t fr_descriptors_without_certificate(void)

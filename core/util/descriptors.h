@@ -13,11 +13,15 @@ size_t fr_descriptors_limit(void);
 
 /* Returns the number of descriptors that vehicle connections may use. The others, 320 or half of a
  * small limit, are reserved for clients without a certificate, the admin and control sockets, the
- * journal, sinks, and configuration files that a reload opens. */
+ * journal, sinks, and configuration files that a reload opens; and those of streams. */
 size_t fr_descriptors_for_vehicles(void);
 
 /* Returns the number of reserved descriptors for clients without a certificate: 64, or a fifth of
  * the reserved ones if the limit is small. */
 size_t fr_descriptors_without_certificate(void);
+
+/* Returns the number of reserved descriptors for streams of records of the admin listener: 256; with a
+ * limit below 8192 at most 32, which the others then share. */
+size_t fr_descriptors_for_streams(void);
 
 #endif

@@ -21,9 +21,9 @@ static struct event_base *base;
 static struct fr_http_admin *admin;
 static struct sockaddr_in address;
 
-static int render_text(void *ctx, const char *query, struct fr_buffer *out)
+static int render_text(void *ctx, const struct fr_http_call *call, struct fr_buffer *out)
 {
-    fr_buffer_printf(out, "%s:%s\n", (const char *)ctx, query);
+    fr_buffer_printf(out, "%s:%s\n", (const char *)ctx, call->query);
     return 200;
 }
 
@@ -173,10 +173,11 @@ START_TEST(token_is_required_over_tcp)
 }
 END_TEST
 
-START_TEST(without_a_token_the_host_must_be_local)
+START_TEST(without_a_token_the_host_must_be_a_name_of_this_server)
 {
-    static const char *const local[] = {"localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080"};
-    static const char *const remote[] = {"example.com", "localhost.example.com", "192.0.2.1",
+    static const char *const local[] = {"localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080",
+                                        "192.0.2.1"};
+    static const char *const remote[] = {"example.com", "localhost.example.com",
                                          "127.0.0.1.example.com:80"};
     char header[128];
 
@@ -253,7 +254,7 @@ Suite *suite_http_admin(void)
     tcase_add_test(tests, unknown_path_lists_the_endpoints);
     tcase_add_test(tests, load_balancers_see_only_their_endpoints);
     tcase_add_test(tests, token_is_required_over_tcp);
-    tcase_add_test(tests, without_a_token_the_host_must_be_local);
+    tcase_add_test(tests, without_a_token_the_host_must_be_a_name_of_this_server);
     tcase_add_test(tests, token_is_the_first_line);
     suite_add_tcase(suite, tests);
     return suite;

@@ -285,6 +285,86 @@ START_TEST(reports_of_two_workers_are_ordered)
 }
 END_TEST
 
+START_TEST(all_vehicles_are_listed_in_slices)
+{
+    enum { VEHICLES = 5000 };
+    struct fr_presence *p = fr_presence_new(1000);
+    struct fr_presence_link *links = calloc(VEHICLES, sizeof *links);
+    struct fr_presence_status *list, status;
+    char vin[FR_VIN_MAX + 1];
+    size_t sum = 0;
+
+    ck_assert_uint_eq(fr_presence_list_all(p, &list), 0);
+    ck_assert_ptr_nonnull(list);
+    free(list);
+    for (int i = 0; i < VEHICLES; i++) {
+        snprintf(vin, sizeof vin, "VIN%05d", i);
+        add_connection(p, vin, &links[i]);
+        fr_presence_touch(vehicle, i + 1);
+    }
+    fr_presence_fault(vehicle, 77);
+    fr_presence_fault(vehicle, 78);
+    ck_assert_uint_eq(fr_presence_list_all(p, &list), VEHICLES);
+    for (int i = 0; i < VEHICLES; i++)
+        sum += (size_t)list[i].last_seen_ms;
+    ck_assert_uint_eq(sum, (size_t)VEHICLES * (VEHICLES + 1) / 2); /* each one once */
+    free(list);
+    ck_assert(fr_presence_find(p, vin, &status));
+    ck_assert_str_eq(status.vin, vin);
+    ck_assert(status.connected);
+    ck_assert_uint_eq(status.faults, 2);
+    ck_assert_int_eq(status.last_fault_ms, 78);
+    ck_assert(!fr_presence_find(p, "VIN", &status));
+    fr_presence_free(p);
+    free(links);
+}
+END_TEST
+
+static _Atomic bool adding;
+
+static void *add_vehicles(void *ctx)
+{
+    enum { VEHICLES = 3000 };
+    struct fr_presence *p = ctx;
+    struct fr_presence_link *links = calloc(VEHICLES, sizeof *links);
+    char vin[FR_VIN_MAX + 1];
+
+    for (int i = 0; i < VEHICLES; i++) {
+        struct fr_presence_vehicle *v;
+
+        snprintf(vin, sizeof vin, "NEW%05d", i);
+        v = fr_presence_up(p, vin, &links[i], on_presence, NULL);
+        fr_presence_down(p, v, &links[i], 0);
+    }
+    free(links);
+    adding = false;
+    return NULL;
+}
+
+/* The table grows while it is listed. */
+START_TEST(a_list_survives_new_vehicles)
+{
+    struct fr_presence *p = fr_presence_new(1000);
+    struct fr_presence_status *list;
+    pthread_t thread;
+    size_t count, before = 0;
+
+    adding = true;
+    ck_assert_int_eq(pthread_create(&thread, NULL, add_vehicles, p), 0);
+    while (adding) {
+        count = fr_presence_list_all(p, &list);
+        ck_assert_ptr_nonnull(list);
+        ck_assert_uint_ge(count, before);
+        before = count;
+        free(list);
+    }
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(fr_presence_list_all(p, &list), 3000);
+    free(list);
+    fr_presence_free(p);
+}
+END_TEST
+
 Suite *suite_presence(void)
 {
     Suite *suite = suite_create("presence");
@@ -299,6 +379,8 @@ Suite *suite_presence(void)
     tcase_add_test(tests, connected_vehicles_are_stated_again);
     tcase_add_test(tests, many_vehicles);
     tcase_add_test(tests, status_lists_expired_vehicles);
+    tcase_add_test(tests, all_vehicles_are_listed_in_slices);
+    tcase_add_test(tests, a_list_survives_new_vehicles);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -21,6 +21,8 @@ Suite *suite_jws(void);
 Suite *suite_half_open(void);
 Suite *suite_load_delays(void);
 Suite *suite_http_admin(void);
+Suite *suite_http_query(void);
+Suite *suite_http_sessions(void);
 Suite *suite_http_clients(void);
 Suite *suite_presence(void);
 Suite *suite_presence_merge(void);

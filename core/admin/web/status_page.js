@@ -50,8 +50,7 @@ function fact(name, value, className = '') {
 }
 
 async function read(path) {
-    const token = sessionStorage.getItem('token');
-    const answer = await fetch(path, { headers: token ? { Authorization: `Bearer ${token}` } : {} });
+    const answer = await fetch(path);
     if (answer.status === 401) throw new Error('token');
     if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
     return answer.json();
@@ -207,10 +206,32 @@ async function refresh() {
     if (!document.hidden) timer = setTimeout(refresh, INTERVAL_MS);
 }
 
+// Exchange the token for the cookie of a session, which scripts cannot read.
+async function logIn() {
+    let message = 'fleetrouted does not answer';
+    try {
+        const answer = await fetch('api/login', {
+            method: 'POST',
+            headers: { 'Content-Type': 'application/json', 'X-Fleetroute': '1' },
+            body: JSON.stringify({ token: element('token').value }),
+        });
+        element('token').value = '';
+        if (answer.ok) {
+            refresh();
+            return;
+        }
+        message = (await answer.json()).message;
+    } catch (error) {
+        // No answer: the message is set above.
+    }
+    clearTimeout(timer);
+    element('verdict').textContent = message;
+    element('verdict').className = 'bad';
+}
+
 element('login').addEventListener('submit', (event) => {
     event.preventDefault();
-    sessionStorage.setItem('token', element('token').value);
-    refresh();
+    logIn();
 });
 element('find').addEventListener('input', refresh);
 document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
