@@ -333,7 +333,7 @@ static void *add_vehicles(void *ctx)
         struct fr_presence_vehicle *v;
 
         snprintf(vin, sizeof vin, "NEW%05d", i);
-        v = fr_presence_up(p, vin, &links[i], on_presence, NULL);
+        v = fr_presence_up(p, vin, &links[i], 0, on_presence, NULL);
         fr_presence_down(p, v, &links[i], 0);
     }
     free(links);
