@@ -76,6 +76,16 @@ struct fr_tesla_config {
     char *api_ca;          /* path of the CA of these; NULL: the system's */
 };
 
+/* The section `history:`. */
+struct fr_history_config {
+    bool on; /* false without a journal */
+    uint64_t size; /* max bytes on disk */
+    int64_t keep_ms;
+    size_t vehicles; /* max vehicles that have a history */
+    uint32_t *fields; /* the only fields that are stored; owned */
+    size_t field_count; /* 0: all */
+};
+
 /* Max sources in a configuration. */
 #define FR_SOURCES_MAX 16
 
@@ -103,6 +113,7 @@ struct fr_server_config {
     size_t journal_duplicates; /* max txids kept to detect duplicates */
     bool values;               /* store last values */
     int64_t values_every_ms;
+    struct fr_history_config history;
     int64_t presence_grace_ms;
     enum fr_unknown_topics unknown_topics;
     size_t connections;

@@ -16,6 +16,7 @@
 #include "daemon/setup.h"
 #include "daemon/sink_changes.h"
 #include "daemon/upkeep.h"
+#include "history/history_reader.h"
 #include "ingest/ingest.h"
 #include "journal/journal.h"
 #include "ingest/certificate_age.h"
@@ -42,6 +43,8 @@ struct fr_daemon {
     char *dead_letters;         /* the folder */
     struct fr_journal *journal; /* NULL: off */
     struct fr_values *values;   /* NULL: off */
+    struct fr_history *history;               /* NULL: off */
+    struct fr_history_reader *history_reader; /* NULL: off */
     struct fr_sink_env env;
     size_t sink_count; /* of setup->sinks, those that were started */
     struct fr_routes *routes;

@@ -146,10 +146,12 @@ void fr_daemon_stop(struct fr_daemon *d)
     if (d->ingest != NULL)
         stop_vehicles(d);
     clean = stop_sinks(d);
+    fr_http_admin_free(d->admin); /* its connections may wait for the history */
+    fr_history_reader_free(d->history_reader);
+    fr_history_stop(d->history);
     fr_values_stop(d->values);
     if (d->journal != NULL)
         fr_journal_stop(d->journal, clean);
-    fr_http_admin_free(d->admin);
     fr_control_free(d->control);
     if (d->bound != NULL)
         fr_ingest_free(d->bound);
