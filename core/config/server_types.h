@@ -78,11 +78,11 @@ struct fr_tesla_config {
 
 /* The section `history:`. */
 struct fr_history_config {
-    bool on; /* false without a journal */
+    bool on;       /* false without a journal */
     uint64_t size; /* max bytes on disk */
     int64_t keep_ms;
-    size_t vehicles; /* max vehicles that have a history */
-    uint32_t *fields; /* the only fields that are stored; owned */
+    size_t vehicles;    /* max vehicles that have a history */
+    uint32_t *fields;   /* the only fields that are stored; owned */
     size_t field_count; /* 0: all */
 };
 

@@ -155,8 +155,9 @@ static void command_history(void *ctx, const char *arguments, struct fr_buffer *
     char *text = fr_strdup(arguments), *vin, *query;
 
     if (d->history == NULL)
-        command_put_error(out, "there is no history: `history: off` or `journal: off` is set, or it "
-                               "could not be started (see the log)");
+        command_put_error(out,
+                          "there is no history: `history: off` or `journal: off` is set, or it "
+                          "could not be started (see the log)");
     else if (!command_split_history(text, &vin, &query) || !fr_history_what_of(text, &what))
         command_put_error(out, "history needs fields, track, sessions, alerts, connections or "
                                "signals, a VIN, and a query");
@@ -276,8 +277,12 @@ static struct fr_replay *command_replay(void *ctx, void (*stored)(void *stored_c
 }
 
 static const struct fr_control_command commands[] = {
-    {"status", command_status},   {"certificate", command_certificate}, {"values", command_values},
-    {"vehicle", command_vehicle}, {"rewind", command_rewind_sink},      {"history", command_history},
+    {"status", command_status},
+    {"certificate", command_certificate},
+    {"values", command_values},
+    {"vehicle", command_vehicle},
+    {"rewind", command_rewind_sink},
+    {"history", command_history},
     {NULL, NULL},
 };
 

@@ -40,9 +40,9 @@ struct fr_daemon {
         certificate_logged;        /* FR_CERTIFICATE_VALID: no line is to be repeated */
     int64_t certificate_logged_ms; /* monotonic: of that line */
 
-    char *dead_letters;         /* the folder */
-    struct fr_journal *journal; /* NULL: off */
-    struct fr_values *values;   /* NULL: off */
+    char *dead_letters;                       /* the folder */
+    struct fr_journal *journal;               /* NULL: off */
+    struct fr_values *values;                 /* NULL: off */
     struct fr_history *history;               /* NULL: off */
     struct fr_history_reader *history_reader; /* NULL: off */
     struct fr_sink_env env;

@@ -179,8 +179,8 @@ static void prometheus_put_history(struct fr_daemon *d, struct fr_buffer *out)
                          "1: the history can be written; 0: it cannot.", s.failing ? 0 : 1);
     fr_prometheus_number(out, "fleetroute_history_vehicles", "gauge",
                          "Vehicles that have a history.", (double)s.vehicles);
-    fr_prometheus_number(out, "fleetroute_history_bytes", "gauge",
-                         "Bytes of the history on disk.", (double)s.used);
+    fr_prometheus_number(out, "fleetroute_history_bytes", "gauge", "Bytes of the history on disk.",
+                         (double)s.used);
     fr_prometheus_number(out, "fleetroute_history_size_bytes", "gauge",
                          "Maximum of fleetroute_history_bytes (history.size).", (double)s.size);
     fr_prometheus_number(out, "fleetroute_history_lag_records", "gauge",

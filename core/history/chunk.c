@@ -259,8 +259,8 @@ static void chunk_decode_summary(struct fr_chunk *c, struct fr_unpack *in, size_
         in->failed = true;
         return;
     }
-    *s = (struct fr_summary){c->start_ms + (int64_t)index * span, (uint32_t)count,
-                             (uint32_t)last_ms, 0, 0, 0, 0};
+    *s = (struct fr_summary){
+        c->start_ms + (int64_t)index * span, (uint32_t)count, (uint32_t)last_ms, 0, 0, 0, 0};
     s->last = s->min = s->max = s->average = chunk_decode_float(in);
     if (s->count > 1) {
         s->min = chunk_decode_float(in);

@@ -75,7 +75,8 @@ static int64_t history_present(const struct fr_history *h)
 
 static int history_write_all(struct fr_history *h, struct fr_error *error)
 {
-    if (!fr_history_batch_full(&h->intake.batch)) /* otherwise writes have failed since the last call */
+    if (!fr_history_batch_full(
+            &h->intake.batch)) /* otherwise writes have failed since the last call */
         fr_history_take_sessions(&h->intake, history_present(h));
     if (h->next != h->stored || h->intake.batch.row_count != 0) {
         if (fr_history_write(&h->store, &h->intake, h->next, error) != 0)
@@ -93,8 +94,7 @@ static int history_sweep_some(struct fr_history *h, struct fr_error *error)
 
     if (fr_monotonic_ms() < h->sweep_ms)
         return 0;
-    if (fr_history_sweep(&h->store, h->intake.vehicles, &h->sweep, fr_wall_ms(), &more, error) !=
-        0)
+    if (fr_history_sweep(&h->store, h->intake.vehicles, &h->sweep, fr_wall_ms(), &more, error) != 0)
         return -1;
     if (!more)
         h->sweep_ms = fr_monotonic_ms() + SWEEP_EVERY_MS;
@@ -161,8 +161,8 @@ static int history_read_some(struct fr_history *h, struct fr_error *error)
 
     history_count_missed(h);
     while (h->next < fr_journal_next(h->journal) && !fr_history_batch_full(&h->intake.batch)) {
-        int n = fr_cursor_read(h->cursor, &h->next, records, READ_MAX, history_is_wanted, NULL,
-                               error);
+        int n =
+            fr_cursor_read(h->cursor, &h->next, records, READ_MAX, history_is_wanted, NULL, error);
         int64_t now_ms;
 
         if (n < 0)

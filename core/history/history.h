@@ -46,7 +46,7 @@ int fr_history_query(struct fr_history *history, const struct fr_history_request
                      struct fr_error *error);
 
 struct fr_history_status {
-    bool failing;           /* the file cannot be written; retried every second */
+    bool failing;                      /* the file cannot be written; retried every second */
     char why[sizeof(struct fr_error)]; /* "": writes succeed */
     size_t vehicles, max_vehicles;
     uint64_t used, size; /* bytes in pages of the file, and the setting */

@@ -52,10 +52,8 @@ struct intake_vehicle {
 static void intake_add_session(void *ctx, const struct fr_session *session, bool keep)
 {
     const struct intake_vehicle *of = ctx;
-    struct fr_batch_row row = {.vehicle = of->vehicle,
-                               .kind = FR_BATCH_SESSION,
-                               .discard = !keep,
-                               .session = *session};
+    struct fr_batch_row row = {
+        .vehicle = of->vehicle, .kind = FR_BATCH_SESSION, .discard = !keep, .session = *session};
 
     of->vehicle->changed = true;
     fr_history_batch_add_row(&of->intake->batch, &row);
@@ -184,8 +182,8 @@ static void intake_take_alerts(const struct intake_vehicle *of, const struct fr_
     telemetry__vehicle_alerts__vehicle_alerts__free_unpacked(alerts, NULL);
 }
 
-static void intake_take_connection(const struct intake_vehicle *of,
-                                   const struct fr_record *record, int64_t now_ms)
+static void intake_take_connection(const struct intake_vehicle *of, const struct fr_record *record,
+                                   int64_t now_ms)
 {
     Telemetry__VehicleConnectivity__VehicleConnectivity *message =
         telemetry__vehicle_connectivity__vehicle_connectivity__unpack(NULL, record->payload_len,

@@ -45,8 +45,7 @@ bool fr_history_key_parse(const void *bytes, size_t len, struct fr_history_key *
     uint64_t kind, ms;
 
     memset(key, 0, sizeof *key);
-    if (len <= 1 + FR_HISTORY_KEY_TAIL || vin_len > FR_VIN_MAX ||
-        strnlen(bytes, len) != vin_len)
+    if (len <= 1 + FR_HISTORY_KEY_TAIL || vin_len > FR_VIN_MAX || strnlen(bytes, len) != vin_len)
         return false;
     memcpy(key->vin, at, vin_len);
     at += vin_len + 1;

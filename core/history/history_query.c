@@ -22,8 +22,7 @@ static void query_put_head(struct fr_buffer *out, const struct fr_history_reques
 
     fr_buffer_text(out, "{\"vin\":");
     fr_json_string(out, vin, strlen(vin));
-    fr_buffer_printf(out, ",\"from\":%lld,\"to\":%lld", (long long)r->from_ms,
-                     (long long)r->to_ms);
+    fr_buffer_printf(out, ",\"from\":%lld,\"to\":%lld", (long long)r->from_ms, (long long)r->to_ms);
 }
 
 /* The track of the last drive, or of the range that is requested. */

@@ -39,11 +39,11 @@ struct fr_history_reader {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool stop;                        /* under lock */
-    struct call_list waiting;         /* under lock */
-    struct fr_history_call *current;  /* under lock: being answered */
-    struct call_list completed;       /* under lock */
-    size_t waiting_count;             /* under lock */
+    bool stop;                       /* under lock */
+    struct call_list waiting;        /* under lock */
+    struct fr_history_call *current; /* under lock: being answered */
+    struct call_list completed;      /* under lock */
+    size_t waiting_count;            /* under lock */
 };
 
 static void reader_list_init(struct call_list *list)
@@ -214,8 +214,8 @@ static void reader_close(struct fr_history_reader *r)
     free(r);
 }
 
-struct fr_history_reader *fr_history_reader_new(struct fr_history *history,
-                                                struct event_base *base, struct fr_error *error)
+struct fr_history_reader *fr_history_reader_new(struct fr_history *history, struct event_base *base,
+                                                struct fr_error *error)
 {
     struct fr_history_reader *r = fr_calloc(1, sizeof *r);
     int code = ENOMEM;

@@ -19,8 +19,8 @@ struct fr_history_reader;
 struct fr_history_call;
 
 /* Start the thread. The history must outlive the reader. Returns NULL with `error` set. */
-struct fr_history_reader *fr_history_reader_new(struct fr_history *history,
-                                                struct event_base *base, struct fr_error *error);
+struct fr_history_reader *fr_history_reader_new(struct fr_history *history, struct event_base *base,
+                                                struct fr_error *error);
 
 /* End the thread and cancel all calls; NULL is allowed. Waits for the request that is being
  * answered, which ends at once. */

@@ -72,8 +72,7 @@ static int request_parse_number(const char *name, const char *text, int64_t min,
     return 0;
 }
 
-static int request_add_field(struct fr_history_request *r, const char *name,
-                             struct fr_error *error)
+static int request_add_field(struct fr_history_request *r, const char *name, struct fr_error *error)
 {
     const struct fr_field *field = fr_field_by_name(name);
     enum fr_chunk_kind kind;

@@ -17,10 +17,10 @@
 #define FR_NETWORK_NAME_SIZE 33 /* a longer name is cut to 32 bytes */
 
 struct fr_alert {
-    int64_t started_ms;  /* since 1970 */
-    int64_t ended_ms;    /* 0: not known to have ended */
-    uint32_t audiences;  /* bit n: enum Audience of vehicle_alert.proto */
-    uint8_t name_len;    /* the name may contain NUL */
+    int64_t started_ms; /* since 1970 */
+    int64_t ended_ms;   /* 0: not known to have ended */
+    uint32_t audiences; /* bit n: enum Audience of vehicle_alert.proto */
+    uint8_t name_len;   /* the name may contain NUL */
     char name[FR_ALERT_NAME_SIZE];
 };
 
@@ -60,9 +60,9 @@ bool fr_day_decode(struct fr_day *day, const void *bytes, size_t len);
 
 /* What is known of a vehicle beside its rows. */
 struct fr_vehicle_row {
-    uint64_t bytes; /* of its rows */
+    uint64_t bytes;               /* of its rows */
     uint32_t alerts, connections; /* numbers of rows */
-    int64_t last_ms; /* receipt of its last record */
+    int64_t last_ms;              /* receipt of its last record */
     struct fr_session_state session;
 };
 

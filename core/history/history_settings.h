@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 struct fr_history_settings {
-    const char *folder; /* copied */
-    uint64_t size;      /* bytes in pages of the file */
-    int64_t keep_ms;    /* of numbers for each minute, states and positions */
-    size_t vehicles;    /* max vehicles that have a history */
+    const char *folder;     /* copied */
+    uint64_t size;          /* bytes in pages of the file */
+    int64_t keep_ms;        /* of numbers for each minute, states and positions */
+    size_t vehicles;        /* max vehicles that have a history */
     const uint32_t *fields; /* the only fields that are stored; copied */
     size_t field_count;     /* 0: all fields */
 };

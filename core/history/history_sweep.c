@@ -64,8 +64,7 @@ static void sweep_count_deleted(struct fr_history_vehicle *vehicle, enum fr_hist
 
 /* Delete the old rows of a vehicle: series by series, from the oldest row of each. Returns 0 or an
  * LMDB code. *rows: whether rows beside that of the vehicle remain. */
-static int sweep_vehicle(struct history_sweeping *s, struct fr_history_vehicle *vehicle,
-                         bool *rows)
+static int sweep_vehicle(struct history_sweeping *s, struct fr_history_vehicle *vehicle, bool *rows)
 {
     struct fr_history_key key = {.kind = (enum fr_history_kind)1}, found;
     int code = 0;

@@ -10,7 +10,7 @@
 
 struct fr_history_vehicles {
     size_t max, count;
-    size_t first_free; /* no index below is free */
+    size_t first_free;               /* no index below is free */
     struct fr_history_vehicle **all; /* max members; NULL: free */
     struct fr_history_vehicle *buckets[BUCKETS];
 };

@@ -10,11 +10,11 @@
 
 struct fr_history_vehicle {
     char vin[FR_VIN_MAX + 1];
-    size_t index;                 /* in the table */
-    struct fr_vehicle_row row;    /* with the changes of the open transaction */
-    uint64_t stored_bytes; /* this and the next two: as on disk */
+    size_t index;              /* in the table */
+    struct fr_vehicle_row row; /* with the changes of the open transaction */
+    uint64_t stored_bytes;     /* this and the next two: as on disk */
     uint32_t stored_alerts, stored_connections;
-    bool changed;                 /* the row must be written */
+    bool changed;                    /* the row must be written */
     struct fr_history_vehicle *next; /* of the same bucket */
 };
 

@@ -12,13 +12,13 @@
 struct history_writer {
     struct fr_history_intake *intake;
     struct fr_history_txn txn;
-    struct fr_chunk chunk; /* the chunk that is being changed */
-    bool chunk_open;       /* `chunk` has changes that are not in the transaction */
+    struct fr_chunk chunk;              /* the chunk that is being changed */
+    bool chunk_open;                    /* `chunk` has changes that are not in the transaction */
     struct fr_history_vehicle *vehicle; /* of the chunk */
     uint32_t field;                     /* of the chunk */
     struct fr_day day;
     struct fr_buffer row;
-    uint64_t share;        /* bytes of a vehicle while the file is nearly full */
+    uint64_t share;         /* bytes of a vehicle while the file is nearly full */
     bool nearly_full, full; /* full: no value is stored */
     uint64_t over_bound, points;
 };
@@ -143,7 +143,7 @@ static int write_level(struct history_writer *w, const struct fr_batch_value *va
 
     for (size_t i = 0; i < count && code == 0; i++) {
         const struct fr_batch_value *value = &values[i];
-        enum fr_chunk_kind kind = level != FR_LEVEL_RAW             ? FR_CHUNK_SUMMARIES
+        enum fr_chunk_kind kind = level != FR_LEVEL_RAW              ? FR_CHUNK_SUMMARIES
                                   : value->kind == FR_BATCH_NUMBER   ? FR_CHUNK_NUMBERS
                                   : value->kind == FR_BATCH_POSITION ? FR_CHUNK_POSITIONS
                                                                      : FR_CHUNK_STATES;
@@ -178,8 +178,7 @@ static struct fr_history_key write_row_key(const struct fr_history_vehicle *vehi
 static int write_day(struct history_writer *w, struct fr_history_vehicle *vehicle, uint32_t day,
                      const struct fr_batch_value *values, size_t count)
 {
-    struct fr_history_key key =
-        write_row_key(vehicle, FR_HISTORY_DAY, (int64_t)day * FR_DAY_MS, 0);
+    struct fr_history_key key = write_row_key(vehicle, FR_HISTORY_DAY, (int64_t)day * FR_DAY_MS, 0);
     MDB_val data;
     int code = fr_history_get(&w->txn, &key, &data);
 
@@ -316,8 +315,8 @@ static int write_connection(struct history_writer *w, const struct fr_batch_row 
     const struct fr_connection *c = &row->connection;
     uint64_t hash = fr_hash_bytes(c->network, c->network_len,
                                   (uint64_t)c->connected << 1 | (uint64_t)c->presence);
-    struct fr_history_key key = write_row_key(row->vehicle, FR_HISTORY_CONNECTION, c->ms,
-                                              (uint32_t)(hash ^ hash >> 32));
+    struct fr_history_key key =
+        write_row_key(row->vehicle, FR_HISTORY_CONNECTION, c->ms, (uint32_t)(hash ^ hash >> 32));
 
     fr_connection_encode(c, &w->row);
     return write_counted(w, row->vehicle, &key, &row->vehicle->row.connections,

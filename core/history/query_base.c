@@ -15,8 +15,9 @@ int fr_query_check(struct fr_history_query *q)
         return fr_error_set(q->error, "the history did not answer in time; request a shorter time "
                                       "or fewer fields");
     if (q->out->len > FR_HISTORY_ANSWER_MAX || q->out->failed)
-        return fr_error_set(q->error, "the answer is larger than %u MB; request a shorter time, "
-                                      "fewer fields or fewer points",
+        return fr_error_set(q->error,
+                            "the answer is larger than %u MB; request a shorter time, "
+                            "fewer fields or fewer points",
                             FR_HISTORY_ANSWER_MAX >> 20);
     return 0;
 }

@@ -133,13 +133,12 @@ static int query_numbers(struct fr_history_query *q, uint32_t field, int64_t kee
     int status;
 
     n->request = q->request;
-    status = fr_query_each_chunk(
-        q, field, level == FR_LEVEL_RAW ? FR_CHUNK_NUMBERS : FR_CHUNK_SUMMARIES, level,
-        query_add_chunk, n);
+    status =
+        fr_query_each_chunk(q, field, level == FR_LEVEL_RAW ? FR_CHUNK_NUMBERS : FR_CHUNK_SUMMARIES,
+                            level, query_add_chunk, n);
     while (status == 0 && n->found == 0 && level < FR_LEVEL_TEN_MINUTES) {
         level = (enum fr_history_level)((int)level + 1);
-        status =
-            fr_query_each_chunk(q, field, FR_CHUNK_SUMMARIES, level, query_add_chunk, n);
+        status = fr_query_each_chunk(q, field, FR_CHUNK_SUMMARIES, level, query_add_chunk, n);
     }
     query_put_numbers(q->out, n, level);
     free(n);
@@ -188,8 +187,8 @@ static void query_add_earlier(struct fr_history_query *q, uint32_t field, struct
     struct fr_history_key key = {.kind = FR_HISTORY_SERIES, .field = field};
 
     memcpy(key.vin, q->request->vin, sizeof key.vin);
-    key.ms = q->request->from_ms -
-             q->request->from_ms % fr_chunk_span_ms(FR_CHUNK_STATES, FR_LEVEL_RAW);
+    key.ms =
+        q->request->from_ms - q->request->from_ms % fr_chunk_span_ms(FR_CHUNK_STATES, FR_LEVEL_RAW);
     if (!fr_history_read_before(&q->reading, &key) ||
         !fr_history_key_same_series(&q->reading.key, &key))
         return;
@@ -234,8 +233,7 @@ static void query_put_states(struct fr_buffer *out, const struct fr_field *field
 
     fr_buffer_text(out, ",\"t\":[");
     for (size_t i = first; i < s->count; i++)
-        fr_buffer_printf(out, "%s%lld", i == first ? "" : ",",
-                         (long long)s->kept[i % points].ms);
+        fr_buffer_printf(out, "%s%lld", i == first ? "" : ",", (long long)s->kept[i % points].ms);
     fr_buffer_text(out, "],\"v\":[");
     for (size_t i = first; i < s->count; i++) {
         if (i != first)
@@ -252,8 +250,8 @@ static int query_states(struct fr_history_query *q, const struct fr_field *field
 
     s.kept = fr_calloc(q->request->points, sizeof *s.kept);
     query_add_earlier(q, field->number, &s);
-    status = fr_query_each_chunk(q, field->number, FR_CHUNK_STATES, FR_LEVEL_RAW,
-                                 query_add_states, &s);
+    status =
+        fr_query_each_chunk(q, field->number, FR_CHUNK_STATES, FR_LEVEL_RAW, query_add_states, &s);
     query_put_states(q->out, field, &s);
     free(s.kept);
     return status;
@@ -261,12 +259,11 @@ static int query_states(struct fr_history_query *q, const struct fr_field *field
 
 /* ---- fields ---------------------------------------------------------------------- */
 
-static int query_field(struct fr_history_query *q, uint32_t number, int64_t keep_ms,
-                       int64_t now_ms)
+static int query_field(struct fr_history_query *q, uint32_t number, int64_t keep_ms, int64_t now_ms)
 {
-    static const char *const kinds[] = {
-        [FR_CHUNK_NUMBERS] = "numbers", [FR_CHUNK_STATES] = "states",
-        [FR_CHUNK_POSITIONS] = "positions"};
+    static const char *const kinds[] = {[FR_CHUNK_NUMBERS] = "numbers",
+                                        [FR_CHUNK_STATES] = "states",
+                                        [FR_CHUNK_POSITIONS] = "positions"};
     const struct fr_field *field = fr_field_by_number(number);
     enum fr_chunk_kind kind = FR_CHUNK_NUMBERS;
     int status;

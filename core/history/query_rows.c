@@ -66,8 +66,8 @@ void fr_query_put_session(struct fr_buffer *out, const struct fr_session *s)
     bool drive = s->kind == FR_SESSION_DRIVE;
 
     fr_buffer_printf(out, "\"kind\":\"%s\",\"open\":%s,\"begin\":%lld,\"end\":%lld",
-                     drive ? "drive" : "charge", s->open ? "true" : "false",
-                     (long long)s->begin_ms, (long long)s->end_ms);
+                     drive ? "drive" : "charge", s->open ? "true" : "false", (long long)s->begin_ms,
+                     (long long)s->end_ms);
     fr_query_put_number(out, "energy_kwh", query_rounded(fr_session_energy(s)));
     fr_query_put_number(out, "soc_begin", query_rounded(s->soc[0]));
     fr_query_put_number(out, "soc_end", query_rounded(s->soc[1]));
@@ -77,8 +77,7 @@ void fr_query_put_session(struct fr_buffer *out, const struct fr_session *s)
         query_put_place(out, "from", s, 0);
         query_put_place(out, "to", s, 1);
     } else {
-        fr_query_put_number(out, "charger_energy_kwh",
-                            query_rounded(fr_session_charger_energy(s)));
+        fr_query_put_number(out, "charger_energy_kwh", query_rounded(fr_session_charger_energy(s)));
         fr_query_put_number(out, "max_power_kw", query_rounded(s->max_power));
         fr_buffer_printf(out, ",\"dc\":%s", s->dc ? "true" : "false");
         query_put_place(out, "at", s, 1);
@@ -173,9 +172,9 @@ static bool query_put_connection(struct fr_history_query *q, const char *separat
 
     if (!fr_connection_decode(&c, q->reading.data.mv_data, q->reading.data.mv_size))
         return false;
-    fr_buffer_printf(q->out, "%s{\"at\":%lld,\"connected\":%s,\"of\":\"%s\",\"network\":",
-                     separator, (long long)c.ms, c.connected ? "true" : "false",
-                     c.presence ? "vehicle" : "connection");
+    fr_buffer_printf(
+        q->out, "%s{\"at\":%lld,\"connected\":%s,\"of\":\"%s\",\"network\":", separator,
+        (long long)c.ms, c.connected ? "true" : "false", c.presence ? "vehicle" : "connection");
     fr_json_string(q->out, c.network, c.network_len);
     fr_buffer_byte(q->out, '}');
     return true;

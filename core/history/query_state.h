@@ -11,10 +11,10 @@
 struct fr_history_query {
     const struct fr_history_request *request;
     struct fr_history_reading reading;
-    int64_t deadline_ms;          /* monotonic */
+    int64_t deadline_ms;           /* monotonic */
     const _Atomic bool *cancelled; /* NULL: the query cannot be cancelled */
     struct fr_buffer *out;
-    struct fr_chunk chunk;        /* scratch */
+    struct fr_chunk chunk; /* scratch */
     struct fr_error *error;
 };
 

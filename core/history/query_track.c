@@ -57,13 +57,13 @@ int fr_query_positions(struct fr_history_query *q, uint32_t field)
     int status;
 
     t->request = q->request;
-    status = fr_query_each_chunk(q, field, FR_CHUNK_POSITIONS, FR_LEVEL_RAW, query_add_positions,
-                                 t);
+    status =
+        fr_query_each_chunk(q, field, FR_CHUNK_POSITIONS, FR_LEVEL_RAW, query_add_positions, t);
     t->stride = t->found / FR_TRACK_MAX + 1;
     t->found = 0;
     if (status == 0)
-        status = fr_query_each_chunk(q, field, FR_CHUNK_POSITIONS, FR_LEVEL_RAW,
-                                     query_add_positions, t);
+        status =
+            fr_query_each_chunk(q, field, FR_CHUNK_POSITIONS, FR_LEVEL_RAW, query_add_positions, t);
     t->count = fr_track_reduce(t->positions, t->count, TOLERANCE_METRES, max);
     query_put_track(q->out, t);
     free(t);

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #define MINUTE_MS INT64_C(60000)
-#define PARKED_MS (5 * MINUTE_MS)   /* in P before a drive has ended */
+#define PARKED_MS (5 * MINUTE_MS) /* in P before a drive has ended */
 #define DRIVE_GAP_MS (15 * MINUTE_MS)
 #define IDLE_MS (10 * MINUTE_MS) /* interrupted before a charge has ended */
 #define CHARGE_GAP_MS (120 * MINUTE_MS)
@@ -148,8 +148,8 @@ static void session_end_drive(struct fr_session_state *state, int64_t ms, fr_ses
     state->parked_ms = 0;
 }
 
-static void session_end_charge(struct fr_session_state *state, int64_t ms,
-                               fr_session_ended *ended, void *ctx)
+static void session_end_charge(struct fr_session_state *state, int64_t ms, fr_session_ended *ended,
+                               void *ctx)
 {
     if (state->charge.open)
         session_end(&state->charge, state->idle_ms != 0 ? state->idle_ms : ms, ended, ctx);
@@ -173,8 +173,7 @@ void fr_session_tick(struct fr_session_state *state, int64_t received_ms, fr_ses
 {
     /* The vehicle's clock continues as the daemon's does. */
     if (received_ms > state->last_received_ms && state->last_received_ms != 0)
-        session_expire(state, state->last_ms + (received_ms - state->last_received_ms), ended,
-                       ctx);
+        session_expire(state, state->last_ms + (received_ms - state->last_received_ms), ended, ctx);
 }
 
 /* ---- values ---------------------------------------------------------------------- */
@@ -275,8 +274,7 @@ static void session_read_real(struct fr_session_state *state, uint32_t field, do
         session_max(charge, &charge->max_power, number);
         break;
     case FR_SESSION_ODOMETER:
-        session_read_number(state, &state->odometer, drive->odometer, charge->odometer, number,
-                            ms);
+        session_read_number(state, &state->odometer, drive->odometer, charge->odometer, number, ms);
         break;
     case FR_SESSION_SOC:
         session_read_number(state, &state->soc, drive->soc, charge->soc, number, ms);
@@ -286,8 +284,7 @@ static void session_read_real(struct fr_session_state *state, uint32_t field, do
                             ms);
         break;
     case FR_SESSION_LIFETIME_ENERGY:
-        session_read_number(state, &state->lifetime, drive->lifetime, charge->lifetime, number,
-                            ms);
+        session_read_number(state, &state->lifetime, drive->lifetime, charge->lifetime, number, ms);
         break;
     case FR_SESSION_DC_ENERGY:
         session_read_counter(state, &state->dc_energy, charge->dc_energy, number, ms);

@@ -46,18 +46,18 @@ enum fr_session_kind {
 /* Numbers are NAN while they are unknown. */
 struct fr_session {
     enum fr_session_kind kind;
-    bool open;                       /* it has not ended */
-    int64_t begin_ms, end_ms;        /* since 1970; open: end_ms is the time of the last value */
-    double odometer[2];              /* miles at begin and end */
-    double soc[2];                   /* percent */
-    double remaining[2];             /* EnergyRemaining, kWh */
-    double lifetime[2];              /* LifetimeEnergyUsed, kWh */
-    double dc_energy[2];             /* DCChargingEnergyIn, kWh; [0] is 0 after a restart at 0 */
-    double ac_energy[2];             /* ACChargingEnergyIn, kWh */
+    bool open;                        /* it has not ended */
+    int64_t begin_ms, end_ms;         /* since 1970; open: end_ms is the time of the last value */
+    double odometer[2];               /* miles at begin and end */
+    double soc[2];                    /* percent */
+    double remaining[2];              /* EnergyRemaining, kWh */
+    double lifetime[2];               /* LifetimeEnergyUsed, kWh */
+    double dc_energy[2];              /* DCChargingEnergyIn, kWh; [0] is 0 after a restart at 0 */
+    double ac_energy[2];              /* ACChargingEnergyIn, kWh */
     double latitude[2], longitude[2]; /* degrees */
-    double max_speed;                /* mph */
-    double max_power;                /* kW, of a charge */
-    bool dc;                         /* of a charge: DC power was seen */
+    double max_speed;                 /* mph */
+    double max_power;                 /* kW, of a charge */
+    bool dc;                          /* of a charge: DC power was seen */
 };
 
 /* A value of a vehicle and its time. */
@@ -105,6 +105,5 @@ double fr_session_energy(const struct fr_session *session);
 
 /* The energy in kWh that the charger of an AC charge took from the grid; NAN: unknown, or DC. */
 double fr_session_charger_energy(const struct fr_session *session);
-
 
 #endif

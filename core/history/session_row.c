@@ -92,8 +92,7 @@ bool fr_session_decode(struct fr_session *session, const void *bytes, size_t len
 {
     struct fr_unpack in;
 
-    if (!fr_unpack_begin(&in, bytes, len, FR_HISTORY_SESSION) ||
-        fr_unpack_unsigned(&in) != FORMAT)
+    if (!fr_unpack_begin(&in, bytes, len, FR_HISTORY_SESSION) || fr_unpack_unsigned(&in) != FORMAT)
         return false;
     session_unpack(session, &in);
     return fr_unpack_end(&in);
@@ -105,9 +104,9 @@ bool fr_session_decode(struct fr_session *session, const void *bytes, size_t len
 
 static void session_list_latest(struct fr_session_state *s, struct fr_session_latest *list[LATEST])
 {
-    struct fr_session_latest *const all[LATEST] = {&s->odometer,  &s->soc,       &s->remaining,
-                                                   &s->lifetime,  &s->dc_energy, &s->ac_energy,
-                                                   &s->latitude,  &s->longitude};
+    struct fr_session_latest *const all[LATEST] = {&s->odometer, &s->soc,       &s->remaining,
+                                                   &s->lifetime, &s->dc_energy, &s->ac_energy,
+                                                   &s->latitude, &s->longitude};
 
     memcpy(list, all, sizeof all);
 }

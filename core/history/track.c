@@ -60,8 +60,7 @@ static size_t track_farthest(const struct fr_position *positions, size_t first, 
 
 /* Mark the positions that are kept, with a stack of ranges instead of recursion. Each range on the
  * stack has an inner position of its own, so there are never more than `count`. */
-static void track_mark(const struct fr_position *positions, size_t count, double metres,
-                       bool *keep)
+static void track_mark(const struct fr_position *positions, size_t count, double metres, bool *keep)
 {
     uint16_t stack[FR_TRACK_MAX + 1][2];
     size_t depth = 0;

@@ -58,8 +58,8 @@ static int unsynced_write_state(const struct fr_unsynced_env *e, const char *tex
 
     if (fd < 0 || write(fd, text, len) != (ssize_t)len || fdatasync(fd) != 0 ||
         fr_sync_folder(e->folder) != 0)
-        status = fr_error_set(error, "%s: cannot write %s: %s", e->kind->name, path,
-                              strerror(errno));
+        status =
+            fr_error_set(error, "%s: cannot write %s: %s", e->kind->name, path, strerror(errno));
     if (fd >= 0)
         close(fd);
     free(path);

@@ -115,7 +115,6 @@ static int values_put_one(struct writing *w, const struct fr_last_value *value)
     return 0;
 }
 
-
 int fr_value_store_put(struct fr_value_store *store, const struct fr_last_value *const *values,
                        size_t count, size_t *over_bound, struct fr_error *error)
 {

@@ -163,7 +163,8 @@ static void history_print(const json_t *reply)
     }
     history_print_track(reply);
     if (json_object_get(reply, "fields") != NULL)
-        printf("%-40s %10.0f  US$ %.4f\n", "all", json_number_value(json_object_get(reply, "signals")),
+        printf("%-40s %10.0f  US$ %.4f\n", "all",
+               json_number_value(json_object_get(reply, "signals")),
                json_number_value(json_object_get(reply, "usd")));
 }
 

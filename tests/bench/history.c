@@ -138,8 +138,7 @@ static void bench_request(struct fr_history *history, const char *name, const ch
         double begun = bench_now_ms();
 
         fr_buffer_clear(&out);
-        if (fr_history_query(history, &request, fr_monotonic_ms() + 60000, NULL, &out, &error) !=
-            0)
+        if (fr_history_query(history, &request, fr_monotonic_ms() + 60000, NULL, &out, &error) != 0)
             bench_fail(&error);
         times[i] = bench_now_ms() - begun;
     }

@@ -34,11 +34,13 @@ static struct fr_error error;
 
 START_TEST(keys_are_in_the_order_of_their_members)
 {
-    struct fr_history_key keys[] = {
-        {"A", FR_HISTORY_ALERT, 0, 0, 5, 1},  {"A", FR_HISTORY_SERIES, 4, 0, 300000, 0},
-        {"A", FR_HISTORY_SERIES, 4, 0, INT64_C(1) << 40, 0},
-        {"A", FR_HISTORY_SERIES, 4, 1, 0, 0}, {"A", FR_HISTORY_SERIES, 300, 0, 0, 0},
-        {"A0", FR_HISTORY_ALERT, 0, 0, 0, 0}, {"B", FR_HISTORY_VEHICLE, 0, 0, 0, 0}};
+    struct fr_history_key keys[] = {{"A", FR_HISTORY_ALERT, 0, 0, 5, 1},
+                                    {"A", FR_HISTORY_SERIES, 4, 0, 300000, 0},
+                                    {"A", FR_HISTORY_SERIES, 4, 0, INT64_C(1) << 40, 0},
+                                    {"A", FR_HISTORY_SERIES, 4, 1, 0, 0},
+                                    {"A", FR_HISTORY_SERIES, 300, 0, 0, 0},
+                                    {"A0", FR_HISTORY_ALERT, 0, 0, 0, 0},
+                                    {"B", FR_HISTORY_VEHICLE, 0, 0, 0, 0}};
     uint8_t last[FR_HISTORY_KEY_MAX] = {0}, bytes[FR_HISTORY_KEY_MAX] = {0};
     struct fr_history_key parsed;
 
@@ -73,7 +75,8 @@ START_TEST(numbers_are_sorted_and_bounded)
     fr_chunk_begin(&chunk, FR_CHUNK_NUMBERS, FR_LEVEL_RAW, 10 * MINUTE + 7);
     ck_assert_int_eq(chunk.start_ms, 10 * MINUTE);
     for (int64_t i = 0; i < 300; i++) /* 7 and 300 have no common divisor: each once */
-        ck_assert(fr_chunk_add_number(&chunk, 10 * MINUTE + i * 7 % 300 * 1000, (float)(i * 7 % 300)));
+        ck_assert(
+            fr_chunk_add_number(&chunk, 10 * MINUTE + i * 7 % 300 * 1000, (float)(i * 7 % 300)));
     ck_assert(fr_chunk_add_number(&chunk, 10 * MINUTE + 5000, -1.5F)); /* replaces */
     decode_again();
     ck_assert_uint_eq(chunk.count, 300);
@@ -357,9 +360,8 @@ static json_t *ask(enum fr_history_what what, const char *query)
     json_error_t why;
     json_t *answer;
 
-    ck_assert_msg(
-        fr_history_request_parse(&request, what, VIN, query, present + 1, &error) == 0, "%s",
-        error.text);
+    ck_assert_msg(fr_history_request_parse(&request, what, VIN, query, present + 1, &error) == 0,
+                  "%s", error.text);
     ck_assert_msg(fr_history_answer(&store, &request, settings.keep_ms, fr_monotonic_ms() + 20000,
                                     NULL, &out, &error) == 0,
                   "%s", error.text);
@@ -415,8 +417,7 @@ START_TEST(numbers_are_answered_with_min_and_max)
     ck_assert_uint_ge(length(speed, "t"), 12); /* an hour is 1/168 of the week */
     json_decref(answer);
     answer = ask(FR_HISTORY_FIELDS, "fields=VehicleSpeed&from=-20000000000");
-    ck_assert_str_eq(json_string_value(json_object_get(series(answer, 0), "level")),
-                     "ten_minutes");
+    ck_assert_str_eq(json_string_value(json_object_get(series(answer, 0), "level")), "ten_minutes");
     ck_assert_uint_ge(length(series(answer, 0), "t"), 1);
     json_decref(answer);
     /* The same batch again, as after a kill without the new number: nothing is doubled. */
@@ -444,9 +445,8 @@ START_TEST(states_have_the_one_before_the_range)
     ck_assert_double_eq(number_at(gear, "t", 0), (double)(present - 90 * MINUTE));
     ck_assert_str_eq(json_string_value(json_array_get(json_object_get(gear, "v"), 0)), "D");
     ck_assert_str_eq(json_string_value(json_array_get(json_object_get(gear, "v"), 1)), "P");
-    ck_assert_str_eq(
-        json_string_value(json_array_get(json_object_get(series(answer, 1), "v"), 0)),
-        "</script>\x01");
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(series(answer, 1), "v"), 0)),
+                     "</script>\x01");
     json_decref(answer);
     answer = ask(FR_HISTORY_FIELDS, "fields=Gear&from=-36000000&points=2");
     ck_assert_int_eq(json_integer_value(json_object_get(series(answer, 0), "skipped")), 1);
@@ -595,8 +595,8 @@ static void sweep_all(int64_t now_ms)
 
     for (int i = 0; more; i++) {
         ck_assert_int_lt(i, 1000);
-        ck_assert_int_eq(
-            fr_history_sweep(&store, intake.vehicles, &sweep, now_ms, &more, &error), 0);
+        ck_assert_int_eq(fr_history_sweep(&store, intake.vehicles, &sweep, now_ms, &more, &error),
+                         0);
     }
 }
 
@@ -614,8 +614,7 @@ START_TEST(old_rows_are_deleted_by_level)
     json_decref(answer);
     sweep_all(present + 10 * DAY);
     answer = ask(FR_HISTORY_FIELDS, "fields=VehicleSpeed&from=-3700000");
-    ck_assert_str_eq(json_string_value(json_object_get(series(answer, 0), "level")),
-                     "ten_minutes");
+    ck_assert_str_eq(json_string_value(json_object_get(series(answer, 0), "level")), "ten_minutes");
     json_decref(answer);
     sweep_all(present + 500 * DAY);
     ck_assert_uint_eq(fr_history_vehicles_count(intake.vehicles), 0);
@@ -639,8 +638,7 @@ START_TEST(large_vehicle_loses_its_own_rows_only)
     for (int day = 6; day >= 0; day--) {
         for (uint32_t field = 0; field < 200; field++)
             for (int i = 0; i < 60; i++) {
-                struct fr_sim_datum datum = {
-                    .field = field, .member = FR_MEMBER_DOUBLE, .real = i};
+                struct fr_sim_datum datum = {.field = field, .member = FR_MEMBER_DOUBLE, .real = i};
 
                 take("HOSTILE", &datum, 1, present - day * DAY - HOUR + i * 60000);
                 if (intake.batch.count > 20000)
@@ -673,9 +671,9 @@ START_TEST(damaged_rows_are_skipped_and_counted)
     key.ms = (present - 10 * MINUTE) / (5 * MINUTE) * 5 * MINUTE;
     fr_buffer_text(&bytes, "n\1\2\3\4garbage");
     ck_assert_int_eq(fr_history_begin(&store, &txn), 0);
-    ck_assert_int_eq(fr_history_put(&txn, fr_history_vehicles_find(intake.vehicles, VIN), &key,
-                                    &bytes, NULL),
-                     0);
+    ck_assert_int_eq(
+        fr_history_put(&txn, fr_history_vehicles_find(intake.vehicles, VIN), &key, &bytes, NULL),
+        0);
     ck_assert_int_eq(fr_history_commit(&txn), 0);
     fr_buffer_free(&bytes);
     answer = ask(FR_HISTORY_FIELDS, "fields=VehicleSpeed&from=-3600000");
