@@ -116,6 +116,7 @@ struct fr_worker {
     struct event_base *base;
     struct event *accept_event, *wake_event, *tick_event;
     struct event *handshake_event;      /* a pass that continues handshakes */
+    struct event *pass_event;           /* active: the pass ends after the ready connections */
     event_callback_fn connection_ready; /* of each connection's event */
     struct fr_ingest_settings settings; /* the worker's own copy, like the next three */
     SSL_CTX *context;
@@ -135,6 +136,7 @@ struct fr_worker {
     uint32_t next_generation;
     struct fr_connection *connections; /* all, the newest first */
     struct fr_connection *dirty;       /* those with replies to send */
+    unsigned handled; /* connections that were ready since the end of the last pass */
     struct fr_half_open half_open;
     struct fr_half_open without_certificate; /* clients after their handshake */
     struct fr_handshake_queue handshakes;

@@ -20,6 +20,10 @@
 #include "util/log.h"
 #include "util/redact.h"
 
+/* Connections of a pass at most: they may exceed the limits of the queues by what was read from
+ * them, and their replies wait for the last of them. */
+#define PASS_CONNECTIONS 16
+
 /* ---- the end of a pass ----------------------------------------------------------- */
 
 /* Backpressure: no open WebSocket is read while the journal, or a sink that acknowledgements wait
@@ -41,6 +45,7 @@ static void worker_finish_pass(struct fr_worker *worker)
 {
     struct fr_connection *connection = worker->dirty;
 
+    worker->handled = 0;
     fr_dispatch_flush(worker->dispatch);
     worker->dirty = NULL;
     while (connection != NULL) {
@@ -198,7 +203,20 @@ static void worker_connection_ready(evutil_socket_t fd, short events, void *ctx)
         events &= ~EV_READ;
     }
     fr_connection_ready(connection, events); /* may free the connection */
-    worker_finish_pass(worker);
+    if (++worker->handled == PASS_CONNECTIONS)
+        worker_finish_pass(worker);
+    else if (worker->handled == 1)
+        event_active(worker->pass_event, EV_TIMEOUT, 1);
+}
+
+/* libevent calls this after the connections that are ready now. */
+static void worker_end_pass(evutil_socket_t fd, short events, void *ctx)
+{
+    struct fr_worker *worker = ctx;
+
+    (void)fd, (void)events;
+    if (worker->handled != 0)
+        worker_finish_pass(worker);
 }
 
 static void worker_continue_handshakes(evutil_socket_t fd, short events, void *ctx)
@@ -297,7 +315,8 @@ static int worker_add_events(struct fr_worker *worker, struct fr_error *error)
         event_new(worker->base, worker->inbox.wake_fd, EV_READ | EV_PERSIST, worker_wakeup, worker);
     worker->tick_event = event_new(worker->base, -1, EV_PERSIST, worker_tick, worker);
     worker->handshake_event = event_new(worker->base, -1, 0, worker_continue_handshakes, worker);
-    if (worker->handshake_event == NULL || worker->accept_event == NULL ||
+    worker->pass_event = event_new(worker->base, -1, 0, worker_end_pass, worker);
+    if (worker->handshake_event == NULL || worker->pass_event == NULL || worker->accept_event == NULL ||
         worker->wake_event == NULL || worker->tick_event == NULL ||
         event_add(worker->accept_event, NULL) != 0 || event_add(worker->wake_event, NULL) != 0 ||
         event_add(worker->tick_event, &interval) != 0)
@@ -365,6 +384,7 @@ void fr_worker_dispose(struct fr_worker *worker)
     worker_free_event(worker->wake_event);
     worker_free_event(worker->tick_event);
     worker_free_event(worker->handshake_event);
+    worker_free_event(worker->pass_event);
     if (worker->base != NULL)
         event_base_free(worker->base);
     if (worker->listener >= 0)

@@ -5,13 +5,15 @@
 #include "journal/journal_base.h"
 #include "journal/prune.h"
 #include "journal/recover.h"
+#include "journal/store_extend.h"
 #include "journal/store_write.h"
 #include "record/acknowledge.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/log.h"
 
-#define RETRY_MS 50 /* pause after a failed write */
+#define RETRY_MS 50           /* pause after a failed write */
+#define CURSORS_EVERY_MS 100 /* minimum time between two writes of cursors with records */
 
 /* The wall time, but never earlier than before: fr_store_seek() needs increasing append times. */
 static int64_t commit_append_time(struct fr_journal *j)
@@ -75,9 +77,10 @@ static int commit_append_group(struct fr_journal *j, size_t count, struct fr_err
 
 /* Write cursors and numbers. After reopening a number is always written: a transaction without a
  * change would succeed without writing. */
-static int commit_write_state(struct fr_journal *j, bool clean, struct fr_error *error)
+static int commit_write_state(struct fr_journal *j, bool cursors, bool clean,
+                              struct fr_error *error)
 {
-    int status = commit_write_cursors(j, error);
+    int status = cursors ? commit_write_cursors(j, error) : 0;
 
     if (status == 0 && clean)
         status = fr_store_put_number(j->store, FR_JOURNAL_CLEAN_SHUTDOWN, 1, error);
@@ -86,20 +89,32 @@ static int commit_write_state(struct fr_journal *j, bool clean, struct fr_error 
     return status;
 }
 
+/* Whether this commit writes the cursors: not each one, because that changes two pages more. A
+ * record is deleted only together with the cursors that have passed it. */
+static bool commit_cursors_due(const struct fr_journal *j, size_t count, size_t pruned, bool clean)
+{
+    return clean || count == 0 || pruned != 0 || j->confirm ||
+           fr_monotonic_ms() - j->last_cursors_ms >= CURSORS_EVERY_MS;
+}
+
 static int commit_write_group(struct fr_journal *j, const struct fr_journal_settings *s,
                               size_t count, bool clean, struct fr_error *error)
 {
+    bool cursors = false;
     size_t pruned;
     int status;
 
     j->full = false;
+    fr_store_extend(j->store);
     if (fr_store_begin(j->store, error) != 0)
         return -1;
     status = fr_journal_prune(j, s, count, &pruned, error);
     if (status == 0)
         status = commit_append_group(j, count, error);
-    if (status == 0)
-        status = commit_write_state(j, clean, error);
+    if (status == 0) {
+        cursors = commit_cursors_due(j, count, pruned, clean);
+        status = commit_write_state(j, cursors, clean, error);
+    }
     if (status == 0)
         status = fr_store_commit(j->store, error);
     else
@@ -108,6 +123,8 @@ static int commit_write_group(struct fr_journal *j, const struct fr_journal_sett
         fr_journal_publish_dropped(j);
     else
         commit_reset_cursors(j);
+    if (status == 0 && cursors)
+        j->last_cursors_ms = fr_monotonic_ms();
     return status;
 }
 
@@ -162,7 +179,6 @@ bool fr_journal_commit(struct fr_journal *j, size_t count, bool clean)
     j->on_disk = 0;
     atomic_store(&j->next, fr_store_next(j->store));
     atomic_fetch_add(&j->commits, 1);
-    j->last_cursors_ms = fr_monotonic_ms();
     return true;
 }
 

@@ -22,11 +22,25 @@
 
 #define QUEUE_RECORDS 20000 /* max records that are enqueued and not yet on disk */
 #define QUEUE_BYTES (24u << 20)
+#define FEW_RECORDS 16         /* of a commit: the next one waits three times as long */
 #define CHECK_MAX_MS 20000     /* limit of the check at the start */
 #define CURSORS_EVERY_MS 1000  /* max time until a moved cursor is written */
 #define READERS_EVERY_MS 10000 /* interval of clearing reader slots of killed processes */
 
 /* ---- the thread ------------------------------------------------------------------ */
+
+/* Wait until `commit_every` has passed since the last commit, so that a commit has many records. A
+ * commit costs as much CPU time as some 20 records. */
+static void journal_gather(struct fr_journal *j, const struct fr_journal_settings *s)
+{
+    int64_t since_ms = fr_monotonic_ms() - j->last_commit_ms;
+    int64_t every_ms = j->last_count < FEW_RECORDS ? 3 * s->commit_every_ms : s->commit_every_ms;
+
+    if (since_ms >= every_ms || fr_record_queue_waiting(j->queue) >= s->commit_records)
+        return;
+    atomic_store(&j->woken, true); /* fr_journal_wake() need not signal meanwhile */
+    fr_journal_wait(j, every_ms - since_ms, true);
+}
 
 static void *journal_run(void *ctx)
 {
@@ -35,13 +49,11 @@ static void *journal_run(void *ctx)
 
     for (;;) {
         struct fr_journal_settings s = fr_journal_settings_now(j);
-        int64_t since = fr_monotonic_ms() - j->last_commit_ms;
         bool stop = fr_journal_stopping(j);
         size_t count;
 
-        if (!stop && since < s.commit_every_ms &&
-            fr_record_queue_waiting(j->queue) < s.commit_records)
-            fr_journal_wait(j, s.commit_every_ms - since, true);
+        if (!stop)
+            journal_gather(j, &s);
         if (fr_monotonic_ms() - j->last_readers_ms >= READERS_EVERY_MS)
             fr_journal_clear_readers(j);
         if (atomic_exchange(&j->resized, false) && !fr_journal_reopen(j, &error))
@@ -50,6 +62,7 @@ static void *journal_run(void *ctx)
         count = fr_record_queue_take(j->queue, j->group, s.commit_records, SIZE_MAX);
         if (count != 0) {
             j->last_commit_ms = fr_monotonic_ms();
+            j->last_count = count;
             fr_journal_commit_group(j, count);
             continue;
         }

@@ -262,6 +262,7 @@ static int store_open_file(struct fr_store *store, struct fr_error *error)
     if (store_open_env(store, store->path, error) == 0 && store_check_length(store, error) == 0 &&
         store_open_databases(store, store->flags, error) == 0) {
         store->next = fr_store_find_next(store);
+        store->extended = 0;
         store_find_map(store);
         mdb_reader_check(store->env, &dead); /* free the slots of killed processes */
         status = 0;

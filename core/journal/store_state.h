@@ -39,6 +39,7 @@ struct fr_store {
     uint64_t next;             /* sequence number of the next record */
     uint64_t committed;        /* value of `next` when txn began */
     unsigned page_size;        /* bytes */
+    uint64_t extended;         /* fr_store_extend() need not look before the file has this size */
     void *map;                 /* where data.mdb is mapped; NULL: unknown */
     size_t map_size;
     _Atomic size_t read_bytes; /* read since pages of the map were last released */

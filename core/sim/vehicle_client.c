@@ -279,6 +279,19 @@ static void client_timer_due(evutil_socket_t fd, short what, void *ctx)
     client_schedule_reconnect(car, ms);
 }
 
+/* Bind to the local address of the settings. The kernel chooses the port in connect(2), so vehicles
+ * of one address may use the same port to different servers. */
+static int client_bind(const struct fr_car *car)
+{
+    const struct fr_car_settings *s = &car->settings;
+    int on = 1;
+
+    if (s->source_len == 0)
+        return 0;
+    setsockopt(car->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    return bind(car->fd, (const struct sockaddr *)&s->source, s->source_len);
+}
+
 void fr_car_connect(struct fr_car *car)
 {
     const struct fr_car_settings *s = &car->settings;
@@ -288,7 +301,7 @@ void fr_car_connect(struct fr_car *car)
         return;
     car->distrusts_server = false;
     car->fd = socket(s->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (car->fd < 0 || fr_tls_stream_open(&car->tls, s->context, 1) != 0) {
+    if (car->fd < 0 || client_bind(car) != 0 || fr_tls_stream_open(&car->tls, s->context, 1) != 0) {
         client_connection_lost(car, strerror(errno));
         return;
     }

@@ -28,11 +28,13 @@ struct fr_car_settings {
     SSL_CTX *context; /* with the certificate of the vehicle, which takes a reference */
     struct sockaddr_storage address;
     socklen_t address_len;
-    const char *server_name;       /* not copied */
-    const char *network_interface; /* "wifi" or "cellular"; not copied */
-    size_t window;                 /* max messages sent and not acknowledged */
-    bool no_reconnect;             /* do not reconnect after the connection ends */
-    int64_t retry_ms;              /* first pause before a reconnect; doubles up to 30 s; 0: 500 */
+    struct sockaddr_storage source; /* local address to bind to */
+    socklen_t source_len;           /* 0: not bound */
+    const char *server_name;        /* not copied */
+    const char *network_interface;  /* "wifi" or "cellular"; not copied */
+    size_t window;                  /* max messages sent and not acknowledged */
+    bool no_reconnect;              /* do not reconnect after the connection ends */
+    int64_t retry_ms;               /* first pause before a reconnect; doubles up to 30 s; 0: 500 */
     /* Callbacks; each may be NULL. */
     void (*opened)(void *ctx, struct fr_car *car); /* the WebSocket is open */
     void (*acknowledged)(void *ctx, struct fr_car *car, const char *txid, int64_t waited_us);

@@ -11,6 +11,7 @@
 #define ROUND_MAX_BYTES 2000000 /* of these records; a record of 1 MB makes up to 6 MB of JSON */
 #define MAX_ROUNDS 16           /* in one event of the thread */
 #define READ_RETRY_MS 1000      /* after the journal could not be read */
+#define GATHER_MAX_MS 1000      /* maximum of fr_plugin.gather_ms */
 #define MAX_CLOSED_WINDOWS 1024 /* in one event of the thread */
 
 /* ---- input ----------------------------------------------------------------------- */
@@ -56,6 +57,15 @@ static size_t intake_read_journal(struct fr_sink *sink, struct fr_queue_entry *e
     for (int i = 0; i < n; i++)
         entries[i] = (struct fr_queue_entry){records[i], false};
     return (size_t)n;
+}
+
+uint32_t fr_intake_gather_ms(const struct fr_sink *sink)
+{
+    uint32_t ms = sink->plugin->gather_ms;
+
+    if (sink->input.cursor == NULL)
+        return 0;
+    return ms < GATHER_MAX_MS ? ms : GATHER_MAX_MS;
 }
 
 bool fr_intake_caught_up(const struct fr_sink *sink)
@@ -155,6 +165,7 @@ void fr_intake_run(struct fr_sink *sink)
         fr_delivery_submit_batch(sink);
     }
     fr_intake_move_cursor(sink);
+    sink->input.limited = !intake_may_receive(sink);
     sink->input.last_run_ms = fr_monotonic_ms();
     if ((rounds > MAX_ROUNDS || sink->input.read_next != before) && !fr_intake_caught_up(sink) &&
         intake_may_receive(sink))

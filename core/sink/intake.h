@@ -8,6 +8,7 @@
 #define FR_INTAKE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "route/program.h"
 
@@ -18,6 +19,10 @@ struct fr_program_time fr_intake_time(struct fr_sink *sink);
 
 /* Whether all committed records of the journal are read. True without a journal. */
 bool fr_intake_caught_up(const struct fr_sink *sink);
+
+/* The minimum time in ms between two batches in a stream of records that the plugin asks for; 0: it
+ * asks for none, or there is no journal, so that acknowledgements may wait for the sink. */
+uint32_t fr_intake_gather_ms(const struct fr_sink *sink);
 
 /* Receive records and submit their deliveries until the limits of the sink or of one event are
  * reached. The intake timer continues after the present event if more can be received. */

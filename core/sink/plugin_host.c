@@ -11,6 +11,7 @@
 #include "record/tesla_value.h"
 #include "sink/outcome.h"
 #include "sink/retry.h"
+#include "sink/intake.h"
 #include "sink/sink_state.h"
 #include "sink/wakeup.h"
 #include "util/clock.h"
@@ -176,6 +177,11 @@ static enum fr_tesla_result host_tesla_message(struct fr_sink *sink,
     return sink->json.failed ? FR_TESLA_FAILED : result;
 }
 
+static uint32_t host_gather_ms(struct fr_sink *sink)
+{
+    return fr_intake_gather_ms(sink);
+}
+
 static void host_restore(struct fr_sink *sink)
 {
     atomic_store(&sink->requests.restore, true);
@@ -231,4 +237,5 @@ const struct fr_host fr_plugin_host = {
     .restore = host_restore,
     .config_error = host_config_error,
     .tesla_message = host_tesla_message,
+    .gather_ms = host_gather_ms,
 };

@@ -90,6 +90,7 @@ struct sink_input {
     uint64_t repeated_below;       /* records with smaller numbers may have been delivered before */
     struct item *current_item;     /* without a journal: the item that is being routed */
     int64_t last_run_ms;           /* monotonic: when records were last received */
+    bool limited;                  /* the last run ended because a limit was reached */
 };
 
 /* Unfinished items and deliveries. */

@@ -21,7 +21,7 @@
 #include "util/log.h"
 
 /* Minimum time between two runs of the intake that wake-ups cause. A record that arrives after a
- * longer time is received at once. */
+ * longer time is received at once. A plugin may ask for more: fr_plugin.gather_ms. */
 #define INTAKE_INTERVAL_MS 2
 
 /* ---- timers and counters --------------------------------------------------------- */
@@ -129,7 +129,11 @@ static void thread_on_after(evutil_socket_t fd, short what, void *ctx)
     fr_batch_add_ready(sink);
     fr_delivery_submit_batch(sink);
     fr_intake_close_windows(sink);
-    fr_intake_run(sink);
+    /* A timer is set for the next run, unless a limit ended the last one. */
+    if (sink->input.limited || !sink->thread.intake_delayed || sink->latest.table != NULL)
+        fr_intake_run(sink);
+    else
+        fr_intake_move_cursor(sink);
     thread_flush_at_end(sink);
     thread_drain_if_requested(sink);
     thread_update_timers(sink);
@@ -164,17 +168,60 @@ static void thread_on_retry_timer(evutil_socket_t fd, short what, void *ctx)
     fr_sink_schedule_after(sink);
 }
 
+static int64_t thread_intake_interval_ms(const struct fr_sink *sink)
+{
+    int64_t gather_ms = fr_intake_gather_ms(sink);
+
+    return gather_ms > INTAKE_INTERVAL_MS ? gather_ms : INTAKE_INTERVAL_MS;
+}
+
+/* Set the timer for the next run of the intake, unless the last run continues in this pass: libevent
+ * would then forget that the timer is active. */
+static void thread_delay_intake(struct fr_sink *sink, int64_t ms)
+{
+    struct timeval pause = fr_timeval(ms);
+
+    if (event_pending(sink->thread.intake_timer, EV_TIMEOUT, NULL))
+        return;
+    sink->thread.intake_delayed = true;
+    event_add(sink->thread.intake_timer, &pause);
+}
+
+static bool thread_has_input(const struct fr_sink *sink)
+{
+    return !fr_intake_caught_up(sink) || fr_record_queue_waiting(sink->input.queue) != 0;
+}
+
+/* Run the intake. Under load the timer is set for the next run, and wake_pending stays set, so that
+ * fr_sink_wake() does not wake the thread meanwhile. */
+static void thread_receive(struct fr_sink *sink)
+{
+    int64_t interval_ms = thread_intake_interval_ms(sink);
+    bool loaded = fr_monotonic_ms() - sink->input.last_run_ms < 2 * interval_ms;
+
+    sink->thread.intake_delayed = false;
+    atomic_store(&sink->thread.wake_pending, loaded);
+    fr_intake_run(sink);
+    thread_flush_at_end(sink);
+    thread_drain_if_requested(sink);
+    thread_update_timers(sink);
+    if (loaded && !sink->thread.intake_delayed)
+        thread_delay_intake(sink, interval_ms);
+}
+
 static void thread_on_intake_timer(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_sink *sink = ctx;
 
     (void)fd, (void)what;
     sink->thread.intake_delayed = false;
-    atomic_store(&sink->thread.wake_pending, false);
-    fr_intake_run(sink);
-    thread_flush_at_end(sink);
-    thread_drain_if_requested(sink);
-    thread_update_timers(sink);
+    if (!thread_has_input(sink)) {
+        atomic_store(&sink->thread.wake_pending, false);
+        /* A record that was enqueued before the flag was cleared did not wake the thread. */
+        if (!thread_has_input(sink))
+            return;
+    }
+    thread_receive(sink);
 }
 
 static void thread_handle_requests(struct fr_sink *sink)
@@ -194,8 +241,8 @@ static void thread_handle_requests(struct fr_sink *sink)
 
 static void thread_on_wake(evutil_socket_t fd, short what, void *ctx)
 {
-    static const struct timeval pause = {0, INTAKE_INTERVAL_MS * 1000};
     struct fr_sink *sink = ctx;
+    int64_t since_ms, interval_ms = thread_intake_interval_ms(sink);
     uint64_t count;
 
     (void)what;
@@ -209,7 +256,7 @@ static void thread_on_wake(evutil_socket_t fd, short what, void *ctx)
     thread_handle_requests(sink);
     if (atomic_load(&sink->requests.drains_requested) !=
         atomic_load(&sink->requests.drains_completed)) {
-        thread_on_intake_timer(-1, 0, sink);
+        thread_receive(sink);
         return;
     }
     thread_update_timers(sink);
@@ -217,11 +264,11 @@ static void thread_on_wake(evutil_socket_t fd, short what, void *ctx)
         return;
     /* wake_pending stays set until the intake runs, so that fr_sink_wake() does not write
      * meanwhile. */
-    if (fr_monotonic_ms() - sink->input.last_run_ms < INTAKE_INTERVAL_MS) {
-        sink->thread.intake_delayed = true;
-        event_add(sink->thread.intake_timer, &pause);
-    } else
-        thread_on_intake_timer(-1, 0, sink);
+    since_ms = fr_monotonic_ms() - sink->input.last_run_ms;
+    if (since_ms < interval_ms)
+        thread_delay_intake(sink, interval_ms - since_ms);
+    else
+        thread_receive(sink);
 }
 
 /* ---- the thread ------------------------------------------------------------------ */

@@ -221,6 +221,7 @@ const struct fr_plugin fleetroute_plugin = {
     .summary = "JSON lines or length-delimited protobuf in files",
     .options = options,
     .format = FR_FORMAT_JSON,
+    .gather_ms = 50,
     .check = file_check,
     .open = file_open_instance,
     .deliver = file_deliver,

@@ -33,6 +33,7 @@
 #define START_RETRY_MS 5000    /* delay after a producer could not be created */
 #define PROBE_INTERVAL_MS 2000 /* between two probes for reachable brokers */
 #define PROBE_TIMEOUT_MS 1500
+#define GATHER_MS 40 /* between two batches under load; see kafka_wait_for_events() */
 
 struct kafka_sink {
     struct fr_sink *handle; /* for calls of `host` */
@@ -40,7 +41,9 @@ struct kafka_sink {
     rd_kafka_t *producer;
     rd_kafka_queue_t *events;
     int wake; /* eventfd: librdkafka has queued an event */
-    struct event *wake_event;
+    struct event *wake_event, *rearm_timer;
+    int64_t polled_ms; /* monotonic: when events were last taken from the queue */
+    bool disarmed;     /* wake_event is not added: rearm_timer is */
     struct fr_topics *topics;
     const char *pattern, *field_topic;
     unsigned header_flags; /* FR_KAFKA_HEADER_* */
@@ -105,11 +108,15 @@ static rd_kafka_resp_err_t kafka_produce(void *ctx, rd_kafka_topic_t *topic, str
     return err;
 }
 
+static void kafka_take_events(struct kafka_sink *sink);
+
 static void kafka_deliver(void *state, struct fr_delivery *const *batch, size_t count)
 {
     struct kafka_sink *sink = state;
     char name[256];
 
+    if (sink->disarmed)
+        kafka_take_events(sink);
     for (size_t k = 0; k < count; k++) {
         struct fr_delivery *d = batch[k];
         bool fits = true;
@@ -253,46 +260,77 @@ static void kafka_replace_producer(struct kafka_sink *sink)
     kafka_set_timer(sink, START_RETRY_MS);
 }
 
-static void kafka_wakeup(evutil_socket_t fd, short what, void *ctx)
+/* Under load the events are not taken when librdkafka reports them, but before the next batch: the
+ * brokers answer each partition by itself, and each answer would wake the thread. The timer is for
+ * the time after the last batch. */
+static void kafka_wait_for_events(struct kafka_sink *sink)
 {
-    struct kafka_sink *sink = ctx;
+    int64_t gather_ms = sink->host->gather_ms(sink->handle), now = fr_clock_monotonic_ms();
+    bool loaded = now - sink->polled_ms < 2 * gather_ms;
+    struct timeval pause = {0, (suseconds_t)(2 * gather_ms * 1000)};
+
+    sink->polled_ms = now;
+    if (loaded != sink->disarmed) {
+        if (loaded)
+            event_del(sink->wake_event);
+        else
+            event_add(sink->wake_event, NULL);
+        sink->disarmed = loaded;
+    }
+    if (loaded)
+        event_add(sink->rearm_timer, &pause);
+}
+
+static void kafka_handle_event(struct kafka_sink *sink, rd_kafka_event_t *event)
+{
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_DR:
+        kafka_delivery_reports(sink, event);
+        break;
+    case RD_KAFKA_EVENT_ERROR:
+        kafka_error_event(sink, event);
+        break;
+    case RD_KAFKA_EVENT_LOG:
+        kafka_log_event(sink, event);
+        break;
+    case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
+        fr_topics_created(sink->topics, event);
+        break;
+    case RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT:
+        kafka_probe_answered(sink, event);
+        break;
+    default:
+        break;
+    }
+    rd_kafka_event_destroy(event);
+}
+
+static void kafka_take_events(struct kafka_sink *sink)
+{
     rd_kafka_event_t *event;
     uint64_t count;
+    int n;
 
-    (void)what;
-    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+    if (read(sink->wake, &count, sizeof count) < 0 && errno != EAGAIN)
         sink->host->log(sink->handle, FR_LOG_ERROR, "eventfd: %s", strerror(errno));
-    for (int n = 0; n < EVENTS_PER_PASS && sink->events != NULL &&
-                    (event = rd_kafka_queue_poll(sink->events, 0)) != NULL;
-         n++) {
-        switch (rd_kafka_event_type(event)) {
-        case RD_KAFKA_EVENT_DR:
-            kafka_delivery_reports(sink, event);
-            break;
-        case RD_KAFKA_EVENT_ERROR:
-            kafka_error_event(sink, event);
-            break;
-        case RD_KAFKA_EVENT_LOG:
-            kafka_log_event(sink, event);
-            break;
-        case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
-            fr_topics_created(sink->topics, event);
-            break;
-        case RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT:
-            kafka_probe_answered(sink, event);
-            break;
-        default:
-            break;
-        }
-        rd_kafka_event_destroy(event);
-        if (n == EVENTS_PER_PASS - 1)
-            event_active(sink->wake_event, EV_READ, 0);
-    }
+    for (n = 0; n < EVENTS_PER_PASS && sink->events != NULL &&
+                (event = rd_kafka_queue_poll(sink->events, 0)) != NULL;
+         n++)
+        kafka_handle_event(sink, event);
+    kafka_wait_for_events(sink);
+    if (n == EVENTS_PER_PASS)
+        event_active(sink->rearm_timer, EV_TIMEOUT, 1);
     if (sink->restarting && sink->unreported == 0)
         kafka_replace_producer(sink);
 }
 
-/* The only timer. It creates a producer again, ends the wait for delivery reports and probes the
+static void kafka_wakeup(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    kafka_take_events(ctx);
+}
+
+/* Creates a producer again, ends the wait for delivery reports and probes the
  * brokers; each action checks whether it is due. */
 static void kafka_timer_due(evutil_socket_t fd, short what, void *ctx)
 {
@@ -348,6 +386,8 @@ static void kafka_close_instance(void *state)
         event_free(sink->wake_event);
     if (sink->timer != NULL)
         event_free(sink->timer);
+    if (sink->rearm_timer != NULL)
+        event_free(sink->rearm_timer);
     if (sink->wake >= 0)
         close(sink->wake);
     free(sink);
@@ -367,10 +407,11 @@ static void *kafka_open_instance(struct fr_sink *handle, const struct fr_host *h
         (host->number(handle, "timestamp_header") == 1 ? FR_KAFKA_HEADER_CREATED : 0) |
         (host->number(handle, "repeated_header") != 0 ? FR_KAFKA_HEADER_REPEATED : 0);
     sink->timer = event_new(host->event_base(handle), -1, 0, kafka_timer_due, sink);
+    sink->rearm_timer = event_new(host->event_base(handle), -1, 0, kafka_wakeup, sink);
     sink->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     sink->wake_event =
         event_new(host->event_base(handle), sink->wake, EV_READ | EV_PERSIST, kafka_wakeup, sink);
-    if (sink->wake < 0 || sink->timer == NULL || sink->wake_event == NULL ||
+    if (sink->wake < 0 || sink->timer == NULL || sink->rearm_timer == NULL || sink->wake_event == NULL ||
         event_add(sink->wake_event, NULL) != 0 || kafka_start_producer(sink) != 0) {
         kafka_close_instance(sink);
         return NULL;
@@ -407,6 +448,7 @@ const struct fr_plugin fleetroute_plugin = {
     .options = options,
     .format = FR_FORMAT_PROTOBUF,
     .in_flight = 100000,
+    .gather_ms = GATHER_MS,
     .check = fr_kafka_producer_check,
     .open = kafka_open_instance,
     .deliver = kafka_deliver,

@@ -92,7 +92,7 @@ def presence():
     sinks = '  p: {plugin: fault, options: {path: "@/presence.jsonl"}}'
 
     def said(d):
-        return [r["status"] for r in d.records("presence.jsonl")]
+        return [r["status"] for r in d.records("presence.jsonl") if not r.get("repeated")]
 
     with Daemon("records: [{type: presence, to: p}]", sinks, "limits: {presence_grace: 500 ms}",
                 journal="{}") as d:

@@ -30,7 +30,7 @@ extern "C" {
 /* The major version changes when an existing member or promise changes, the minor version when
  * something is appended. */
 #define FLEETROUTE_PLUGIN_ABI_MAJOR 6u
-#define FLEETROUTE_PLUGIN_ABI_MINOR 1u
+#define FLEETROUTE_PLUGIN_ABI_MINOR 2u
 #define FLEETROUTE_PLUGIN_ABI (FLEETROUTE_PLUGIN_ABI_MAJOR << 16 | FLEETROUTE_PLUGIN_ABI_MINOR)
 
 /* The first members of a descriptor: `const struct fr_plugin fleetroute_plugin = {
@@ -285,6 +285,9 @@ struct fr_host {
      * json() or value(), or until deliver() or the event's callback returns. */
     enum fr_tesla_result (*tesla_message)(struct fr_sink *sink, const struct fr_delivery *delivery,
                                           size_t index, struct fr_tesla_message *message);
+
+    /* Since ABI 6.2. The value of fr_plugin.gather_ms that is in effect: 0 without a journal. */
+    uint32_t (*gather_ms)(struct fr_sink *sink);
 };
 
 /* ---- what a plugin offers fleetroute --------------------------------------------- */
@@ -338,6 +341,12 @@ struct fr_plugin {
 
     /* Stop the sink and free its state. Deliveries without an outcome count as not delivered. */
     void (*close)(void *state);
+
+    /* Since ABI 6.2. Minimum time in milliseconds between two batches under load, at most 1,000: a
+     * batch for each write of the journal costs more CPU time than it saves in delay. A record that
+     * comes after a longer pause is delivered at once. 0: the core's own minimum. Without a journal
+     * it has no effect. */
+    uint32_t gather_ms;
 };
 
 /* ---- sources --------------------------------------------------------------------- */
