@@ -42,7 +42,8 @@ def keys(source):
         re.findall(r"keys\[\] = \{(.*?)NULL\}", read("core", "config", source), re.S))))
 
 
-require("fleetroute.yaml.5", keys("server_config.c") | keys("server_tesla.c") | keys("server_admin.c"))
+require("fleetroute.yaml.5", keys("server_config.c") | keys("server_tesla.c") | keys("server_admin.c") |
+        keys("server_history.c"))
 require("fleetroute-routing.5", keys("routing_config.c"))
 for source in ("field_route.c", "record_route.c"):
     rows = re.findall(r'^    \{(?:\.name = )?"(\w+)",', read("core", "config", source), re.M)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/server_admin.h"
+#include "config/server_history.h"
 #include "config/server_plugins.h"
 #include "config/server_reader.h"
 #include "config/server_tesla.h"
@@ -265,7 +266,7 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     static const char *const keys[] = {"listen", "tls",        "limits",  "routing", "control",
                                        "state",  "plugin_dir", "journal", "sources", "sinks",
                                        "log",    "admin",      "status",  "user",    "sandbox",
-                                       "tesla",  "front_end",  NULL};
+                                       "tesla",  "front_end",  "history",    NULL};
     struct fr_server_config *c = r->config;
 
     c->root = root;
@@ -291,6 +292,7 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     c->state = fr_server_resolve(
         r, fr_yaml_text(&r->file, fr_yaml_get(root, "state"), "state", FR_STATE_DIR));
     server_read_journal(r, root);
+    fr_server_read_history(r, root);
     fr_server_read_sinks(r, root);
     fr_server_read_sources(r, root);
 }
@@ -332,6 +334,7 @@ void fr_server_config_unref(struct fr_server_config *config)
         return;
     fr_server_free_tesla(&config->tesla);
     fr_server_free_admin(config);
+    fr_server_free_history(&config->history);
     free(config->state);
     free(config->journal_path);
     free(config->sources);

@@ -82,6 +82,16 @@ struct fr_tesla_config {
 /* Max entries of `listen: proxy_protocol:`. */
 #define FR_PROXIES_MAX 64
 
+/* The section `history:`. */
+struct fr_history_config {
+    bool on;       /* false without a journal */
+    uint64_t size; /* max bytes on disk */
+    int64_t keep_ms;
+    size_t vehicles;    /* max vehicles that have a history */
+    uint32_t *fields;   /* the only fields that are stored; owned */
+    size_t field_count; /* 0: all */
+};
+
 /* Max sources in a configuration. */
 #define FR_SOURCES_MAX 16
 
@@ -111,6 +121,7 @@ struct fr_server_config {
     size_t journal_duplicates; /* max txids kept to detect duplicates */
     bool values;               /* store last values */
     int64_t values_every_ms;
+    struct fr_history_config history;
     int64_t presence_grace_ms;
     const char *front_end;      /* the name of this front-end; NULL: not one of several */
     int64_t front_end_lease_ms; /* if front_end is set */

@@ -12,6 +12,8 @@
 #include "record/field_catalogue.h"
 #include "record/json.h"
 #include "record/json_tesla.h"
+#include "util/clock.h"
+#include "util/memory.h"
 
 #define SYNC_MS 3000 /* to wait until the last values include all committed records */
 
@@ -129,6 +131,43 @@ static void command_values(void *ctx, const char *arguments, struct fr_buffer *o
         fr_buffer_text(out, strstr(fr_buffer_string(out) + start, "},\"presence\":") ? "}" : "}}");
 }
 
+/* ---- history WHAT VIN QUERY ------------------------------------------------------ */
+
+/* Divide "WHAT VIN QUERY" at its spaces. Returns false if a part is missing. */
+static bool command_split_history(char *text, char **vin, char **query)
+{
+    *vin = strchr(text, ' ');
+    *query = *vin != NULL ? strchr(*vin + 1, ' ') : NULL;
+    if (*query == NULL)
+        return false;
+    *(*vin)++ = '\0';
+    *(*query)++ = '\0';
+    return true;
+}
+
+/* Answer as described in history/history_query.h. */
+static void command_history(void *ctx, const char *arguments, struct fr_buffer *out)
+{
+    struct fr_daemon *d = ctx;
+    struct fr_history_request request;
+    struct fr_error error;
+    enum fr_history_what what;
+    char *text = fr_strdup(arguments), *vin, *query;
+
+    if (d->history == NULL)
+        command_put_error(out,
+                          "there is no history: `history: off` or `journal: off` is set, or it "
+                          "could not be started (see the log)");
+    else if (!command_split_history(text, &vin, &query) || !fr_history_what_of(text, &what))
+        command_put_error(out, "history needs fields, track, sessions, alerts, connections or "
+                               "signals, a VIN, and a query");
+    else if (fr_history_request_parse(&request, what, vin, query, fr_wall_ms(), &error) != 0 ||
+             fr_history_query(d->history, &request, fr_monotonic_ms() + FR_HISTORY_ANSWER_MS, NULL,
+                              out, &error) != 0)
+        command_put_error(out, error.text);
+    free(text);
+}
+
 /* ---- vehicle VIN ----------------------------------------------------------------- */
 
 /* Answer {"connected":true,"connections":1,"last_ms":…,"records":5}; zeros for a vehicle that was not
@@ -233,8 +272,13 @@ static struct fr_replay *command_replay(void *ctx, void (*stored)(void *stored_c
 }
 
 static const struct fr_control_command commands[] = {
-    {"status", command_status},   {"certificate", command_certificate}, {"values", command_values},
-    {"vehicle", command_vehicle}, {"rewind", command_rewind_sink},      {NULL, NULL},
+    {"status", command_status},
+    {"certificate", command_certificate},
+    {"values", command_values},
+    {"vehicle", command_vehicle},
+    {"rewind", command_rewind_sink},
+    {"history", command_history},
+    {NULL, NULL},
 };
 
 const struct fr_control_commands fr_daemon_control_commands = {

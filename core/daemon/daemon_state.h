@@ -19,6 +19,7 @@
 #include "daemon/setup.h"
 #include "daemon/sink_changes.h"
 #include "daemon/upkeep.h"
+#include "history/history_reader.h"
 #include "ingest/ingest.h"
 #include "journal/journal.h"
 #include "ingest/certificate_age.h"
@@ -51,9 +52,11 @@ struct fr_daemon {
         certificate_logged;        /* FR_CERTIFICATE_VALID: no line is to be repeated */
     int64_t certificate_logged_ms; /* monotonic: of that line */
 
-    char *dead_letters;         /* the folder */
-    struct fr_journal *journal; /* NULL: off */
-    struct fr_values *values;   /* NULL: off */
+    char *dead_letters;                       /* the folder */
+    struct fr_journal *journal;               /* NULL: off */
+    struct fr_values *values;                 /* NULL: off */
+    struct fr_history *history;               /* NULL: off */
+    struct fr_history_reader *history_reader; /* NULL: off */
     struct fr_sink_env env;
     size_t sink_count; /* of setup->sinks, those that were started */
     struct fr_routes *routes;

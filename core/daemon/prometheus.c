@@ -182,6 +182,25 @@ static void prometheus_put_journal(struct fr_daemon *d, struct fr_buffer *out)
                          (double)s.commits);
 }
 
+static void prometheus_put_history(struct fr_daemon *d, struct fr_buffer *out)
+{
+    struct fr_history_status s;
+
+    if (d->history == NULL)
+        return;
+    fr_history_status(d->history, &s);
+    fr_prometheus_number(out, "fleetroute_history_up", "gauge",
+                         "1: the history can be written; 0: it cannot.", s.failing ? 0 : 1);
+    fr_prometheus_number(out, "fleetroute_history_vehicles", "gauge",
+                         "Vehicles that have a history.", (double)s.vehicles);
+    fr_prometheus_number(out, "fleetroute_history_bytes", "gauge", "Bytes of the history on disk.",
+                         (double)s.used);
+    fr_prometheus_number(out, "fleetroute_history_size_bytes", "gauge",
+                         "Maximum of fleetroute_history_bytes (history.size).", (double)s.size);
+    fr_prometheus_number(out, "fleetroute_history_lag_records", "gauge",
+                         "Records that the history has not written yet.", (double)s.lag);
+}
+
 /* ---- sinks ----------------------------------------------------------------------- */
 
 struct sink_metric {
@@ -376,6 +395,7 @@ void fr_daemon_put_metrics(struct fr_daemon *d, struct fr_buffer *out)
     prometheus_put_process(d, out);
     prometheus_put_vehicles(d, out);
     prometheus_put_journal(d, out);
+    prometheus_put_history(d, out);
     prometheus_put_sinks(d, out);
     prometheus_put_sources(d, out);
     fr_prometheus_put_keep(d->upkeep, &d->setup->server->tesla, out);

@@ -40,6 +40,15 @@ static bool reload_equal_hosts(const struct fr_server_config *a, const struct fr
     return true;
 }
 
+static bool reload_same_history(const struct fr_history_config *a,
+                                const struct fr_history_config *b)
+{
+    return a->on == b->on && a->size == b->size && a->keep_ms == b->keep_ms &&
+           a->vehicles == b->vehicles && a->field_count == b->field_count &&
+           (a->field_count == 0 ||
+            memcmp(a->fields, b->fields, a->field_count * sizeof *a->fields) == 0);
+}
+
 /* Report the changed settings that only a restart applies. */
 static void reload_report_fixed(const struct fr_server_config *now,
                                 const struct fr_server_config *next, struct fr_buffer *report)
@@ -72,6 +81,8 @@ static void reload_report_fixed(const struct fr_server_config *now,
             report,
             "`journal:` has changed: size, retention, when_full and commit_every apply now, "
             "the other settings need a restart");
+    if (!reload_same_history(&now->history, &next->history))
+        reload_warn(report, "`history:` has changed: it needs a restart");
     if (!reload_equal(now->state, next->state))
         reload_warn(report, "`state:` has changed: it needs a restart");
 }

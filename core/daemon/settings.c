@@ -51,6 +51,18 @@ struct fr_journal_settings fr_settings_journal(const struct fr_server_config *c)
     };
 }
 
+struct fr_history_settings fr_settings_history(const struct fr_server_config *c, const char *folder)
+{
+    return (struct fr_history_settings){
+        .folder = folder,
+        .size = c->history.size,
+        .keep_ms = c->history.keep_ms,
+        .vehicles = c->history.vehicles,
+        .fields = c->history.fields,
+        .field_count = c->history.field_count,
+    };
+}
+
 int fr_settings_register_cursors(struct fr_journal *journal, const struct fr_server_config *c,
                                  struct fr_error *error)
 {

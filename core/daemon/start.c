@@ -73,6 +73,24 @@ static int start_journal(struct fr_daemon *d, const struct fr_server_config *c,
     return 0;
 }
 
+/* The history is not needed to accept records: if it cannot be started, the daemon runs without it. */
+static void start_history(struct fr_daemon *d, const struct fr_server_config *c)
+{
+    char *folder = fr_asprintf("%s/history", c->state);
+    struct fr_history_settings settings = fr_settings_history(c, folder);
+    struct fr_error error;
+
+    d->history = fr_history_start(d->journal, &settings, &error);
+    if (d->history != NULL)
+        d->history_reader = fr_history_reader_new(d->history, d->base, &error);
+    if (d->history_reader == NULL) {
+        fr_log(FR_LOG_ERROR, "%s; there is no history until the daemon is restarted", error.text);
+        fr_history_stop(d->history);
+        d->history = NULL;
+    }
+    free(folder);
+}
+
 static int start_sinks(struct fr_daemon *d, struct fr_error *error)
 {
     struct fr_setup *setup = d->setup;
@@ -162,7 +180,11 @@ static int start_parts(struct fr_daemon *d, const char *token, struct fr_error *
     d->control =
         fr_control_new(d->base, c->control, &fr_daemon_control_commands, d, d->feed, error);
     if (d->control == NULL || start_admin(d, c, token, error) != 0 ||
-        (c->journal_on && start_journal(d, c, error) != 0) || start_sinks(d, error) != 0)
+        (c->journal_on && start_journal(d, c, error) != 0))
+        return -1;
+    if (c->history.on)
+        start_history(d, c);
+    if (start_sinks(d, error) != 0)
         return -1;
     d->routes = fr_routes_new(d->setup->routing, d->setup->sinks, c->sink_count, d->journal);
     /* Before vehicles can connect: one that was connected must not be reported as connected again. */

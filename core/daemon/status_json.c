@@ -117,6 +117,25 @@ static void status_put_journal(struct fr_buffer *out, struct fr_journal *journal
     fr_buffer_byte(out, '}');
 }
 
+static void status_put_history(struct fr_buffer *out, struct fr_history *history)
+{
+    struct fr_history_status s;
+
+    if (history == NULL) {
+        fr_buffer_text(out, ",\"history\":null");
+        return;
+    }
+    fr_history_status(history, &s);
+    fr_buffer_printf(out, ",\"history\":{\"health\":\"%s\"", s.failing ? "degraded" : "up");
+    status_put_text(out, "why", s.why);
+    status_put_number(out, "vehicles", s.vehicles);
+    status_put_number(out, "max_vehicles", s.max_vehicles);
+    status_put_number(out, "bytes", s.used);
+    status_put_number(out, "size", s.size);
+    status_put_number(out, "lag", s.lag);
+    fr_buffer_byte(out, '}');
+}
+
 /* `up`, `warning` (it expires soon) or `down` (vehicles refuse it). */
 static void status_put_certificate(struct fr_buffer *out, const struct fr_daemon *d)
 {
@@ -277,6 +296,7 @@ void fr_daemon_put_status(struct fr_daemon *d, struct fr_buffer *out)
     status_put_number(out, "cpu_us", (uint64_t)fr_cpu_us());
     status_put_counters(out);
     status_put_journal(out, d->journal);
+    status_put_history(out, d->history);
     status_put_sinks(out, d);
     status_put_sources(out, d);
     status_put_keep(out, d);

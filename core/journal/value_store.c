@@ -36,7 +36,7 @@ static int values_store_sum(struct writing *w)
         return 0;
     w->sum_changed = false;
     key.mv_size = fr_value_key(name, w->vin, 0);
-    return mdb_put(w->txn, w->store->values, &key, &data, 0);
+    return mdb_put(w->txn, w->store->file.table, &key, &data, 0);
 }
 
 static int values_load_sum(struct writing *w, const char *vin)
@@ -53,7 +53,7 @@ static int values_load_sum(struct writing *w, const char *vin)
     if (code != 0)
         return code;
     key.mv_size = fr_value_key(name, vin, 0);
-    code = mdb_get(w->txn, w->store->values, &key, &data);
+    code = mdb_get(w->txn, w->store->file.table, &key, &data);
     if (code == 0 && data.mv_size == sizeof w->sum)
         memcpy(&w->sum, data.mv_data, sizeof w->sum);
     return code == MDB_NOTFOUND ? 0 : code;
@@ -85,7 +85,7 @@ static int values_put_one(struct writing *w, const struct fr_last_value *value)
     if (code != 0)
         return code;
     key.mv_size = fr_value_key(name, value->vin, value->field);
-    code = mdb_get(w->txn, w->store->values, &key, &data);
+    code = mdb_get(w->txn, w->store->file.table, &key, &data);
     is_new = code == MDB_NOTFOUND;
     if (code != 0 && !is_new)
         return code;
@@ -100,7 +100,7 @@ static int values_put_one(struct writing *w, const struct fr_last_value *value)
         return 0;
     }
     data = (MDB_val){FR_VALUE_HEAD + value->len, NULL};
-    code = mdb_put(w->txn, w->store->values, &key, &data, MDB_RESERVE);
+    code = mdb_put(w->txn, w->store->file.table, &key, &data, MDB_RESERVE);
     if (code != 0)
         return code;
     memcpy(data.mv_data, &value->created_ns, 8);
@@ -115,28 +115,18 @@ static int values_put_one(struct writing *w, const struct fr_last_value *value)
     return 0;
 }
 
-/* Bytes in pages of values, as seen by `txn`. */
-static uint64_t values_used_bytes(const struct fr_value_store *store, MDB_txn *txn)
-{
-    MDB_stat s;
-
-    if (mdb_stat(txn, store->values, &s) != 0)
-        return 0;
-    return (s.ms_branch_pages + s.ms_leaf_pages + s.ms_overflow_pages) * (uint64_t)s.ms_psize;
-}
-
 int fr_value_store_put(struct fr_value_store *store, const struct fr_last_value *const *values,
                        size_t count, size_t *over_bound, struct fr_error *error)
 {
     struct writing w = {.store = store};
     int code = MDB_PANIC;
 
-    if (store->env != NULL)
-        code = mdb_txn_begin(store->env, NULL, 0, &w.txn);
-    store->code = code;
+    if (store->file.env != NULL)
+        code = mdb_txn_begin(store->file.env, NULL, 0, &w.txn);
+    store->file.code = code;
     if (code != 0)
         return fr_value_store_failed(store, error, "begin", code);
-    w.full = values_used_bytes(store, w.txn) > FR_VALUE_STORE_FULL;
+    w.full = fr_unsynced_used_bytes(&store->file, w.txn) > FR_VALUE_STORE_FULL;
     for (size_t i = 0; i < count && code == 0; i++)
         code = values_put_one(&w, values[i]);
     if (code == 0)
@@ -145,7 +135,7 @@ int fr_value_store_put(struct fr_value_store *store, const struct fr_last_value 
         code = mdb_txn_commit(w.txn);
     else
         mdb_txn_abort(w.txn);
-    store->code = code;
+    store->file.code = code;
     *over_bound = w.over_bound;
     return code == 0 ? 0 : fr_value_store_failed(store, error, "write them", code);
 }
@@ -187,11 +177,11 @@ static int values_fill_chunk(struct fr_value_store *store, const char *vin, stru
     struct fr_last_value value;
     MDB_cursor *cursor = NULL;
     MDB_txn *txn;
-    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    int code = mdb_txn_begin(store->file.env, NULL, MDB_RDONLY, &txn);
 
     if (code != 0)
         return code;
-    code = mdb_cursor_open(txn, store->values, &cursor);
+    code = mdb_cursor_open(txn, store->file.table, &cursor);
     if (code == 0)
         code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     for (; code == 0 && chunk->rows.len < CHUNK_BYTES && !chunk->ended;
@@ -253,9 +243,9 @@ static int values_each(struct fr_value_store *store, const char *vin, uint32_t f
     while (code == 0 && !chunk.ended) {
         fr_buffer_clear(&chunk.rows);
         chunk.count = 0;
-        pthread_rwlock_rdlock(&store->lock);
-        code = store->env != NULL ? values_fill_chunk(store, vin, &chunk) : MDB_PANIC;
-        pthread_rwlock_unlock(&store->lock);
+        pthread_rwlock_rdlock(&store->file.lock);
+        code = store->file.env != NULL ? values_fill_chunk(store, vin, &chunk) : MDB_PANIC;
+        pthread_rwlock_unlock(&store->file.lock);
         if (chunk.rows.failed)
             code = ENOMEM;
         else if (code == 0 && !values_each_of_chunk(&chunk, each, ctx))
@@ -285,10 +275,10 @@ void fr_value_store_usage(struct fr_value_store *store, uint64_t *used, uint64_t
 
     *used = 0;
     *limit = FR_VALUE_STORE_MAX;
-    pthread_rwlock_rdlock(&store->lock);
-    if (store->env != NULL && mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) == 0) {
-        *used = values_used_bytes(store, txn);
+    pthread_rwlock_rdlock(&store->file.lock);
+    if (store->file.env != NULL && mdb_txn_begin(store->file.env, NULL, MDB_RDONLY, &txn) == 0) {
+        *used = fr_unsynced_used_bytes(&store->file, txn);
         mdb_txn_abort(txn);
     }
-    pthread_rwlock_unlock(&store->lock);
+    pthread_rwlock_unlock(&store->file.lock);
 }

@@ -54,6 +54,5 @@ bool fr_last_value_parse(const uint8_t *key, size_t key_len, const uint8_t *data
 int fr_value_store_failed(const struct fr_value_store *store, struct fr_error *error,
                           const char *what, int code)
 {
-    return fr_error_set(error, "last values %s: cannot %s: %s", store->folder, what,
-                        mdb_strerror(code));
+    return fr_unsynced_failed(&store->file, error, what, code);
 }

@@ -13,6 +13,7 @@
 
 int fr_cmd_check(int argc, char **argv);
 int fr_cmd_doctor(int argc, char **argv);
+int fr_cmd_history(int argc, char **argv);
 int fr_cmd_journal(int argc, char **argv);
 int fr_cmd_keep(int argc, char **argv);
 int fr_cmd_key(int argc, char **argv);

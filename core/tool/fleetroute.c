@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
     {"check", fr_cmd_check, "check the configuration and list all errors in it"},
     {"doctor", fr_cmd_doctor, "check the chain to the vehicle and to Home Assistant"},
+    {"history", fr_cmd_history, "print what a vehicle sent in the last days"},
     {"journal", fr_cmd_journal, "print, check or repair the journal, or move a sink in it"},
     {"keep", fr_cmd_keep, "refresh tokens and configurations at Tesla when it is due"},
     {"key", fr_cmd_key, "make the command key, print its public half and the pairing link"},

@@ -3,6 +3,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+void fr_text_print(const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++)
+        putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
+}
+
 static void value_print_true_keys(const json_t *object)
 {
     const char *separator = "", *key;
@@ -24,7 +30,7 @@ void fr_value_print(const json_t *value)
     const json_t *latitude = json_object_get(value, "latitude");
 
     if (json_is_string(value))
-        fputs(json_string_value(value), stdout);
+        fr_text_print(json_string_value(value));
     else if (json_is_real(value))
         printf("%.6g", json_real_value(value));
     else if (json_is_integer(value))

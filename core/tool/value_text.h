@@ -4,6 +4,10 @@
 
 #include <jansson.h>
 
+/* Print a text of a vehicle to stdout. Control characters, which a terminal may act on, become '?'. NULL
+ * is empty. */
+void fr_text_print(const char *text);
+
 /* Print a value to stdout in short: real numbers with six digits, booleans as "yes" and "no",
  * locations as "LAT, LON", and the keys that are true of an object such as doors ("none": no key
  * is). Null and NULL are "-". */

@@ -68,6 +68,15 @@
     X(JOURNAL_MISSING, "journal_records_missing")                                                  \
     X(VALUES_OVER_BOUND, "last_values_over_bound")                                                 \
     X(VALUES_REBUILT, "last_values_rebuilt")                                                       \
+    X(HISTORY_POINTS, "history_values_stored")                                                     \
+    X(HISTORY_OVER_BOUND, "history_values_over_bound")                                             \
+    X(HISTORY_OUT_OF_RANGE, "history_values_out_of_range")                                         \
+    X(HISTORY_VEHICLES_OVER, "history_records_of_vehicles_over_bound")                             \
+    X(HISTORY_MISSED, "history_records_missed")                                                    \
+    X(HISTORY_DAMAGED, "history_rows_damaged")                                                     \
+    X(HISTORY_REBUILT, "history_rebuilt")                                                          \
+    X(HISTORY_REQUESTS, "history_requests")                                                        \
+    X(HISTORY_REQUESTS_FAILED, "history_requests_failed")                                          \
     X(DEAD_LETTERS, "dead_letters")                                                                \
     X(DEAD_LETTERS_DELETED, "dead_letters_deleted")                                                \
     X(ADMIN_CLOSED, "admin_connections_closed_for_others")                                         \

@@ -444,6 +444,42 @@ START_TEST(the_section_front_end)
 }
 END_TEST
 
+START_TEST(the_section_history_is_read)
+{
+    static const char *const bad[] = {
+        "size: 1 MB",   "size: 2 TB",     "keep: 1 h",           "keep: 500 d",
+        "vehicles: 0",  "vehicles: 1e9",  "vehicles: 20001",     "fields: [Soc, NoSuchField]",
+        "sizes: 64 MB", "fields: {a: b}", "fields: [[Location]]"};
+    struct fr_server_config *config = load_tesla("");
+    char section[200];
+
+    ck_assert(config->history.on && config->history.field_count == 0);
+    ck_assert_uint_eq(config->history.size, 64000000);
+    ck_assert_int_eq(config->history.keep_ms, INT64_C(8) * 86400000);
+    ck_assert_uint_eq(config->history.vehicles, 20);
+    fr_server_config_unref(config);
+    config = load_tesla("history: {size: 1 GB, keep: 30 d, vehicles: 500, fields: [Soc, Gear]}");
+    ck_assert_uint_eq(tesla_mistakes(""), 0);
+    ck_assert_uint_eq(config->history.size, 1000000000);
+    ck_assert_uint_eq(config->history.vehicles, 500);
+    ck_assert_uint_eq(config->history.field_count, 2);
+    ck_assert_uint_eq(config->history.fields[1], 10);
+    fr_server_config_unref(config);
+    config = load_tesla("history: off");
+    ck_assert(!config->history.on && tesla_mistakes("") == 0);
+    fr_server_config_unref(config);
+    config = load_tesla("journal: off");
+    ck_assert(!config->history.on);
+    fr_server_config_unref(config);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(section, sizeof section, "history: {%s}", bad[i]);
+        fr_server_config_unref(load_tesla(section));
+        ck_assert_msg(tesla_mistakes("") > 0, "%s", bad[i]);
+    }
+    fr_diagnostics_free(&diagnostics);
+}
+END_TEST
+
 Suite *suite_config(void)
 {
     Suite *suite = suite_create("config");
@@ -460,6 +496,7 @@ Suite *suite_config(void)
     tcase_add_test(tests, durations_and_sizes_are_parsed);
     tcase_add_test(tests, renamed_keys_are_suggested);
     tcase_add_test(tests, list_of_load_balancers_is_read);
+    tcase_add_test(tests, the_section_history_is_read);
     tcase_add_test(tests, the_section_tesla_has_defaults);
     tcase_add_test(tests, mistakes_in_the_section_tesla_are_reported);
     tcase_add_test(tests, the_section_front_end);

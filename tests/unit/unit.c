@@ -42,6 +42,8 @@ int main(void)
     srunner_add_suite(runner, suite_journal());
     srunner_add_suite(runner, suite_journal_run());
     srunner_add_suite(runner, suite_value_store());
+    srunner_add_suite(runner, suite_history());
+    srunner_add_suite(runner, suite_history_session());
     srunner_add_suite(runner, suite_json_payload());
     srunner_add_suite(runner, suite_presence());
     srunner_add_suite(runner, suite_presence_merge());

@@ -11,6 +11,8 @@ Suite *suite_config(void);
 Suite *suite_config_compare(void);
 Suite *suite_dispatch(void);
 Suite *suite_envelope(void);
+Suite *suite_history(void);
+Suite *suite_history_session(void);
 Suite *suite_home_assistant(void);
 Suite *suite_http(void);
 Suite *suite_identity(void);
