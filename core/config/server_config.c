@@ -266,7 +266,7 @@ static void server_read_tree(struct fr_server_reader *r, struct fr_yaml *root)
     static const char *const keys[] = {"listen", "tls",        "limits",  "routing", "control",
                                        "state",  "plugin_dir", "journal", "sources", "sinks",
                                        "log",    "admin",      "status",  "user",    "sandbox",
-                                       "tesla",  "front_end",  "history",    NULL};
+                                       "tesla",  "front_end",  "history", NULL};
     struct fr_server_config *c = r->config;
 
     c->root = root;

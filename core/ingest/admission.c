@@ -87,12 +87,13 @@ static void admission_log_begin(const struct fr_ingest *ingest,
     char remedy[192];
 
     admission_remedy(ingest, waiting, remedy, sizeof remedy);
-    fr_log_limited(&limit, FR_LOG_NOTICE,
-                   "handshakes: %zu connection%s wait, the oldest for %.1f s: more peers connect at "
-                   "once than %u worker%s can serve. They are served oldest first, connected "
-                   "vehicles in between; %s",
-                   count, fr_plural(count), (double)waiting->longest_ms / 1000,
-                   ingest->worker_count, fr_plural(ingest->worker_count), remedy);
+    fr_log_limited(
+        &limit, FR_LOG_NOTICE,
+        "handshakes: %zu connection%s wait, the oldest for %.1f s: more peers connect at "
+        "once than %u worker%s can serve. They are served oldest first, connected "
+        "vehicles in between; %s",
+        count, fr_plural(count), (double)waiting->longest_ms / 1000, ingest->worker_count,
+        fr_plural(ingest->worker_count), remedy);
 }
 
 static void admission_log_end(const struct fr_ingest *ingest, const struct fr_busy_period *p,

@@ -61,7 +61,8 @@ struct fr_connection *fr_handshake_queue_take(struct fr_worker *worker)
     struct fr_handshake_queue *queue = &worker->handshakes;
     struct fr_connection *c = queue->begun.first;
 
-    if (c == NULL || (queue->fresh.first != NULL && queue->begun_in_a_row >= FR_HANDSHAKE_BEGUN_MAX))
+    if (c == NULL ||
+        (queue->fresh.first != NULL && queue->begun_in_a_row >= FR_HANDSHAKE_BEGUN_MAX))
         c = queue->fresh.first;
     if (c == NULL)
         return NULL;

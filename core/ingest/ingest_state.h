@@ -71,8 +71,9 @@ struct fr_connection {
     uint32_t unacknowledged; /* records that wait for the confirmation of sinks */
     int64_t deadline_ms;     /* monotonic time at which the state times out; 0: none */
     int64_t queued_ms;       /* monotonic time since when it is in the queue; while `queued` */
-    int64_t waited_ms; /* time in the queue since it is half-open, which is not the peer's silence */
-    int64_t opened_ms;       /* monotonic time at which the WebSocket was open */
+    int64_t
+        waited_ms; /* time in the queue since it is half-open, which is not the peer's silence */
+    int64_t opened_ms;        /* monotonic time at which the WebSocket was open */
     int64_t message_since_ms; /* monotonic time since when a message is incomplete; 0: none is */
     int64_t silent_ms;        /* time since the last tick at which the peer was heard */
     struct fr_tls_stream tls;
@@ -89,8 +90,9 @@ struct fr_connection {
         char *client_version; /* one allocation for this and the next two members */
         const char *connection_id;
         const char *network_interface;
-        struct fr_certificate_id *certificate; /* for revocation lists; NULL before it is identified */
-        char *refusal; /* why the upgrade will be refused; NULL: it will not be */
+        struct fr_certificate_id
+            *certificate; /* for revocation lists; NULL before it is identified */
+        char *refusal;    /* why the upgrade will be refused; NULL: it will not be */
     } identity;
     struct fr_presence_vehicle *vehicle; /* while the WebSocket is open */
     struct fr_presence_link link;        /* while the WebSocket is open */
@@ -130,16 +132,16 @@ struct fr_handshake_queue {
 struct fr_waiting_report {
     _Atomic size_t queued;        /* connections in the queue of handshakes */
     _Atomic size_t in_kernel;     /* connections that wait for accept(2) */
-    _Atomic size_t in_kernel_max;  /* the kernel's maximum of these; 0: unknown */
+    _Atomic size_t in_kernel_max; /* the kernel's maximum of these; 0: unknown */
     _Atomic int64_t longest_ms;   /* the longest wait */
 };
 
 /* A time in which handshakes wait; see admission.h. Belongs to the thread of the first worker. */
 struct fr_busy_period {
     bool busy;
-    int64_t since_ms;  /* monotonic time of its begin */
-    int64_t calm_ms;   /* monotonic time since when none waits; 0: some wait */
-    int64_t paused_ms; /* time by which the expiry of vehicles was delayed */
+    int64_t since_ms;   /* monotonic time of its begin */
+    int64_t calm_ms;    /* monotonic time since when none waits; 0: some wait */
+    int64_t paused_ms;  /* time by which the expiry of vehicles was delayed */
     size_t max_waiting; /* connections */
     int64_t longest_ms;
     size_t open;   /* open WebSockets at the last tick before the period */

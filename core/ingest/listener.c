@@ -190,8 +190,8 @@ static bool listener_source_is_full(const struct fr_worker *worker, uint64_t sou
         return false;
     count = fr_half_open_of_source(&worker->half_open, source) - (counted != NULL);
     return count >= fr_limits_share(worker, max) &&
-           count >= fr_limits_share(worker,
-                                    max + fr_source_counts_of(worker->ingest->sources, source));
+           count >=
+               fr_limits_share(worker, max + fr_source_counts_of(worker->ingest->sources, source));
 }
 
 bool fr_listener_admit_source(struct fr_worker *worker, uint64_t source, const char *peer,
@@ -230,8 +230,7 @@ static void listener_set_accepting(struct fr_worker *worker, bool on)
 /* Whether one more connection can be accepted, possibly after an older one is closed for it. */
 static bool listener_has_capacity(struct fr_worker *worker)
 {
-    return !listener_is_full(worker) ||
-           listener_find_victim(worker, fr_monotonic_ms()) != NULL;
+    return !listener_is_full(worker) || listener_find_victim(worker, fr_monotonic_ms()) != NULL;
 }
 
 void fr_listener_update(struct fr_worker *worker)

@@ -320,8 +320,8 @@ static int worker_add_events(struct fr_worker *worker, struct fr_error *error)
     worker->tick_event = event_new(worker->base, -1, EV_PERSIST, worker_tick, worker);
     worker->handshake_event = event_new(worker->base, -1, 0, worker_continue_handshakes, worker);
     worker->pass_event = event_new(worker->base, -1, 0, worker_end_pass, worker);
-    if (worker->handshake_event == NULL || worker->pass_event == NULL || worker->accept_event == NULL ||
-        worker->wake_event == NULL || worker->tick_event == NULL ||
+    if (worker->handshake_event == NULL || worker->pass_event == NULL ||
+        worker->accept_event == NULL || worker->wake_event == NULL || worker->tick_event == NULL ||
         event_add(worker->accept_event, NULL) != 0 || event_add(worker->wake_event, NULL) != 0 ||
         event_add(worker->tick_event, &interval) != 0)
         return fr_error_set(error, "cannot set up the events of an ingest worker");

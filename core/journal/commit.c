@@ -12,7 +12,7 @@
 #include "util/counters.h"
 #include "util/log.h"
 
-#define RETRY_MS 50           /* pause after a failed write */
+#define RETRY_MS 50          /* pause after a failed write */
 #define CURSORS_EVERY_MS 100 /* minimum time between two writes of cursors with records */
 
 /* The wall time, but never earlier than before: fr_store_seek() needs increasing append times. */

@@ -40,12 +40,12 @@ static void status_print_journal(const json_t *journal)
 /* Only while handshakes wait, which is after a restart and after an outage. */
 static void status_print_handshakes(const json_t *handshakes)
 {
-    long long waiting = status_number(handshakes, "waiting") +
-                        status_number(handshakes, "waiting_in_kernel");
+    long long waiting =
+        status_number(handshakes, "waiting") + status_number(handshakes, "waiting_in_kernel");
 
     if (waiting > 0)
-        printf("handshakes %-10s %-8s %lld connection%s wait, the longest wait was %.1f s\n", "", "busy",
-               waiting, fr_plural((uint64_t)waiting),
+        printf("handshakes %-10s %-8s %lld connection%s wait, the longest wait was %.1f s\n", "",
+               "busy", waiting, fr_plural((uint64_t)waiting),
                (double)status_number(handshakes, "longest_wait_ms") / 1000);
 }
 

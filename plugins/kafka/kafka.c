@@ -411,8 +411,9 @@ static void *kafka_open_instance(struct fr_sink *handle, const struct fr_host *h
     sink->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     sink->wake_event =
         event_new(host->event_base(handle), sink->wake, EV_READ | EV_PERSIST, kafka_wakeup, sink);
-    if (sink->wake < 0 || sink->timer == NULL || sink->rearm_timer == NULL || sink->wake_event == NULL ||
-        event_add(sink->wake_event, NULL) != 0 || kafka_start_producer(sink) != 0) {
+    if (sink->wake < 0 || sink->timer == NULL || sink->rearm_timer == NULL ||
+        sink->wake_event == NULL || event_add(sink->wake_event, NULL) != 0 ||
+        kafka_start_producer(sink) != 0) {
         kafka_close_instance(sink);
         return NULL;
     }

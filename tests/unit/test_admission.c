@@ -136,8 +136,7 @@ START_TEST(busy_period_begins_and_ends_once)
     ck_assert_int_eq(fr_admission_update(&p, &w, 14000), FR_ADMISSION_UNCHANGED);
     ck_assert_int_eq(fr_admission_update(&p, &w, 14000 + FR_ADMISSION_CALM_MS - 1),
                      FR_ADMISSION_UNCHANGED);
-    ck_assert_int_eq(fr_admission_update(&p, &w, 14000 + FR_ADMISSION_CALM_MS),
-                     FR_ADMISSION_ENDS);
+    ck_assert_int_eq(fr_admission_update(&p, &w, 14000 + FR_ADMISSION_CALM_MS), FR_ADMISSION_ENDS);
     ck_assert_uint_eq(p.max_waiting, 4200);
     ck_assert_int_eq(p.longest_ms, 6000);
     ck_assert_int_eq(fr_admission_update(&p, &w, 30000), FR_ADMISSION_UNCHANGED);

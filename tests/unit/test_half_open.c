@@ -35,7 +35,7 @@ static uint64_t source(const char *text)
 static enum fr_half_open_rank rank_of(const void *connection, int64_t age_ms)
 {
     ck_assert_int_ge(age_ms, FR_HALF_OPEN_MIN_AGE_MS);
-    return (enum fr_half_open_rank)*(const char *)connection;
+    return (enum fr_half_open_rank) * (const char *)connection;
 }
 
 START_TEST(victim_is_the_oldest)
