@@ -50,7 +50,7 @@ void fr_server_read_history(struct fr_server_reader *r, const struct fr_yaml *ro
     struct fr_history_config *h = &r->config->history;
     int64_t size;
 
-    h->on = r->config->journal_on && !fr_server_is_off(r, node, "history");
+    h->on = r->config->journal_on && node != NULL && !fr_server_is_off(r, node, "history");
     node = node != NULL && node->kind == FR_YAML_TEXT ? NULL
                                                       : fr_server_section(r, root, "history", keys);
     size = fr_yaml_size(&r->file, fr_yaml_get(node, "size"), "size", SIZE_DEFAULT);

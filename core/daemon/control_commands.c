@@ -155,9 +155,10 @@ static void command_history(void *ctx, const char *arguments, struct fr_buffer *
     char *text = fr_strdup(arguments), *vin, *query;
 
     if (d->history == NULL)
-        command_put_error(out,
-                          "there is no history: `history: off` or `journal: off` is set, or it "
-                          "could not be started (see the log)");
+        command_put_error(
+            out, "there is no history: set `history: {}` in fleetroute.yaml, which needs a "
+                 "journal, and restart fleetrouted; or it could not be started (see the "
+                 "log)");
     else if (!command_split_history(text, &vin, &query) || !fr_history_what_of(text, &what))
         command_put_error(out, "history needs fields, track, sessions, alerts, connections or "
                                "signals, a VIN, and a query");

@@ -218,7 +218,7 @@ static struct fr_history_vehicle *intake_vehicle(struct fr_history_intake *in, c
     fr_count(FR_COUNT_HISTORY_VEHICLES_OVER);
     fr_log_limited(&limit, FR_LOG_NOTICE,
                    "history: %zu vehicles have one, further vehicles have none; raise `history: "
-                   "vehicles:` and `size:`, or set `history: off`",
+                   "vehicles:` and `size:`, or remove `history:`",
                    in->max_vehicles);
     return NULL;
 }

@@ -15,7 +15,7 @@ from fr import VIN, Daemon, fleetroute  # noqa: E402
 VEHICLES, RATE, SECONDS, ROUNDS = [float(a) for a in sys.argv[1:]] + [10000, 0.5, 60, 3][len(sys.argv) - 1:]
 ALL = 'records: [{type: "*", to: archive}]'
 FILE = '  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
-HISTORIES = {"off": "history: off", "20 vehicles": "",
+HISTORIES = {"off": "history: off", "20 vehicles": "history: {}",
              "1,000 vehicles": "history: {vehicles: 1000, size: 1 GB}"}
 
 

@@ -35,7 +35,7 @@ def signals(d, vin=VIN):
 
 def week_is_charted():
     """Values with creation times in the past: each range has its own resolution, with the extremes kept."""
-    with Daemon(ALL, FILE, journal="{}") as d:
+    with Daemon(ALL, FILE, journal="{}", extra="history: {}") as d:
         lines = [{"age": age, "Soc": 50 + age % 7, "InsideTemp": 20.5} for age in range(6 * DAY, 0, -300)]
         d.say(*lines, {"age": 3 * DAY - 17, "Soc": 99.5})
         soc = wait_until("the week is there", lambda: (s := series(d, "Soc", last="7 d")[0])["t"] and s)
@@ -54,7 +54,7 @@ def week_is_charted():
 
 
 def drive_has_a_track_a_session_alerts_and_connections():
-    with Daemon(ALL, FILE, journal="{}", extra="limits: {presence_grace: 100 ms}") as d:
+    with Daemon(ALL, FILE, journal="{}", extra="limits: {presence_grace: 100 ms}\nhistory: {}") as d:
         d.simulate("--speed", 20)
         answer = wait_until("the trip", lambda: (a := history(d, "--sessions", VIN))["sessions"] and a)
         kinds = {s["kind"] for s in answer["sessions"]}
@@ -80,7 +80,7 @@ def drive_has_a_track_a_session_alerts_and_connections():
 
 
 def kill_counts_nothing_twice():
-    with Daemon(ALL, FILE, journal="{}") as d:
+    with Daemon(ALL, FILE, journal="{}", extra="history: {}") as d:
         d.say(*({"Soc": n, "age": 100 - n} for n in range(100)))
         wait_until("they are written", lambda: signals(d) == 100)
         for _ in range(3):
@@ -96,7 +96,7 @@ def kill_counts_nothing_twice():
 
 def damaged_and_full_files_are_mended():
     """What is lost is read again from the journal; records are acknowledged and delivered meanwhile."""
-    with Daemon(ALL, FILE, journal="{}") as d:
+    with Daemon(ALL, FILE, journal="{}", extra="history: {}") as d:
         d.say(*({"Soc": n, "age": 1000 - n} for n in range(500)))
         wait_until("they are written", lambda: signals(d) == 500)
         for damage in (lambda data: data[:len(data) // 2], lambda data: bytes(len(data)),
@@ -113,7 +113,7 @@ def damaged_and_full_files_are_mended():
 
 
 def failing_disk_delays_nothing():
-    with_faults = Daemon(ALL, FILE, journal="{}")
+    with_faults = Daemon(ALL, FILE, journal="{}", extra="history: {}")
     faults = Faults(with_faults)
     with with_faults as d:
         d.say({"Soc": 1, "vin": PARKED})
@@ -135,7 +135,7 @@ def failing_disk_delays_nothing():
 def settings_are_applied():
     """Off; chosen fields; a bound of vehicles; without a journal."""
     with Daemon(ALL, FILE, journal="{}", extra="history: off") as d:
-        assert "history: off" in history(d, VIN, "Soc", check=False)
+        assert "`history: {}`" in history(d, VIN, "Soc", check=False)
         assert d.status()["history"] is None and not os.path.exists(d.path("state/history"))
         d.extra = "history: {vehicles: 2, fields: [Soc], size: 4 MB, keep: 2 d}"
         assert "`history:` has changed: it needs a restart" in d.reload().stdout
@@ -150,7 +150,7 @@ def settings_are_applied():
         answer = history(d, "5YJ3E1EA7KF000000", "Soc", "VehicleSpeed")["series"]
         assert len(answer[0]["t"]) == 1 and answer[1]["t"] == [], answer
     with Daemon(ALL, FILE) as d:
-        assert "`journal: off`" in history(d, VIN, "Soc", check=False)
+        assert "needs a journal" in history(d, VIN, "Soc", check=False)
 
 
 if __name__ == "__main__":

@@ -453,6 +453,9 @@ START_TEST(the_section_history_is_read)
     struct fr_server_config *config = load_tesla("");
     char section[200];
 
+    ck_assert(!config->history.on);
+    fr_server_config_unref(config);
+    config = load_tesla("history: {}");
     ck_assert(config->history.on && config->history.field_count == 0);
     ck_assert_uint_eq(config->history.size, 64000000);
     ck_assert_int_eq(config->history.keep_ms, INT64_C(8) * 86400000);
