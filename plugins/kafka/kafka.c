@@ -263,11 +263,11 @@ static void kafka_replace_producer(struct kafka_sink *sink)
 /* Under load the events are not taken when librdkafka reports them, but before the next batch: the
  * brokers answer each partition by itself, and each answer would wake the thread. The timer is for
  * the time after the last batch. */
-static void kafka_wait_for_events(struct kafka_sink *sink)
+static void kafka_wait_for_events(struct kafka_sink *sink, int taken)
 {
     int64_t gather_ms = sink->host->gather_ms(sink->handle), now = fr_clock_monotonic_ms();
-    bool loaded = now - sink->polled_ms < 2 * gather_ms;
-    struct timeval pause = {0, (suseconds_t)(2 * gather_ms * 1000)};
+    bool loaded = taken != 0 && now - sink->polled_ms < 2 * gather_ms;
+    struct timeval pause = {2 * gather_ms / 1000, 2 * gather_ms % 1000 * 1000};
 
     sink->polled_ms = now;
     if (loaded != sink->disarmed) {
@@ -317,7 +317,7 @@ static void kafka_take_events(struct kafka_sink *sink)
                 (event = rd_kafka_queue_poll(sink->events, 0)) != NULL;
          n++)
         kafka_handle_event(sink, event);
-    kafka_wait_for_events(sink);
+    kafka_wait_for_events(sink, n);
     if (n == EVENTS_PER_PASS)
         event_active(sink->rearm_timer, EV_TIMEOUT, 1);
     if (sink->restarting && sink->unreported == 0)

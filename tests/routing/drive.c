@@ -32,6 +32,7 @@
 #include "journal/last_values.h"
 #include "sim/sim_message.h"
 #include "sink/sink.h"
+#include "sink/sink_state.h"
 #include "util/log.h"
 #include "util/memory.h"
 #include "virtual_time.h"
@@ -229,12 +230,15 @@ static bool script_act(void *ctx)
     if (run.main_acts)
         return true;
     if (is_action(line, "record")) {
+        /* Under load the sink's timer is set for the next records, and they wake no thread. */
+        bool timer_set = atomic_load(&run.sink->thread.wake_pending);
+
         while (script.next < script.count && script.at[script.next] == now &&
                is_action(script.lines[script.next], "record"))
             act_record(script.lines[script.next++] + strlen("record "));
         while (run.journal != NULL && !fr_journal_flush(run.journal, 1000))
             usleep(100);
-        return true;
+        return !timer_set;
     }
     if (is_action(line, "reload")) {
         struct fr_routing *routing = parse_routing(script.text[script.next++]);
