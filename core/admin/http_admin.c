@@ -26,6 +26,7 @@
 
 #define HEADERS_MAX 8192 /* bytes */
 #define BODY_MAX 4096    /* bytes */
+#define UNREAD_MAX 16384 /* bytes of requests that wait: more than HEADERS_MAX and BODY_MAX */
 #define TIMEOUT_S 5      /* without a byte from the client */
 #define PAUSE_US 100000  /* between accept(2) failing and the next try */
 #define SHED_COUNT 8     /* connections to close when accept(2) fails */
@@ -103,6 +104,8 @@ static struct bufferevent *admin_add_accepted(struct fr_http_admin *admin, struc
 {
     if (io == NULL)
         return NULL;
+    /* evhttp goes on reading while an answer is written, and parses nothing then. */
+    bufferevent_setwatermark(io, EV_READ, 0, UNREAD_MAX);
     if (admin->accepted_count < FR_HTTP_CLIENTS_BURST)
         admin->accepted[admin->accepted_count++] = io;
     if (admin->accepted_count == FR_HTTP_CLIENTS_BURST)

@@ -68,7 +68,7 @@ void fr_http_client_read(struct fr_http_admin *admin, struct evhttp_request *req
                              client->tls ? SSL_CTX_get0_certificate(admin->tls) : NULL);
     if (!admin->has_token)
         return;
-    if (authorization != NULL) {
+    if (authorization != NULL && strncasecmp(authorization, "Bearer ", strlen("Bearer ")) == 0) {
         client->credential = client_try_token(admin, authorization, client);
         return;
     }

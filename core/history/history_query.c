@@ -48,7 +48,7 @@ static int query_track(struct fr_history_query *q)
     q->request = &drive;
     status = fr_query_positions(q, FR_SESSION_LOCATION);
     q->request = request;
-    return status;
+    return status != 0 ? status : fr_query_check(q);
 }
 
 static int query_run(struct fr_history_query *q, int64_t keep_ms)

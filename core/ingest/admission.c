@@ -24,8 +24,12 @@ enum fr_admission_change fr_admission_update(struct fr_busy_period *p,
     if (!p->busy && !waits)
         return FR_ADMISSION_UNCHANGED;
     if (!p->busy) {
+        int64_t rest_ms = now_ms - p->ended_ms;
+
         p->since_ms = now_ms - waiting->longest_ms;
-        p->calm_ms = p->paused_ms = p->longest_ms = 0;
+        /* The allowance returns only with time outside of busy periods. */
+        p->paused_ms = p->paused_ms > rest_ms ? p->paused_ms - rest_ms : 0;
+        p->calm_ms = p->longest_ms = 0;
         p->max_waiting = 0;
     }
     if (count > p->max_waiting)
@@ -42,6 +46,7 @@ enum fr_admission_change fr_admission_update(struct fr_busy_period *p,
         p->calm_ms = now_ms;
     else if (now_ms - p->calm_ms >= FR_ADMISSION_CALM_MS) {
         p->busy = false;
+        p->ended_ms = now_ms;
         return FR_ADMISSION_ENDS;
     }
     return FR_ADMISSION_UNCHANGED;

@@ -265,7 +265,8 @@ static void connection_watch_message(struct fr_connection *c, int64_t now)
 
 void fr_connection_tick(struct fr_connection *c, int64_t now, int64_t elapsed_ms)
 {
-    if (c->deadline_ms != 0 && now >= c->deadline_ms && !c->queued)
+    if (c->deadline_ms != 0 && now >= c->deadline_ms &&
+        !(c->queued && c->turns < FR_HANDSHAKE_TURNS_MAX))
         connection_expire(c);
     else if (c->state == FR_CONNECTION_OPEN && connection_watch_peer(c, elapsed_ms) == 0)
         connection_watch_message(c, now);

@@ -42,9 +42,12 @@ void fr_handshake_queue_remove(struct fr_connection *c)
     if (!c->queued)
         return;
     c->queued = false;
-    waited_ms = fr_monotonic_ms() - c->queued_ms;
-    c->waited_ms += waited_ms;
-    c->deadline_ms += waited_ms;
+    if (c->turns < FR_HANDSHAKE_TURNS_MAX) {
+        waited_ms = fr_monotonic_ms() - c->queued_ms;
+        c->turns++;
+        c->waited_ms += waited_ms;
+        c->deadline_ms += waited_ms;
+    }
     if (c->previous_queued != NULL)
         c->previous_queued->next_queued = c->next_queued;
     else

@@ -40,6 +40,10 @@
 #define FR_SOURCE_NONE UINT64_MAX
 
 /* The first two are before the end of the TLS handshake. */
+/* Turns of a connection in the queue whose wait is not the peer's silence. A vehicle needs two to six;
+ * a peer that sends single bytes needs more, and its deadline must not move with each of them. */
+#define FR_HANDSHAKE_TURNS_MAX 16
+
 enum fr_connection_state {
     FR_CONNECTION_PROXY_HEADER,        /* of a load balancer: the PROXY header is incomplete */
     FR_CONNECTION_HANDSHAKE,           /* TLS handshake */
@@ -70,6 +74,7 @@ struct fr_connection {
     uint32_t dropped;        /* bytes read after the last reply to a client without a certificate */
     uint32_t unacknowledged; /* records that wait for the confirmation of sinks */
     int64_t deadline_ms;     /* monotonic time at which the state times out; 0: none */
+    uint8_t turns;           /* in the queue of handshakes, up to FR_HANDSHAKE_TURNS_MAX */
     int64_t queued_ms;       /* monotonic time since when it is in the queue; while `queued` */
     int64_t
         waited_ms; /* time in the queue since it is half-open, which is not the peer's silence */
@@ -144,8 +149,9 @@ struct fr_busy_period {
     int64_t paused_ms;  /* time by which the expiry of vehicles was delayed */
     size_t max_waiting; /* connections */
     int64_t longest_ms;
-    size_t open;   /* open WebSockets at the last tick before the period */
-    uint64_t left; /* FR_COUNT_HANDSHAKE_LEFT then */
+    int64_t ended_ms; /* monotonic time of the end of the last period; 0: none */
+    size_t open;      /* open WebSockets at the last tick before the period */
+    uint64_t left;    /* FR_COUNT_HANDSHAKE_LEFT then */
 };
 
 struct fr_worker {

@@ -43,7 +43,7 @@ enum fr_half_open_rank fr_limits_rank(const void *connection, int64_t age_ms)
     const struct fr_connection *c = connection;
     bool idle = c->state == FR_CONNECTION_CLOSING || c->tls.ssl == NULL;
 
-    if (c->queued ||
+    if ((c->queued && c->turns < FR_HANDSHAKE_TURNS_MAX) ||
         age_ms - c->waited_ms < (idle ? FR_HALF_OPEN_MIN_AGE_MS : FR_HALF_OPEN_BEGUN_AGE_MS))
         return FR_HALF_OPEN_KEEP;
     return idle ? FR_HALF_OPEN_IDLE : FR_HALF_OPEN_BEGUN;

@@ -31,6 +31,7 @@ static void release_peer(SSL *ssl)
     int size;
 
     if (bare == NULL || session == NULL ||
+        SSL_SESSION_get_max_fragment_length(session) != TLSEXT_max_fragment_length_DISABLED ||
         SSL_SESSION_set_protocol_version(bare, SSL_SESSION_get_protocol_version(session)) != 1 ||
         SSL_SESSION_set_cipher(bare, SSL_SESSION_get0_cipher(session)) != 1) {
         SSL_SESSION_free(bare);

@@ -241,6 +241,8 @@ bool fr_sink_idle(struct fr_sink *sink)
 {
     if (!fr_sink_runs(sink))
         return true;
+    if (atomic_load(&sink->requests.paused)) /* its records stay in the journal */
+        return atomic_load(&sink->in_flight.count) == 0;
     return atomic_load(&sink->requests.drains_requested) ==
                atomic_load(&sink->requests.drains_completed) &&
            fr_record_queue_records(sink->input.queue) == 0 &&

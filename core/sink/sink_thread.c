@@ -23,6 +23,8 @@
 /* Minimum time between two runs of the intake that wake-ups cause. A record that arrives after a
  * longer time is received at once. A plugin may ask for more: fr_plugin.gather_ms. */
 #define INTAKE_INTERVAL_MS 2
+#define LIMITED_INTERVAL_MS                                                                        \
+    100 /* while a limit holds; its end runs the intake by the after-event */
 
 /* ---- timers and counters --------------------------------------------------------- */
 
@@ -189,7 +191,8 @@ static void thread_delay_intake(struct fr_sink *sink, int64_t ms)
 
 static bool thread_has_input(const struct fr_sink *sink)
 {
-    return !fr_intake_caught_up(sink) || fr_record_queue_waiting(sink->input.queue) != 0;
+    return (!atomic_load(&sink->requests.paused) && !fr_intake_caught_up(sink)) ||
+           fr_record_queue_waiting(sink->input.queue) != 0;
 }
 
 /* Run the intake. Under load the timer is set for the next run, and wake_pending stays set, so that
@@ -206,7 +209,7 @@ static void thread_receive(struct fr_sink *sink)
     thread_drain_if_requested(sink);
     thread_update_timers(sink);
     if (loaded && !sink->thread.intake_delayed)
-        thread_delay_intake(sink, interval_ms);
+        thread_delay_intake(sink, sink->input.limited ? LIMITED_INTERVAL_MS : interval_ms);
 }
 
 static void thread_on_intake_timer(evutil_socket_t fd, short what, void *ctx)

@@ -343,8 +343,8 @@ enum fr_merge_verdict fr_presence_merge_state(struct fr_presence_merge *m,
     *result = (struct fr_merge_result){.created_ns = s->created_ns};
     if (v == NULL)
         return FR_MERGE_FULL;
-    claim =
-        merge_find_claim(v, fr_hash_bytes(s->claimant, s->claimant_len, 0), s->connected, &is_new);
+    claim = merge_find_claim(v, fr_hash_bytes(s->claimant, s->claimant_len, s->lease_ms != 0),
+                             s->connected, &is_new);
     if (claim == NULL)
         return FR_MERGE_SUPPRESSED;
     if (!is_new && claim->instance == s->instance && s->sequence <= claim->sequence)

@@ -176,7 +176,7 @@ static void presence_enter(struct fr_source_presence *p, const struct fr_record 
         presence_publish(p, record->vin, message, result.created_ns);
     if (verdict == FR_MERGE_SUPPRESSED && !statement->history)
         fr_count(FR_COUNT_PRESENCE_SUPPRESSED);
-    if (result.older_instance && !statement->history)
+    if (result.older_instance && statement->lease_ms != 0 && !statement->history)
         presence_report_shared_name(p, statement->claimant);
 }
 

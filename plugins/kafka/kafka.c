@@ -108,15 +108,19 @@ static rd_kafka_resp_err_t kafka_produce(void *ctx, rd_kafka_topic_t *topic, str
     return err;
 }
 
-static void kafka_take_events(struct kafka_sink *sink);
+static void kafka_poll_events(struct kafka_sink *sink);
 
 static void kafka_deliver(void *state, struct fr_delivery *const *batch, size_t count)
 {
     struct kafka_sink *sink = state;
     char name[256];
 
-    if (sink->disarmed)
-        kafka_take_events(sink);
+    if (sink->disarmed) {
+        kafka_poll_events(sink);
+        /* The producer is replaced later: this batch follows those that a fatal error has returned. */
+        if (sink->restarting)
+            event_active(sink->rearm_timer, EV_TIMEOUT, 1);
+    }
     for (size_t k = 0; k < count; k++) {
         struct fr_delivery *d = batch[k];
         bool fits = true;
@@ -266,7 +270,9 @@ static void kafka_replace_producer(struct kafka_sink *sink)
 static void kafka_wait_for_events(struct kafka_sink *sink, int taken)
 {
     int64_t gather_ms = sink->host->gather_ms(sink->handle), now = fr_clock_monotonic_ms();
-    bool loaded = taken != 0 && now - sink->polled_ms < 2 * gather_ms;
+    /* A topic with a limited window continues with the reports of the last one. */
+    bool loaded = taken != 0 && now - sink->polled_ms < 2 * gather_ms &&
+                  (sink->topics == NULL || !fr_topics_limited(sink->topics));
     struct timeval pause = {2 * gather_ms / 1000, 2 * gather_ms % 1000 * 1000};
 
     sink->polled_ms = now;
@@ -305,7 +311,7 @@ static void kafka_handle_event(struct kafka_sink *sink, rd_kafka_event_t *event)
     rd_kafka_event_destroy(event);
 }
 
-static void kafka_take_events(struct kafka_sink *sink)
+static void kafka_poll_events(struct kafka_sink *sink)
 {
     rd_kafka_event_t *event;
     uint64_t count;
@@ -320,14 +326,16 @@ static void kafka_take_events(struct kafka_sink *sink)
     kafka_wait_for_events(sink, n);
     if (n == EVENTS_PER_PASS)
         event_active(sink->rearm_timer, EV_TIMEOUT, 1);
-    if (sink->restarting && sink->unreported == 0)
-        kafka_replace_producer(sink);
 }
 
 static void kafka_wakeup(evutil_socket_t fd, short what, void *ctx)
 {
+    struct kafka_sink *sink = ctx;
+
     (void)fd, (void)what;
-    kafka_take_events(ctx);
+    kafka_poll_events(sink);
+    if (sink->restarting && sink->unreported == 0)
+        kafka_replace_producer(sink);
 }
 
 /* Creates a producer again, ends the wait for delivery reports and probes the

@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 /* Front-ends state each connected vehicle again every 5 minutes or more often (a third of the
- * greatest `front_end: lease:`), so this time has at least one statement of each. */
-#define FR_KAFKA_HISTORY_MS (10 * 60 * 1000)
+ * greatest `front_end: lease:`), so this time has at least one statement of each, also of those
+ * whose front-end died within the longest lease, 15 minutes. */
+#define FR_KAFKA_HISTORY_MS (20 * 60 * 1000)
 
 struct fr_kafka_history {
     size_t prefix_len; /* of a topic's name before the record type */

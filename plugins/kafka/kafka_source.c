@@ -162,6 +162,16 @@ static void source_report_up(struct kafka_source *source)
 
 /* Request metadata to find out whether a broker is reachable. Without this, the next message would
  * be the first sign of a recovery. */
+/* Whether each partition of the known topics has a leader: without one no statement can arrive. */
+static bool source_has_leaders(const struct rd_kafka_metadata *metadata)
+{
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        for (int j = 0; j < metadata->topics[i].partition_cnt; j++)
+            if (metadata->topics[i].partitions[j].leader < 0)
+                return false;
+    return true;
+}
+
 static void source_probe_broker(struct kafka_source *source)
 {
     const struct rd_kafka_metadata *metadata;
@@ -171,8 +181,8 @@ static void source_probe_broker(struct kafka_source *source)
         return;
     err = rd_kafka_metadata(source->consumer, 0, NULL, &metadata, PROBE_TIMEOUT_MS);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        source->doubt = !source_has_leaders(metadata);
         rd_kafka_metadata_destroy(metadata);
-        source->doubt = false;
         source->probes_failed = 0;
         source_report_up(source);
     } else if (source->up && ++source->probes_failed == PROBES_FAILED_MAX)
@@ -416,6 +426,7 @@ static void source_close_instance(void *state)
         event_free(source->timer);
     if (source->wake >= 0)
         close(source->wake);
+    fr_kafka_history_free(&source->history);
     free(source->pending);
     free(source);
 }

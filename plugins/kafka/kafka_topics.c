@@ -338,6 +338,14 @@ void fr_topics_described(struct fr_topics *t, rd_kafka_event_t *event)
     }
 }
 
+bool fr_topics_limited(const struct fr_topics *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->topics[i].window.limit != 0 && topics_topic_next(&t->topics[i]) != NULL)
+            return true;
+    return false;
+}
+
 /* Every WIDEN_S while a topic is limited: its limit may have been raised. */
 static void topics_widen_due(evutil_socket_t fd, short what, void *ctx)
 {

@@ -41,6 +41,9 @@ void fr_topics_free(struct fr_topics *topics);
  * answered by the callbacks, or with FR_REFUSED where there are too many topics. */
 void fr_topics_deliver(struct fr_topics *topics, const char *name, struct fr_delivery *delivery);
 
+/* Whether deliveries wait for the limited window of their topic. */
+bool fr_topics_limited(const struct fr_topics *topics);
+
 /* Handle a delivery report. True: Kafka has the delivery, and the caller answers it. False:
  * failed() was called for it, or it waits to be sent again. */
 bool fr_topics_reported(struct fr_topics *topics, const rd_kafka_message_t *message);
