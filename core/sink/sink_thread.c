@@ -23,8 +23,6 @@
 /* Minimum time between two runs of the intake that wake-ups cause. A record that arrives after a
  * longer time is received at once. A plugin may ask for more: fr_plugin.gather_ms. */
 #define INTAKE_INTERVAL_MS 2
-#define LIMITED_INTERVAL_MS                                                                        \
-    100 /* while a limit holds; its end runs the intake by the after-event */
 
 /* ---- timers and counters --------------------------------------------------------- */
 
@@ -196,7 +194,8 @@ static bool thread_has_input(const struct fr_sink *sink)
 }
 
 /* Run the intake. Under load the timer is set for the next run, and wake_pending stays set, so that
- * fr_sink_wake() does not wake the thread meanwhile. */
+ * fr_sink_wake() does not wake the thread meanwhile. While a limit holds there is no timer: the
+ * after-event in which it ends runs the intake. */
 static void thread_receive(struct fr_sink *sink)
 {
     int64_t interval_ms = thread_intake_interval_ms(sink);
@@ -208,8 +207,12 @@ static void thread_receive(struct fr_sink *sink)
     thread_flush_at_end(sink);
     thread_drain_if_requested(sink);
     thread_update_timers(sink);
-    if (loaded && !sink->thread.intake_delayed)
-        thread_delay_intake(sink, sink->input.limited ? LIMITED_INTERVAL_MS : interval_ms);
+    if (!loaded || sink->thread.intake_delayed)
+        return;
+    if (sink->input.limited)
+        atomic_store(&sink->thread.wake_pending, false);
+    else
+        thread_delay_intake(sink, interval_ms);
 }
 
 static void thread_on_intake_timer(evutil_socket_t fd, short what, void *ctx)

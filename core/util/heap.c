@@ -12,6 +12,7 @@
 #define TOP_KEPT (1024 * 1024)   /* free bytes that stay at the end of an arena */
 #define GROWN_KB 8192            /* growth since the last trim that causes a trim */
 #define ENDED 600                /* connections that ended since then which do, of 14 kB each */
+#define ENDED_IDLE 100           /* the same while the daemon is idle */
 #define BUSY_EVERY_MS 60000      /* min time between trims while the daemon is not idle */
 
 void fr_heap_set_up(void)
@@ -36,7 +37,8 @@ void fr_heap_trim(uint64_t work, size_t connections)
         trimmed_kb = now_kb;
     if (connections > max_connections)
         max_connections = connections;
-    if ((now_kb < trimmed_kb + GROWN_KB && max_connections < connections + ENDED) ||
+    if ((now_kb < trimmed_kb + GROWN_KB &&
+         max_connections < connections + (idle ? ENDED_IDLE : ENDED)) ||
         (!idle && fr_monotonic_ms() < last_trim_ms + BUSY_EVERY_MS))
         return;
     malloc_trim(0);
