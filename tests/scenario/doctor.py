@@ -206,10 +206,14 @@ def disk():
             while True:
                 f.write(bytes(4096))
         car = Car(world.daemon)
+        sent = 0
 
         def is_full():
-            for _ in range(300):  # data.mdb was extended by up to 1 MB before the disk was full
-                car.send(vector("01_v_three_datums"))
+            nonlocal sent
+            if world.daemon.count("acknowledged") >= sent:
+                for _ in range(300):  # data.mdb was extended by up to 1 MB before the disk was full
+                    car.send(vector("01_v_three_datums"))
+                sent += 300
             return world.daemon.status()["journal"]["health"] == "down"
 
         wait_until("the journal is full", is_full)
