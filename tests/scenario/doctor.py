@@ -211,8 +211,8 @@ def disk():
         def is_full():
             nonlocal sent
             if world.daemon.count("acknowledged") >= sent:
-                for _ in range(300):  # data.mdb was extended by up to 1 MB before the disk was full
-                    car.send(vector("01_v_three_datums"))
+                for n in range(sent, sent + 300):  # data.mdb was extended by 1 MB before the disk was full
+                    car.send(vector("01_v_three_datums").replace(b"-000000001", f"-{n:09d}".encode()))
                 sent += 300
             return world.daemon.status()["journal"]["health"] == "down"
 
