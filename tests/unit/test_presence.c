@@ -134,6 +134,7 @@ START_TEST(expiry_can_be_delayed)
     ck_assert(!expires(p, 298));
     ck_assert(expires(p, 299));
     ck_assert_str_eq(expired_vin, "LATER");
+    fr_presence_free(p);
 }
 END_TEST
 
