@@ -135,8 +135,3 @@ bool fr_http_origin_allowed(const struct fr_http_origin *headers, bool tls, bool
     return may_navigate && headers->origin == NULL && guard_is(headers->fetch_mode, "navigate") &&
            guard_is(headers->fetch_dest, "document");
 }
-
-bool fr_http_origin_known(const struct fr_http_origin *headers)
-{
-    return headers->origin != NULL || headers->fetch_site != NULL;
-}

@@ -41,7 +41,4 @@ struct fr_http_origin {
  * read. */
 bool fr_http_origin_allowed(const struct fr_http_origin *headers, bool tls, bool may_navigate);
 
-/* Whether a request has a header by which a browser identifies the page that sent it. */
-bool fr_http_origin_known(const struct fr_http_origin *headers);
-
 #endif

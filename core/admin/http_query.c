@@ -80,14 +80,8 @@ bool fr_http_query_number(const char *query, const char *key, int64_t min, int64
     bool negative;
 
     *number = default_value;
-    switch (fr_http_query_text(query, key, text, sizeof text)) {
-    case FR_HTTP_ABSENT:
-        return true;
-    case FR_HTTP_MALFORMED:
+    if (fr_http_query_text(query, key, text, sizeof text) == FR_HTTP_MALFORMED)
         return false;
-    case FR_HTTP_FOUND:
-        break;
-    }
     if (text[0] == '\0')
         return true;
     negative = text[0] == '-';

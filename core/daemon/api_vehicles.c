@@ -110,14 +110,8 @@ static bool vehicles_read_word(const char *query, const char *key, const char *c
     char text[WORD_SIZE];
 
     *index = standard;
-    switch (fr_http_query_text(query, key, text, sizeof text)) {
-    case FR_HTTP_ABSENT:
-        return true;
-    case FR_HTTP_MALFORMED:
+    if (fr_http_query_text(query, key, text, sizeof text) == FR_HTTP_MALFORMED)
         return false;
-    case FR_HTTP_FOUND:
-        break;
-    }
     for (int i = 0; i < count && text[0] != '\0'; i++)
         if (strcmp(words[i], text) == 0) {
             *index = i;

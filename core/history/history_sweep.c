@@ -119,26 +119,13 @@ static int sweep_write_vehicle(struct history_sweeping *s, struct fr_history_veh
     return code;
 }
 
-static uint64_t sweep_sum_rows(const struct fr_history_vehicles *vehicles)
-{
-    uint64_t sum = 0;
-    bool end = false;
-
-    for (size_t i = 0; !end; i++) {
-        const struct fr_history_vehicle *v = fr_history_vehicles_at(vehicles, i, &end);
-
-        sum += v != NULL ? v->row.bytes : 0;
-    }
-    return sum;
-}
-
 /* Sweep vehicles from sweep->index on. Returns 0 or an LMDB code. */
 static int sweep_some(struct history_sweeping *s, struct fr_history_vehicles *vehicles,
                       size_t *index, struct fr_buffer *buffer)
 {
     uint64_t size = s->txn.store->size;
     bool nearly_full = fr_history_nearly_full(size, s->txn.used), end = false;
-    uint64_t share = fr_history_share(size, s->txn.used, sweep_sum_rows(vehicles),
+    uint64_t share = fr_history_share(size, s->txn.used, fr_history_vehicles_bytes(vehicles),
                                       fr_history_vehicles_count(vehicles));
     int code = 0;
 

@@ -103,6 +103,19 @@ struct fr_history_vehicle *fr_history_vehicles_at(const struct fr_history_vehicl
     return *end ? NULL : table->all[index];
 }
 
+uint64_t fr_history_vehicles_bytes(const struct fr_history_vehicles *table)
+{
+    uint64_t sum = 0;
+    bool end = false;
+
+    for (size_t i = 0; !end; i++) {
+        const struct fr_history_vehicle *v = fr_history_vehicles_at(table, i, &end);
+
+        sum += v != NULL ? v->row.bytes : 0;
+    }
+    return sum;
+}
+
 void fr_history_vehicle_finish(struct fr_history_vehicle *v, bool committed)
 {
     if (committed) {

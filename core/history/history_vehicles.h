@@ -45,6 +45,9 @@ size_t fr_history_vehicles_count(const struct fr_history_vehicles *table);
 struct fr_history_vehicle *fr_history_vehicles_at(const struct fr_history_vehicles *table,
                                                   size_t index, bool *end);
 
+/* The sum of the bytes in the rows of all vehicles. */
+uint64_t fr_history_vehicles_bytes(const struct fr_history_vehicles *table);
+
 /* After a commit the sums of the row are those on disk; after an abort they are restored. */
 void fr_history_vehicle_finish(struct fr_history_vehicle *vehicle, bool committed);
 

@@ -39,19 +39,6 @@ uint64_t fr_history_share(uint64_t size, uint64_t used, uint64_t rows, size_t ve
     return (uint64_t)((double)size * 3 / 4 / overhead / (double)(vehicles != 0 ? vehicles : 1));
 }
 
-static uint64_t write_sum_rows(const struct fr_history_vehicles *vehicles)
-{
-    uint64_t sum = 0;
-    bool end = false;
-
-    for (size_t i = 0; !end; i++) {
-        const struct fr_history_vehicle *v = fr_history_vehicles_at(vehicles, i, &end);
-
-        sum += v != NULL ? v->row.bytes : 0;
-    }
-    return sum;
-}
-
 static bool write_is_within_bounds(const struct history_writer *w,
                                    const struct fr_history_vehicle *vehicle)
 {
@@ -413,8 +400,9 @@ int fr_history_write(struct fr_history_store *store, struct fr_history_intake *i
     if (code == 0) {
         w->nearly_full = fr_history_nearly_full(store->size, w->txn.used);
         w->full = w->txn.used > store->size;
-        w->share = fr_history_share(store->size, w->txn.used, write_sum_rows(intake->vehicles),
-                                    fr_history_vehicles_count(intake->vehicles));
+        w->share =
+            fr_history_share(store->size, w->txn.used, fr_history_vehicles_bytes(intake->vehicles),
+                             fr_history_vehicles_count(intake->vehicles));
         code = write_all(w, next);
         if (code == 0)
             code = fr_history_commit(&w->txn);

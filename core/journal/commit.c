@@ -13,7 +13,7 @@
 #include "util/log.h"
 
 #define RETRY_MS 50          /* pause after a failed write */
-#define CURSORS_EVERY_MS 100 /* minimum time between two writes of cursors with records */
+#define CURSORS_PAUSE_MS 100 /* minimum time between two writes of cursors with records */
 
 /* The wall time, but never earlier than before: fr_store_seek() needs increasing append times. */
 static int64_t commit_append_time(struct fr_journal *j)
@@ -94,7 +94,7 @@ static int commit_write_state(struct fr_journal *j, bool cursors, bool clean,
 static bool commit_cursors_due(const struct fr_journal *j, size_t count, size_t pruned, bool clean)
 {
     return clean || count == 0 || pruned != 0 || j->confirm ||
-           fr_monotonic_ms() - j->last_cursors_ms >= CURSORS_EVERY_MS;
+           fr_monotonic_ms() - j->last_cursors_ms >= CURSORS_PAUSE_MS;
 }
 
 static int commit_write_group(struct fr_journal *j, const struct fr_journal_settings *s,

@@ -82,7 +82,7 @@ void fr_load_lose_connections(struct fr_load *load, int64_t passed_ms)
         }
 }
 
-static void load_tick_connecting(evutil_socket_t fd, short what, void *ctx)
+void fr_load_tick_connecting(evutil_socket_t fd, short what, void *ctx)
 {
     struct fr_load *load = ctx;
     int64_t now_ms = fr_monotonic_ms();
@@ -102,7 +102,7 @@ int fr_load_connect(struct fr_load *load, struct fr_error *error)
     load->reconnecting = true;
     for (size_t i = 0; i < (s->connecting != 0 ? s->connecting : CONNECTING_MAX); i++)
         load_start_next(load);
-    fr_load_run_loop(load, TICK_US, load_tick_connecting);
+    fr_load_run_loop(load, TICK_US, fr_load_tick_connecting);
     load->reconnecting = false;
     if (load->open == s->vehicles)
         return 0;

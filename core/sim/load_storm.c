@@ -36,17 +36,6 @@ static void storm_tick_closing(evutil_socket_t fd, short what, void *ctx)
         fr_load_stop_loop(load);
 }
 
-static void storm_tick(evutil_socket_t fd, short what, void *ctx)
-{
-    struct fr_load *load = ctx;
-    int64_t now_ms = fr_monotonic_ms();
-
-    (void)fd, (void)what;
-    fr_load_reconnect_due(load, now_ms);
-    if (load->open == load->settings.vehicles || now_ms > load->deadline_ms)
-        fr_load_stop_loop(load);
-}
-
 void fr_load_storm(struct fr_load *load, int64_t limit_ms, struct fr_load_storm *storm)
 {
     assert(load->settings.hold_reconnect);
@@ -61,7 +50,7 @@ void fr_load_storm(struct fr_load *load, int64_t limit_ms, struct fr_load_storm 
     load->deadline_ms = fr_monotonic_ms() + limit_ms;
     for (size_t i = 0; i < load->settings.vehicles; i++)
         fr_car_connect(load->vehicles[i].car);
-    fr_load_run_loop(load, TICK_US, storm_tick);
+    fr_load_run_loop(load, TICK_US, fr_load_tick_connecting);
     load->reconnecting = false;
     load->on_open = NULL;
     storm->back = load->open;
