@@ -64,6 +64,7 @@ static void connection_receive_message(struct fr_connection *c, const uint8_t *b
         break;
     case FR_MESSAGE_ACKNOWLEDGE_LATER:
         c->unacknowledged++;
+        c->worker->gather.messages++;
         fr_connection_update_events(c);
         return;
     case FR_MESSAGE_REJECT:

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "ingest/certificate_id.h"
+#include "ingest/gather.h"
 #include "ingest/half_open.h"
 #include "ingest/ingest_settings.h"
 #include "ingest/presence.h"
@@ -183,7 +184,8 @@ struct fr_worker {
     uint32_t next_generation;
     struct fr_connection *connections; /* all, the newest first */
     struct fr_connection *dirty;       /* those with replies to send */
-    unsigned handled; /* connections that were ready since the end of the last pass */
+    unsigned handled;        /* connections that were ready since the end of the last pass */
+    struct fr_gather gather; /* the waits between two passes */
     struct fr_half_open half_open;
     struct fr_half_open without_certificate; /* clients after their handshake */
     struct fr_handshake_queue handshakes;

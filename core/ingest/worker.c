@@ -1,6 +1,7 @@
 #include "ingest/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -282,11 +283,24 @@ static void worker_tick(evutil_socket_t fd, short events, void *ctx)
     worker_finish_pass(worker);
 }
 
+/* Wait between two passes, for several messages in the next one; see gather.h. Work of other threads
+ * ends the wait: acknowledgements are sent at once. */
+static void worker_gather(struct fr_worker *worker)
+{
+    struct pollfd wake = {.fd = worker->inbox.wake_fd, .events = POLLIN};
+    int wait_ms = fr_gather_wait_ms(&worker->gather, fr_monotonic_ms());
+
+    if (wait_ms != 0 && fr_handshake_queue_is_empty(worker))
+        poll(&wake, 1, wait_ms);
+}
+
 static void *worker_run(void *ctx)
 {
     struct fr_worker *worker = ctx;
 
-    event_base_loop(worker->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    while (event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) == 0 &&
+           !event_base_got_break(worker->base))
+        worker_gather(worker);
     while (worker->connections != NULL) {
         struct fr_connection *c = worker->connections;
 

@@ -50,6 +50,7 @@ int main(void)
     srunner_add_suite(runner, suite_source_presence());
     srunner_add_suite(runner, suite_half_open());
     srunner_add_suite(runner, suite_admission());
+    srunner_add_suite(runner, suite_gather());
     srunner_add_suite(runner, suite_load_delays());
     srunner_add_suite(runner, suite_http_admin());
     srunner_add_suite(runner, suite_http_clients());

@@ -10,6 +10,7 @@ Suite *suite_command_key(void);
 Suite *suite_config(void);
 Suite *suite_config_compare(void);
 Suite *suite_dispatch(void);
+Suite *suite_gather(void);
 Suite *suite_envelope(void);
 Suite *suite_history(void);
 Suite *suite_history_session(void);
