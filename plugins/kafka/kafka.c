@@ -33,7 +33,7 @@
 #define START_RETRY_MS 5000    /* delay after a producer could not be created */
 #define PROBE_INTERVAL_MS 2000 /* between two probes for reachable brokers */
 #define PROBE_TIMEOUT_MS 1500
-#define GATHER_MS 40 /* between two batches under load; see kafka_wait_for_events() */
+#define GATHER_MS 100 /* between two batches under load; see kafka_wait_for_events() */
 
 struct kafka_sink {
     struct fr_sink *handle; /* for calls of `host` */
