@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/web_libraries.h"
+#include "daemon/admin_token.h"
+#include "daemon/api_overview.h"
 #include "daemon/backpressure.h"
 #include "daemon/control_commands.h"
 #include "daemon/drop_privileges.h"
@@ -45,8 +48,10 @@ static int start_privileged(struct fr_daemon *d, char **token, struct fr_error *
     fr_topics_set_policy(c->unknown_topics);
     d->files_fingerprint = d->setup->tls_fingerprint;
     if (c->admin_on && c->admin_token_file != NULL &&
-        (*token = fr_http_admin_read_token(c->admin_token_file, error)) == NULL)
+        (*token = fr_daemon_read_admin_token(c->admin_token_file, error)) == NULL)
         return -1;
+    if (c->admin_on)
+        d->libraries = fr_web_libraries_read(FR_WEB_LIBRARIES_FOLDER);
     d->bound = fr_ingest_bind(&settings, error);
     return d->bound != NULL ? 0 : -1;
 }
@@ -140,7 +145,9 @@ static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, co
                                  fr_daemon_status_endpoints, d, error);
     d->admin_tls = d->setup->admin_tls != NULL;
     d->admin_fingerprint = d->setup->admin_tls_fingerprint;
-    return d->admin != NULL ? 0 : -1;
+    if (d->admin == NULL)
+        return -1;
+    return c->admin_on ? fr_overview_start(d, error) : 0;
 }
 
 /* Restore the presence of one vehicle from the last values. A vehicle that was connected before the
