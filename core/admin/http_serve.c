@@ -13,6 +13,7 @@
 #include "admin/http_reply.h"
 #include "admin/http_sessions.h"
 #include "admin/http_streams.h"
+#include "admin/web_files.h"
 #include "util/clock.h"
 #include "util/counters.h"
 
@@ -37,6 +38,12 @@
 
 /* ---- the endpoint ---------------------------------------------------------------- */
 
+/* Whether an endpoint exists: a page may not be compiled in. */
+static bool serve_exists(const struct fr_http_endpoint *endpoint)
+{
+    return endpoint->file_name == NULL || fr_web_has_file(endpoint->file_name);
+}
+
 /* The endpoint of a path for GET, or (`act`) for POST. *other_method: the path has an endpoint for
  * the other method. *segment gets the text that the pattern stands for. */
 static const struct fr_http_endpoint *serve_find(const struct fr_http_endpoint *endpoint,
@@ -45,7 +52,8 @@ static const struct fr_http_endpoint *serve_find(const struct fr_http_endpoint *
 {
     *other_method = false;
     for (; path != NULL && endpoint->path != NULL; endpoint++) {
-        if (fr_http_path_match(endpoint->path, path, segment) != FR_HTTP_MATCH)
+        if (fr_http_path_match(endpoint->path, path, segment) != FR_HTTP_MATCH ||
+            !serve_exists(endpoint))
             continue;
         if ((endpoint->kind == FR_HTTP_ACT) == act)
             return endpoint;
@@ -68,7 +76,7 @@ static void serve_not_found(const struct fr_http_admin *admin, struct evhttp_req
     }
     fr_buffer_text(&text, "no such endpoint; the endpoints are");
     for (const struct fr_http_endpoint *e = admin->endpoints; e->path != NULL; e++)
-        if (e->listed)
+        if (e->listed && serve_exists(e))
             fr_buffer_printf(&text, " %s", e->path);
     if (path != NULL && strncmp(path, "/api/", 5) == 0)
         fr_http_reply_refusal(admin, request, 404, fr_buffer_string(&text));
@@ -176,6 +184,21 @@ static void serve_act(struct fr_http_admin *admin, struct evhttp_request *reques
         serve_render(admin, request, endpoint, call);
 }
 
+static void serve_file(struct fr_http_admin *admin, struct evhttp_request *request,
+                       const struct fr_http_endpoint *endpoint, const struct fr_http_call *call)
+{
+    const struct fr_http_file *file = endpoint->file_name != NULL
+                                          ? fr_web_file(endpoint->file_name)
+                                          : endpoint->file(admin->ctx, call);
+
+    if (file == NULL)
+        serve_not_found(admin, request, NULL, false, false);
+    else if (file->missing != NULL)
+        fr_http_reply_text(admin, request, 404, file->missing);
+    else
+        fr_http_reply_file(admin, request, file);
+}
+
 static void serve_endpoint(struct fr_http_admin *admin, struct evhttp_request *request,
                            const struct fr_http_client_info *client,
                            const struct fr_http_endpoint *endpoint, const char *segment)
@@ -187,7 +210,6 @@ static void serve_endpoint(struct fr_http_admin *admin, struct evhttp_request *r
                                 .body = "",
                                 .who = "",
                                 .exchange = &exchange};
-    const struct fr_http_file *file;
 
     switch (endpoint->kind) {
     case FR_HTTP_READ:
@@ -200,11 +222,7 @@ static void serve_endpoint(struct fr_http_admin *admin, struct evhttp_request *r
             fr_http_reply_refusal(admin, request, 503, BUSY);
         break;
     case FR_HTTP_FILES:
-        file = endpoint->file(admin->ctx, &call);
-        if (file != NULL)
-            fr_http_reply_file(admin, request, file);
-        else
-            serve_not_found(admin, request, NULL, false, false);
+        serve_file(admin, request, endpoint, &call);
         break;
     case FR_HTTP_RECORDS:
         if (admin->streams != NULL)

@@ -26,7 +26,8 @@ struct fr_http_file {
     const char *type; /* MIME type */
     const char *bytes;
     size_t len;
-    const char *etag; /* with its quotes; differs when the content differs */
+    const char *etag;    /* with its quotes; differs when the content differs */
+    const char *missing; /* NULL; or the text of the answer 404, and there is no content */
 };
 
 enum fr_http_kind {
@@ -45,6 +46,9 @@ struct fr_http_endpoint {
     /* Append the body to `out`. Returns the HTTP status; an act returns 0 after fr_http_later(). */
     int (*render)(void *ctx, const struct fr_http_call *call, struct fr_buffer *out);
     enum fr_http_kind kind;
+    /* FR_HTTP_FILES: the file of the pages (web_files.h) with this name. The endpoint does not exist
+     * while the file does not. NULL: file() selects the file. */
+    const char *file_name;
     /* FR_HTTP_FILES: the file of call->segment; NULL: there is none. Valid as long as the listener. */
     const struct fr_http_file *(*file)(void *ctx, const struct fr_http_call *call);
     /* FR_HTTP_JOB: make the ctx of render() from that of the listener, and free it; both in the

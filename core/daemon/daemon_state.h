@@ -63,8 +63,9 @@ struct fr_daemon {
     struct fr_record_feed *feed; /* of `control` and `admin` */
     struct fr_control *control;
     struct fr_upkeep *upkeep;
-    struct fr_http_admin *admin; /* NULL: neither `admin` nor `status` is on */
-    bool admin_tls;              /* its address is encrypted */
+    struct fr_http_admin *admin;        /* NULL: neither `admin` nor `status` is on */
+    struct fr_web_libraries *libraries; /* NULL: `admin` is off */
+    bool admin_tls;                     /* its address is encrypted */
     int64_t
         admin_fingerprint; /* fr_tls_files_fingerprint() of its files last read; -1: read again */
 

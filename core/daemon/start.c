@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/web_libraries.h"
 #include "daemon/backpressure.h"
 #include "daemon/control_commands.h"
 #include "daemon/drop_privileges.h"
@@ -47,6 +48,8 @@ static int start_privileged(struct fr_daemon *d, char **token, struct fr_error *
     if (c->admin_on && c->admin_token_file != NULL &&
         (*token = fr_http_admin_read_token(c->admin_token_file, error)) == NULL)
         return -1;
+    if (c->admin_on)
+        d->libraries = fr_web_libraries_read(FR_WEB_LIBRARIES_FOLDER);
     d->bound = fr_ingest_bind(&settings, error);
     return d->bound != NULL ? 0 : -1;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "admin/web_libraries.h"
 #include "daemon/reload_waiters.h"
 #include "daemon/backpressure.h"
 #include "util/clock.h"
@@ -147,6 +148,7 @@ void fr_daemon_stop(struct fr_daemon *d)
     /* First, because its jobs use the last values and the history, and no event loop runs any more. */
     fr_reload_waiters_abandon(d);
     fr_http_admin_free(d->admin);
+    fr_web_libraries_free(d->libraries);
     if (d->ingest != NULL)
         stop_vehicles(d);
     clean = stop_sinks(d);

@@ -54,6 +54,7 @@ Suite *suite_push_ca(void);
 Suite *suite_vehicle_config(void);
 Suite *suite_vehicle_state(void);
 Suite *suite_payloads(void);
+Suite *suite_web_libraries(void);
 Suite *suite_websocket(void);
 Suite *suite_yaml_edit(void);
 

@@ -75,8 +75,8 @@ export async function actAndReport(path, body) {
 
 const pollers = new Set();
 
-// Run task() now and every `intervalMs` after its end while the page is visible. A failure is displayed at the
-// top of the page until the next success. Returns {run, stop}.
+// Run task() now and every `intervalMs` (a number or a function) after its end while the page is visible. A failure
+// is displayed at the top of the page until the next success. Returns {run, stop}.
 export function poll(task, intervalMs) {
     const poller = { failure: '', run, stop };
     let timer = null;
@@ -103,7 +103,9 @@ export function poll(task, intervalMs) {
         } while (again);
         running = false;
         renderFailure();
-        if (pollers.has(poller) && !document.hidden) timer = setTimeout(run, intervalMs);
+        const waits = document.hidden || !element('login').hidden;
+        if (pollers.has(poller) && !waits)
+            timer = setTimeout(run, typeof intervalMs === 'function' ? intervalMs() : intervalMs);
     }
     function stop() {
         clearTimeout(timer);

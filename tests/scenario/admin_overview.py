@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""What the pages of the admin listener get from the server: files, libraries, the overview, the checklist."""
+import os
+
+from admin_api import ALL, SINKS, Client
+from browser import Browser
+from fr import Daemon, free_port, run_parts, skip
+
+LIBRARIES = "/usr/share/javascript"
+
+
+def need_libraries():
+    for path in ("chart.js/chart.min.js", "leaflet/leaflet.min.js", "leaflet/leaflet.css"):
+        if not os.path.exists(f"{LIBRARIES}/{path}"):
+            skip("libjs-chart.js and libjs-leaflet are needed")
+
+
+# ---- files and libraries -----------------------------------------------------------------
+
+def libraries():
+    """Debian's libraries come from this server, with an ETag, also to a confined daemon; a page whose file does
+    not exist is no endpoint."""
+    need_libraries()
+    port = free_port()
+    with Daemon(ALL, SINKS, f"admin: {{port: {port}}}") as d:
+        me = Client(port)
+        for name, file, kind in (("chart.js", "chart.js/chart.min.js", "text/javascript; charset=utf-8"),
+                                 ("leaflet.js", "leaflet/leaflet.min.js", "text/javascript; charset=utf-8"),
+                                 ("leaflet.css", "leaflet/leaflet.css", "text/css; charset=utf-8")):
+            status, headers, body = me.ask("/lib/" + name)
+            with open(f"{LIBRARIES}/{file}", encoding="utf-8", newline="") as f:
+                assert status == 200 and body == f.read(), name
+            assert headers["Content-Type"] == kind and headers["Cache-Control"] == "no-cache", headers
+            assert me.ask("/lib/" + name, headers={"If-None-Match": headers["ETag"]})[0] == 304
+        c = me.connect()
+        c.request("GET", "/lib/images/marker-icon.png", headers={"Host": "localhost"})
+        answer = c.getresponse()
+        with open(f"{LIBRARIES}/leaflet/images/marker-icon.png", "rb") as f:
+            assert answer.status == 200 and answer.read() == f.read()
+        assert answer.headers["Content-Type"] == "image/png"
+        for name in ("", "nothing", "chart.js/chart.js", "../leaflet.js", "%2e%2e/leaflet.js", "images/", "images",
+                     "images/../chart.js", "chart.js%00", "leaflet/leaflet.css", "/etc/passwd"):
+            assert me.ask("/lib/" + name)[0] in (400, 404), name
+        listed = me.ask("/nothing")[2].split()
+        for page in ("/", "/vehicle/VIN", "/live", "/checklist", "/dead-letters"):
+            status, headers, body = me.ask(page)
+            path = page.replace("VIN", "{vin}")
+            assert (status == 200) == (path in listed) or page == "/", (page, status, listed)
+            if status == 200:
+                assert headers["Content-Type"] == "text/html; charset=utf-8" and "<title>" in body, page
+                assert "style=" not in body and "<style" not in body and "<script>" not in body, page
+        assert d.status()
+
+
+def drawn_under_the_policy():
+    """Chart.js draws a chart and Leaflet a map with a marker while the policy permits no inline style or script."""
+    need_libraries()
+    port = free_port()
+    with Daemon(ALL, SINKS, f"admin: {{port: {port}}}"), Browser() as browser:
+        browser.go(f"http://localhost:{port}/")
+        browser.ask("""((load, css) => {
+            window.loaded = 0;
+            for (const name of load) {
+                const script = document.createElement('script');
+                script.src = '/lib/' + name;
+                script.onload = () => window.loaded++;
+                document.head.append(script);
+            }
+            const link = document.createElement('link');
+            link.rel = 'stylesheet';
+            link.href = '/lib/' + css;
+            link.onload = () => window.loaded++;
+            document.head.append(link);
+        })(['chart.js', 'leaflet.js'], 'leaflet.css')""")
+        browser.wait("the libraries are loaded", "window.loaded === 3")
+        browser.ask("""(() => {
+            const box = document.createElement('div'), canvas = document.createElement('canvas');
+            const map = document.createElement('div');
+            box.style.width = map.style.width = '600px';
+            box.style.height = map.style.height = '300px';
+            box.append(canvas);
+            document.body.prepend(box, map);
+            window.chart = new Chart(canvas, {type: 'line', options: {animation: false},
+                data: {labels: [1, 2, 3], datasets: [{data: [1, 5, 2]}]}});
+            window.map = L.map(map).setView([52.4, 13.8], 12);
+            L.control.scale().addTo(window.map);
+            L.marker([52.4, 13.8]).addTo(window.map);
+            L.polyline([[52.4, 13.8], [52.41, 13.81]]).addTo(window.map);
+        })()""")
+        browser.wait("the marker is drawn", "document.querySelector('.leaflet-marker-icon')?.naturalWidth === 25")
+        assert browser.ask("document.querySelector('.leaflet-marker-icon').src").endswith("/lib/images/marker-icon.png")
+        assert browser.ask("getComputedStyle(document.querySelector('.leaflet-map-pane')).zIndex") == "400"
+        assert browser.ask("window.chart.width") == 600, "the size follows the style that Chart.js has set"
+        assert browser.ask("""[...window.chart.ctx.getImageData(0, 0, 600, 300).data].some(v => v !== 0)""")
+        assert browser.severe_log_messages() == []
+        # What the policy forbids is not applied: an inline style in markup, an inline script.
+        browser.ask("""(() => { const p = document.createElement('p'); p.id = 'inline';
+            p.setAttribute('style', 'width: 7px'); document.body.append(p); })()""")
+        assert browser.ask("getComputedStyle(document.querySelector('#inline')).width") != "7px"
+        browser.screenshot("libraries")
+
+
+if __name__ == "__main__":
+    run_parts(libraries, drawn_under_the_policy)
