@@ -1,0 +1,46 @@
+// Requests to the history of the vehicle. Without a history, one notice replaces the parts of the page that need it.
+import { ApiError, element, get, setText } from './base.js';
+
+export const vin = decodeVin(location.pathname.split('/').pop());
+export const vehiclePath = `api/vehicles/${encodeURIComponent(vin)}`;
+
+function decodeVin(text) {
+    try {
+        return decodeURIComponent(text);
+    } catch (error) {
+        return text;
+    }
+}
+
+export let isHistoryOff = false;
+
+function setHistoryOff(text) {
+    isHistoryOff = text !== null;
+    element('history_off').hidden = !isHistoryOff;
+    if (isHistoryOff) setText(element('history_off_text'), `fleetrouted answers: ${text}`);
+    for (const part of document.querySelectorAll('[data-history]')) part.hidden = isHistoryOff;
+}
+
+// The answer to a request such as ('sessions', {points: 200}). Throws ApiError; its status is 404 without a history.
+export async function readHistory(what, parameters = {}) {
+    try {
+        const answer = await get(`${vehiclePath}/${what}?${new URLSearchParams(parameters)}`);
+        setHistoryOff(null);
+        return answer;
+    } catch (error) {
+        if (error instanceof ApiError && error.status === 404) setHistoryOff(error.message);
+        throw error;
+    }
+}
+
+// Run task(); a refusal of the history is displayed in `problem` (404: setHistoryOff() displays it). No answer and
+// 401 are reported by poll() and base.js.
+export async function tryHistory(problem, task) {
+    try {
+        await task();
+        setText(problem, '');
+    } catch (error) {
+        if (!(error instanceof ApiError) || error.status === 0 || error.status === 401) throw error;
+        setText(problem, error.status === 404 ? '' : error.message);
+    }
+}
