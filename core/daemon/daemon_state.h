@@ -64,6 +64,8 @@ struct fr_daemon {
     struct fr_control *control;
     struct fr_upkeep *upkeep;
     struct fr_http_admin *admin;        /* NULL: neither `admin` nor `status` is on */
+    struct fr_activity *activity;       /* NULL: `admin` is off */
+    struct event *activity_timer;       /* NULL: the same */
     struct fr_web_libraries *libraries; /* NULL: `admin` is off */
     bool admin_tls;                     /* its address is encrypted */
     int64_t

@@ -3,6 +3,7 @@
 #include "admin/web_files.h"
 #include "admin/web_libraries.h"
 #include "daemon/api_acts.h"
+#include "daemon/api_overview.h"
 #include "daemon/api_vehicles.h"
 #include "daemon/daemon_state.h"
 #include "daemon/prometheus.h"
@@ -168,7 +169,6 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     PAGE("/live", "live.html"),
     PAGE("/checklist", "checklist.html"),
     PAGE("/dead-letters", "dead_letters.html"),
-    PAGE("/", "status_page.html"), /* only without overview.html */
     FILES("/web/*", endpoint_file),
     FILES("/lib/*", endpoint_library),
     {"/healthz", PLAIN, .public = true, .listed = true, endpoint_healthz, .kind = FR_HTTP_READ},
@@ -178,6 +178,7 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     VEHICLES("/vehicles", fr_api_vehicles_list),
     VEHICLES("/api/vehicles", fr_api_vehicles_list),
     VEHICLES("/api/vehicles/{vin}", fr_api_vehicle),
+    READ("/api/overview", JSON, fr_api_overview),
     {.path = "/api/records", .listed = true, .kind = FR_HTTP_RECORDS},
     ACT("/api/acts/reload", fr_api_reload),
     ACT("/api/sinks/{name}/pause", fr_api_pause),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admin/web_libraries.h"
+#include "daemon/api_overview.h"
 #include "daemon/backpressure.h"
 #include "daemon/control_commands.h"
 #include "daemon/drop_privileges.h"
@@ -147,7 +148,9 @@ static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, co
                                  fr_daemon_status_endpoints, d, error);
     d->admin_tls = d->setup->admin_tls != NULL;
     d->admin_fingerprint = d->setup->admin_tls_fingerprint;
-    return d->admin != NULL ? 0 : -1;
+    if (d->admin == NULL)
+        return -1;
+    return c->admin_on ? fr_overview_start(d, error) : 0;
 }
 
 /* Restore the presence of one vehicle from the last values. A vehicle that was connected before the

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "admin/web_libraries.h"
+#include "daemon/api_overview.h"
 #include "daemon/reload_waiters.h"
 #include "daemon/backpressure.h"
 #include "util/clock.h"
@@ -149,6 +150,7 @@ void fr_daemon_stop(struct fr_daemon *d)
     fr_reload_waiters_abandon(d);
     fr_http_admin_free(d->admin);
     fr_web_libraries_free(d->libraries);
+    fr_overview_free(d);
     if (d->ingest != NULL)
         stop_vehicles(d);
     clean = stop_sinks(d);

@@ -23,6 +23,7 @@
 #include "ingest/source_counts.h"
 #include "ingest/tls_stream.h"
 #include "ingest/websocket.h"
+#include "ingest/ack_delays.h"
 #include "record/acknowledge.h"
 #include "record/presence_origin.h"
 #include "route/dispatch.h"
@@ -198,6 +199,7 @@ struct fr_worker {
     uint8_t *plain;       /* plaintext of one TLS record */
     struct fr_buffer out; /* ciphertext to write */
     struct fr_buffer scratch;
+    struct fr_ack_delays delays;
 };
 
 /* New settings on their way to the workers; lives on the stack of fr_ingest_update(). */

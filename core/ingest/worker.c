@@ -76,15 +76,17 @@ static void worker_records_completed(struct fr_completion *completion, struct fr
 static void worker_reply_completed(struct fr_worker *worker)
 {
     struct fr_record *record = fr_inbox_take_completed(&worker->inbox), *next;
+    int64_t now_ms = record != NULL ? fr_wall_ms() : 0; /* once for all: a record costs no clock */
 
     for (; record != NULL; record = next) {
         struct fr_connection_id id = {record->completion_slot, record->completion_generation};
         struct fr_connection *connection = fr_limits_find(worker, id);
 
         next = record->ack_next;
-        if (connection != NULL)
+        if (connection != NULL) {
+            fr_ack_delays_add(&worker->delays, now_ms - record->received_ms);
             fr_connection_complete(connection, record);
-        else
+        } else
             fr_count(FR_COUNT_ACKS_MISSED);
         fr_record_unref(record);
     }

@@ -38,6 +38,7 @@ struct fr_sink_status {
     const char *plugin;
     enum fr_health health;
     char why[512];         /* the reason of `health` */
+    bool paused;           /* by an administrator */
     char last_error[256];  /* the newest reason of a health that was not FR_HEALTH_UP; "": none */
     int64_t last_error_ms; /* wall clock: when last_error was set */
     size_t unfinished;     /* journal: deliveries in flight; queue: records not finished */
@@ -57,6 +58,7 @@ struct fr_sink_status {
     uint64_t dropped;   /* records dropped because the queue was full */
     uint64_t replaced;  /* values replaced by a newer one in `delivery: latest` */
     int64_t overdue_ms; /* age of the oldest delivery that is due and not complete; 0: none */
+    bool paused;        /* by fr_sink_pause() */
     uint64_t delays[FR_DELAY_CLASSES];
     uint64_t delay_sum_ms;
     struct fr_program_counts program;

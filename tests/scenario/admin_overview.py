@@ -4,7 +4,7 @@ import os
 
 from admin_api import ALL, SINKS, Client
 from browser import Browser
-from fr import Daemon, free_port, run_parts, skip
+from fr import Daemon, free_port, run_parts, skip, wait_until, write_file
 
 LIBRARIES = "/usr/share/javascript"
 
@@ -100,5 +100,46 @@ def drawn_under_the_policy():
         browser.screenshot("libraries")
 
 
+# ---- the overview ------------------------------------------------------------------------
+
+def overview():
+    """Rates, connections, delays and sinks in steps of 10 s, and the health in a sentence that follows the facts."""
+    port = free_port()
+    with Daemon(ALL, SINKS, f"admin: {{port: {port}}}", journal="{}") as d:
+        me = Client(port)
+        first = me.json("/api/overview")
+        assert first["step_ms"] == 10000 and first["series"]["records"] == [] and first["sinks"] == {}, first
+        assert first["health"]["level"] == "warning" and first["health"]["sentence"] == "No vehicle has connected yet."
+        assert "fleetroute doctor" in first["health"]["remedy"]
+        cars = d.simulate_beside("--vehicles", 5, "--rate", 10, "--duration", 600)
+
+        def working():
+            o = me.json("/api/overview")
+            s = o["series"]
+            return len(s["records"]) >= 2 and s["connected"][-1] == 5 and s["acknowledged"][-1] > 20 and o
+        o = wait_until("two steps are there", working, 60)
+        s, archive = o["series"], o["sinks"]["archive"]
+        length = len(s["at_ms"])
+        assert {len(column) for column in s.values()} == {length} and {len(c) for c in archive.values()} == {length}
+        assert all(b - a > 5000 for a, b in zip(s["at_ms"], s["at_ms"][1:])) and s["at_ms"][-1] <= o["now_ms"]
+        assert 20 < s["records"][-1] < 80 and 20 < archive["delivered"][-1] < 80, o
+        assert archive["lag"][-1] < 500 and 0 <= s["ack_p50_ms"][-1] <= s["ack_p99_ms"][-1], o
+        assert o["health"] == {"level": "ok", "sentence": "Everything works; 5 of 5 vehicles are connected.",
+                               "remedy": None}, o["health"]
+        assert len(me.json("/api/overview?minutes=1")["series"]["at_ms"]) <= 6
+        for query in ("minutes=0", "minutes=61", "minutes=x", "minutes=-1", "minutes=1.5", "minutes=%00"):
+            assert me.ask(f"/api/overview?{query}")[0] == 400, query
+        cars.terminate()
+        cars.wait()
+    broken = '  archive: {plugin: file, options: {path: "@/away/V.jsonl"}}'
+    with Daemon(ALL, broken, f"admin: {{port: {port}}}", journal="{}") as d:
+        write_file(d.path("away"), "not a folder")
+        d.say({"Soc": 1})
+        health = wait_until("it is reported", lambda: (h := Client(port).json("/api/overview")["health"])["level"] ==
+                            "failure" and h)
+        assert health["sentence"].startswith('The sink "archive" does not work'), health
+        assert "journal" in health["remedy"], health
+
+
 if __name__ == "__main__":
-    run_parts(libraries, drawn_under_the_policy)
+    run_parts(overview, libraries, drawn_under_the_policy)

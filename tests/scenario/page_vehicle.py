@@ -5,6 +5,7 @@ import contextlib
 import http.server
 import json
 import os
+import ssl
 import sys
 import threading
 import time
@@ -280,8 +281,8 @@ def hostile_texts(page):
 
 
 @contextlib.contextmanager
-def tile_server():
-    """A server of tiles; yields its port and the list of the paths that were requested."""
+def tile_server(port, certificate, key):
+    """A server of tiles with TLS; yields the list of the paths that are requested."""
     paths = []
 
     class Tiles(http.server.BaseHTTPRequestHandler):
@@ -290,34 +291,39 @@ def tile_server():
             self.send_response(200)
             self.send_header("Content-Type", "image/svg+xml")
             self.end_headers()
-            self.wfile.write(b'<svg xmlns="http://www.w3.org/2000/svg" width="256" height="256"><rect width="256" height="256" fill="#cde"/></svg>')
+            self.wfile.write(b'<svg xmlns="http://www.w3.org/2000/svg" width="256" height="256">'
+                             b'<rect width="255" height="255" fill="#cde"/></svg>')
 
         def log_message(self, *_):
             pass
 
-    port = free_port()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Tiles)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield port, paths
+        yield paths
     finally:
         server.shutdown()
         server.server_close()
 
 
 def map_tiles(page):
-    """With map_tiles the map has tiles of that server; the page names it."""
-    with tile_server() as (tiles, paths):
-        d, port = start(admin=f", map_tiles: 'http://127.0.0.1:{tiles}/{{z}}/{{x}}/{{y}}.png'")
-        with d:
-            d.say({"Location": {"latitude": 48.2, "longitude": 16.37}, "age": 0})
-            wait_until("the position is known", lambda: "Location" in api_or_nothing(port))
-            go(page, port)
-            page.wait("tiles are displayed", "[...document.querySelectorAll('img.leaflet-tile')].some((i) => i.complete && i.naturalWidth > 0)")
-            assert any(p.startswith("/15/") for p in paths), paths
-            assert page.text("#map_source") == f"Map: 127.0.0.1:{tiles}", page.text("#map_source")
-            assert_fits(page, "tiles")
-            assert_quiet(page)
+    """With map_tiles the map has tiles of that server, and the page names it."""
+    tiles = free_port()
+    d, port = start(admin=f", map_tiles: 'https://localhost:{tiles}/{{z}}/{{x}}/{{y}}.png'")
+    with d, tile_server(tiles, d.path("server.pem"), d.path("server.key")) as paths:
+        page.do("/goog/cdp/execute", cmd="Security.setIgnoreCertificateErrors", params={"ignore": True})
+        d.say({"Location": {"latitude": 48.2, "longitude": 16.37}, "age": 0})
+        wait_until("the position is known", lambda: "Location" in api_or_nothing(port))
+        go(page, port)
+        page.wait("tiles are displayed", "[...document.querySelectorAll('img.leaflet-tile')]"
+                  ".some((i) => i.complete && i.naturalWidth > 0)")
+        assert any(p.startswith("/15/") for p in paths), paths
+        assert page.text("#map_source") == f"Map: localhost:{tiles}", page.text("#map_source")
+        assert_fits(page, "tiles")
+        assert_quiet(page)
 
 
 def api_or_nothing(port):

@@ -27,6 +27,8 @@ int main(void)
     srunner_add_suite(runner, suite_sink());
     srunner_add_suite(runner, suite_http());
     srunner_add_suite(runner, suite_web_libraries());
+    srunner_add_suite(runner, suite_activity());
+    srunner_add_suite(runner, suite_health_sentence());
     srunner_add_suite(runner, suite_websocket());
     srunner_add_suite(runner, suite_yaml_edit());
     srunner_add_suite(runner, suite_identity());

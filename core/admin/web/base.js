@@ -297,7 +297,7 @@ export function makePager(what, onMove) {
         update(offset, limit, found) {
             Object.assign(state, { offset, limit, found });
             const end = Math.min(offset + limit, found);
-            setText(text, found > 0 ? `${formatNumber(Math.min(offset + 1, end))}–${formatNumber(end)} of ${formatNumber(found)}` : '');
+            setText(text, found > limit || offset > 0 ? `${formatNumber(Math.min(offset + 1, end))}–${formatNumber(end)} of ${formatNumber(found)}` : '');
             back.disabled = offset === 0;
             next.disabled = end >= found;
             back.hidden = next.hidden = found <= limit && offset === 0;

@@ -15,7 +15,7 @@ export function make(tag, attributes, ...children) {
         else if (name !== 'class' && name in node && typeof node[name] !== 'string') node[name] = value;
         else node.setAttribute(name, value === true ? '' : value);
     }
-    node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ''));
+    node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false && child !== ''));
     return node;
 }
 

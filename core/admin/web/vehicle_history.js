@@ -17,6 +17,7 @@ export let isHistoryOff = false;
 function setHistoryOff(text) {
     isHistoryOff = text !== null;
     element('history_off').hidden = !isHistoryOff;
+    element('vehicle').classList.toggle('no-history', isHistoryOff);
     if (isHistoryOff) setText(element('history_off_text'), `fleetrouted answers: ${text}`);
     for (const part of document.querySelectorAll('[data-history]')) part.hidden = isHistoryOff;
 }

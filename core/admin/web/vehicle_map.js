@@ -30,8 +30,8 @@ function makeGrid() {
 }
 
 function hostOf(url) {
-    const host = (url.split('://')[1] || '').split('/')[0].replace('{s}.', '');
-    return host.endsWith('openstreetmap.org') ? '© OpenStreetMap contributors' : `Map: ${host}`;
+    const host = (url.split('://')[1] || '').split('/')[0];
+    return host.endsWith('.openstreetmap.org') ? '© OpenStreetMap contributors' : `Map: ${host}`;
 }
 
 function addTiles() {
