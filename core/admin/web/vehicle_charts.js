@@ -196,6 +196,7 @@ function makeRange([name, { title }]) {
 }
 
 export function startCharts() {
+    loadChart(); // while the history answers
     restore();
     element('ranges').append(...Object.entries(RANGES).map(makeRange));
     element('choose').addEventListener('change', choose);

@@ -22,19 +22,22 @@ function setHistoryOff(text) {
     for (const part of document.querySelectorAll('[data-history]')) part.hidden = isHistoryOff;
 }
 
-// The answer to a request such as ('sessions', {points: 200}). Throws ApiError; its status is 404 without a history.
+// The text of this 404 names the setting; that of a vehicle that the history does not have yet does not.
+const isOff = (error) => error instanceof ApiError && error.status === 404 && error.message.includes('history:');
+
+// The answer to a request such as ('sessions', {points: 200}). Throws ApiError.
 export async function readHistory(what, parameters = {}) {
     try {
         const answer = await get(`${vehiclePath}/${what}?${new URLSearchParams(parameters)}`);
         setHistoryOff(null);
         return answer;
     } catch (error) {
-        if (error instanceof ApiError && error.status === 404) setHistoryOff(error.message);
+        if (isOff(error)) setHistoryOff(error.message);
         throw error;
     }
 }
 
-// Run task(); a refusal of the history is displayed in `problem` (404: setHistoryOff() displays it). No answer and
+// Run task(); a refusal of the history is displayed in `problem` (without a history, setHistoryOff() displays it). No answer and
 // 401 are reported by poll() and base.js.
 export async function tryHistory(problem, task) {
     try {
@@ -42,6 +45,6 @@ export async function tryHistory(problem, task) {
         setText(problem, '');
     } catch (error) {
         if (!(error instanceof ApiError) || error.status === 0 || error.status === 401) throw error;
-        setText(problem, error.status === 404 ? '' : error.message);
+        setText(problem, isOff(error) ? '' : error.message);
     }
 }

@@ -17,7 +17,8 @@ let map = null;
 let layers = null; // {track, start, position}
 let track = null; // the last answer
 let position = null;
-let fitted = ''; // what the view was fitted to
+let drawnTrack = null;
+let fitted = null; // the begin of the drive to which the view was fitted
 let isMoved = false; // by the reader
 let dueMs = 0;
 
@@ -59,20 +60,35 @@ function makeMap() {
     element('map').addEventListener('mousedown', () => { isMoved = true; });
 }
 
-function setLayer(layer, isPresent, place) {
-    if (!isPresent) {
-        layer.remove();
-        return;
-    }
-    place(layer);
-    if (!map.hasLayer(layer)) layer.addTo(map);
+// Show or hide a layer of the map.
+function setPresent(layer, isPresent) {
+    if (isPresent && !map.hasLayer(layer)) layer.addTo(map);
+    if (!isPresent) layer.remove();
 }
 
+function drawTrack(points) {
+    const isLine = points.length > 1;
+    if (drawnTrack === track) return;
+    drawnTrack = track;
+    for (const line of [layers.edge, layers.track]) {
+        line.setLatLngs(points);
+        setPresent(line, isLine);
+    }
+    if (isLine) layers.start.setLatLng(points[0]);
+    setPresent(layers.start, isLine);
+}
+
+function drawPosition() {
+    if (position) layers.position.setLatLng([position.latitude, position.longitude]);
+    setPresent(layers.position, position !== null);
+    if (position) layers.position.bringToFront();
+}
+
+// Fit the view to a new drive, and to a position outside the view, unless the reader has moved the map.
 function fit(points) {
-    const key = `${track?.drive?.begin ?? ''} ${points.length > 0}`;
-    if (points.length === 0 || (isMoved && key === fitted)) return;
-    const isVisible = fitted === key && points.every((p) => map.getBounds().contains(p));
-    if (isVisible) return;
+    const key = `${track?.drive?.begin ?? ''}`;
+    const isNew = key !== fitted;
+    if (!isNew && (isMoved || points.every((p) => map.getBounds().contains(p)))) return;
     fitted = key;
     isMoved = false;
     if (points.length === 1) map.setView(points[0], POSITION_ZOOM);
@@ -84,15 +100,14 @@ const trackPoints = () => (track ? track.lat.map((lat, i) => [lat, track.lon[i]]
 function draw() {
     const points = trackPoints();
     const all = position ? [...points, [position.latitude, position.longitude]] : points;
-    element('map').hidden = all.length === 0 || L === null;
-    if (element('map').hidden) return;
+    const box = element('map');
+    box.hidden = all.length === 0 || L === null;
+    if (box.offsetWidth === 0) return; // also while the log-in form is displayed
     if (map === null) makeMap();
     map.invalidateSize({ pan: false });
     fit(all);
-    setLayer(layers.edge, points.length > 1, (layer) => layer.setLatLngs(points));
-    setLayer(layers.track, points.length > 1, (layer) => layer.setLatLngs(points));
-    setLayer(layers.start, points.length > 1, (layer) => layer.setLatLng(points[0]));
-    setLayer(layers.position, position !== null, (layer) => layer.setLatLng([position.latitude, position.longitude]));
+    drawTrack(points);
+    drawPosition();
 }
 
 /* ---- texts ---- */
