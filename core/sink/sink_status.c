@@ -148,7 +148,6 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     status->dead_letters = atomic_load(&sink->counters.dead_letters);
     status->dropped = atomic_load(&sink->counters.dropped);
     status->replaced = atomic_load(&sink->counters.replaced);
-    status->paused = atomic_load(&sink->requests.paused);
     status->overdue_ms = sink_overdue_ms(sink);
     for (int i = 0; i < FR_DELAY_CLASSES; i++)
         status->delays[i] = atomic_load(&sink->counters.delays[i]);

@@ -58,7 +58,6 @@ struct fr_sink_status {
     uint64_t dropped;   /* records dropped because the queue was full */
     uint64_t replaced;  /* values replaced by a newer one in `delivery: latest` */
     int64_t overdue_ms; /* age of the oldest delivery that is due and not complete; 0: none */
-    bool paused;        /* by fr_sink_pause() */
     uint64_t delays[FR_DELAY_CLASSES];
     uint64_t delay_sum_ms;
     struct fr_program_counts program;

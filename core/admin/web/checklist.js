@@ -1,15 +1,10 @@
 // The result of the last `fleetroute doctor`, link by link.
-import { element, formatAge, formatCount, formatTime, get, make, outside, partly, poll, setText, startPage } from './base.js';
+import { element, formatAge, formatCount, formatTime, get, make, outside, partly, poll, setText, startPage, withCode } from './base.js';
 
 const INTERVAL_MS = 10000;
 const OLD_MS = 24 * 3600000; // an older result is a warning
 const LEVELS = { ok: ['good', 'ok'], skipped: ['quiet', 'skipped'], warning: ['warn', 'warning'], failure: ['bad', 'failure'] };
 let drawn = '';
-
-// Commands in a text, which are between ` and `, as code.
-function makeText(text) {
-    return String(text ?? '').split('`').map((piece, i) => (i % 2 ? make('code', 'outside', outside(piece, 1000)) : outside(piece, 2000)));
-}
 
 function makeLink(link) {
     const [level, word] = LEVELS[link.level] || ['warn', link.level];
@@ -17,8 +12,8 @@ function makeLink(link) {
         make('span', `state ${level}`, word),
         make('div', '',
             make('h3', '', outside(link.title, 200), link.subject ? [' ', make('small', '', outside(link.subject, 200))] : ''),
-            link.text ? make('p', '', makeText(link.text)) : '',
-            link.remedy ? make('p', 'remedy', make('strong', '', 'What to do: '), makeText(link.remedy)) : ''));
+            link.text ? make('p', '', withCode(link.text)) : '',
+            link.remedy ? make('p', 'remedy', make('strong', '', 'What to do: '), withCode(link.remedy)) : ''));
 }
 
 function renderSummary(links) {
@@ -46,7 +41,7 @@ function render(doctor) {
 
     setText(element('age'), none ? 'The checks have not been run yet.' : `Checked ${formatAge(Date.now(), doctor.run_ms)}, ${formatTime(doctor.run_ms)}.`);
     element('age').className = old ? 'warn' : 'quiet';
-    if (none || old) element('how').replaceChildren(make('p', '', makeText(doctor.how)));
+    if (none || old) element('how').replaceChildren(make('p', '', withCode(doctor.how)));
     else element('how').replaceChildren();
     element('summary').hidden = element('which').hidden = none;
     renderSummary(links);

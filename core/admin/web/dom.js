@@ -22,6 +22,11 @@ export function make(tag, attributes, ...children) {
 // A text from outside (a value, a name, a message of a peer): isolated from the direction of the text around it.
 export const outside = (text, max) => make('bdi', 'outside', cleanText(text ?? '', max));
 
+// Such a text with the commands in it, which are between ` and `, as code.
+export function withCode(text) {
+    return String(text ?? '').split('`').map((piece, i) => (i % 2 ? make('code', '', outside(piece)) : outside(piece, 2000)));
+}
+
 // Change a text only when it differs, so that a selection and a screen reader are not disturbed.
 export function setText(node, text) {
     if (node.textContent !== String(text)) node.textContent = text;

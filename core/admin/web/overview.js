@@ -1,5 +1,5 @@
 // The overview: health, charts of the last hour, vehicles, sinks, sources, server.
-import { element, formatBytes, formatDuration, formatNumber, formatRate, get, lineChart, onSession, partly, poll, setClass, setText, startPage } from './base.js';
+import { element, formatBytes, formatDuration, formatNumber, formatRate, get, lineChart, onSession, partly, poll, setClass, setText, startPage, withCode } from './base.js';
 import { reload, renderFacts, renderServer, renderSinks, renderSources } from './overview_parts.js';
 import { refreshVehicles, startVehicles, vehiclesInterval } from './vehicle_table.js';
 
@@ -22,7 +22,7 @@ function renderHealth() {
     const text = health ? health.sentence : 'The health is not known: the daemon does not answer /api/overview.';
     setText(element('verdict'), text);
     setClass(element('health'), `card health ${level}`);
-    setText(element('remedy'), health?.remedy || '');
+    if (element('remedy').textContent !== (health?.remedy || '').replaceAll('`', '')) element('remedy').replaceChildren(...withCode(health?.remedy));
     element('remedy').hidden = !health?.remedy;
     document.title = level === 'good' || level === 'quiet' ? 'fleetroute' : `⚠ ${text} – fleetroute`;
 }
