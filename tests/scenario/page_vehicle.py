@@ -209,7 +209,7 @@ def marks(page):
 
 def history_is_off(page):
     page.wait("the page says so", "!document.getElementById('history_off').hidden")
-    assert "history: {}" in page.text("#history_off") and "fleetrouted answers:" in page.text("#history_off")
+    assert "history: {}" in page.text("#history_off") and "To switch it on:" in page.text("#history_off")
     page.wait("nothing of the history", "[...document.querySelectorAll('[data-history]')].every((e) => e.offsetParent === null)")
     page.wait("the position is there", "document.querySelector('path.position') !== null")
     assert "48.20000, 16.37000" in page.text("#map_position")
