@@ -1,7 +1,7 @@
 // The page of one vehicle: its state and the most important values; other modules make the other parts.
-import { ApiError, element, formatNumber, get, make, outside, poll, reconcile, setClass, setText, startPage } from './base.js';
+import { ApiError, cleanText, element, formatNumber, get, make, outside, poll, reconcile, setClass, setText, startPage } from './base.js';
 import { updateCharts, startCharts } from './vehicle_charts.js';
-import { formatAgeOf, formatFieldValue, formatUnit, makeMark, marksOf } from './vehicle_format.js';
+import { formatAgeOf, formatFieldValue, formatMeasure, formatUnit, makeMark, marksOf } from './vehicle_format.js';
 import { vehiclePath, vin } from './vehicle_history.js';
 import { startLists } from './vehicle_lists.js';
 import { startMap, updateMap } from './vehicle_map.js';
@@ -9,6 +9,7 @@ import { startSessions } from './vehicle_sessions.js';
 import { startValues, updateValues } from './vehicle_values.js';
 
 const INTERVAL_MS = 2000;
+const TILE_TEXT_MAX = 40; // characters
 let last = null; // the last answer and the time of its arrival
 let startedParts = false;
 
@@ -60,8 +61,7 @@ const TILES = [
 const isPresent = (value) => value !== undefined && value.value !== null;
 
 function tileText(tile, value) {
-    return typeof value.value === 'number' && tile.digits !== undefined
-        ? formatNumber(value.value, tile.digits) : formatFieldValue(value.value);
+    return typeof value.value === 'number' ? formatMeasure(value.value, tile.digits) : cleanText(formatFieldValue(value.value), TILE_TEXT_MAX);
 }
 
 function makeTile(tile) {
@@ -79,7 +79,7 @@ function makeTile(tile) {
         const names = marksOf(value);
         setText(number, tileText(tile, value));
         setClass(shown, typeof value.value === 'string' && value.value.length > 6 ? 'word' : '');
-        setText(unit, formatUnit(value.unit) + (more ? ` · ${formatFieldValue(more.value)}` : ''));
+        setText(unit, formatUnit(value.unit) + (more ? ` · ${tileText({}, more)}` : ''));
         setText(age, formatAgeOf(value.age_ms + extraMs));
         if (bar) bar.firstChild.style.width = `${Math.min(100, Math.max(0, Number(value.value) || 0))}%`;
         if (marked === names.join()) return;

@@ -4,11 +4,13 @@ import { cleanText, formatDuration, make } from './base.js';
 const TEXT_MAX = 200; // characters of a value that are displayed
 const MINUTE_MS = 60000;
 
-// Decimals for a number: two, or three significant digits below 1.
-export function formatMeasure(n) {
+// At most `digits` decimals, or three significant digits below 1; very large and very small numbers with an exponent.
+export function formatMeasure(n, digits = 2) {
     if (typeof n !== 'number' || !Number.isFinite(n)) return '–';
-    const options = Math.abs(n) >= 1 ? { maximumFractionDigits: 2 } : { maximumSignificantDigits: 3 };
-    return (Object.is(n, -0) ? 0 : n).toLocaleString('en', options);
+    const size = Math.abs(n);
+    if (size >= 1e9 || (size > 0 && size < 1e-4)) return n.toExponential(3);
+    const options = size >= 1 || digits < 2 ? { maximumFractionDigits: digits } : { maximumSignificantDigits: 3 };
+    return n.toLocaleString('en', { ...options, signDisplay: 'negative' }); // no "-0"
 }
 
 export const formatDegrees = (n) => n.toFixed(5);

@@ -45,6 +45,6 @@ export async function tryHistory(problem, task) {
         setText(problem, '');
     } catch (error) {
         if (!(error instanceof ApiError) || error.status === 0 || error.status === 401) throw error;
-        setText(problem, isOff(error) ? '' : error.message);
+        setText(problem, isOff(error) ? '' : error.status === 404 ? 'The history has nothing of this vehicle yet.' : error.message);
     }
 }

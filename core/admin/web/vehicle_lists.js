@@ -66,7 +66,11 @@ const TIMES = [['Today', 0], ['7 days', 6], ['30 days', 29], ['400 days', 399]];
 
 // Days are those of UTC, as the history counts.
 const fromDay = (days) => Date.now() - (Date.now() % DAY_MS) - days * DAY_MS;
-const dollars = (n) => (n === null ? '–' : n !== 0 && n < 0.01 ? `$${n.toFixed(4)}` : `$${n.toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`);
+
+function dollars(n) {
+    if (n === null) return '–';
+    return n > 0 && n < 0.01 ? '<\u00a0$0.01' : `$${n.toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+}
 
 // The bar compares the field with the one that has the most signals.
 function signalCells(max, f) {
