@@ -23,6 +23,16 @@
 #define UNREAD_MAX (4u << 20)    /* bytes queued for a tail client; beyond them it loses records */
 #define REPLAY_UNREAD (1u << 20) /* bytes of a replay to read ahead */
 
+/* A control command that a thread of the jobs answers. */
+struct control_job {
+    struct client *client; /* NULL: it has left */
+    const struct fr_control_command *command;
+    void *ctx;
+    char *arguments;
+    struct fr_buffer out;
+    struct fr_job *job;
+};
+
 struct client {
     struct fr_control *control;
     struct bufferevent *io;
@@ -32,6 +42,7 @@ struct client {
     uint64_t skipped;        /* records since the last report of skipped records */
     uint64_t reported;       /* replayed records of the last report, stored and skipped */
     uint64_t awaited_reload; /* the number of a reload; 0: none */
+    struct control_job *job; /* NULL: none */
     struct client *next;
 };
 
@@ -43,6 +54,7 @@ struct fr_control {
     void *ctx;
     struct client *clients;
     size_t client_count;
+    struct fr_jobs *jobs;
     struct fr_record_feed *feed;
     int feed_listener; /* of the feed */
     int wake_fd;       /* eventfd: a replay can continue */
@@ -142,6 +154,10 @@ static void control_close_client(struct client *c)
     *at = c->next;
     control->client_count--;
     fr_replay_free(c->replay);
+    if (c->job != NULL) {
+        c->job->client = NULL;
+        fr_job_cancel(c->job->job);
+    }
     bufferevent_free(c->io);
     free(c);
     control_update_tap(control);
@@ -218,11 +234,67 @@ static void control_begin_replay(struct client *c)
         bufferevent_setwatermark(c->io, EV_READ, 0, REPLAY_UNREAD);
 }
 
+static void control_run_job(void *ctx, const _Atomic bool *cancelled)
+{
+    struct control_job *job = ctx;
+
+    job->command->job(job->ctx, job->arguments, cancelled, &job->out);
+    fr_buffer_byte(&job->out, '\n');
+}
+
+static void control_finish_job(void *ctx, enum fr_job_end end)
+{
+    struct control_job *job = ctx;
+    struct client *c = job->client;
+
+    if (c != NULL) {
+        c->job = NULL;
+        if (end != FR_JOB_DONE || job->out.failed)
+            control_send_error(c, "the daemon is busy; repeat the command");
+        else
+            control_send_answer(c, fr_buffer_string(&job->out), job->out.len);
+    }
+    fr_buffer_free(&job->out);
+    free(job->arguments);
+    free(job);
+}
+
+static void control_start_job(struct client *c, const struct fr_control_command *command,
+                              const char *arguments)
+{
+    static const struct fr_job_type type = {control_run_job, control_finish_job, NULL};
+    struct control_job *job = fr_calloc(1, sizeof *job);
+
+    job->client = c;
+    job->command = command;
+    job->ctx = c->control->ctx;
+    job->arguments = fr_strdup(arguments);
+    job->job = fr_jobs_add(c->control->jobs, FR_JOBS_CONTROL_SOCKET, &type, job);
+    if (job->job == NULL)
+        control_finish_job(job, FR_JOB_CANCELLED);
+    else
+        c->job = job;
+}
+
+static void control_answer(struct client *c, const struct fr_control_command *command,
+                           const char *arguments)
+{
+    struct fr_buffer out = {0};
+
+    if (command->job != NULL) {
+        control_start_job(c, command, arguments);
+        return;
+    }
+    command->handler(c->control->ctx, arguments, &out);
+    fr_buffer_byte(&out, '\n');
+    control_send_answer(c, fr_buffer_string(&out), out.len);
+    fr_buffer_free(&out);
+}
+
 static void control_handle_request(struct client *c, char *line)
 {
     const struct fr_control *control = c->control;
     char *arguments = strchr(line, ' ');
-    struct fr_buffer out = {0};
 
     if (arguments != NULL)
         *arguments++ = '\0';
@@ -240,11 +312,7 @@ static void control_handle_request(struct client *c, char *line)
     }
     for (size_t i = 0; control->commands->commands[i].word != NULL; i++)
         if (strcmp(control->commands->commands[i].word, line) == 0) {
-            control->commands->commands[i].handler(control->ctx, arguments != NULL ? arguments : "",
-                                                   &out);
-            fr_buffer_byte(&out, '\n');
-            control_send_answer(c, fr_buffer_string(&out), out.len);
-            fr_buffer_free(&out);
+            control_answer(c, &control->commands->commands[i], arguments != NULL ? arguments : "");
             return;
         }
     control_send_unknown(c);
@@ -294,7 +362,7 @@ static void control_on_readable(struct bufferevent *io, void *ctx)
         control_continue_replay(c);
         return;
     }
-    if (c->tailing || c->closing || c->awaited_reload != 0) {
+    if (c->tailing || c->closing || c->awaited_reload != 0 || c->job != NULL) {
         evbuffer_drain(in, evbuffer_get_length(in));
         return;
     }
@@ -374,7 +442,8 @@ static int control_listen(struct fr_control *control, struct fr_error *error)
 
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
                                   const struct fr_control_commands *commands, void *ctx,
-                                  struct fr_record_feed *feed, struct fr_error *error)
+                                  struct fr_record_feed *feed, struct fr_jobs *jobs,
+                                  struct fr_error *error)
 {
     struct fr_control *control = fr_calloc(1, sizeof *control);
 
@@ -383,6 +452,7 @@ struct fr_control *fr_control_new(struct event_base *base, const char *path,
     control->commands = commands;
     control->ctx = ctx;
     control->feed = feed;
+    control->jobs = jobs;
     control->feed_listener = fr_record_feed_add(feed, control_on_record, control);
     control->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     control->wake_event =

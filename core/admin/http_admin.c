@@ -14,7 +14,6 @@
 
 #include "admin/http_admin_state.h"
 #include "admin/http_guard.h"
-#include "admin/http_jobs.h"
 #include "admin/http_later.h"
 #include "admin/http_reply.h"
 #include "admin/http_serve.h"
@@ -223,9 +222,7 @@ static int admin_create_parts(struct fr_http_admin *admin,
     admin->policy = fr_http_policy(settings->map_tiles);
     admin->names = fr_http_names_new(settings->hosts, settings->host_count);
     admin->sessions = fr_http_sessions_new(settings->token);
-    admin->jobs = fr_http_jobs_new(admin->base, error);
-    if (admin->jobs == NULL)
-        return -1;
+    admin->jobs = settings->jobs;
     if (settings->feed != NULL &&
         (admin->streams = fr_http_streams_new(admin->base, settings->feed, settings->max_streams,
                                               error)) == NULL)
@@ -277,7 +274,6 @@ void fr_http_admin_free(struct fr_http_admin *admin)
 {
     if (admin == NULL)
         return;
-    fr_http_jobs_free(admin->jobs);
     fr_http_later_abandon(admin);
     fr_http_streams_free(admin->streams);
     for (size_t i = 0; i < ADMIN_SERVERS; i++) {

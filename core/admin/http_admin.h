@@ -28,6 +28,7 @@
 #include "util/error.h"
 
 struct fr_http_admin;
+struct fr_jobs;
 struct fr_record_feed;
 
 struct fr_http_admin_settings {
@@ -41,6 +42,7 @@ struct fr_http_admin_settings {
     const char *socket;         /* the Unix socket's path; NULL: none */
     const char *status_address; /* for load balancers; NULL: do not listen for them */
     uint16_t status_port;
+    struct fr_jobs *jobs;        /* of FR_HTTP_JOB; freed before the listener; NULL: none */
     struct fr_record_feed *feed; /* of FR_HTTP_RECORDS; must outlive the listener; NULL: none */
     size_t max_streams;          /* of FR_HTTP_RECORDS, at the same time */
 };
@@ -61,7 +63,7 @@ void fr_http_admin_set_tls(struct fr_http_admin *admin, SSL_CTX *tls);
 /* Open streams of records. */
 size_t fr_http_admin_streams(const struct fr_http_admin *admin);
 
-/* Wait for the job that runs, and close the listeners and all connections. NULL is ignored. */
+/* Close the listeners and all connections. NULL is ignored. */
 void fr_http_admin_free(struct fr_http_admin *admin);
 
 /* Read a token (16 to 512 characters): the first line of the file `path`, whose descriptor `fd` is

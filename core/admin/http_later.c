@@ -1,12 +1,13 @@
 #include "admin/http_later.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "admin/http_reply.h"
 #include "util/memory.h"
 
-/* evhttp neither reads from the connection nor closes it before the request is answered. So
- * `request` is valid until then, or until the listener is freed. */
+/* evhttp keeps the request until it is answered or the listener is freed, also when the connection
+ * ends before; the request has no connection then. */
 struct fr_http_later {
     struct fr_http_admin *admin; /* NULL: the listener was freed */
     struct evhttp_request *request;
@@ -36,6 +37,18 @@ void fr_http_send_later(struct fr_http_later *later, int code, const struct fr_b
         fr_http_reply(later->admin, later->request, code, later->type, body);
     }
     free(later);
+}
+
+bool fr_http_later_client_left(const struct fr_http_later *later)
+{
+    struct evhttp_connection *connection =
+        later->admin != NULL ? evhttp_request_get_connection(later->request) : NULL;
+    struct pollfd p = {.events = POLLRDHUP};
+
+    if (connection == NULL)
+        return true;
+    p.fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+    return poll(&p, 1, 0) > 0;
 }
 
 void fr_http_later_abandon(struct fr_http_admin *admin)

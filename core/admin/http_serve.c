@@ -8,12 +8,12 @@
 #include "admin/http_client.h"
 #include "admin/http_guard.h"
 #include "admin/http_jobs.h"
-#include "admin/http_later.h"
 #include "admin/http_login.h"
 #include "admin/http_query.h"
 #include "admin/http_reply.h"
 #include "admin/http_sessions.h"
 #include "admin/http_streams.h"
+#include "admin/jobs.h"
 #include "admin/web_files.h"
 #include "util/clock.h"
 #include "util/counters.h"
@@ -35,7 +35,6 @@
 #define NOT_PROTECTED                                                                              \
     "acts are only possible from this machine or over TLS: set `admin: tls:`, or use "             \
     "`fleetroute` on the server"
-#define BUSY "too many requests wait; try again"
 
 /* ---- the endpoint ---------------------------------------------------------------- */
 
@@ -168,6 +167,18 @@ static void serve_render(struct fr_http_admin *admin, struct evhttp_request *req
     fr_buffer_free(&body);
 }
 
+static void serve_job(struct fr_http_admin *admin, struct evhttp_request *request,
+                      const struct fr_http_endpoint *endpoint, const struct fr_http_call *call)
+{
+    struct fr_buffer body = {0};
+    void *ctx = endpoint->prepare != NULL ? endpoint->prepare(admin->ctx) : admin->ctx;
+    int code = fr_http_job_start(call, endpoint->render, ctx, endpoint->release, &body);
+
+    if (code != 0)
+        fr_http_reply(admin, request, code, endpoint->type, &body);
+    fr_buffer_free(&body);
+}
+
 static void serve_act(struct fr_http_admin *admin, struct evhttp_request *request,
                       const struct fr_http_client_info *client,
                       const struct fr_http_endpoint *endpoint, struct fr_http_call *call)
@@ -200,12 +211,18 @@ static void serve_file(struct fr_http_admin *admin, struct evhttp_request *reque
         fr_http_reply_file(admin, request, file);
 }
 
+/* The client's key in jobs.h. `client` NULL: a load balancer, whose endpoints have no jobs. */
+static uint64_t serve_source(const struct fr_http_client_info *client)
+{
+    return client == NULL ? 0 : client->socket ? FR_JOBS_ADMIN_SOCKET : client->source;
+}
+
 static void serve_endpoint(struct fr_http_admin *admin, struct evhttp_request *request,
                            const struct fr_http_client_info *client,
                            const struct fr_http_endpoint *endpoint, const char *segment)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
-    struct fr_http_exchange exchange = {admin, request, endpoint};
+    struct fr_http_exchange exchange = {admin, request, endpoint, serve_source(client)};
     struct fr_http_call call = {.query = query != NULL ? query : "",
                                 .segment = segment,
                                 .body = "",
@@ -217,10 +234,7 @@ static void serve_endpoint(struct fr_http_admin *admin, struct evhttp_request *r
         serve_render(admin, request, endpoint, &call);
         break;
     case FR_HTTP_JOB:
-        if (fr_http_jobs_have_capacity(admin->jobs))
-            fr_http_jobs_add(admin->jobs, endpoint, admin->ctx, &call, fr_http_later(&call));
-        else
-            fr_http_reply_refusal(admin, request, 503, BUSY);
+        serve_job(admin, request, endpoint, &call);
         break;
     case FR_HTTP_FILES:
         serve_file(admin, request, endpoint, &call);

@@ -4,6 +4,7 @@
 #include "admin/web_libraries.h"
 #include "daemon/api_acts.h"
 #include "daemon/api_doctor.h"
+#include "daemon/api_history.h"
 #include "daemon/api_overview.h"
 #include "daemon/api_vehicles.h"
 #include "daemon/daemon_state.h"
@@ -181,6 +182,12 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     VEHICLES("/api/vehicles/{vin}", fr_api_vehicle),
     READ("/api/overview", JSON, fr_api_overview),
     READ("/api/doctor", JSON, fr_api_doctor),
+    VEHICLES("/api/vehicles/{vin}/history", fr_api_history),
+    VEHICLES("/api/vehicles/{vin}/track", fr_api_track),
+    VEHICLES("/api/vehicles/{vin}/sessions", fr_api_sessions),
+    VEHICLES("/api/vehicles/{vin}/alerts", fr_api_alerts),
+    VEHICLES("/api/vehicles/{vin}/connections", fr_api_connections),
+    VEHICLES("/api/vehicles/{vin}/signals", fr_api_signals),
     {.path = "/api/records", .listed = true, .kind = FR_HTTP_RECORDS},
     ACT("/api/acts/reload", fr_api_reload),
     ACT("/api/sinks/{name}/pause", fr_api_pause),

@@ -146,7 +146,8 @@ void fr_daemon_stop(struct fr_daemon *d)
 {
     bool clean;
 
-    /* First, because its jobs use the last values and the history, and no event loop runs any more. */
+    /* First, because jobs use all other parts, and no event loop runs any more. */
+    fr_jobs_free(d->jobs);
     fr_reload_waiters_abandon(d);
     fr_http_admin_free(d->admin);
     fr_web_libraries_free(d->libraries);
@@ -154,7 +155,6 @@ void fr_daemon_stop(struct fr_daemon *d)
     if (d->ingest != NULL)
         stop_vehicles(d);
     clean = stop_sinks(d);
-    fr_history_reader_free(d->history_reader);
     fr_history_stop(d->history);
     fr_values_stop(d->values);
     if (d->journal != NULL)
