@@ -55,6 +55,18 @@ class Site:
         self.browser.wait("the overview is displayed", "!document.getElementById('all').hidden && "
                           "document.getElementById('verdict').innerText != 'loading …'")
 
+    @contextlib.contextmanager
+    def load(self, *arguments):
+        """Simulated vehicles as long as the `with` block."""
+        cars = self.daemon.simulate_beside(*arguments, "--duration", 600)
+        try:
+            yield
+            cars.send_signal(signal.SIGINT)  # as if its duration was over
+            cars.wait()
+        finally:
+            cars.kill()
+            cars.wait()
+
     def log_in(self):
         b = self.browser
         b.wait("a token is asked for", "!document.getElementById('login').hidden")
@@ -106,8 +118,7 @@ def empty(browser):
 
 def vehicles(browser):
     """Three vehicles: their rates, the charts with tables, the search, the order, the filter; all of it in the address."""
-    with Site(browser) as site:
-        cars = site.daemon.simulate_beside("--vehicles", 3, "--rate", 5, "--duration", 600)
+    with Site(browser) as site, site.load("--vehicles", 3, "--rate", 5):
         site.open_overview()
         browser.wait("three vehicles are listed, with a rate each", f"{ROWS} == 3 && "
                      "[...document.querySelectorAll('#vehicles tr')].every(r => Number(r.cells[4].innerText) > 1)")
@@ -134,13 +145,11 @@ def vehicles(browser):
         browser.wait("one is found", f"{ROWS} == 1")
         browser.click("#state_choice input[value=disconnected]")
         browser.wait("none matches", "document.getElementById('no_vehicles').innerText == 'No vehicle matches.'")
-        assert browser.ask("location.search") == "?find=f000001&state=disconnected&sort=name&order=desc"
+        assert browser.ask("location.search") == "?find=f000001&state=disconnected&sort=vin&order=desc"
         site.go("?find=f000001&state=connected")
         browser.wait("the address is applied", f"{ROWS} == 1 && document.getElementById('find').value == 'f000001'"
                      " && document.querySelector('#state_choice input:checked').value == 'connected'")
         assert not browser.severe_log_messages()
-        cars.send_signal(signal.SIGINT)  # as if its duration was over
-        cars.wait()
 
 
 def owner(browser):
@@ -185,8 +194,7 @@ def failing_sink(browser):
 
 def thousand(browser):
     """A thousand vehicles: 50 on a page, the others by search and by paging."""
-    with Site(browser) as site:
-        cars = site.daemon.simulate_beside("--vehicles", 1000, "--rate", 0.2, "--duration", 600)
+    with Site(browser) as site, site.load("--vehicles", 1000, "--rate", 0.2):
         site.open_overview()
         browser.wait("a thousand are counted", "document.getElementById('vehicle_count').innerText"
                      f".startsWith('1,000 connected') && {ROWS} == 50", 60)
@@ -198,8 +206,6 @@ def thousand(browser):
                      f" && document.querySelector('#vehicles a').innerText != '{first}'")
         browser.type("#find", "kf000777")
         browser.wait("one is found", f"{ROWS} == 1")
-        cars.send_signal(signal.SIGINT)  # as if its duration was over
-        cars.wait()
 
 
 # ---- what is missing ---------------------------------------------------------------------
