@@ -16,6 +16,9 @@ struct fr_http_names;
 struct fr_http_sessions;
 struct fr_http_streams;
 
+#define FR_HTTP_TIMEOUT_S 5        /* without a byte of a request */
+#define FR_HTTP_WRITE_TIMEOUT_S 30 /* without a byte that a client takes */
+
 /* On the address, on the Unix socket, on the address for load balancers. */
 enum admin_server { ADMIN_NETWORK, ADMIN_LOCAL, ADMIN_STATUS, ADMIN_SERVERS };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "admin/http_body.h"
 #include "admin/http_client.h"
 #include "admin/http_guard.h"
 #include "admin/http_jobs.h"
@@ -261,6 +262,20 @@ static bool serve_refuse_simple(struct fr_http_admin *admin, struct evhttp_reque
     return true;
 }
 
+/* Answer a request whose end is ambiguous, and close its connection: what follows may be its body.
+ * Returns whether it was answered. */
+static bool serve_refuse_body(struct fr_http_admin *admin, struct evhttp_request *request)
+{
+    bool post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+    const char *mistake = fr_http_body_mistake(evhttp_request_get_input_headers(request), post);
+
+    if (mistake == NULL)
+        return false;
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
+    fr_http_reply_refusal(admin, request, 400, mistake);
+    return true;
+}
+
 void fr_http_serve(struct fr_http_admin *admin, struct evhttp_request *request, bool socket)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
@@ -273,7 +288,7 @@ void fr_http_serve(struct fr_http_admin *admin, struct evhttp_request *request, 
     bool login = path != NULL && fr_http_login_has(path, post);
     struct fr_http_client_info client;
 
-    if (serve_refuse_origin(admin, request, tls, endpoint))
+    if (serve_refuse_body(admin, request) || serve_refuse_origin(admin, request, tls, endpoint))
         return;
     fr_http_client_read(admin, request, socket, &client);
     if (serve_refuse_host(admin, request, &client, endpoint))
@@ -297,6 +312,8 @@ void fr_http_serve_status(struct fr_http_admin *admin, struct evhttp_request *re
     const struct fr_http_endpoint *endpoint =
         serve_find(admin->status, path, false, &other_method, segment);
 
+    if (serve_refuse_body(admin, request))
+        return;
     if (endpoint != NULL)
         serve_endpoint(admin, request, NULL, endpoint, segment);
     else

@@ -3,6 +3,7 @@
 #include "admin/web_files.h"
 #include "admin/web_libraries.h"
 #include "daemon/api_acts.h"
+#include "daemon/api_doctor.h"
 #include "daemon/api_history.h"
 #include "daemon/api_overview.h"
 #include "daemon/api_vehicles.h"
@@ -186,6 +187,7 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     VEHICLES("/api/vehicles/{vin}/alerts", fr_api_alerts),
     VEHICLES("/api/vehicles/{vin}/connections", fr_api_connections),
     VEHICLES("/api/vehicles/{vin}/signals", fr_api_signals),
+    READ("/api/doctor", JSON, fr_api_doctor),
     {.path = "/api/records", .listed = true, .kind = FR_HTTP_RECORDS},
     ACT("/api/acts/reload", fr_api_reload),
     ACT("/api/sinks/{name}/pause", fr_api_pause),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admin/web_libraries.h"
+#include "daemon/admin_token.h"
 #include "daemon/api_overview.h"
 #include "daemon/backpressure.h"
 #include "daemon/control_commands.h"
@@ -47,7 +48,7 @@ static int start_privileged(struct fr_daemon *d, char **token, struct fr_error *
     fr_topics_set_policy(c->unknown_topics);
     d->files_fingerprint = d->setup->tls_fingerprint;
     if (c->admin_on && c->admin_token_file != NULL &&
-        (*token = fr_http_admin_read_token(c->admin_token_file, error)) == NULL)
+        (*token = fr_daemon_read_admin_token(c->admin_token_file, error)) == NULL)
         return -1;
     if (c->admin_on)
         d->libraries = fr_web_libraries_read(FR_WEB_LIBRARIES_FOLDER);

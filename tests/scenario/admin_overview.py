@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What the pages of the admin listener get from the server: files, libraries, the overview, the checklist."""
+import json
 import os
 
 from admin_api import ALL, SINKS, Client
 from browser import Browser
-from fr import Daemon, free_port, run_parts, skip, wait_until, write_file
+from fr import PATIENCE, VIN, Daemon, fleetroute, free_port, run_parts, skip, wait_until, write_file
 
 LIBRARIES = "/usr/share/javascript"
 
@@ -100,6 +101,46 @@ def drawn_under_the_policy():
         browser.screenshot("libraries")
 
 
+# ---- the checklist -----------------------------------------------------------------------
+
+def checklist():
+    """/api/doctor has the result of `fleetroute doctor`; a file with other content is named and breaks nothing."""
+    port = free_port()
+    with Daemon(ALL, SINKS, f"admin: {{port: {port}}}", journal="{}") as d:
+        me, path = Client(port), d.path("state/doctor.json")
+        none = me.json("/api/doctor")
+        assert none["run_ms"] is None and none["links"] == [] and "no result yet" in none["how"], none
+        assert "fleetroute doctor" in none["how"]
+        printed = json.loads(fleetroute("doctor", "--json", "-c", d.path("fleetroute.yaml"), check=False).stdout)
+        stored = me.json("/api/doctor")
+        assert stored["run_ms"] == printed["run_ms"] and stored["links"] == printed["links"], stored
+        assert 0 <= stored["age_ms"] < 120000 * PATIENCE and len(stored["links"]) > 5
+        file, folder = os.stat(path), os.stat(d.path("state"))
+        assert file.st_mode & 0o777 == 0o640 and (file.st_uid, file.st_gid) == (folder.st_uid, folder.st_gid)
+        fleetroute("doctor", "--json", "--vin", VIN, "-c", d.path("fleetroute.yaml"), check=False)
+        assert me.json("/api/doctor")["run_ms"] == printed["run_ms"]
+        link = {"level": "failure", "id": "name", "title": "t", "subject": None, "text": "t", "remedy": ""}
+        hostile = "</script><img src=x onerror=alert(1)>\u202e\u0007\"\\" + "x" * 3000
+        write_file(path, json.dumps({"run_ms": 10 ** 15, "links": [{**link, "text": hostile, "more": [1]}]}))
+        answer = me.json("/api/doctor")
+        assert answer["links"][0]["text"].startswith("</script>") and answer["age_ms"] == 0, answer
+        assert "more" not in answer["links"][0]
+        for text in ("", "{", "[]", "{}", "null", '{"run_ms": 1}', '{"run_ms": "1", "links": []}', "[" * 100000,
+                     json.dumps({"run_ms": 1, "links": [{**link, "level": "x"}]}),
+                     json.dumps({"run_ms": 1, "links": [link] * 3000}), "x" * 300000,
+                     json.dumps({"run_ms": 1, "links": [{**link, "text": "x" * 5000}]}), '{"run_ms":1,"links":[]}}'):
+            write_file(path, text)
+            answer = me.json("/api/doctor")
+            assert answer["run_ms"] is None and answer["links"] == [] and path in answer["how"], (text[:80], answer)
+        os.remove(path)
+        for make in (lambda: os.mkfifo(path), lambda: os.symlink("/etc/passwd", path)):
+            make()
+            assert me.json("/api/doctor")["run_ms"] is None
+            os.remove(path)
+        os.mkdir(path)
+        assert me.json("/api/doctor")["run_ms"] is None
+
+
 # ---- the overview ------------------------------------------------------------------------
 
 def overview():
@@ -142,4 +183,4 @@ def overview():
 
 
 if __name__ == "__main__":
-    run_parts(overview, libraries, drawn_under_the_policy)
+    run_parts(overview, checklist, libraries, drawn_under_the_policy)

@@ -28,6 +28,7 @@ int main(void)
     srunner_add_suite(runner, suite_http());
     srunner_add_suite(runner, suite_web_libraries());
     srunner_add_suite(runner, suite_activity());
+    srunner_add_suite(runner, suite_stored_doctor());
     srunner_add_suite(runner, suite_health_sentence());
     srunner_add_suite(runner, suite_websocket());
     srunner_add_suite(runner, suite_yaml_edit());

@@ -57,6 +57,7 @@ Suite *suite_vehicle_state(void);
 Suite *suite_payloads(void);
 Suite *suite_web_libraries(void);
 Suite *suite_activity(void);
+Suite *suite_stored_doctor(void);
 Suite *suite_health_sentence(void);
 Suite *suite_websocket(void);
 Suite *suite_yaml_edit(void);

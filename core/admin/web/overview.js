@@ -106,10 +106,13 @@ async function refreshStatus() {
 }
 
 async function refreshOverview() {
-    overview = await partly(element('charts'), () => get('api/overview?minutes=60'));
-    if (overview) renderCharts();
-    else removeCharts();
-    renderHealth();
+    try {
+        overview = await partly(element('charts'), () => get('api/overview?minutes=60'));
+        if (overview) renderCharts();
+        else removeCharts();
+    } finally {
+        renderHealth();
+    }
 }
 
 startPage('Overview');
