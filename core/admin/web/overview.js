@@ -1,7 +1,7 @@
 // The overview: health, charts of the last hour, vehicles, sinks, sources, server.
 import { element, formatBytes, formatDuration, formatNumber, formatRate, get, lineChart, onSession, partly, poll, setClass, setText, startPage, withCode } from './base.js';
 import { reload, renderFacts, renderServer, renderSinks, renderSources } from './overview_parts.js';
-import { refreshVehicles, startVehicles, vehiclesInterval } from './vehicle_table.js';
+import { refreshVehicles, startVehicles, vehiclesInterval } from './overview_vehicles.js';
 
 const STATUS_MS = 2000;
 const OVERVIEW_MS = 10000; // a step of the series
