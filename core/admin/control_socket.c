@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "admin/control_job.h"
 #include "record/json.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -20,18 +21,9 @@
 
 #define CLIENTS_MAX 32
 #define LINE_MAX_BYTES 512
-#define UNREAD_MAX (4u << 20)    /* bytes queued for a tail client; beyond them it loses records */
+#define UNREAD_MAX (4u << 20) /* bytes queued for a tail client; beyond them it loses records */
+#define BUSY "the daemon is busy; repeat the command"
 #define REPLAY_UNREAD (1u << 20) /* bytes of a replay to read ahead */
-
-/* A control command that a thread of the jobs answers. */
-struct control_job {
-    struct client *client; /* NULL: it has left */
-    const struct fr_control_command *command;
-    void *ctx;
-    char *arguments;
-    struct fr_buffer out;
-    struct fr_job *job;
-};
 
 struct client {
     struct fr_control *control;
@@ -39,10 +31,10 @@ struct client {
     bool tailing, redact, closing;
     struct fr_replay *replay; /* owned; NULL: the client sends no records */
     char vin[FR_VIN_MAX + 1];
-    uint64_t skipped;        /* records since the last report of skipped records */
-    uint64_t reported;       /* replayed records of the last report, stored and skipped */
-    uint64_t awaited_reload; /* the number of a reload; 0: none */
-    struct control_job *job; /* NULL: none */
+    uint64_t skipped;           /* records since the last report of skipped records */
+    uint64_t reported;          /* replayed records of the last report, stored and skipped */
+    uint64_t awaited_reload;    /* the number of a reload; 0: none */
+    struct fr_control_job *job; /* NULL: none */
     struct client *next;
 };
 
@@ -154,10 +146,7 @@ static void control_close_client(struct client *c)
     *at = c->next;
     control->client_count--;
     fr_replay_free(c->replay);
-    if (c->job != NULL) {
-        c->job->client = NULL;
-        fr_job_cancel(c->job->job);
-    }
+    fr_control_job_abandon(c->job);
     bufferevent_free(c->io);
     free(c);
     control_update_tap(control);
@@ -234,46 +223,15 @@ static void control_begin_replay(struct client *c)
         bufferevent_setwatermark(c->io, EV_READ, 0, REPLAY_UNREAD);
 }
 
-static void control_run_job(void *ctx, const _Atomic bool *cancelled)
+static void control_on_job_done(void *ctx, struct fr_buffer *answer)
 {
-    struct control_job *job = ctx;
+    struct client *c = ctx;
 
-    job->command->job(job->ctx, job->arguments, cancelled, &job->out);
-    fr_buffer_byte(&job->out, '\n');
-}
-
-static void control_finish_job(void *ctx, enum fr_job_end end)
-{
-    struct control_job *job = ctx;
-    struct client *c = job->client;
-
-    if (c != NULL) {
-        c->job = NULL;
-        if (end != FR_JOB_DONE || job->out.failed)
-            control_send_error(c, "the daemon is busy; repeat the command");
-        else
-            control_send_answer(c, fr_buffer_string(&job->out), job->out.len);
-    }
-    fr_buffer_free(&job->out);
-    free(job->arguments);
-    free(job);
-}
-
-static void control_start_job(struct client *c, const struct fr_control_command *command,
-                              const char *arguments)
-{
-    static const struct fr_job_type type = {control_run_job, control_finish_job, NULL};
-    struct control_job *job = fr_calloc(1, sizeof *job);
-
-    job->client = c;
-    job->command = command;
-    job->ctx = c->control->ctx;
-    job->arguments = fr_strdup(arguments);
-    job->job = fr_jobs_add(c->control->jobs, FR_JOBS_CONTROL_SOCKET, &type, job);
-    if (job->job == NULL)
-        control_finish_job(job, FR_JOB_CANCELLED);
+    c->job = NULL;
+    if (answer != NULL)
+        control_send_answer(c, fr_buffer_string(answer), answer->len);
     else
-        c->job = job;
+        control_send_error(c, BUSY);
 }
 
 static void control_answer(struct client *c, const struct fr_control_command *command,
@@ -282,7 +240,10 @@ static void control_answer(struct client *c, const struct fr_control_command *co
     struct fr_buffer out = {0};
 
     if (command->job != NULL) {
-        control_start_job(c, command, arguments);
+        c->job = fr_control_job_start(c->control->jobs, command, c->control->ctx, arguments,
+                                      control_on_job_done, c);
+        if (c->job == NULL)
+            control_send_error(c, BUSY);
         return;
     }
     command->handler(c->control->ctx, arguments, &out);

@@ -6,8 +6,8 @@
 #include "admin/http_reply.h"
 #include "util/memory.h"
 
-/* evhttp keeps the request until it is answered or the listener is freed, also when the connection
- * ends before; the request has no connection then. */
+/* evhttp neither reads from the connection nor closes it before the request is answered. So
+ * `request` is valid until then, or until the listener is freed. */
 struct fr_http_later {
     struct fr_http_admin *admin; /* NULL: the listener was freed */
     struct evhttp_request *request;

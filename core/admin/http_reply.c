@@ -55,6 +55,8 @@ static void reply_begin(struct evhttp_request *request)
     struct timeval limit = {FR_HTTP_WRITE_TIMEOUT_S, 0};
     struct evhttp_connection *connection = evhttp_request_get_connection(request);
 
+    if (connection == NULL) /* the client left before a late answer */
+        return;
     bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), NULL, &limit);
     evhttp_request_set_on_complete_cb(request, reply_on_complete, NULL);
 }

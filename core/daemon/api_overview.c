@@ -13,6 +13,7 @@
 #include "util/json_text.h"
 #include "util/memory.h"
 
+#define LONG_WAIT_MS 1000 /* handshakes that wait for less are no problem */
 #define MINUTES_MAX (FR_ACTIVITY_STEPS * FR_ACTIVITY_STEP_MS / 60000)
 
 /* ---- samples --------------------------------------------------------------------- */
@@ -106,6 +107,7 @@ static void overview_read_facts(struct fr_daemon *d, struct overview_facts *o)
 {
     struct fr_health_facts *f = &o->facts;
     struct fr_ingest *ingest = atomic_load(&d->ingest);
+    struct fr_handshakes_waiting waiting;
 
     if (d->journal != NULL) {
         fr_journal_status(d->journal, &o->journal);
@@ -116,7 +118,8 @@ static void overview_read_facts(struct fr_daemon *d, struct overview_facts *o)
     f->certificate_why = o->certificate_why;
     if (ingest != NULL) {
         f->out_of_descriptors = fr_ingest_out_of_descriptors(ingest);
-        f->handshakes_waiting = fr_ingest_handshakes_waiting(ingest).queued;
+        waiting = fr_ingest_handshakes_waiting(ingest);
+        f->handshakes_waiting = waiting.longest_ms >= LONG_WAIT_MS ? waiting.queued : 0;
         fr_presence_count(fr_ingest_presence(ingest), &f->connected, &f->known);
     }
     if (fr_upkeep_status(d->upkeep, &d->setup->server->tesla, &o->keep)) {

@@ -3,6 +3,8 @@
 #include "admin/web_files.h"
 #include "admin/web_libraries.h"
 #include "daemon/api_acts.h"
+#include "daemon/api_dead_letter_acts.h"
+#include "daemon/api_dead_letters.h"
 #include "daemon/api_doctor.h"
 #include "daemon/api_history.h"
 #include "daemon/api_overview.h"
@@ -188,6 +190,10 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     VEHICLES("/api/vehicles/{vin}/alerts", fr_api_alerts),
     VEHICLES("/api/vehicles/{vin}/connections", fr_api_connections),
     VEHICLES("/api/vehicles/{vin}/signals", fr_api_signals),
+    {"/api/dead-letters", JSON, .listed = true, fr_api_dead_letters, .kind = FR_HTTP_JOB,
+     .prepare = fr_api_dead_letters_prepare, .release = fr_api_dead_letters_release},
+    ACT("/api/dead-letters/resend", fr_api_resend_dead_letters),
+    ACT("/api/dead-letters/drop", fr_api_drop_dead_letters),
     {.path = "/api/records", .listed = true, .kind = FR_HTTP_RECORDS},
     ACT("/api/acts/reload", fr_api_reload),
     ACT("/api/sinks/{name}/pause", fr_api_pause),

@@ -3,6 +3,7 @@
 certificate that are replaced."""
 import contextlib
 import os
+import pwd
 import socket
 import time
 
@@ -126,14 +127,14 @@ def ended_streams():
 def token():
     """A reload takes a replaced token, also one that only root can read; sessions of the former token end."""
     port = free_port()
-    user = ", token_file: secret/token}\nuser: nobody" if os.geteuid() == 0 else ", token_file: secret/token}"
+    user = ", token_file: secret/token}\nuser: daemon" if os.geteuid() == 0 else ", token_file: secret/token}"
     d = Daemon(ALL, SINKS, f"admin: {{port: {port}{user}", journal="{}")
     os.mkdir(d.path("secret"))
     write_file(d.path("secret/token"), TOKEN + "\n")
     if os.geteuid() == 0:
         os.chmod(d.path("secret"), 0o700)
         os.chmod(d.path("secret/token"), 0o600)
-        os.chown(d.folder, 65534, -1)
+        os.chown(d.folder, pwd.getpwnam("daemon").pw_uid, -1)
     with d:
         me, script = Client(port), Client(port)
         assert me.log_in()[0] == 200 and me.status("/status") == 200

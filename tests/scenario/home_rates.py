@@ -13,6 +13,7 @@ from collections import defaultdict, namedtuple
 
 from fr import wait_until
 from home import HomeAssistant, Watch, Way, ways
+from pace import EVENT, Pace
 from trips import (HOME, Run, five_vehicles, reloads, restarts, run_cases, shipped, three_trips, tunnel,
                    whole_trip, with_vehicles)
 from vehicle import Vehicle
@@ -77,13 +78,13 @@ OTHERS = {"ChargeLimitSoc": 90, "DCChargingPower": 50, "DoorState": {"TrunkRear"
 class Seen:
     """The states of some vehicles in Home Assistant, as deliveries of fields."""
 
-    def __init__(self, plugin, sink, home, slugs):
+    def __init__(self, plugin, sink, watch, slugs, pace):
         """`slugs`: {vin: prefix of its entity ids}."""
-        self.sink, self.home, self.watch = sink, home, Watch(home)
+        self.sink, self.watch = sink, watch
         self.streams = {entity.id.replace("@", slug): (vin, field) for vin, slug in slugs.items()
                         for field, entity in ENTITIES.items()}
         self.clock = time.time() - time.monotonic()
-        self.options = {"silent": True, "near": {field: rounding(field, plugin) * 1.001 + 1e-6
+        self.options = {"silent": True, "pace": pace, "near": {field: rounding(field, plugin) * 1.001 + 1e-6
                                                  for field in ENTITIES}}
 
     def follow(self, d):
@@ -91,9 +92,10 @@ class Seen:
 
     def delivered(self):
         found = defaultdict(list)
-        for at, entity, state, attributes in list(self.watch.changes):
-            vin, field = self.streams.get(entity, (None, None))
-            if field is None or (value := self.value(field, state, attributes)) is None:
+        for at, entity, state, attributes in [change for name in self.streams
+                                              for change in list(self.watch.of[name])]:
+            vin, field = self.streams[entity]
+            if (value := self.value(field, state, attributes)) is None:
                 continue
             values = found[vin, field]
             if state == "unknown" and not values:
@@ -136,20 +138,18 @@ def prepare(run, seen):
     run.wait_arrived(sent, 1, 10)  # what is too late is for check_windows to name
 
 
-def case(drive, routing, plugin, way, home):
+def case(drive, routing, plugin, way, home, watch, pace):
     name = drive.__name__
     vehicles = re.findall(r"vin: (\w+), name: ([\w ]+)", routing)
     slugs = {vin: text.lower().replace(" ", "_") for vin, text in vehicles}
     # Several daemons share the broker.
     more = f", topic: {name}, client_id: {name}" if plugin == "mqtt" else ""
-    seen = Seen(plugin, way.sink(home, more), home, slugs)
+    seen = Seen(plugin, way.sink(home, more), watch, slugs, pace)
     title = f"{name}, {plugin} into Home Assistant, etc/home-assistant/routing.yaml"
     with Run(title, seen, routing) as run:
         prepare(run, seen)
         drive(run)
-        result = run.check()
-    seen.watch.close()
-    return result
+        return run.check()
 
 
 def car(n):
@@ -169,9 +169,12 @@ def main():
             way, home = stack.enter_context(Way(plugin)), stack.enter_context(HomeAssistant())
             way.join(home)
             homes.append(home)
+            watch = Watch(home, ("state_changed", EVENT))
+            stack.callback(watch.close)
+            pace = stack.enter_context(Pace(home, watch))
             for drive, routing in CASES:
                 todo[f"{drive.__name__} {plugin}"] = \
-                    functools.partial(case, drive, routing, plugin, way, home)
+                    functools.partial(case, drive, routing, plugin, way, home, watch, pace)
         run_cases(todo)
         bad = [text for home in homes for text in home.log_warnings("melan", "mobile_app", "mqtt", "fleetroute")]
         assert not bad, bad

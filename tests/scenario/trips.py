@@ -94,7 +94,7 @@ class Run:
         self.wait_arrived(sent, WAIT, WAIT + SLACK)
         self.breaks.append(time.time())
         assert self.d.end() == 0
-        self.wait_arrived(sent, math.inf, SLACK)
+        self.wait_arrived(sent, math.inf, 30 * PATIENCE)
         records = self.records()
         sent, delivered = sent_of(records, self.routes), self.home.delivered()
         rows, faults = check_windows(sent, delivered, self.routes, since=self.since, breaks=self.breaks,
@@ -103,14 +103,20 @@ class Run:
             found = sum(r["vin"] == vin and seconds_of(r["received_at"]) >= self.since for r in records)
             if found != count:
                 faults.append(f"{vin} sent {count} messages, but the journal has {found}")
-        received = max(seconds_of(r["received_at"]) - seconds_of(r["created_at"]) for r in records)
-        if self.always_connected and received > SLACK:
-            faults.append(f"a record was received {received:.2f} s after the vehicle made it")
+        if self.always_connected:
+            faults += self.received_late(records)
         for (vin, field), values in delivered.items():
             states = [v.value for v in values]
             if self.trips and field == "DetailedChargeState" and not CHARGING <= set(states):
                 faults.append(f"{vin}: of a charging session only {states} appeared")
         return table(self.title, rows), faults
+
+    def received_late(self, records):
+        times = [(seconds_of(r["created_at"]), seconds_of(r["received_at"])) for r in records]
+        pace = self.home.options.get("pace")
+        return [f"a record was received {received - created:.2f} s after the vehicle made it"
+                for created, received in times if received - created > SLACK and
+                (pace is None or received - created > SLACK + pace.late(created, received))]
 
     def wait_arrived(self, sent, longest, seconds):
         """What has not arrived by then is for check_windows to name."""

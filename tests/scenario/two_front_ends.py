@@ -25,7 +25,7 @@ ROUNDS = int(os.environ.get("FR_ROUNDS", "3"))
 GROUPS, SIZE = (50, 100) if SCALE else (12, 25)
 RATE = 0.2 if SCALE else 1
 # In seconds.
-GRACE, HOLD = 2, 4
+GRACE, HOLD = 2, 10 if SCALE else 4
 LEASE = 60 if SCALE else int(15 * min(PATIENCE, 4))
 PEER_TIMEOUT = 30 if SCALE else int(12 * min(PATIENCE, 4))
 SESSION = 10  # until Kafka gives the partitions of a killed consumer to another one

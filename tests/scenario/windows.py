@@ -3,7 +3,7 @@
 `check_windows` compares what a vehicle sent with what a sink was seen to deliver. It knows nothing of
 the program's timers: it states only what must be true afterwards.
 - Each value, or a newer one of the same field, is delivered at most one window (the route's `every`)
-  and SLACK after its receipt. A value that differs from the last delivered one by less than the
+  and SLACK after its receipt; later if the machine was as late at that time (pace.py). A value that differs from the last delivered one by less than the
   route's `min_change` need not be delivered.
 - Deliveries keep the order in which the values were received.
 - A window delivers one value: in a time T at most T / window + 2.
@@ -111,10 +111,10 @@ def is_last(route, sent, delivered, near=NEAR):
 class Stream:
     """One field of one vehicle."""
 
-    def __init__(self, name, route, sent, delivered, slack, since, near, silent):
+    def __init__(self, name, route, sent, delivered, slack, since, near, silent, pace):
         self.name, self.route, self.sent, self.delivered = name, route, sent, delivered
         self.slack, self.since, self.near, self.silent = slack, since, near, silent
-        self.faults = []
+        self.faults, self.pace = [], pace
         self.receipts = [s.at for s in sent]
         self.times = [d.at for d in delivered]
 
@@ -151,6 +151,12 @@ class Stream:
                    distance(self.delivered[j].value, self.sent[k].value) <= least
                    for j in range(first, end))
 
+    def is_late(self, received, delivered):
+        beyond = delivered - received - self.route.every - self.slack
+        if beyond <= 0 or beyond == math.inf or self.pace is None:
+            return beyond > 0
+        return beyond > self.pace.late(received, delivered)
+
     def check_delays(self):
         """Set `own`, the time of delivery of each value; `quiet`, whether it need not be delivered; and
         `reported`, the time at which it or a newer value was delivered."""
@@ -165,8 +171,7 @@ class Stream:
         for k in reversed(range(len(self.sent))):
             newest = min(newest, self.receipts[k] if self.quiet[k] else own[k])
             self.reported[k] = newest
-            if self.receipts[k] >= self.since and \
-                    newest > self.receipts[k] + self.route.every + self.slack:
+            if self.receipts[k] >= self.since and self.is_late(self.receipts[k], newest):
                 late.append((newest - self.receipts[k], self.sent[k].value))
         if late:
             delay, value = max(late, key=lambda each: each[0])
@@ -209,19 +214,20 @@ def row_of(route, streams):
                max((d - route.every for d in delays), default=0))
 
 
-def check_windows(sent, delivered, routes, slack=SLACK, since=0, near=None, silent=False, breaks=()):
+def check_windows(sent, delivered, routes, slack=SLACK, since=0, near=None, silent=False, breaks=(), pace=None):
     """Rows of a table, one for each field, and the faults found, as texts.
 
     sent, delivered: {(vin, field): list}, in the order of receipt and delivery. routes: {field: Route}.
     since: values received before are not checked. near: {field: how far a delivered number may be from
     the sent one}, where it is rounded; in metres for places. silent: a value equal to the last
-    delivered one shows no delivery. breaks: when the daemon was restarted."""
+    delivered one shows no delivery. breaks: when the daemon was restarted. pace: a Pace, whose delays
+    are no fault."""
     faults = [f"{vin} {field}: delivered {len(values)} times, but never sent or not routed"
               for (vin, field), values in delivered.items() if (vin, field) not in sent]
     rows = []
     for field, route in routes.items():
         streams = [Stream(f"{vin} {field}", route, values, delivered.get((vin, field), []), slack, since,
-                          (near or {}).get(field, NEAR), silent)
+                          (near or {}).get(field, NEAR), silent, pace)
                    for (vin, name), values in sent.items() if name == field]
         for stream in streams:
             stream.check(breaks)

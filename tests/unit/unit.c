@@ -58,6 +58,7 @@ int main(void)
     srunner_add_suite(runner, suite_http_admin());
     srunner_add_suite(runner, suite_http_clients());
     srunner_add_suite(runner, suite_http_query());
+    srunner_add_suite(runner, suite_dead_letter_file());
     srunner_add_suite(runner, suite_jobs());
     srunner_add_suite(runner, suite_http_sessions());
     srunner_add_suite(runner, suite_program());

@@ -24,6 +24,7 @@ Suite *suite_half_open(void);
 Suite *suite_load_delays(void);
 Suite *suite_http_admin(void);
 Suite *suite_http_query(void);
+Suite *suite_dead_letter_file(void);
 Suite *suite_jobs(void);
 Suite *suite_http_sessions(void);
 Suite *suite_http_clients(void);

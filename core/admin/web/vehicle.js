@@ -1,5 +1,5 @@
 // The page of one vehicle: its state and the most important values; other modules make the other parts.
-import { ApiError, cleanText, element, formatNumber, get, make, outside, poll, reconcile, setClass, setText, startPage } from './base.js';
+import { ApiError, cleanText, element, formatCount, get, make, outside, poll, reconcile, setClass, setText, startPage } from './base.js';
 import { updateCharts, startCharts } from './vehicle_charts.js';
 import { formatAgeOf, formatFieldValue, formatMeasure, formatUnit, makeMark, marksOf } from './vehicle_format.js';
 import { vehiclePath, vin } from './vehicle_history.js';
@@ -23,8 +23,8 @@ function describeState(v) {
 
 function stateFacts(v, nowMs) {
     const facts = [v.last_ms ? `last record ${formatAgeOf(nowMs - v.last_ms)}${nowMs - v.last_ms < 1000 ? '' : ' ago'}` : 'no record since the start of fleetrouted'];
-    if (v.records) facts.push(`${formatNumber(v.records)} records`);
-    if (v.faults) facts.push(`${formatNumber(v.faults)} rejected messages`);
+    if (v.records) facts.push(formatCount(v.records, 'record'));
+    if (v.faults) facts.push(formatCount(v.faults, 'rejected message'));
     if (v.connections > 1) facts.push(`${v.connections} connections`);
     if (v.address) facts.push(`from ${v.address}`);
     return facts.join(' · ');

@@ -1,5 +1,5 @@
 // Requests to the history of the vehicle. Without a history, one notice replaces the parts of the page that need it.
-import { ApiError, element, get, make, setText, withCode } from './base.js';
+import { ApiError, element, get, setText, withCode } from './base.js';
 
 export const vin = decodeVin(location.pathname.split('/').pop());
 export const vehiclePath = `api/vehicles/${encodeURIComponent(vin)}`;
@@ -18,7 +18,7 @@ function setHistoryOff(text) {
     isHistoryOff = text !== null;
     element('history_off').hidden = !isHistoryOff;
     element('vehicle').classList.toggle('no-history', isHistoryOff);
-    if (isHistoryOff) element('history_off_text').replaceChildren(make('strong', '', 'To switch it on: '), ...withCode(text));
+    if (isHistoryOff) element('history_off_text').replaceChildren(...withCode(text));
     for (const part of document.querySelectorAll('[data-history]')) part.hidden = isHistoryOff;
 }
 

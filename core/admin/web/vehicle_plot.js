@@ -61,7 +61,7 @@ function lineDataset(series, i, points, gapMs) {
     const isGap = (ctx) => ctx.p1.parsed.x - ctx.p0.parsed.x > gapMs;
     const isAlone = (at) => (points[at].x - (points[at - 1]?.x ?? -Infinity) > gapMs) && ((points[at + 1]?.x ?? Infinity) - points[at].x > gapMs);
     return {
-        label: series.name, series, data: points, borderColor: seriesColor(i), backgroundColor: seriesColor(i), borderWidth: 1.5,
+        label: series.name, series, data: points, borderColor: seriesColor(i), backgroundColor: seriesColor(i), borderWidth: 1.5, clip: 6,
         borderDash: DASHES[i % DASHES.length], pointHoverRadius: 3, pointRadius: (ctx) => (points[ctx.dataIndex] && isAlone(ctx.dataIndex) ? 2 : 0),
         segment: {
             borderDash: (ctx) => (isGap(ctx) ? [1, 4] : undefined),
