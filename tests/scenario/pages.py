@@ -5,8 +5,10 @@ a phone and on a desk, light and dark, without an error in the console.
 FR_SCREENSHOTS=FOLDER keeps what the pages looked like. FR_AXE=FILE, axe.min.js of the npm package axe-core, lets
 axe-core search each page for problems of accessibility."""
 import contextlib
+import json
 import os
 import signal
+import time
 
 from browser import Browser
 from fr import Daemon, free_port, run_parts, vector, wait_until, write_file
@@ -369,6 +371,61 @@ def hostile(browser):
         site.check_page("hostile")
 
 
+# ---- checklist and dead letters ----------------------------------------------------------
+
+def checklist(browser):
+    """The result of `fleetroute doctor`: each link with its remedy, hostile texts as text; only the problems."""
+    with Site(browser) as site:
+        site.go("checklist")
+        browser.wait("it is not run yet", "document.getElementById('age').innerText == 'The checks have not been run yet.'"
+                     " && document.getElementById('how').innerText.includes('fleetroute doctor')")
+        links = [{"level": "ok", "id": "a", "title": "configuration", "subject": None, "text": "valid", "remedy": None},
+                 {"level": "failure", "id": "b", "title": "sink", "subject": "second", "text": HOSTILE["markup"] + "W" * 900,
+                  "remedy": "run `fleetroute check`"}]
+        write_file(site.daemon.path("state/doctor.json"),
+                   json.dumps({"run_ms": int(time.time() * 1000) - 7200000, "links": links}))
+        site.go("checklist")
+        browser.wait("two links are listed", "document.querySelectorAll('#links > li').length == 2")
+        assert browser.text("#summary") == "1 failure; 1 link ok, 0 skipped."
+        assert browser.text("#links .bad code") == "fleetroute check" and HOSTILE["markup"] in browser.text("#links")
+        assert browser.text("#age").startswith("Checked 2\u00a0h ago")
+        site.check_page("checklist")
+        browser.click("#which input[value=problems]")
+        browser.wait("the failure is left", "document.querySelectorAll('#links > li').length == 1")
+
+
+LETTERS = "document.querySelectorAll('.letters > li').length"
+
+
+def dead_letters(browser):
+    """Dead letters are listed, chosen, sent again and dropped after a question."""
+    sinks = f'  odd: {{plugin: fault, options: {{path: "@/odd", refuse: {VIN}}}}}'
+    with Site(browser, "records: [{type: V, to: [odd]}]", token=True, sinks=sinks) as site:
+        d = site.daemon
+        d.say(*({"Soc": n, "Version": HOSTILE["markup"]} for n in range(60)))
+        wait_until("60 dead letters", lambda: d.status()["sinks"]["odd"]["dead_letters"] == 60)
+        site.go("dead-letters")
+        site.log_in()
+        browser.severe_log_messages()
+        browser.wait("a page of them is listed, with what can be done", f"{LETTERS} == 50 && document.querySelectorAll('.letters input').length == 50")
+        assert browser.text(".pager span") == "1–50 of 60" and browser.text("#sink option") == "odd (60)"
+        browser.click(".letters summary")
+        assert HOSTILE["markup"].replace('"', '\\"') in browser.text(".letters pre") and browser.ask("document.querySelectorAll('main img').length") == 0
+        site.check_page("dead-letters")
+        browser.click(".letters li:nth-child(2) input")
+        browser.wait("one is chosen", "document.getElementById('drop').innerText == 'Drop 1'")
+        browser.click("#drop")
+        confirm(browser)
+        browser.wait("59 are left", "document.querySelector('.pager span').innerText == '1–50 of 59'")
+        d.sinks = '  odd: {plugin: fault, options: {path: "@/odd"}}'
+        d.reload()
+        browser.click("#resend_all")
+        confirm(browser)
+        browser.wait("none is left", "document.getElementById('list').innerText.includes('odd has no dead letters')")
+        wait_until("they are delivered", lambda: d.status()["sinks"]["odd"]["delivered"] >= 59)
+        assert not browser.severe_log_messages()
+
+
 # ---- keyboard ----------------------------------------------------------------------------
 
 def keyboard(browser):
@@ -392,4 +449,4 @@ def one_browser():
 
 if __name__ == "__main__":
     run_parts(empty, vehicles, owner, failing_sink, thousand, library_missing, endpoint_missing, away, acts, live,
-              hostile, keyboard, context=one_browser)
+              hostile, checklist, dead_letters, keyboard, context=one_browser)
