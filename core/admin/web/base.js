@@ -185,7 +185,7 @@ async function logOut() {
 // Display the outcome of an act. `level`: good, warn or bad.
 export function notify(text, level = 'good') {
     const box = element('notice');
-    box.replaceChildren(outside(text, 2000),
+    box.replaceChildren(outside(text, 2000, true),
         make('button', { type: 'button', class: 'plain', 'aria-label': 'Close this message', onclick: () => { box.hidden = true; } }, '✕'));
     box.className = `notice ${level}`;
     box.hidden = false;

@@ -1,5 +1,5 @@
 // Dead letters: listed by sink, sent again, dropped.
-import { actAndReport, cleanText, confirmAct, element, formatCount, formatNumber, formatTime, get, make, makePager, onSession, outside, partly, poll, session, setText, startPage } from './base.js';
+import { actAndReport, cleanText, confirmAct, element, formatCount, formatNumber, formatTime, get, make, makePager, onSession, outside, partly, poll, session, setText, startPage, withCode } from './base.js';
 
 const PAGE = 50;
 const INTERVAL_MS = 10000;
@@ -26,7 +26,7 @@ function makeLetter(letter) {
             make('span', '', outside(letter.type, 80)), letter.attempts ? make('span', 'quiet', formatCount(letter.attempts, 'attempt')) : '',
             letter.seq ? make('span', 'quiet', `record ${letter.seq}`) : ''),
         make('p', 'bad', outside(letter.error)),
-        letter.record ? make('details', '', make('summary', '', 'Record'), make('pre', { tabIndex: 0 }, outside(JSON.stringify(letter.record, null, 2), 8000))) : ''));
+        letter.record ? make('details', '', make('summary', '', 'Record'), make('pre', { tabIndex: 0 }, outside(JSON.stringify(letter.record, null, 2), 8000, true))) : ''));
 }
 
 function makeList(letters) {
@@ -52,7 +52,7 @@ function renderButtons() {
     setText(element('resend'), chosen.size ? `Send ${formatNumber(chosen.size)} again` : 'Send again');
     setText(element('drop'), chosen.size ? `Drop ${formatNumber(chosen.size)}` : 'Drop');
     element('acts_why').hidden = session.acts || !session.why;
-    setText(element('acts_why'), `To send dead letters again or to drop them: ${session.why}.`);
+    if (!element('acts_why').hidden) element('acts_why').replaceChildren(...withCode(`To send dead letters again or to drop them: ${session.why}.`));
 }
 
 function renderSinks() {

@@ -20,7 +20,7 @@ export function make(tag, attributes, ...children) {
 }
 
 // A text from outside (a value, a name, a message of a peer): isolated from the direction of the text around it.
-export const outside = (text, max) => make('bdi', 'outside', cleanText(text ?? '', max));
+export const outside = (text, max, lines) => make('bdi', 'outside', cleanText(text ?? '', max, lines));
 
 // Such a text with the commands in it, which are between ` and `, as code.
 export function withCode(text) {

@@ -61,10 +61,10 @@ export function formatCount(n, one, many = `${one}s`) {
     return `${formatNumber(n)} ${n === 1 ? one : many}`;
 }
 
-// A text from outside with its control characters made visible, and shortened.
-export function cleanText(text, max = TEXT_MAX) {
+// A text from outside with its control characters made visible, and shortened. `lines`: line feeds stay.
+export function cleanText(text, max = TEXT_MAX, lines = false) {
     const clean = String(text).slice(0, max + 1)
-        .replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
+        .replace(/[\u0000-\u001f]/g, (c) => (lines && c === '\n' ? c : String.fromCharCode(0x2400 + c.charCodeAt(0))))
         .replace(/[\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])/g, '\ufffd');
     return clean.length > max ? `${clean.slice(0, max)}…` : clean;
 }

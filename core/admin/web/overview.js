@@ -7,6 +7,7 @@ const STATUS_MS = 2000;
 const OVERVIEW_MS = 10000; // a step of the series
 const LEVELS = { ok: 'good', warning: 'warn', failure: 'bad' };
 const HOUR_MS = 3600000;
+const MIN_RANGE_MS = 300000;
 
 let status = null;
 let previous = null; // the status before, from which rates are computed
@@ -70,7 +71,8 @@ function removeCharts() {
 function renderCharts() {
     const s = overview.series;
     const points = (values) => s.at_ms.map((at, i) => [at, values[i] ?? null]);
-    const [from, to] = [overview.now_ms - HOUR_MS, overview.now_ms];
+    const to = overview.now_ms;
+    const from = Math.max(to - HOUR_MS, Math.min(s.at_ms[0] ?? to, to - MIN_RANGE_MS)); // a young daemon: since its start
 
     if (charts === null) makeCharts();
     charts.records.set([{ name: 'received', points: points(s.records) }, { name: 'acknowledged', points: points(s.acknowledged) }], from, to);

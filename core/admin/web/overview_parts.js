@@ -1,6 +1,6 @@
 // The cards of sinks, sources and parts of the server, with the administrator's acts.
 import { act, actAndReport, address, confirmAct, element, formatAge, formatBytes, formatCount, formatDuration, formatNumber, formatRate,
-    formatTime, make, notify, outside, reconcile, session, setClass, setText } from './base.js';
+    formatTime, make, notify, outside, reconcile, session, setClass, setText, withCode } from './base.js';
 
 const OVERDUE_MS = 2000; // an older delivery is a warning
 const SVG = 'http://www.w3.org/2000/svg';
@@ -156,7 +156,7 @@ export function renderSinks(status, overview, rateOf) {
     reconcile(element('sinks'), Object.entries(status.sinks).map(([name, sink]) => (
         { name, sink, status, rate: rateOf(name, sink), series: overview?.sinks?.[name] })), (s) => s.name, makeSink);
     element('acts_why').hidden = session.acts || !session.why;
-    setText(element('acts_why'), `To pause, resume or rewind a sink and to reload here: ${session.why}.`);
+    if (!element('acts_why').hidden) element('acts_why').replaceChildren(...withCode(`To pause, resume or rewind a sink and to reload here: ${session.why}.`));
     element('reload_row').hidden = !session.acts;
 }
 
