@@ -5,8 +5,10 @@ a phone and on a desk, light and dark, without an error in the console.
 FR_SCREENSHOTS=FOLDER keeps what the pages looked like. FR_AXE=FILE, axe.min.js of the npm package axe-core, lets
 axe-core search each page for problems of accessibility."""
 import contextlib
+import json
 import os
 import signal
+import time
 
 from browser import Browser
 from fr import Daemon, free_port, run_parts, vector, wait_until, write_file
@@ -54,6 +56,18 @@ class Site:
         self.go()
         self.browser.wait("the overview is displayed", "!document.getElementById('all').hidden && "
                           "document.getElementById('verdict').innerText != 'loading …'")
+
+    @contextlib.contextmanager
+    def load(self, *arguments):
+        """Simulated vehicles as long as the `with` block."""
+        cars = self.daemon.simulate_beside(*arguments, "--duration", 600)
+        try:
+            yield
+            cars.send_signal(signal.SIGINT)  # as if its duration was over
+            cars.wait()
+        finally:
+            cars.kill()
+            cars.wait()
 
     def log_in(self):
         b = self.browser
@@ -106,8 +120,7 @@ def empty(browser):
 
 def vehicles(browser):
     """Three vehicles: their rates, the charts with tables, the search, the order, the filter; all of it in the address."""
-    with Site(browser) as site:
-        cars = site.daemon.simulate_beside("--vehicles", 3, "--rate", 5, "--duration", 600)
+    with Site(browser) as site, site.load("--vehicles", 3, "--rate", 5):
         site.open_overview()
         browser.wait("three vehicles are listed, with a rate each", f"{ROWS} == 3 && "
                      "[...document.querySelectorAll('#vehicles tr')].every(r => Number(r.cells[4].innerText) > 1)")
@@ -134,13 +147,11 @@ def vehicles(browser):
         browser.wait("one is found", f"{ROWS} == 1")
         browser.click("#state_choice input[value=disconnected]")
         browser.wait("none matches", "document.getElementById('no_vehicles').innerText == 'No vehicle matches.'")
-        assert browser.ask("location.search") == "?find=f000001&state=disconnected&sort=name&order=desc"
+        assert browser.ask("location.search") == "?find=f000001&state=disconnected&sort=vin&order=desc"
         site.go("?find=f000001&state=connected")
         browser.wait("the address is applied", f"{ROWS} == 1 && document.getElementById('find').value == 'f000001'"
                      " && document.querySelector('#state_choice input:checked').value == 'connected'")
         assert not browser.severe_log_messages()
-        cars.send_signal(signal.SIGINT)  # as if its duration was over
-        cars.wait()
 
 
 def owner(browser):
@@ -185,8 +196,7 @@ def failing_sink(browser):
 
 def thousand(browser):
     """A thousand vehicles: 50 on a page, the others by search and by paging."""
-    with Site(browser) as site:
-        cars = site.daemon.simulate_beside("--vehicles", 1000, "--rate", 0.2, "--duration", 600)
+    with Site(browser) as site, site.load("--vehicles", 1000, "--rate", 0.2):
         site.open_overview()
         browser.wait("a thousand are counted", "document.getElementById('vehicle_count').innerText"
                      f".startsWith('1,000 connected') && {ROWS} == 50", 60)
@@ -198,8 +208,6 @@ def thousand(browser):
                      f" && document.querySelector('#vehicles a').innerText != '{first}'")
         browser.type("#find", "kf000777")
         browser.wait("one is found", f"{ROWS} == 1")
-        cars.send_signal(signal.SIGINT)  # as if its duration was over
-        cars.wait()
 
 
 # ---- what is missing ---------------------------------------------------------------------
@@ -363,6 +371,61 @@ def hostile(browser):
         site.check_page("hostile")
 
 
+# ---- checklist and dead letters ----------------------------------------------------------
+
+def checklist(browser):
+    """The result of `fleetroute doctor`: each link with its remedy, hostile texts as text; only the problems."""
+    with Site(browser) as site:
+        site.go("checklist")
+        browser.wait("it is not run yet", "document.getElementById('age').innerText == 'The checks have not been run yet.'"
+                     " && document.getElementById('how').innerText.includes('fleetroute doctor')")
+        links = [{"level": "ok", "id": "a", "title": "configuration", "subject": None, "text": "valid", "remedy": None},
+                 {"level": "failure", "id": "b", "title": "sink", "subject": "second", "text": HOSTILE["markup"] + "W" * 900,
+                  "remedy": "run `fleetroute check`"}]
+        write_file(site.daemon.path("state/doctor.json"),
+                   json.dumps({"run_ms": int(time.time() * 1000) - 7200000, "links": links}))
+        site.go("checklist")
+        browser.wait("two links are listed", "document.querySelectorAll('#links > li').length == 2")
+        assert browser.text("#summary") == "1 failure; 1 link ok, 0 skipped."
+        assert browser.text("#links .bad code") == "fleetroute check" and HOSTILE["markup"] in browser.text("#links")
+        assert browser.text("#age").startswith("Checked 2\u00a0h ago")
+        site.check_page("checklist")
+        browser.click("#which input[value=problems]")
+        browser.wait("the failure is left", "document.querySelectorAll('#links > li').length == 1")
+
+
+LETTERS = "document.querySelectorAll('.letters > li').length"
+
+
+def dead_letters(browser):
+    """Dead letters are listed, chosen, sent again and dropped after a question."""
+    sinks = f'  odd: {{plugin: fault, options: {{path: "@/odd", refuse: {VIN}}}}}'
+    with Site(browser, "records: [{type: V, to: [odd]}]", token=True, sinks=sinks) as site:
+        d = site.daemon
+        d.say(*({"Soc": n, "Version": HOSTILE["markup"]} for n in range(60)))
+        wait_until("60 dead letters", lambda: d.status()["sinks"]["odd"]["dead_letters"] == 60)
+        site.go("dead-letters")
+        site.log_in()
+        browser.severe_log_messages()
+        browser.wait("a page of them is listed, with what can be done", f"{LETTERS} == 50 && document.querySelectorAll('.letters input').length == 50")
+        assert browser.text(".pager span") == "1–50 of 60" and browser.text("#sink option") == "odd (60)"
+        browser.click(".letters summary")
+        assert HOSTILE["markup"].replace('"', '\\"') in browser.text(".letters pre") and browser.ask("document.querySelectorAll('main img').length") == 0
+        site.check_page("dead-letters")
+        browser.click(".letters li:nth-child(2) input")
+        browser.wait("one is chosen", "document.getElementById('drop').innerText == 'Drop 1'")
+        browser.click("#drop")
+        confirm(browser)
+        browser.wait("59 are left", "document.querySelector('.pager span').innerText == '1–50 of 59'")
+        d.sinks = '  odd: {plugin: fault, options: {path: "@/odd"}}'
+        d.reload()
+        browser.click("#resend_all")
+        confirm(browser)
+        browser.wait("none is left", "document.getElementById('list').innerText.includes('odd has no dead letters')")
+        wait_until("they are delivered", lambda: d.status()["sinks"]["odd"]["delivered"] >= 59)
+        assert not browser.severe_log_messages()
+
+
 # ---- keyboard ----------------------------------------------------------------------------
 
 def keyboard(browser):
@@ -386,4 +449,4 @@ def one_browser():
 
 if __name__ == "__main__":
     run_parts(empty, vehicles, owner, failing_sink, thousand, library_missing, endpoint_missing, away, acts, live,
-              hostile, keyboard, context=one_browser)
+              hostile, checklist, dead_letters, keyboard, context=one_browser)

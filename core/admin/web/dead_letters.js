@@ -88,7 +88,7 @@ function render() {
 /* ---- acts ---- */
 
 async function resend(body, count) {
-    if (await confirmAct({ title: `Send ${formatCount(count, 'dead letter')} again`, text: `They are delivered to ${view.sink} again, after newer records of the same vehicles.`, action: 'Send again' }))
+    if (await confirmAct({ title: `Send ${formatCount(count, 'dead letter')} again`, text: 'The records go through the journal once more, marked as resent: all sinks of their routes get them, after newer records.', action: 'Send again' }))
         finish(await actAndReport('api/dead-letters/resend', body));
 }
 

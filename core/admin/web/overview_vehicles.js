@@ -4,7 +4,7 @@ import { address, element, formatAge, formatNumber, formatRate, get, make, makeP
 const PAGE = 50;
 const TYPING_MS = 250;
 const COLUMNS = [
-    { key: 'name', title: 'Vehicle' },
+    { key: 'vin', title: 'Vehicle' }, // by name where vehicles have names
     { key: 'state', title: 'State' },
     { key: 'last_seen', title: 'Last record', descending: true },
     { key: 'records', title: 'Records', descending: true, className: 'n wide-only' },
@@ -20,13 +20,14 @@ const view = { find: '', state: '', sort: 'state', order: 'asc', offset: 0 };
 let refresh = () => {};
 let previous = { now_ms: 0, records: new Map() }; // the last answer, from which rates are computed
 let known = 0;
+let hasNames = false;
 
 function readAddress() {
     const query = new URLSearchParams(location.search);
     for (const name of ['find', 'state', 'sort', 'order']) view[name] = query.get(name) ?? view[name];
     view.offset = Math.max(0, Number.parseInt(query.get('offset'), 10) || 0);
     if (!STATES.some(([word]) => word === view.state)) view.state = '';
-    if (!COLUMNS.some((c) => c.key === view.sort)) view.sort = 'state';
+    if (view.sort !== 'name' && !COLUMNS.some((c) => c.key === view.sort)) view.sort = 'state';
     if (view.order !== 'desc') view.order = 'asc';
     view.find = view.find.slice(0, 60);
 }
@@ -49,15 +50,16 @@ function change(values) {
 function renderHead() {
     COLUMNS.forEach((column, i) => {
         const cell = element('vehicle_head').children[i];
-        if (column.key === view.sort) cell.setAttribute('aria-sort', view.order === 'desc' ? 'descending' : 'ascending');
+        if (column.key === (view.sort === 'name' ? 'vin' : view.sort)) cell.setAttribute('aria-sort', view.order === 'desc' ? 'descending' : 'ascending');
         else cell.removeAttribute('aria-sort');
     });
 }
 
 function sortBy(column) {
     const first = column.descending ? 'desc' : 'asc';
-    const order = view.sort !== column.key ? first : view.order === 'asc' ? 'desc' : 'asc';
-    change({ sort: column.key, order });
+    const key = column.key === 'vin' && hasNames ? 'name' : column.key;
+    const order = view.sort !== key ? first : view.order === 'asc' ? 'desc' : 'asc';
+    change({ sort: key, order });
 }
 
 function makeControls() {
@@ -136,6 +138,7 @@ export async function refreshVehicles() {
         (v) => `${v.name || ''} ${v.vin}`, makeRow);
     previous = { now_ms: list.now_ms, records: new Map(list.vehicles.map((v) => [v.vin, v.records])) };
     known = list.known;
+    hasNames = list.vehicles.some((v) => v.name);
     renderCounts(list);
     setText(element('vehicle_count'), `${formatNumber(list.connected)} connected, ${formatNumber(list.known)} known`);
     setText(element('no_vehicles'), emptyText(list));
