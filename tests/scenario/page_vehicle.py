@@ -94,8 +94,19 @@ def send(d, payload, topic="V"):
     car.close()
 
 
+def apart(part):
+    """The part without the console messages of the page before, whose daemon has ended."""
+    @functools.wraps(part)
+    def run(page):
+        page.go("about:blank")
+        page.severe_log_messages()
+        part(page)
+    return run
+
+
 # ---- what is displayed ---------------------------------------------------------------------
 
+@apart
 def trip(page):
     """Values, charts, track, sessions, connections and signals of a simulated trip."""
     d, port = start()
@@ -193,6 +204,7 @@ def fields_are_chosen(page):
     page.ask("document.querySelector('[name=range][value=day]').click()")
 
 
+@apart
 def marks(page):
     """Late, invalid and restored values have a word and a colour; without a history, the page says how to get one."""
     d, port = start(history="history: off")
@@ -231,6 +243,7 @@ def history_is_off(page):
 
 # ---- what is missing and what is hostile -----------------------------------------------------
 
+@apart
 def missing_libraries(page):
     """Without Chart.js and Leaflet the packages are named, and the rest works."""
     d, port = start()
@@ -259,6 +272,7 @@ def missing_libraries(page):
 HOSTILE = '</td></script><img src=x onerror="window.isHostile=1"><b>&amp;\u202e\u0000\u0007"\\'
 
 
+@apart
 def hostile_texts(page):
     """Markup, long words, other directions and NUL are text, also in charts, alerts, names and the address."""
     routing = "vehicles: [{vin: %s, name: \"<img src=x onerror='window.isHostile=1'>\u202eY\"}]\n%s" % (VIN, ALL)
@@ -323,6 +337,7 @@ def tile_server(port, certificate, key):
         server.server_close()
 
 
+@apart
 def map_tiles(page):
     """With map_tiles the map has tiles of that server, and the page names it."""
     tiles = free_port()
@@ -340,17 +355,7 @@ def map_tiles(page):
         assert_quiet(page)
 
 
-def apart(part):
-    """The part without the console messages of the page before, whose daemon has ended."""
-    @functools.wraps(part)
-    def run(page):
-        page.go("about:blank")
-        page.severe_log_messages()
-        part(page)
-    return run
-
-
 if __name__ == "__main__":
     if os.environ.get("FR_SCREENSHOTS"):
         os.makedirs(os.environ["FR_SCREENSHOTS"], exist_ok=True)
-    run_parts(*map(apart, (trip, marks, missing_libraries, hostile_texts, map_tiles)), context=Browser)
+    run_parts(trip, marks, missing_libraries, hostile_texts, map_tiles, context=Browser)

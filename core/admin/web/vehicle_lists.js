@@ -14,7 +14,7 @@ const NAME_MAX = 100;
 function alertCells(a) {
     const audiences = a.audiences.length ? make('div', 'quiet', `for ${a.audiences.join(', ')}`) : null;
     return [
-        rowHead(outside(a.name, NAME_MAX), audiences),
+        rowHead(a.name ? outside(a.name, NAME_MAX) : '(no name)', audiences),
         cell(a.begin === null ? '–' : makeMoment(a.begin)),
         cell(a.end === null ? make('span', 'tag warn', 'not ended') : makeMoment(a.end)),
     ];
