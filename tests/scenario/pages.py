@@ -3,7 +3,7 @@
 a phone and on a desk, light and dark, without an error in the console.
 
 FR_SCREENSHOTS=FOLDER keeps what the pages looked like. FR_AXE=FILE, axe.min.js of the npm package axe-core, lets
-axe-core search each page for problems of accessibility."""
+axe-core search each page for problems of accessibility (`npm pack axe-core; tar xzf axe-core-*.tgz`)."""
 import contextlib
 import json
 import os
