@@ -173,7 +173,6 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     PAGE("/live", "live.html"),
     PAGE("/checklist", "checklist.html"),
     PAGE("/dead-letters", "dead_letters.html"),
-    PAGE("/", "status_page.html"), /* only without overview.html */
     FILES("/web/*", endpoint_file),
     FILES("/lib/*", endpoint_library),
     {"/healthz", PLAIN, .public = true, .listed = true, endpoint_healthz, .kind = FR_HTTP_READ},
