@@ -5,7 +5,7 @@
 #include "util/memory.h"
 
 struct fr_control_job {
-    const struct fr_control_command *command;
+    fr_control_job_fn *run;
     void *ctx;
     char *arguments;
     struct fr_buffer out;
@@ -18,7 +18,7 @@ static void control_job_run(void *ctx, const _Atomic bool *cancelled)
 {
     struct fr_control_job *job = ctx;
 
-    job->command->job(job->ctx, job->arguments, cancelled, &job->out);
+    job->run(job->ctx, job->arguments, cancelled, &job->out);
     fr_buffer_byte(&job->out, '\n');
 }
 
@@ -38,8 +38,7 @@ static void control_job_done(void *ctx, enum fr_job_end end)
     control_job_free(job);
 }
 
-struct fr_control_job *fr_control_job_start(struct fr_jobs *jobs,
-                                            const struct fr_control_command *command, void *ctx,
+struct fr_control_job *fr_control_job_start(struct fr_jobs *jobs, fr_control_job_fn *run, void *ctx,
                                             const char *arguments,
                                             void (*done)(void *done_ctx, struct fr_buffer *answer),
                                             void *done_ctx)
@@ -47,7 +46,7 @@ struct fr_control_job *fr_control_job_start(struct fr_jobs *jobs,
     static const struct fr_job_type type = {control_job_run, control_job_done, NULL};
     struct fr_control_job *job = fr_calloc(1, sizeof *job);
 
-    job->command = command;
+    job->run = run;
     job->ctx = ctx;
     job->arguments = fr_strdup(arguments);
     job->done = done;

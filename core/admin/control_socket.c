@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "admin/control_job.h"
 #include "record/json.h"
 #include "util/counters.h"
 #include "util/log.h"
@@ -240,7 +239,7 @@ static void control_answer(struct client *c, const struct fr_control_command *co
     struct fr_buffer out = {0};
 
     if (command->job != NULL) {
-        c->job = fr_control_job_start(c->control->jobs, command, c->control->ctx, arguments,
+        c->job = fr_control_job_start(c->control->jobs, command->job, c->control->ctx, arguments,
                                       control_on_job_done, c);
         if (c->job == NULL)
             control_send_error(c, BUSY);

@@ -16,6 +16,7 @@
 
 #include <event2/event.h>
 
+#include "admin/control_job.h"
 #include "admin/jobs.h"
 #include "admin/record_feed.h"
 #include "source/replay.h"
@@ -29,9 +30,7 @@ struct fr_control;
 struct fr_control_command {
     const char *word;
     void (*handler)(void *ctx, const char *arguments, struct fr_buffer *out);
-    /* In a thread of jobs.h. *cancelled: the client has left. */
-    void (*job)(void *ctx, const char *arguments, const _Atomic bool *cancelled,
-                struct fr_buffer *out);
+    fr_control_job_fn *job; /* in a thread of jobs.h */
 };
 
 struct fr_control_commands {

@@ -196,6 +196,12 @@ static void serve_act(struct fr_http_admin *admin, struct evhttp_request *reques
         serve_render(admin, request, endpoint, call);
 }
 
+/* The client's key in jobs.h. `client` NULL: a load balancer, whose endpoints have no jobs. */
+static uint64_t serve_source(const struct fr_http_client_info *client)
+{
+    return client == NULL ? 0 : client->socket ? FR_JOBS_ADMIN_SOCKET : client->source;
+}
+
 static void serve_file(struct fr_http_admin *admin, struct evhttp_request *request,
                        const struct fr_http_endpoint *endpoint, const struct fr_http_call *call)
 {
@@ -209,12 +215,6 @@ static void serve_file(struct fr_http_admin *admin, struct evhttp_request *reque
         fr_http_reply_text(admin, request, 404, file->missing);
     else
         fr_http_reply_file(admin, request, file);
-}
-
-/* The client's key in jobs.h. `client` NULL: a load balancer, whose endpoints have no jobs. */
-static uint64_t serve_source(const struct fr_http_client_info *client)
-{
-    return client == NULL ? 0 : client->socket ? FR_JOBS_ADMIN_SOCKET : client->source;
 }
 
 static void serve_endpoint(struct fr_http_admin *admin, struct evhttp_request *request,

@@ -5,8 +5,8 @@
 #include "daemon/api_acts.h"
 #include "daemon/api_dead_letter_acts.h"
 #include "daemon/api_dead_letters.h"
-#include "daemon/api_doctor.h"
 #include "daemon/api_history.h"
+#include "daemon/api_doctor.h"
 #include "daemon/api_overview.h"
 #include "daemon/api_vehicles.h"
 #include "daemon/daemon_state.h"
@@ -182,8 +182,6 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     VEHICLES("/vehicles", fr_api_vehicles_list),
     VEHICLES("/api/vehicles", fr_api_vehicles_list),
     VEHICLES("/api/vehicles/{vin}", fr_api_vehicle),
-    READ("/api/overview", JSON, fr_api_overview),
-    READ("/api/doctor", JSON, fr_api_doctor),
     VEHICLES("/api/vehicles/{vin}/history", fr_api_history),
     VEHICLES("/api/vehicles/{vin}/track", fr_api_track),
     VEHICLES("/api/vehicles/{vin}/sessions", fr_api_sessions),
@@ -194,6 +192,8 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
      .prepare = fr_api_dead_letters_prepare, .release = fr_api_dead_letters_release},
     ACT("/api/dead-letters/resend", fr_api_resend_dead_letters),
     ACT("/api/dead-letters/drop", fr_api_drop_dead_letters),
+    READ("/api/overview", JSON, fr_api_overview),
+    READ("/api/doctor", JSON, fr_api_doctor),
     {.path = "/api/records", .listed = true, .kind = FR_HTTP_RECORDS},
     ACT("/api/acts/reload", fr_api_reload),
     ACT("/api/sinks/{name}/pause", fr_api_pause),
