@@ -75,7 +75,7 @@ const struct subscribers_counts *publisher_counts(const struct publisher *publis
 enum publish_result {
     PUBLISH_SENT, /* queued for every subscriber of the topic that has capacity */
     PUBLISH_FULL, /* not sent: the queue of a subscriber is full, or queue_bytes is reached */
-    PUBLISH_LOST, /* not sent, to nobody: queue_bytes is reached by far */
+    PUBLISH_LOST, /* not sent to any subscriber: queue_bytes is reached by far */
     PUBLISH_NO_MEMORY,
 };
 
