@@ -16,6 +16,8 @@ static const struct {
     {"file", "file", "fleetroute"},
     {"kafka", "kafka", "fleetroute-kafka"},
     {"mqtt", "mqtt", "fleetroute-mqtt"},
+    {"zmq", "zmq", "fleetroute-zmq"},
+    {"zeromq", "zmq", "fleetroute-zmq"},
     {"ha_websocket", "ha_websocket", "fleetroute-homeassistant"},
     {"home_assistant", "ha_websocket", "fleetroute-homeassistant"},
     {"homeassistant", "ha_websocket", "fleetroute-homeassistant"},

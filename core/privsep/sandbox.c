@@ -308,6 +308,7 @@ static const char *const daemon_calls[] = {
     "sched_get_priority_max",
     "sched_get_priority_min",
     "sched_setaffinity",
+    "sched_setscheduler", /* libzmq aborts without it; the kernel refuses a higher priority */
     "sched_yield",
     "set_robust_list",
     "set_tid_address",
