@@ -17,6 +17,7 @@ static const struct {
     {"kafka", "kafka", "fleetroute-kafka"},
     {"mqtt", "mqtt", "fleetroute-mqtt"},
     {"ha_websocket", "ha_websocket", "fleetroute-homeassistant"},
+    {"redis", "redis", "fleetroute-redis"},
     {"home_assistant", "ha_websocket", "fleetroute-homeassistant"},
     {"homeassistant", "ha_websocket", "fleetroute-homeassistant"},
 };
