@@ -20,7 +20,8 @@
 
 #define CLIENTS_MAX 32
 #define LINE_MAX_BYTES 512
-#define UNREAD_MAX (4u << 20)    /* bytes queued for a tail client; beyond them it loses records */
+#define UNREAD_MAX (4u << 20) /* bytes queued for a tail client; beyond them it loses records */
+#define BUSY "the daemon is busy; repeat the command"
 #define REPLAY_UNREAD (1u << 20) /* bytes of a replay to read ahead */
 
 struct client {
@@ -29,9 +30,10 @@ struct client {
     bool tailing, redact, closing;
     struct fr_replay *replay; /* owned; NULL: the client sends no records */
     char vin[FR_VIN_MAX + 1];
-    uint64_t skipped;        /* records since the last report of skipped records */
-    uint64_t reported;       /* replayed records of the last report, stored and skipped */
-    uint64_t awaited_reload; /* the number of a reload; 0: none */
+    uint64_t skipped;           /* records since the last report of skipped records */
+    uint64_t reported;          /* replayed records of the last report, stored and skipped */
+    uint64_t awaited_reload;    /* the number of a reload; 0: none */
+    struct fr_control_job *job; /* NULL: none */
     struct client *next;
 };
 
@@ -43,6 +45,7 @@ struct fr_control {
     void *ctx;
     struct client *clients;
     size_t client_count;
+    struct fr_jobs *jobs;
     struct fr_record_feed *feed;
     int feed_listener; /* of the feed */
     int wake_fd;       /* eventfd: a replay can continue */
@@ -142,6 +145,7 @@ static void control_close_client(struct client *c)
     *at = c->next;
     control->client_count--;
     fr_replay_free(c->replay);
+    fr_control_job_abandon(c->job);
     bufferevent_free(c->io);
     free(c);
     control_update_tap(control);
@@ -218,11 +222,39 @@ static void control_begin_replay(struct client *c)
         bufferevent_setwatermark(c->io, EV_READ, 0, REPLAY_UNREAD);
 }
 
+static void control_on_job_done(void *ctx, struct fr_buffer *answer)
+{
+    struct client *c = ctx;
+
+    c->job = NULL;
+    if (answer != NULL)
+        control_send_answer(c, fr_buffer_string(answer), answer->len);
+    else
+        control_send_error(c, BUSY);
+}
+
+static void control_answer(struct client *c, const struct fr_control_command *command,
+                           const char *arguments)
+{
+    struct fr_buffer out = {0};
+
+    if (command->job != NULL) {
+        c->job = fr_control_job_start(c->control->jobs, command->job, c->control->ctx, arguments,
+                                      control_on_job_done, c);
+        if (c->job == NULL)
+            control_send_error(c, BUSY);
+        return;
+    }
+    command->handler(c->control->ctx, arguments, &out);
+    fr_buffer_byte(&out, '\n');
+    control_send_answer(c, fr_buffer_string(&out), out.len);
+    fr_buffer_free(&out);
+}
+
 static void control_handle_request(struct client *c, char *line)
 {
     const struct fr_control *control = c->control;
     char *arguments = strchr(line, ' ');
-    struct fr_buffer out = {0};
 
     if (arguments != NULL)
         *arguments++ = '\0';
@@ -240,11 +272,7 @@ static void control_handle_request(struct client *c, char *line)
     }
     for (size_t i = 0; control->commands->commands[i].word != NULL; i++)
         if (strcmp(control->commands->commands[i].word, line) == 0) {
-            control->commands->commands[i].handler(control->ctx, arguments != NULL ? arguments : "",
-                                                   &out);
-            fr_buffer_byte(&out, '\n');
-            control_send_answer(c, fr_buffer_string(&out), out.len);
-            fr_buffer_free(&out);
+            control_answer(c, &control->commands->commands[i], arguments != NULL ? arguments : "");
             return;
         }
     control_send_unknown(c);
@@ -294,7 +322,7 @@ static void control_on_readable(struct bufferevent *io, void *ctx)
         control_continue_replay(c);
         return;
     }
-    if (c->tailing || c->closing || c->awaited_reload != 0) {
+    if (c->tailing || c->closing || c->awaited_reload != 0 || c->job != NULL) {
         evbuffer_drain(in, evbuffer_get_length(in));
         return;
     }
@@ -374,7 +402,8 @@ static int control_listen(struct fr_control *control, struct fr_error *error)
 
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
                                   const struct fr_control_commands *commands, void *ctx,
-                                  struct fr_record_feed *feed, struct fr_error *error)
+                                  struct fr_record_feed *feed, struct fr_jobs *jobs,
+                                  struct fr_error *error)
 {
     struct fr_control *control = fr_calloc(1, sizeof *control);
 
@@ -383,6 +412,7 @@ struct fr_control *fr_control_new(struct event_base *base, const char *path,
     control->commands = commands;
     control->ctx = ctx;
     control->feed = feed;
+    control->jobs = jobs;
     control->feed_listener = fr_record_feed_add(feed, control_on_record, control);
     control->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     control->wake_event =

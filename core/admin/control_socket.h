@@ -16,6 +16,8 @@
 
 #include <event2/event.h>
 
+#include "admin/control_job.h"
+#include "admin/jobs.h"
 #include "admin/record_feed.h"
 #include "source/replay.h"
 #include "util/buffer.h"
@@ -23,11 +25,12 @@
 
 struct fr_control;
 
-/* One control command. The handler appends one JSON object to `out`; `arguments` is the text after
- * the word, or "". */
+/* One control command; one of both functions is set. They append one JSON object to `out`;
+ * `arguments` is the text after the word, or "". */
 struct fr_control_command {
     const char *word;
     void (*handler)(void *ctx, const char *arguments, struct fr_buffer *out);
+    fr_control_job_fn *job; /* in a thread of jobs.h */
 };
 
 struct fr_control_commands {
@@ -41,10 +44,11 @@ struct fr_control_commands {
 };
 
 /* Listen on `path` (mode 0660; a socket of a dead daemon is replaced). `path` is copied; `commands`,
- * `ctx` and `feed` must outlive the result. Returns NULL with `error` set on failure. */
+ * `ctx` and `feed` must outlive the result; `jobs` is freed before it. Returns NULL with `error` set on failure. */
 struct fr_control *fr_control_new(struct event_base *base, const char *path,
                                   const struct fr_control_commands *commands, void *ctx,
-                                  struct fr_record_feed *feed, struct fr_error *error);
+                                  struct fr_record_feed *feed, struct fr_jobs *jobs,
+                                  struct fr_error *error);
 
 /* Send `text` to the clients that wait for the reload `number`, and close them. */
 void fr_control_answer(struct fr_control *control, uint64_t number, const struct fr_buffer *text);

@@ -14,7 +14,6 @@
 
 #include "admin/http_admin_state.h"
 #include "admin/http_guard.h"
-#include "admin/http_jobs.h"
 #include "admin/http_later.h"
 #include "admin/http_reply.h"
 #include "admin/http_serve.h"
@@ -27,7 +26,6 @@
 #define HEADERS_MAX 8192 /* bytes */
 #define BODY_MAX 4096    /* bytes */
 #define UNREAD_MAX 16384 /* bytes of requests that wait: more than HEADERS_MAX and BODY_MAX */
-#define TIMEOUT_S 5      /* without a byte from the client */
 #define PAUSE_US 100000  /* between accept(2) failing and the next try */
 #define SHED_COUNT 8     /* connections to close when accept(2) fails */
 #define TOKEN_MIN 16     /* characters */
@@ -148,7 +146,7 @@ static struct evhttp *admin_new_server(struct event_base *base,
         return NULL;
     evhttp_set_max_headers_size(http, HEADERS_MAX);
     evhttp_set_max_body_size(http, BODY_MAX);
-    evhttp_set_timeout(http, TIMEOUT_S);
+    evhttp_set_timeout(http, FR_HTTP_TIMEOUT_S);
     evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
     evhttp_set_gencb(http, serve, admin);
     evhttp_set_bevcb(http, tls ? admin_new_tls_connection : admin_new_connection, admin);
@@ -224,9 +222,7 @@ static int admin_create_parts(struct fr_http_admin *admin,
     admin->policy = fr_http_policy(settings->map_tiles);
     admin->names = fr_http_names_new(settings->hosts, settings->host_count);
     admin->sessions = fr_http_sessions_new(settings->token);
-    admin->jobs = fr_http_jobs_new(admin->base, error);
-    if (admin->jobs == NULL)
-        return -1;
+    admin->jobs = settings->jobs;
     if (settings->feed != NULL &&
         (admin->streams = fr_http_streams_new(admin->base, settings->feed, settings->max_streams,
                                               error)) == NULL)
@@ -278,7 +274,6 @@ void fr_http_admin_free(struct fr_http_admin *admin)
 {
     if (admin == NULL)
         return;
-    fr_http_jobs_free(admin->jobs);
     fr_http_later_abandon(admin);
     fr_http_streams_free(admin->streams);
     for (size_t i = 0; i < ADMIN_SERVERS; i++) {
@@ -301,23 +296,38 @@ void fr_http_admin_free(struct fr_http_admin *admin)
     free(admin);
 }
 
-char *fr_http_admin_read_token(const char *path, struct fr_error *error)
+bool fr_http_admin_has_token(const struct fr_http_admin *admin)
 {
-    FILE *file = fopen(path, "re");
+    return admin->has_token;
+}
+
+bool fr_http_admin_set_token(struct fr_http_admin *admin, const char *token)
+{
+    return fr_http_sessions_set_token(admin->sessions, token);
+}
+
+char *fr_http_admin_read_token(const char *path, int fd, struct fr_error *error)
+{
+    FILE *file = fdopen(fd, "r");
     char line[TOKEN_MAX + 2];
     bool read;
     size_t len;
 
     if (file == NULL) {
         fr_error_set(error, "token_file: %s: %s", path, strerror(errno));
+        close(fd);
         return NULL;
     }
     read = fgets(line, sizeof line, file) != NULL;
     fclose(file);
     len = read ? strcspn(line, "\r\n") : 0;
     line[len] = '\0';
-    if (len >= TOKEN_MIN && len <= TOKEN_MAX)
-        return fr_strdup(line);
+    if (len >= TOKEN_MIN && len <= TOKEN_MAX) {
+        char *token = fr_strdup(line);
+
+        OPENSSL_cleanse(line, sizeof line);
+        return token;
+    }
     fr_error_set(error, "token_file: the first line of %s must be a token of %d to %d characters",
                  path, TOKEN_MIN, TOKEN_MAX);
     return NULL;

@@ -6,7 +6,7 @@
  * of endpoints in the thread of the event loop (load balancers: GET, HEAD, OPTIONS and POST).
  *
  * A request has at most 8 kB of headers and 4 kB of body; a client that is silent for 5 s is
- * disconnected. Connections of all addresses together are limited (http_clients.h); the oldest is
+ * disconnected, or one that takes no byte of an answer for 30 s. Connections of all addresses together are limited (http_clients.h); the oldest is
  * closed for a new one. Streams of records have a limit of their own (http_streams.h).
  *
  * What a web page elsewhere could send is refused (http_guard.h). With a token, all endpoints that
@@ -28,6 +28,7 @@
 #include "util/error.h"
 
 struct fr_http_admin;
+struct fr_jobs;
 struct fr_record_feed;
 
 struct fr_http_admin_settings {
@@ -41,6 +42,7 @@ struct fr_http_admin_settings {
     const char *socket;         /* the Unix socket's path; NULL: none */
     const char *status_address; /* for load balancers; NULL: do not listen for them */
     uint16_t status_port;
+    struct fr_jobs *jobs;        /* of FR_HTTP_JOB; freed before the listener; NULL: none */
     struct fr_record_feed *feed; /* of FR_HTTP_RECORDS; must outlive the listener; NULL: none */
     size_t max_streams;          /* of FR_HTTP_RECORDS, at the same time */
 };
@@ -61,11 +63,18 @@ void fr_http_admin_set_tls(struct fr_http_admin *admin, SSL_CTX *tls);
 /* Open streams of records. */
 size_t fr_http_admin_streams(const struct fr_http_admin *admin);
 
-/* Wait for the job that runs, and close the listeners and all connections. NULL is ignored. */
+/* Close the listeners and all connections. NULL is ignored. */
 void fr_http_admin_free(struct fr_http_admin *admin);
 
-/* Read a token (16 to 512 characters): the first line of the file `path`. The caller wipes and
- * frees the result. Returns NULL with `error` set on failure. */
-char *fr_http_admin_read_token(const char *path, struct fr_error *error);
+/* Read a token (16 to 512 characters): the first line of the file `path`, whose descriptor `fd` is
+ * closed. The caller wipes and frees the result. Returns NULL with `error` set on failure. */
+char *fr_http_admin_read_token(const char *path, int fd, struct fr_error *error);
+
+/* Whether the listener was made with a token. */
+bool fr_http_admin_has_token(const struct fr_http_admin *admin);
+
+/* Use another token from now on. Only if the listener was made with one. Returns whether it differs
+ * from the former one; then all sessions and their streams have ended. */
+bool fr_http_admin_set_token(struct fr_http_admin *admin, const char *token);
 
 #endif

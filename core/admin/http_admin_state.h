@@ -10,11 +10,14 @@
 #include "admin/http_clients.h"
 #include "admin/http_types.h"
 
-struct fr_http_jobs;
+struct fr_jobs;
 struct fr_http_later;
 struct fr_http_names;
 struct fr_http_sessions;
 struct fr_http_streams;
+
+#define FR_HTTP_TIMEOUT_S 5        /* without a byte of a request */
+#define FR_HTTP_WRITE_TIMEOUT_S 30 /* without a byte that a client takes */
 
 /* On the address, on the Unix socket, on the address for load balancers. */
 enum admin_server { ADMIN_NETWORK, ADMIN_LOCAL, ADMIN_STATUS, ADMIN_SERVERS };
@@ -35,10 +38,10 @@ struct fr_http_admin {
     struct fr_http_names *names;
     struct fr_http_sessions *sessions;
     struct fr_http_streams *streams; /* NULL: none */
-    struct fr_http_jobs *jobs;
-    struct fr_http_later *later; /* requests that are not answered */
-    char *policy;                /* the Content-Security-Policy */
-    char *map_tiles;             /* NULL: none */
+    struct fr_jobs *jobs;            /* of the owner; NULL: none */
+    struct fr_http_later *later;     /* requests that are not answered */
+    char *policy;                    /* the Content-Security-Policy */
+    char *map_tiles;                 /* NULL: none */
 
     const struct fr_http_endpoint *endpoints, *status; /* `status`: for load balancers */
     void *ctx;
@@ -49,6 +52,7 @@ struct fr_http_exchange {
     struct fr_http_admin *admin;
     struct evhttp_request *request;
     const struct fr_http_endpoint *endpoint;
+    uint64_t source; /* the client's key in jobs.h */
 };
 
 #endif

@@ -1,203 +1,100 @@
 #include "admin/http_jobs.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "util/log.h"
+#include "admin/http_admin_state.h"
+#include "admin/http_later.h"
+#include "admin/jobs.h"
+#include "util/json_text.h"
 #include "util/memory.h"
 
-struct job {
-    const struct fr_http_endpoint *endpoint;
-    void *ctx; /* of prepare(), or of the endpoints */
+#define BUSY "too many requests wait; try again"
+
+struct http_job {
+    fr_http_render_fn *render;
+    void *ctx;
+    void (*release)(void *ctx);
     char *query, *segment;
+    char who[FR_HTTP_WHO_SIZE];
     struct fr_http_later *later;
     struct fr_buffer out;
     int code;
-    struct job *next;
 };
 
-struct fr_http_jobs {
-    pthread_mutex_t lock; /* of the lists and `stop` */
-    pthread_cond_t added;
-    struct job *first, **end; /* waiting, oldest first */
-    struct job *done;         /* rendered and not answered */
-    bool stop;
-    /* Thread of the event loop only. */
-    pthread_t thread;
-    bool started;
-    size_t count; /* jobs that are not answered */
-    int done_fd;  /* eventfd: `done` is not empty */
-    struct event *done_event;
-};
-
-/* ---- the thread of the jobs ------------------------------------------------------ */
-
-static void jobs_render(struct fr_http_jobs *jobs, struct job *job)
+/* Some endpoints report a refusal as {"ok":false,"message":TEXT}, others as {"error":TEXT}. */
+static int http_job_refuse(struct fr_buffer *out, const char *text)
 {
-    struct fr_http_call call = {
-        .query = job->query, .segment = job->segment, .body = "", .who = ""};
-    uint64_t one = 1;
-
-    job->code = job->endpoint->render(job->ctx, &call, &job->out);
-    pthread_mutex_lock(&jobs->lock);
-    job->next = jobs->done;
-    jobs->done = job;
-    pthread_mutex_unlock(&jobs->lock);
-    if (write(jobs->done_fd, &one, sizeof one) < 0)
-        fr_log(FR_LOG_ERROR, "admin: cannot write to the eventfd: %s", strerror(errno));
+    fr_buffer_free(out);
+    fr_buffer_text(out, "{\"ok\":false,\"message\":");
+    fr_json_string(out, text, strlen(text));
+    fr_buffer_text(out, ",\"error\":");
+    fr_json_string(out, text, strlen(text));
+    fr_buffer_byte(out, '}');
+    return 503;
 }
 
-static void *jobs_run(void *ctx)
+static void http_job_run(void *ctx, const _Atomic bool *cancelled)
 {
-    struct fr_http_jobs *jobs = ctx;
-    struct job *job;
+    struct http_job *job = ctx;
+    struct fr_http_call call = {.query = job->query,
+                                .segment = job->segment,
+                                .body = "",
+                                .who = job->who,
+                                .cancelled = cancelled};
 
-    for (;;) {
-        pthread_mutex_lock(&jobs->lock);
-        while (jobs->first == NULL && !jobs->stop)
-            pthread_cond_wait(&jobs->added, &jobs->lock);
-        job = jobs->stop ? NULL : jobs->first;
-        if (job != NULL && (jobs->first = job->next) == NULL)
-            jobs->end = &jobs->first;
-        pthread_mutex_unlock(&jobs->lock);
-        if (job == NULL)
-            return NULL;
-        jobs_render(jobs, job);
-    }
+    job->code = job->render(job->ctx, &call, &job->out);
 }
 
-/* ---- the thread of the event loop ------------------------------------------------ */
-
-static void jobs_finish(struct fr_http_jobs *jobs, struct job *job)
+static void http_job_free(struct http_job *job)
 {
-    struct fr_buffer failure = {0};
-
-    if (job->out.failed) {
-        fr_buffer_text(&failure, "{\"ok\":false,\"message\":\"out of memory\"}");
-        fr_http_send_later(job->later, 503, &failure);
-        fr_buffer_free(&failure);
-    } else
-        fr_http_send_later(job->later, job->code, &job->out);
-    if (job->endpoint->release != NULL)
-        job->endpoint->release(job->ctx);
+    if (job->release != NULL)
+        job->release(job->ctx);
     fr_buffer_free(&job->out);
     free(job->query);
     free(job->segment);
     free(job);
-    jobs->count--;
 }
 
-static void jobs_on_done(evutil_socket_t fd, short what, void *ctx)
+static void http_job_done(void *ctx, enum fr_job_end end)
 {
-    struct fr_http_jobs *jobs = ctx;
-    struct job *job, *next;
-    uint64_t count;
+    struct http_job *job = ctx;
 
-    (void)what;
-    if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
-        fr_log(FR_LOG_ERROR, "admin: cannot read the eventfd: %s", strerror(errno));
-    pthread_mutex_lock(&jobs->lock);
-    job = jobs->done;
-    jobs->done = NULL;
-    pthread_mutex_unlock(&jobs->lock);
-    for (; job != NULL; job = next) {
-        next = job->next;
-        jobs_finish(jobs, job);
+    if (end != FR_JOB_DONE)
+        job->code = http_job_refuse(&job->out, BUSY);
+    else if (job->out.failed)
+        job->code = http_job_refuse(&job->out, "out of memory");
+    fr_http_send_later(job->later, job->code, &job->out);
+    http_job_free(job);
+}
+
+static bool http_job_is_unwanted(void *ctx)
+{
+    const struct http_job *job = ctx;
+
+    return fr_http_later_client_left(job->later);
+}
+
+static const struct fr_job_type http_job_type = {http_job_run, http_job_done, http_job_is_unwanted};
+
+int fr_http_job_start(const struct fr_http_call *call, fr_http_render_fn *render, void *job_ctx,
+                      void (*release)(void *job_ctx), struct fr_buffer *out)
+{
+    const struct fr_http_exchange *exchange = call->exchange;
+    struct http_job *job = fr_calloc(1, sizeof *job);
+
+    job->render = render;
+    job->ctx = job_ctx;
+    job->release = release;
+    job->query = fr_strdup(call->query);
+    job->segment = fr_strdup(call->segment);
+    snprintf(job->who, sizeof job->who, "%s", call->who);
+    if (exchange->admin->jobs == NULL ||
+        fr_jobs_add(exchange->admin->jobs, exchange->source, &http_job_type, job) == NULL) {
+        http_job_free(job);
+        return http_job_refuse(out, BUSY);
     }
-}
-
-/* The thread handles no signal: they belong to the event loop. */
-static bool jobs_start(struct fr_http_jobs *jobs)
-{
-    sigset_t all, before;
-    int code;
-
-    if (jobs->started)
-        return true;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    code = pthread_create(&jobs->thread, NULL, jobs_run, jobs);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code != 0)
-        fr_log(FR_LOG_ERROR, "admin: cannot start a thread: %s; raise TasksMax= of the unit",
-               strerror(code));
-    return jobs->started = code == 0;
-}
-
-struct fr_http_jobs *fr_http_jobs_new(struct event_base *base, struct fr_error *error)
-{
-    struct fr_http_jobs *jobs = fr_calloc(1, sizeof *jobs);
-
-    pthread_mutex_init(&jobs->lock, NULL);
-    pthread_cond_init(&jobs->added, NULL);
-    jobs->end = &jobs->first;
-    jobs->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    jobs->done_event = event_new(base, jobs->done_fd, EV_READ | EV_PERSIST, jobs_on_done, jobs);
-    if (jobs->done_fd >= 0 && jobs->done_event != NULL && event_add(jobs->done_event, NULL) == 0)
-        return jobs;
-    fr_error_set(error, "admin: cannot create its events");
-    fr_http_jobs_free(jobs);
-    return NULL;
-}
-
-void fr_http_jobs_free(struct fr_http_jobs *jobs)
-{
-    struct job *job;
-
-    if (jobs == NULL)
-        return;
-    pthread_mutex_lock(&jobs->lock);
-    jobs->stop = true;
-    pthread_cond_signal(&jobs->added);
-    pthread_mutex_unlock(&jobs->lock);
-    if (jobs->started)
-        pthread_join(jobs->thread, NULL);
-    *jobs->end = jobs->done; /* the jobs that wait, then those that are done */
-    while ((job = jobs->first) != NULL) {
-        jobs->first = job->next;
-        job->code = 503;
-        jobs_finish(jobs, job);
-    }
-    if (jobs->done_event != NULL)
-        event_free(jobs->done_event);
-    if (jobs->done_fd >= 0)
-        close(jobs->done_fd);
-    pthread_mutex_destroy(&jobs->lock);
-    pthread_cond_destroy(&jobs->added);
-    free(jobs);
-}
-
-bool fr_http_jobs_have_capacity(const struct fr_http_jobs *jobs)
-{
-    return jobs->count < FR_HTTP_JOBS_MAX;
-}
-
-void fr_http_jobs_add(struct fr_http_jobs *jobs, const struct fr_http_endpoint *endpoint, void *ctx,
-                      const struct fr_http_call *call, struct fr_http_later *later)
-{
-    struct job *job = fr_calloc(1, sizeof *job);
-
-    *job = (struct job){
-        .endpoint = endpoint,
-        .ctx = endpoint->prepare != NULL ? endpoint->prepare(ctx) : ctx,
-        .query = fr_strdup(call->query),
-        .segment = fr_strdup(call->segment),
-        .later = later,
-    };
-    jobs->count++;
-    if (!jobs_start(jobs)) {
-        job->code = 503;
-        jobs_finish(jobs, job);
-        return;
-    }
-    pthread_mutex_lock(&jobs->lock);
-    *jobs->end = job;
-    jobs->end = &job->next;
-    pthread_cond_signal(&jobs->added);
-    pthread_mutex_unlock(&jobs->lock);
+    job->later = fr_http_later(call); /* http_job_done() is not called before this function ends */
+    return 0;
 }

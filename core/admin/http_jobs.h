@@ -1,36 +1,19 @@
 /*
- * http_jobs.h - requests that take too long for the event loop: one thread renders them, one after
- * the other.
+ * http_jobs.h - requests that are rendered in the threads of jobs.h and answered later.
  *
- * Functions run in the thread of the event loop.
+ * The functions run in the thread of the event loop.
  */
 #ifndef FR_HTTP_JOBS_H
 #define FR_HTTP_JOBS_H
 
-#include <event2/event.h>
-
-#include "admin/http_later.h"
 #include "admin/http_types.h"
-#include "util/error.h"
 
-/* At most this many requests wait or run. */
-#define FR_HTTP_JOBS_MAX 32
-
-struct fr_http_jobs;
-
-/* The thread starts with the first job. Returns NULL with `error` set on failure. */
-struct fr_http_jobs *fr_http_jobs_new(struct event_base *base, struct fr_error *error);
-
-/* Wait for the end of the job that runs, and answer no job any more. NULL is ignored. Called before
- * the requests are freed. */
-void fr_http_jobs_free(struct fr_http_jobs *jobs);
-
-/* Whether a job can be added. */
-bool fr_http_jobs_have_capacity(const struct fr_http_jobs *jobs);
-
-/* Render `endpoint` for `call`, whose texts are copied, and answer `later`. `ctx` is the context of
- * the endpoint. Only if there is capacity. */
-void fr_http_jobs_add(struct fr_http_jobs *jobs, const struct fr_http_endpoint *endpoint, void *ctx,
-                      const struct fr_http_call *call, struct fr_http_later *later);
+/* Render the answer of `call`, whose texts are copied, in a thread of the jobs. render() gets
+ * job_ctx, and a call with `cancelled` and without an exchange. release() is called in the thread of
+ * the event loop, in any case; NULL: job_ctx needs no release. A job whose client leaves is
+ * cancelled. Returns 0: the answer is sent later; or, if too many requests wait, 503 with a body in
+ * `out`. */
+int fr_http_job_start(const struct fr_http_call *call, fr_http_render_fn *render, void *job_ctx,
+                      void (*release)(void *job_ctx), struct fr_buffer *out);
 
 #endif

@@ -1,5 +1,6 @@
 #include "admin/http_later.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "admin/http_reply.h"
@@ -36,6 +37,18 @@ void fr_http_send_later(struct fr_http_later *later, int code, const struct fr_b
         fr_http_reply(later->admin, later->request, code, later->type, body);
     }
     free(later);
+}
+
+bool fr_http_later_client_left(const struct fr_http_later *later)
+{
+    struct evhttp_connection *connection =
+        later->admin != NULL ? evhttp_request_get_connection(later->request) : NULL;
+    struct pollfd p = {.events = POLLRDHUP};
+
+    if (connection == NULL)
+        return true;
+    p.fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+    return poll(&p, 1, 0) > 0;
 }
 
 void fr_http_later_abandon(struct fr_http_admin *admin)

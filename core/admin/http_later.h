@@ -17,6 +17,9 @@ struct fr_http_later *fr_http_later(const struct fr_http_call *call);
 /* Send the answer, in the type of the endpoint, unless the listener was freed; and free `later`. */
 void fr_http_send_later(struct fr_http_later *later, int code, const struct fr_buffer *body);
 
+/* Whether the client has closed its connection, or has ended its half of it. */
+bool fr_http_later_client_left(const struct fr_http_later *later);
+
 /* The listener is being freed, and evhttp frees the requests. */
 void fr_http_later_abandon(struct fr_http_admin *admin);
 

@@ -39,6 +39,28 @@ void fr_http_reply_headers(const struct fr_http_admin *admin, struct evhttp_requ
     evhttp_add_header(headers, "X-Frame-Options", "DENY");
 }
 
+/* The answer is written: the connection waits for the next request. */
+static void reply_on_complete(struct evhttp_request *request, void *ctx)
+{
+    struct timeval limit = {FR_HTTP_TIMEOUT_S, 0};
+    struct evhttp_connection *connection = evhttp_request_get_connection(request);
+
+    (void)ctx;
+    bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), &limit, &limit);
+}
+
+/* The time limit of a client that sends nothing must not end an answer that it is still reading. */
+static void reply_begin(struct evhttp_request *request)
+{
+    struct timeval limit = {FR_HTTP_WRITE_TIMEOUT_S, 0};
+    struct evhttp_connection *connection = evhttp_request_get_connection(request);
+
+    if (connection == NULL) /* the client left before a late answer */
+        return;
+    bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), NULL, &limit);
+    evhttp_request_set_on_complete_cb(request, reply_on_complete, NULL);
+}
+
 static void reply_send(struct evhttp_request *request, int code, const void *bytes, size_t len)
 {
     char length[24];
@@ -47,6 +69,7 @@ static void reply_send(struct evhttp_request *request, int code, const void *byt
     evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length", length);
     if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
         evbuffer_add(evhttp_request_get_output_buffer(request), bytes, len);
+    reply_begin(request);
     evhttp_send_reply(request, code, NULL, NULL);
 }
 

@@ -4,15 +4,17 @@
 #include <string.h>
 #include <strings.h>
 
+#include "admin/http_body.h"
 #include "admin/http_client.h"
 #include "admin/http_guard.h"
 #include "admin/http_jobs.h"
-#include "admin/http_later.h"
 #include "admin/http_login.h"
 #include "admin/http_query.h"
 #include "admin/http_reply.h"
 #include "admin/http_sessions.h"
 #include "admin/http_streams.h"
+#include "admin/jobs.h"
+#include "admin/web_files.h"
 #include "util/clock.h"
 #include "util/counters.h"
 
@@ -33,9 +35,14 @@
 #define NOT_PROTECTED                                                                              \
     "acts are only possible from this machine or over TLS: set `admin: tls:`, or use "             \
     "`fleetroute` on the server"
-#define BUSY "too many requests wait; try again"
 
 /* ---- the endpoint ---------------------------------------------------------------- */
+
+/* Whether an endpoint exists: a page may not be compiled in. */
+static bool serve_exists(const struct fr_http_endpoint *endpoint)
+{
+    return endpoint->file_name == NULL || fr_web_has_file(endpoint->file_name);
+}
 
 /* The endpoint of a path for GET, or (`act`) for POST. *other_method: the path has an endpoint for
  * the other method. *segment gets the text that the pattern stands for. */
@@ -45,7 +52,8 @@ static const struct fr_http_endpoint *serve_find(const struct fr_http_endpoint *
 {
     *other_method = false;
     for (; path != NULL && endpoint->path != NULL; endpoint++) {
-        if (fr_http_path_match(endpoint->path, path, segment) != FR_HTTP_MATCH)
+        if (fr_http_path_match(endpoint->path, path, segment) != FR_HTTP_MATCH ||
+            !serve_exists(endpoint))
             continue;
         if ((endpoint->kind == FR_HTTP_ACT) == act)
             return endpoint;
@@ -68,7 +76,7 @@ static void serve_not_found(const struct fr_http_admin *admin, struct evhttp_req
     }
     fr_buffer_text(&text, "no such endpoint; the endpoints are");
     for (const struct fr_http_endpoint *e = admin->endpoints; e->path != NULL; e++)
-        if (e->listed)
+        if (e->listed && serve_exists(e))
             fr_buffer_printf(&text, " %s", e->path);
     if (path != NULL && strncmp(path, "/api/", 5) == 0)
         fr_http_reply_refusal(admin, request, 404, fr_buffer_string(&text));
@@ -159,6 +167,18 @@ static void serve_render(struct fr_http_admin *admin, struct evhttp_request *req
     fr_buffer_free(&body);
 }
 
+static void serve_job(struct fr_http_admin *admin, struct evhttp_request *request,
+                      const struct fr_http_endpoint *endpoint, const struct fr_http_call *call)
+{
+    struct fr_buffer body = {0};
+    void *ctx = endpoint->prepare != NULL ? endpoint->prepare(admin->ctx) : admin->ctx;
+    int code = fr_http_job_start(call, endpoint->render, ctx, endpoint->release, &body);
+
+    if (code != 0)
+        fr_http_reply(admin, request, code, endpoint->type, &body);
+    fr_buffer_free(&body);
+}
+
 static void serve_act(struct fr_http_admin *admin, struct evhttp_request *request,
                       const struct fr_http_client_info *client,
                       const struct fr_http_endpoint *endpoint, struct fr_http_call *call)
@@ -176,35 +196,48 @@ static void serve_act(struct fr_http_admin *admin, struct evhttp_request *reques
         serve_render(admin, request, endpoint, call);
 }
 
+/* The client's key in jobs.h. `client` NULL: a load balancer, whose endpoints have no jobs. */
+static uint64_t serve_source(const struct fr_http_client_info *client)
+{
+    return client == NULL ? 0 : client->socket ? FR_JOBS_ADMIN_SOCKET : client->source;
+}
+
+static void serve_file(struct fr_http_admin *admin, struct evhttp_request *request,
+                       const struct fr_http_endpoint *endpoint, const struct fr_http_call *call)
+{
+    const struct fr_http_file *file = endpoint->file_name != NULL
+                                          ? fr_web_file(endpoint->file_name)
+                                          : endpoint->file(admin->ctx, call);
+
+    if (file == NULL)
+        serve_not_found(admin, request, NULL, false, false);
+    else if (file->missing != NULL)
+        fr_http_reply_text(admin, request, 404, file->missing);
+    else
+        fr_http_reply_file(admin, request, file);
+}
+
 static void serve_endpoint(struct fr_http_admin *admin, struct evhttp_request *request,
                            const struct fr_http_client_info *client,
                            const struct fr_http_endpoint *endpoint, const char *segment)
 {
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
-    struct fr_http_exchange exchange = {admin, request, endpoint};
+    struct fr_http_exchange exchange = {admin, request, endpoint, serve_source(client)};
     struct fr_http_call call = {.query = query != NULL ? query : "",
                                 .segment = segment,
                                 .body = "",
                                 .who = "",
                                 .exchange = &exchange};
-    const struct fr_http_file *file;
 
     switch (endpoint->kind) {
     case FR_HTTP_READ:
         serve_render(admin, request, endpoint, &call);
         break;
     case FR_HTTP_JOB:
-        if (fr_http_jobs_have_capacity(admin->jobs))
-            fr_http_jobs_add(admin->jobs, endpoint, admin->ctx, &call, fr_http_later(&call));
-        else
-            fr_http_reply_refusal(admin, request, 503, BUSY);
+        serve_job(admin, request, endpoint, &call);
         break;
     case FR_HTTP_FILES:
-        file = endpoint->file(admin->ctx, &call);
-        if (file != NULL)
-            fr_http_reply_file(admin, request, file);
-        else
-            serve_not_found(admin, request, NULL, false, false);
+        serve_file(admin, request, endpoint, &call);
         break;
     case FR_HTTP_RECORDS:
         if (admin->streams != NULL)
@@ -229,6 +262,20 @@ static bool serve_refuse_simple(struct fr_http_admin *admin, struct evhttp_reque
     return true;
 }
 
+/* Answer a request whose end is ambiguous, and close its connection: what follows may be its body.
+ * Returns whether it was answered. */
+static bool serve_refuse_body(struct fr_http_admin *admin, struct evhttp_request *request)
+{
+    bool post = evhttp_request_get_command(request) == EVHTTP_REQ_POST;
+    const char *mistake = fr_http_body_mistake(evhttp_request_get_input_headers(request), post);
+
+    if (mistake == NULL)
+        return false;
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
+    fr_http_reply_refusal(admin, request, 400, mistake);
+    return true;
+}
+
 void fr_http_serve(struct fr_http_admin *admin, struct evhttp_request *request, bool socket)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
@@ -241,7 +288,7 @@ void fr_http_serve(struct fr_http_admin *admin, struct evhttp_request *request, 
     bool login = path != NULL && fr_http_login_has(path, post);
     struct fr_http_client_info client;
 
-    if (serve_refuse_origin(admin, request, tls, endpoint))
+    if (serve_refuse_body(admin, request) || serve_refuse_origin(admin, request, tls, endpoint))
         return;
     fr_http_client_read(admin, request, socket, &client);
     if (serve_refuse_host(admin, request, &client, endpoint))
@@ -265,6 +312,8 @@ void fr_http_serve_status(struct fr_http_admin *admin, struct evhttp_request *re
     const struct fr_http_endpoint *endpoint =
         serve_find(admin->status, path, false, &other_method, segment);
 
+    if (serve_refuse_body(admin, request))
+        return;
     if (endpoint != NULL)
         serve_endpoint(admin, request, NULL, endpoint, segment);
     else

@@ -55,6 +55,19 @@ void fr_http_sessions_free(struct fr_http_sessions *sessions)
     free(sessions);
 }
 
+bool fr_http_sessions_set_token(struct fr_http_sessions *sessions, const char *token)
+{
+    unsigned char digest[DIGEST_SIZE];
+
+    if (!sessions_digest(token, strlen(token), digest) ||
+        CRYPTO_memcmp(digest, sessions->token, DIGEST_SIZE) == 0)
+        return false;
+    memcpy(sessions->token, digest, DIGEST_SIZE);
+    for (size_t i = 0; i < FR_HTTP_SESSIONS_MAX; i++)
+        sessions->list[i].number = 0;
+    return true;
+}
+
 /* ---- the token ------------------------------------------------------------------- */
 
 /* The entry of a source; NULL: it has sent no wrong token in this window. */

@@ -32,6 +32,9 @@ struct fr_http_sessions;
 struct fr_http_sessions *fr_http_sessions_new(const char *token);
 void fr_http_sessions_free(struct fr_http_sessions *sessions);
 
+/* Replace the token. Returns whether it differs from the former one; then all sessions have ended. */
+bool fr_http_sessions_set_token(struct fr_http_sessions *sessions, const char *token);
+
 enum fr_http_token {
     FR_HTTP_TOKEN_RIGHT,
     FR_HTTP_TOKEN_WRONG,

@@ -17,14 +17,15 @@
 
 #define FLUSH_MS 100
 #define HEARTBEAT_MS 15000
-#define WRITE_TIMEOUT_S 30
 #define UNREAD_MAX 1024     /* bytes that a client sends behind its request */
 #define SOCKET_BUFFER 65536 /* bytes, for the kernel to double */
 #define TOPIC_SIZE 64
 
 struct stream {
     struct fr_http_streams *streams;
-    struct evhttp_request *request; /* NULL: the client is gone */
+    struct evhttp_request *request; /* NULL: the stream has ended */
+    /* NULL: it is closed. A client that does not read keeps that of an ended stream. */
+    struct evhttp_connection *connection;
     unsigned session;
     char vin[FR_VIN_MAX + 1]; /* "": each vehicle */
     char topic[TOPIC_SIZE];   /* "": each type */
@@ -131,7 +132,8 @@ static void streams_send(struct stream *s, int64_t now_ms)
     evhttp_send_reply_chunk(s->request, s->pending);
 }
 
-/* End the answer; evhttp closes the connection when it is written. */
+/* End the answer; evhttp closes the connection when the client has taken it. Until then it counts as
+ * open. */
 static void streams_end(struct stream *s)
 {
     struct evhttp_request *request = s->request;
@@ -139,17 +141,16 @@ static void streams_end(struct stream *s)
     if (request == NULL)
         return;
     s->request = NULL;
-    evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
     evhttp_send_reply_end(request);
 }
 
-/* Free the streams whose clients are gone. */
+/* Free the streams whose connections are closed. */
 static void streams_prune(struct fr_http_streams *streams)
 {
     struct stream **at = &streams->list, *s;
 
     while ((s = *at) != NULL) {
-        if (s->request != NULL) {
+        if (s->connection != NULL) {
             at = &s->next;
             continue;
         }
@@ -192,6 +193,7 @@ static void streams_on_close(struct evhttp_connection *connection, void *ctx)
 
     (void)connection;
     s->request = NULL;
+    s->connection = NULL;
     if (request != NULL && evhttp_request_get_connection(request) == NULL)
         evhttp_request_free(request);
 }
@@ -220,7 +222,7 @@ static void streams_begin(struct fr_http_admin *admin, struct stream *s,
 {
     struct evhttp_connection *connection = evhttp_request_get_connection(request);
     struct bufferevent *io = evhttp_connection_get_bufferevent(connection);
-    struct timeval timeout = {WRITE_TIMEOUT_S, 0};
+    struct timeval timeout = {FR_HTTP_WRITE_TIMEOUT_S, 0};
     int size = SOCKET_BUFFER;
 
     fr_http_reply_headers(admin, request, "text/event-stream; charset=utf-8", "no-store");
@@ -260,6 +262,7 @@ void fr_http_streams_open(struct fr_http_admin *admin, struct evhttp_request *re
 
         s->streams = streams;
         s->request = request;
+        s->connection = connection;
         s->session = session;
         s->budget = FR_HTTP_STREAM_BURST;
         s->feed_dropped = fr_record_feed_dropped(streams->feed);
@@ -312,8 +315,12 @@ void fr_http_streams_free(struct fr_http_streams *streams)
 {
     if (streams == NULL)
         return;
-    for (struct stream *s = streams->list; s != NULL; s = s->next)
+    for (struct stream *s = streams->list; s != NULL; s = s->next) {
         streams_end(s);
+        if (s->connection != NULL) /* evhttp_free() closes it */
+            evhttp_connection_set_closecb(s->connection, NULL, NULL);
+        s->connection = NULL;
+    }
     streams_prune(streams);
     event_free(streams->flush_timer);
     fr_buffer_free(&streams->event);

@@ -2,6 +2,7 @@
 #ifndef FR_HTTP_TYPES_H
 #define FR_HTTP_TYPES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,20 +19,25 @@ struct fr_http_call {
     const char *body;    /* of an act, NUL-terminated; or "" */
     size_t body_len;
     const char *who;                   /* of an act: the client, for the log; or "" */
-    struct fr_http_exchange *exchange; /* for fr_http_later(); NULL in the thread of the jobs */
+    struct fr_http_exchange *exchange; /* for fr_http_later(); NULL in the threads of the jobs */
+    const _Atomic bool *cancelled; /* in the threads of the jobs: the client has left; else NULL */
 };
+
+/* Append the body to `out`. Returns the HTTP status; 0: the answer is sent later. */
+typedef int fr_http_render_fn(void *ctx, const struct fr_http_call *call, struct fr_buffer *out);
 
 /* A constant file. */
 struct fr_http_file {
     const char *type; /* MIME type */
     const char *bytes;
     size_t len;
-    const char *etag; /* with its quotes; differs when the content differs */
+    const char *etag;    /* with its quotes; differs when the content differs */
+    const char *missing; /* NULL; or the text of the answer 404, and there is no content */
 };
 
 enum fr_http_kind {
     FR_HTTP_READ,    /* GET: render() in the thread of the event loop */
-    FR_HTTP_JOB,     /* GET: render() in the thread of http_jobs.h */
+    FR_HTTP_JOB,     /* GET: render() in a thread of jobs.h */
     FR_HTTP_FILES,   /* GET: file(); links on other sites may open it */
     FR_HTTP_RECORDS, /* GET: a stream of records; no function */
     FR_HTTP_ACT,     /* POST: render(), which may change something */
@@ -42,9 +48,11 @@ struct fr_http_endpoint {
     const char *type; /* MIME type of the body */
     bool public;      /* answered without the token: the body contains nothing confidential */
     bool listed;      /* named in the text of a 404 */
-    /* Append the body to `out`. Returns the HTTP status; an act returns 0 after fr_http_later(). */
-    int (*render)(void *ctx, const struct fr_http_call *call, struct fr_buffer *out);
+    fr_http_render_fn *render; /* an act returns 0 after fr_http_later() or fr_http_job_start() */
     enum fr_http_kind kind;
+    /* FR_HTTP_FILES: the file of the pages (web_files.h) with this name. The endpoint does not exist
+     * while the file does not. NULL: file() selects the file. */
+    const char *file_name;
     /* FR_HTTP_FILES: the file of call->segment; NULL: there is none. Valid as long as the listener. */
     const struct fr_http_file *(*file)(void *ctx, const struct fr_http_call *call);
     /* FR_HTTP_JOB: make the ctx of render() from that of the listener, and free it; both in the

@@ -17,7 +17,10 @@ struct fr_web_source {
 /* The files; the last has a NULL name. The Makefile generates them with web_files.awk. */
 extern const struct fr_web_source fr_web_sources[];
 
-/* The file of this name ("status_page.css"); NULL: there is none. Constant as long as the process. */
+/* The file of this name ("base.css"); NULL: there is none. Constant as long as the process. */
 const struct fr_http_file *fr_web_file(const char *name);
+
+/* Whether fr_web_file() has a file of this name. Any thread. */
+bool fr_web_has_file(const char *name);
 
 #endif

@@ -93,6 +93,10 @@ struct fr_history_config {
 };
 
 /* Max sources in a configuration. */
+/* In the folder `state:`: the result of `fleetroute doctor`, and its maximum in bytes. */
+#define FR_DOCTOR_FILE "doctor.json"
+#define FR_DOCTOR_FILE_MAX 262144
+
 #define FR_SOURCES_MAX 16
 
 struct fr_server_config {

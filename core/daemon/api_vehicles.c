@@ -22,6 +22,7 @@
 struct vehicles_context {
     struct fr_presence *presence;    /* NULL: vehicles are not served yet */
     struct fr_values *values;        /* NULL: none are kept */
+    struct fr_history *history;      /* NULL: off */
     struct fr_routing *routing;      /* one reference */
     int64_t start_ms;                /* wall clock: of the daemon */
     const struct fr_vehicle **names; /* the vehicles of the routing, by VIN; made when needed */
@@ -36,6 +37,7 @@ void *fr_api_vehicles_prepare(void *daemon)
     *ctx = (struct vehicles_context){
         .presence = ingest != NULL ? fr_ingest_presence(ingest) : NULL,
         .values = d->values,
+        .history = d->history,
         .routing = fr_routing_ref(d->setup->routing),
         .start_ms = fr_wall_ms() - (fr_monotonic_ms() - d->start_ms),
     };
@@ -382,4 +384,21 @@ int fr_api_vehicle(void *job_ctx, const struct fr_http_call *call, struct fr_buf
     if (!known && values == 0)
         return fr_api_refuse(out, 404, "there is no such vehicle");
     return 200;
+}
+
+bool fr_api_vehicle_vin(void *job_ctx, const char *text, char vin[FR_VIN_MAX + 1])
+{
+    struct fr_presence_status status;
+
+    if (strlen(text) > FR_VIN_MAX || !vehicles_find(job_ctx, text, &status))
+        return false;
+    memcpy(vin, status.vin, sizeof status.vin);
+    return true;
+}
+
+struct fr_history *fr_api_vehicles_history(const void *job_ctx)
+{
+    const struct vehicles_context *ctx = job_ctx;
+
+    return ctx->history;
 }

@@ -2,13 +2,16 @@
  * api_vehicles.h - the vehicles for pages and scripts: a list that is searched, filtered, sorted and
  * divided into pages here, and everything that is known of one vehicle.
  *
- * The functions run in the thread of http_jobs.h, with a context of their own, so that 50,000
+ * The functions run in a thread of jobs.h, with a context of their own, so that 50,000
  * vehicles do not delay the event loop.
  */
 #ifndef FR_API_VEHICLES_H
 #define FR_API_VEHICLES_H
 
 #include "admin/http_types.h"
+#include "record/record_types.h"
+
+struct fr_history;
 
 /* The ctx of the other functions, from that of the listener (struct fr_daemon); and its end. Main
  * thread. */
@@ -29,5 +32,12 @@ int fr_api_vehicles_list(void *ctx, const struct fr_http_call *call, struct fr_b
 /* GET /api/vehicles/{vin}: presence, counts, and the last value of each field. 404 for a vehicle of
  * which nothing is known. */
 int fr_api_vehicle(void *ctx, const struct fr_http_call *call, struct fr_buffer *out);
+
+/* The VIN of the vehicle that a path names: by its VIN, or as it is displayed. Returns false if it is
+ * not in the table of presence. */
+bool fr_api_vehicle_vin(void *ctx, const char *text, char vin[FR_VIN_MAX + 1]);
+
+/* The history; NULL: off. */
+struct fr_history *fr_api_vehicles_history(const void *ctx);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/api_history.h"
 #include "daemon/daemon_state.h"
 #include "daemon/reload.h"
 #include "daemon/status_json.h"
@@ -106,11 +107,14 @@ static bool command_put_value(void *ctx, const struct fr_last_value *value)
 
 /* Answer {"vin":…,"values":{"Gear":{"value":…},…},"presence":{…}}. fr_values_each() reports the
  * presence last, because its field number is the highest. */
-static void command_values(void *ctx, const char *arguments, struct fr_buffer *out)
+static void command_values(void *ctx, const char *arguments, const _Atomic bool *cancelled,
+                           struct fr_buffer *out)
 {
     struct fr_daemon *d = ctx;
     struct fr_error error;
     size_t start; /* of the first value in `out` */
+
+    (void)cancelled;
 
     if (d->values == NULL) {
         command_put_error(
@@ -146,7 +150,8 @@ static bool command_split_history(char *text, char **vin, char **query)
 }
 
 /* Answer as described in history/history_query.h. */
-static void command_history(void *ctx, const char *arguments, struct fr_buffer *out)
+static void command_history(void *ctx, const char *arguments, const _Atomic bool *cancelled,
+                            struct fr_buffer *out)
 {
     struct fr_daemon *d = ctx;
     struct fr_history_request request;
@@ -155,16 +160,13 @@ static void command_history(void *ctx, const char *arguments, struct fr_buffer *
     char *text = fr_strdup(arguments), *vin, *query;
 
     if (d->history == NULL)
-        command_put_error(
-            out, "there is no history: set `history: {}` in fleetroute.yaml, which needs a "
-                 "journal, and restart fleetrouted; or it could not be started (see the "
-                 "log)");
+        command_put_error(out, FR_NO_HISTORY);
     else if (!command_split_history(text, &vin, &query) || !fr_history_what_of(text, &what))
         command_put_error(out, "history needs fields, track, sessions, alerts, connections or "
                                "signals, a VIN, and a query");
     else if (fr_history_request_parse(&request, what, vin, query, fr_wall_ms(), &error) != 0 ||
-             fr_history_query(d->history, &request, fr_monotonic_ms() + FR_HISTORY_ANSWER_MS, NULL,
-                              out, &error) != 0)
+             fr_history_query(d->history, &request, fr_monotonic_ms() + FR_HISTORY_ANSWER_MS,
+                              cancelled, out, &error) != 0)
         command_put_error(out, error.text);
     free(text);
 }
@@ -273,13 +275,13 @@ static struct fr_replay *command_replay(void *ctx, void (*stored)(void *stored_c
 }
 
 static const struct fr_control_command commands[] = {
-    {"status", command_status},
-    {"certificate", command_certificate},
-    {"values", command_values},
-    {"vehicle", command_vehicle},
-    {"rewind", command_rewind_sink},
-    {"history", command_history},
-    {NULL, NULL},
+    {"status", .handler = command_status},
+    {"certificate", .handler = command_certificate},
+    {"values", .job = command_values},
+    {"vehicle", .handler = command_vehicle},
+    {"rewind", .handler = command_rewind_sink},
+    {"history", .job = command_history},
+    {.word = NULL},
 };
 
 const struct fr_control_commands fr_daemon_control_commands = {

@@ -14,12 +14,13 @@
 #include "admin/http_admin.h"
 #include "admin/http_later.h"
 #include "admin/http_types.h"
+#include "admin/jobs.h"
 #include "admin/record_feed.h"
 #include "daemon/deferred_certificate.h"
 #include "daemon/setup.h"
 #include "daemon/sink_changes.h"
 #include "daemon/upkeep.h"
-#include "history/history_reader.h"
+#include "history/history.h"
 #include "ingest/ingest.h"
 #include "journal/journal.h"
 #include "ingest/certificate_age.h"
@@ -52,19 +53,22 @@ struct fr_daemon {
         certificate_logged;        /* FR_CERTIFICATE_VALID: no line is to be repeated */
     int64_t certificate_logged_ms; /* monotonic: of that line */
 
-    char *dead_letters;                       /* the folder */
-    struct fr_journal *journal;               /* NULL: off */
-    struct fr_values *values;                 /* NULL: off */
-    struct fr_history *history;               /* NULL: off */
-    struct fr_history_reader *history_reader; /* NULL: off */
+    char *dead_letters;         /* the folder */
+    struct fr_journal *journal; /* NULL: off */
+    struct fr_values *values;   /* NULL: off */
+    struct fr_history *history; /* NULL: off */
     struct fr_sink_env env;
     size_t sink_count; /* of setup->sinks, those that were started */
     struct fr_routes *routes;
+    struct fr_jobs *jobs;        /* of `control` and `admin` */
     struct fr_record_feed *feed; /* of `control` and `admin` */
     struct fr_control *control;
     struct fr_upkeep *upkeep;
-    struct fr_http_admin *admin; /* NULL: neither `admin` nor `status` is on */
-    bool admin_tls;              /* its address is encrypted */
+    struct fr_http_admin *admin;        /* NULL: neither `admin` nor `status` is on */
+    struct fr_activity *activity;       /* NULL: `admin` is off */
+    struct event *activity_timer;       /* NULL: the same */
+    struct fr_web_libraries *libraries; /* NULL: `admin` is off */
+    bool admin_tls;                     /* its address is encrypted */
     int64_t
         admin_fingerprint; /* fr_tls_files_fingerprint() of its files last read; -1: read again */
 

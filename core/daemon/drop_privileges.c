@@ -42,6 +42,8 @@ static int privs_switch_user(const struct fr_server_config *c, struct fr_error *
         files[count++] = c->admin_certificate;
         files[count++] = c->admin_key;
     }
+    if (c->admin_on && c->admin_token_file != NULL)
+        files[count++] = c->admin_token_file;
     /* systemd starts the daemon as the user already, with the capability to read the key. */
     if (fr_privileges_can_read_all() &&
         fr_key_reader_start(files, count, switch_user ? &user : NULL, error) != 0)

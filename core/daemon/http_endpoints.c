@@ -1,7 +1,13 @@
 #include "daemon/http_endpoints.h"
 
 #include "admin/web_files.h"
+#include "admin/web_libraries.h"
 #include "daemon/api_acts.h"
+#include "daemon/api_dead_letter_acts.h"
+#include "daemon/api_dead_letters.h"
+#include "daemon/api_history.h"
+#include "daemon/api_doctor.h"
+#include "daemon/api_overview.h"
 #include "daemon/api_vehicles.h"
 #include "daemon/daemon_state.h"
 #include "daemon/prometheus.h"
@@ -119,22 +125,17 @@ static int endpoint_metrics(void *ctx, const struct fr_http_call *call, struct f
 
 /* ---- files of the pages ----------------------------------------------------------------- */
 
-static const struct fr_http_file *endpoint_page(void *ctx, const struct fr_http_call *call)
-{
-    (void)ctx, (void)call;
-    return fr_web_file("status_page.html");
-}
-
 static const struct fr_http_file *endpoint_file(void *ctx, const struct fr_http_call *call)
 {
     (void)ctx;
     return fr_web_file(call->segment);
 }
 
-static const struct fr_http_file *endpoint_openapi(void *ctx, const struct fr_http_call *call)
+static const struct fr_http_file *endpoint_library(void *ctx, const struct fr_http_call *call)
 {
-    (void)ctx, (void)call;
-    return fr_web_file("openapi.json");
+    const struct fr_daemon *d = ctx;
+
+    return fr_web_library(d->libraries, call->segment);
 }
 
 /* ---- the tables ------------------------------------------------------------------------- */
@@ -150,6 +151,11 @@ static const struct fr_http_file *endpoint_openapi(void *ctx, const struct fr_ht
     {                                                                                              \
         .path = p, .public = true, .listed = true, .kind = FR_HTTP_FILES, .file = f                \
     }
+/* A page: one file of core/admin/web. Until that file exists, the endpoint does not. */
+#define PAGE(p, n)                                                                                 \
+    {                                                                                              \
+        .path = p, .public = true, .listed = true, .kind = FR_HTTP_FILES, .file_name = n           \
+    }
 #define ACT(p, f)                                                                                  \
     {                                                                                              \
         .path = p, .type = JSON, .listed = true, .render = f, .kind = FR_HTTP_ACT                  \
@@ -162,8 +168,13 @@ static const struct fr_http_file *endpoint_openapi(void *ctx, const struct fr_ht
 
 /* The 404 text of the admin listener names the listed endpoints. */
 const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
-    FILES("/", endpoint_page),
+    PAGE("/", "overview.html"),
+    PAGE("/vehicle/{vin}", "vehicle.html"),
+    PAGE("/live", "live.html"),
+    PAGE("/checklist", "checklist.html"),
+    PAGE("/dead-letters", "dead_letters.html"),
     FILES("/web/*", endpoint_file),
+    FILES("/lib/*", endpoint_library),
     {"/healthz", PLAIN, .public = true, .listed = true, endpoint_healthz, .kind = FR_HTTP_READ},
     READ("/readyz", PLAIN, endpoint_readyz),
     READ("/metrics", "text/plain; version=0.0.4; charset=utf-8", endpoint_metrics),
@@ -171,12 +182,24 @@ const struct fr_http_endpoint fr_daemon_http_endpoints[] = {
     VEHICLES("/vehicles", fr_api_vehicles_list),
     VEHICLES("/api/vehicles", fr_api_vehicles_list),
     VEHICLES("/api/vehicles/{vin}", fr_api_vehicle),
+    VEHICLES("/api/vehicles/{vin}/history", fr_api_history),
+    VEHICLES("/api/vehicles/{vin}/track", fr_api_track),
+    VEHICLES("/api/vehicles/{vin}/sessions", fr_api_sessions),
+    VEHICLES("/api/vehicles/{vin}/alerts", fr_api_alerts),
+    VEHICLES("/api/vehicles/{vin}/connections", fr_api_connections),
+    VEHICLES("/api/vehicles/{vin}/signals", fr_api_signals),
+    {"/api/dead-letters", JSON, .listed = true, fr_api_dead_letters, .kind = FR_HTTP_JOB,
+     .prepare = fr_api_dead_letters_prepare, .release = fr_api_dead_letters_release},
+    ACT("/api/dead-letters/resend", fr_api_resend_dead_letters),
+    ACT("/api/dead-letters/drop", fr_api_drop_dead_letters),
+    READ("/api/overview", JSON, fr_api_overview),
+    READ("/api/doctor", JSON, fr_api_doctor),
     {.path = "/api/records", .listed = true, .kind = FR_HTTP_RECORDS},
     ACT("/api/acts/reload", fr_api_reload),
     ACT("/api/sinks/{name}/pause", fr_api_pause),
     ACT("/api/sinks/{name}/resume", fr_api_resume),
     ACT("/api/sinks/{name}/rewind", fr_api_rewind),
-    FILES("/api/openapi.json", endpoint_openapi),
+    PAGE("/api/openapi.json", "openapi.json"),
     {.path = NULL},
 };
 

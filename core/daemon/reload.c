@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/admin_certificate.h"
+#include "daemon/admin_token.h"
 #include "daemon/backpressure.h"
 #include "daemon/certificates.h"
 #include "daemon/reload_waiters.h"
@@ -64,9 +65,8 @@ static void reload_report_fixed(const struct fr_server_config *now,
     if (now->admin_on != next->admin_on || !reload_equal(now->admin_address, next->admin_address) ||
         now->admin_port != next->admin_port ||
         !reload_equal(now->admin_socket, next->admin_socket) ||
-        !reload_equal(now->admin_token_file, next->admin_token_file) ||
-        !reload_equal(now->admin_certificate, next->admin_certificate) ||
-        !reload_equal(now->admin_key, next->admin_key) ||
+        (now->admin_token_file != NULL) != (next->admin_token_file != NULL) ||
+        (now->admin_certificate != NULL) != (next->admin_certificate != NULL) ||
         !reload_equal(now->admin_map_tiles, next->admin_map_tiles) ||
         !reload_equal_hosts(now, next))
         reload_warn(report, "`admin:` has changed: it needs a restart");
@@ -321,6 +321,8 @@ static void reload_finish(struct fr_daemon *d, enum reload_outcome outcome)
 static void reload_begin(struct fr_daemon *d)
 {
     struct fr_setup *next = fr_setup_load(d->setup->server->path);
+    struct fr_buffer text = {0};
+    struct fr_error error;
 
     d->reload_pending = false;
     d->reloading = true;
@@ -336,6 +338,11 @@ static void reload_begin(struct fr_daemon *d)
     d->reload_status = reload_apply(d, next, &d->reload_report);
     fr_daemon_refresh_certificates(d);
     fr_daemon_refresh_admin_certificate(d);
+    if (fr_daemon_refresh_admin_token(d, &error) != 0) {
+        fr_buffer_printf(&text, "admin: %s; the token in force stays", error.text);
+        reload_warn(&d->reload_report, fr_buffer_string(&text));
+        fr_buffer_free(&text);
+    }
 }
 
 static void reload_continue(struct fr_daemon *d)

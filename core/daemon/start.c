@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/web_libraries.h"
+#include "daemon/admin_token.h"
+#include "daemon/api_overview.h"
 #include "daemon/backpressure.h"
 #include "daemon/control_commands.h"
 #include "daemon/drop_privileges.h"
@@ -45,8 +48,10 @@ static int start_privileged(struct fr_daemon *d, char **token, struct fr_error *
     fr_topics_set_policy(c->unknown_topics);
     d->files_fingerprint = d->setup->tls_fingerprint;
     if (c->admin_on && c->admin_token_file != NULL &&
-        (*token = fr_http_admin_read_token(c->admin_token_file, error)) == NULL)
+        (*token = fr_daemon_read_admin_token(c->admin_token_file, error)) == NULL)
         return -1;
+    if (c->admin_on)
+        d->libraries = fr_web_libraries_read(FR_WEB_LIBRARIES_FOLDER);
     d->bound = fr_ingest_bind(&settings, error);
     return d->bound != NULL ? 0 : -1;
 }
@@ -81,13 +86,8 @@ static void start_history(struct fr_daemon *d, const struct fr_server_config *c)
     struct fr_error error;
 
     d->history = fr_history_start(d->journal, &settings, &error);
-    if (d->history != NULL)
-        d->history_reader = fr_history_reader_new(d->history, d->base, &error);
-    if (d->history_reader == NULL) {
+    if (d->history == NULL)
         fr_log(FR_LOG_ERROR, "%s; there is no history until the daemon is restarted", error.text);
-        fr_history_stop(d->history);
-        d->history = NULL;
-    }
     free(folder);
 }
 
@@ -134,6 +134,7 @@ static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, co
         .socket = c->admin_on ? c->admin_socket : NULL,
         .status_address = c->status_port != 0 ? c->status_address : NULL,
         .status_port = c->status_port,
+        .jobs = d->jobs,
         .feed = c->admin_on ? d->feed : NULL,
         .max_streams = fr_descriptors_for_streams(),
     };
@@ -144,7 +145,9 @@ static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, co
                                  fr_daemon_status_endpoints, d, error);
     d->admin_tls = d->setup->admin_tls != NULL;
     d->admin_fingerprint = d->setup->admin_tls_fingerprint;
-    return d->admin != NULL ? 0 : -1;
+    if (d->admin == NULL)
+        return -1;
+    return c->admin_on ? fr_overview_start(d, error) : 0;
 }
 
 /* Restore the presence of one vehicle from the last values. A vehicle that was connected before the
@@ -175,10 +178,11 @@ static int start_parts(struct fr_daemon *d, const char *token, struct fr_error *
 
     d->dead_letters = fr_asprintf("%s/dead-letters", c->state);
     d->feed = fr_record_feed_new(d->base, error);
-    if (d->feed == NULL)
+    d->jobs = fr_jobs_new(d->base, error);
+    if (d->feed == NULL || d->jobs == NULL)
         return -1;
-    d->control =
-        fr_control_new(d->base, c->control, &fr_daemon_control_commands, d, d->feed, error);
+    d->control = fr_control_new(d->base, c->control, &fr_daemon_control_commands, d, d->feed,
+                                d->jobs, error);
     if (d->control == NULL || start_admin(d, c, token, error) != 0 ||
         (c->journal_on && start_journal(d, c, error) != 0))
         return -1;

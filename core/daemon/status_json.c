@@ -74,6 +74,7 @@ static void status_put_sink(struct fr_buffer *out, const struct fr_sink_status *
     status_put_number(out, "waiting_values", s->program.waiting);
     status_put_number(out, "waiting_bytes", s->program.waiting_bytes);
     status_put_number(out, "overdue_ms", (uint64_t)s->overdue_ms);
+    status_put_flag(out, "paused", s->paused);
     status_put_delays(out, s->delays);
     fr_buffer_byte(out, '}');
 }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "admin/web_libraries.h"
+#include "daemon/api_overview.h"
 #include "daemon/reload_waiters.h"
 #include "daemon/backpressure.h"
 #include "util/clock.h"
@@ -144,13 +146,15 @@ void fr_daemon_stop(struct fr_daemon *d)
 {
     bool clean;
 
-    /* First, because its jobs use the last values and the history, and no event loop runs any more. */
+    /* First, because jobs use all other parts, and no event loop runs any more. */
+    fr_jobs_free(d->jobs);
     fr_reload_waiters_abandon(d);
     fr_http_admin_free(d->admin);
+    fr_web_libraries_free(d->libraries);
+    fr_overview_free(d);
     if (d->ingest != NULL)
         stop_vehicles(d);
     clean = stop_sinks(d);
-    fr_history_reader_free(d->history_reader);
     fr_history_stop(d->history);
     fr_values_stop(d->values);
     if (d->journal != NULL)

@@ -361,9 +361,29 @@ int fr_history_query(struct fr_history *h, const struct fr_history_request *requ
                      int64_t deadline_ms, const _Atomic bool *cancelled, struct fr_buffer *out,
                      struct fr_error *error)
 {
+    int status;
+
     fr_count(FR_COUNT_HISTORY_REQUESTS);
     fr_history_sync(h, FR_HISTORY_SYNC_MS);
-    return fr_history_answer(&h->store, request, h->keep_ms, deadline_ms, cancelled, out, error);
+    status = fr_history_answer(&h->store, request, h->keep_ms, deadline_ms, cancelled, out, error);
+    if (status != 0)
+        fr_count(FR_COUNT_HISTORY_REQUESTS_FAILED);
+    return status;
+}
+
+bool fr_history_has_vehicle(struct fr_history *h, const char *vin)
+{
+    struct fr_history_key key = {.kind = FR_HISTORY_ALERT}; /* the first kind */
+    struct fr_history_reading r;
+    struct fr_error error;
+    bool found;
+
+    if (strlen(vin) > FR_VIN_MAX || fr_history_read_begin(&h->store, &r, &error) != 0)
+        return false;
+    memcpy(key.vin, vin, strlen(vin) + 1);
+    found = fr_history_read_from(&r, &key) && strcmp(r.key.vin, vin) == 0;
+    fr_history_read_end(&r);
+    return found;
 }
 
 void fr_history_status(struct fr_history *h, struct fr_history_status *status)

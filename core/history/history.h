@@ -45,6 +45,9 @@ int fr_history_query(struct fr_history *history, const struct fr_history_request
                      int64_t deadline_ms, const _Atomic bool *cancelled, struct fr_buffer *out,
                      struct fr_error *error);
 
+/* Whether the file has the vehicle. Any thread. */
+bool fr_history_has_vehicle(struct fr_history *history, const char *vin);
+
 struct fr_history_status {
     bool failing;                      /* the file cannot be written; retried every second */
     char why[sizeof(struct fr_error)]; /* "": writes succeed */

@@ -1,6 +1,6 @@
 /*
  * Answers a request from the history's file, as one JSON object. Internal to core/history; other
- * folders use history.h and history_reader.h.
+ * folders use history.h.
  */
 #ifndef FR_HISTORY_QUERY_H
 #define FR_HISTORY_QUERY_H

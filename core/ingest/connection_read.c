@@ -60,10 +60,12 @@ static void connection_receive_message(struct fr_connection *c, const uint8_t *b
 
     switch (fr_message_receive(c, bytes, len, &id)) {
     case FR_MESSAGE_ACKNOWLEDGE_NOW:
+        fr_ack_delays_add(&c->worker->delays, 0);
         fr_message_write_ack(c, id);
         break;
     case FR_MESSAGE_ACKNOWLEDGE_LATER:
         c->unacknowledged++;
+        c->worker->gather.messages++;
         fr_connection_update_events(c);
         return;
     case FR_MESSAGE_REJECT:

@@ -152,6 +152,14 @@ uint64_t fr_ingest_unknown_messages(uint8_t type)
     return fr_message_unknown(type);
 }
 
+void fr_ingest_ack_delays(const struct fr_ingest *ingest, uint64_t counts[FR_ACK_DELAY_CLASSES])
+{
+    for (unsigned i = 0; i < ingest->worker_count; i++)
+        for (unsigned k = 0; k < FR_ACK_DELAY_CLASSES; k++)
+            counts[k] +=
+                atomic_load_explicit(&ingest->workers[i].delays.count[k], memory_order_relaxed);
+}
+
 void fr_ingest_quiesce(struct fr_ingest *ingest)
 {
     for (unsigned i = 0; i < ingest->worker_count; i++) {

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/ack_delays.h"
 #include "ingest/ingest_settings.h"
 #include "ingest/presence.h"
 #include "ingest/waiting.h"
@@ -70,6 +71,9 @@ bool fr_ingest_out_of_descriptors(const struct fr_ingest *ingest);
 
 /* The number of messages whose envelope has this type and no stream message. Any thread. */
 uint64_t fr_ingest_unknown_messages(uint8_t type);
+
+/* Add the acknowledgements of all workers since the start to `counts`, by their delay. Any thread. */
+void fr_ingest_ack_delays(const struct fr_ingest *ingest, uint64_t counts[FR_ACK_DELAY_CLASSES]);
 
 /* Accept and read nothing more. Records that sinks confirm are still acknowledged to vehicles. */
 void fr_ingest_quiesce(struct fr_ingest *ingest);

@@ -17,12 +17,14 @@
 #include <stdint.h>
 
 #include "ingest/certificate_id.h"
+#include "ingest/gather.h"
 #include "ingest/half_open.h"
 #include "ingest/ingest_settings.h"
 #include "ingest/presence.h"
 #include "ingest/source_counts.h"
 #include "ingest/tls_stream.h"
 #include "ingest/websocket.h"
+#include "ingest/ack_delays.h"
 #include "record/acknowledge.h"
 #include "record/presence_origin.h"
 #include "route/dispatch.h"
@@ -183,7 +185,8 @@ struct fr_worker {
     uint32_t next_generation;
     struct fr_connection *connections; /* all, the newest first */
     struct fr_connection *dirty;       /* those with replies to send */
-    unsigned handled; /* connections that were ready since the end of the last pass */
+    unsigned handled;        /* connections that were ready since the end of the last pass */
+    struct fr_gather gather; /* the waits between two passes */
     struct fr_half_open half_open;
     struct fr_half_open without_certificate; /* clients after their handshake */
     struct fr_handshake_queue handshakes;
@@ -198,6 +201,7 @@ struct fr_worker {
     uint8_t *plain;       /* plaintext of one TLS record */
     struct fr_buffer out; /* ciphertext to write */
     struct fr_buffer scratch;
+    struct fr_ack_delays delays;
 };
 
 /* New settings on their way to the workers; lives on the stack of fr_ingest_update(). */

@@ -1,6 +1,7 @@
 #include "ingest/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,15 +77,17 @@ static void worker_records_completed(struct fr_completion *completion, struct fr
 static void worker_reply_completed(struct fr_worker *worker)
 {
     struct fr_record *record = fr_inbox_take_completed(&worker->inbox), *next;
+    int64_t now_ms = record != NULL ? fr_wall_ms() : 0; /* once for all: a record costs no clock */
 
     for (; record != NULL; record = next) {
         struct fr_connection_id id = {record->completion_slot, record->completion_generation};
         struct fr_connection *connection = fr_limits_find(worker, id);
 
         next = record->ack_next;
-        if (connection != NULL)
+        if (connection != NULL) {
+            fr_ack_delays_add(&worker->delays, now_ms - record->received_ms);
             fr_connection_complete(connection, record);
-        else
+        } else
             fr_count(FR_COUNT_ACKS_MISSED);
         fr_record_unref(record);
     }
@@ -282,11 +285,24 @@ static void worker_tick(evutil_socket_t fd, short events, void *ctx)
     worker_finish_pass(worker);
 }
 
+/* Wait between two passes, for several messages in the next one; see gather.h. Work of other threads
+ * ends the wait: acknowledgements are sent at once. */
+static void worker_gather(struct fr_worker *worker)
+{
+    struct pollfd wake = {.fd = worker->inbox.wake_fd, .events = POLLIN};
+    int wait_ms = fr_gather_wait_ms(&worker->gather, fr_monotonic_ms());
+
+    if (wait_ms != 0 && fr_handshake_queue_is_empty(worker))
+        poll(&wake, 1, wait_ms);
+}
+
 static void *worker_run(void *ctx)
 {
     struct fr_worker *worker = ctx;
 
-    event_base_loop(worker->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    while (event_base_loop(worker->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) == 0 &&
+           !event_base_got_break(worker->base))
+        worker_gather(worker);
     while (worker->connections != NULL) {
         struct fr_connection *c = worker->connections;
 

@@ -3,7 +3,7 @@
  *
  * Only root can read the private key. The daemon reads the key before it drops privileges, but a
  * renewed certificate comes with a new key. The key_reader process keeps one capability
- * (CAP_DAC_READ_SEARCH) and opens only the files that `tls:` named when the daemon started. The
+ * (CAP_DAC_READ_SEARCH) and opens only the files that `tls:` and `admin:` named when the daemon started. The
  * process ends when the daemon's end of the socket is closed.
  *
  * Protocol, over a SOCK_SEQPACKET socket pair: the daemon sends one byte (the index of a file); the

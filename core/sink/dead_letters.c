@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "record/json.h"
+#include "sink/dead_letter_file.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/file_remedy.h"
@@ -85,21 +86,6 @@ int fr_dead_letters_add(struct fr_dead_letters *letters, struct fr_record *recor
                         record->payload_len);
 }
 
-static unsigned long long letters_count_lines(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    unsigned long long lines = 0;
-    char bytes[65536];
-    size_t n;
-
-    while (file != NULL && (n = fread(bytes, 1, sizeof bytes, file)) != 0)
-        for (const char *p = bytes; (p = memchr(p, '\n', (size_t)(bytes + n - p))) != NULL; p++)
-            lines++;
-    if (file != NULL)
-        fclose(file);
-    return lines;
-}
-
 /* Describe a failed file operation. `code` is an errno value. Returns -1. */
 static int letters_set_error(const struct fr_dead_letters *letters, const char *failure, int code,
                              struct fr_error *error)
@@ -120,7 +106,7 @@ static int letters_rotate(struct fr_dead_letters *letters, struct fr_error *erro
     if (letters->has_unsynced_lines || stat(letters->path, &st) != 0 ||
         st.st_size < FR_DEAD_LETTERS_SIZE)
         return 0;
-    deleted = letters_count_lines(letters->older_path);
+    deleted = fr_dead_letter_count(letters->older_path);
     if (rename(letters->path, letters->older_path) != 0)
         return letters_set_error(letters, "is full and cannot be renamed to the same name with .1",
                                  errno, error);
@@ -208,6 +194,7 @@ static const char *letters_append_to(struct fr_dead_letters *letters, int fd)
 {
     struct stat st;
 
+    fr_dead_letter_lock(fd); /* until `fd` is closed */
     if (fstat(fd, &st) != 0)
         return "cannot be opened";
     if (letters_repair_end(letters, fd, &st) != 0)

@@ -4,7 +4,8 @@
  *
  * Format of FOLDER/SINK.jsonl: one JSON object a line with the members sink, failed_at, attempts,
  * reason, seq (position in the journal), record (the object of fr_json_record()) and payload (the
- * protobuf message in base64).
+ * protobuf message in base64). A line that was dropped (dead_letter_file.h) is {"dropped":true},
+ * padded with spaces.
  *
  * A struct fr_dead_letters is used by its sink's thread alone.
  */

@@ -68,6 +68,11 @@ uint32_t fr_intake_gather_ms(const struct fr_sink *sink)
     return ms < GATHER_MAX_MS ? ms : GATHER_MAX_MS;
 }
 
+uint32_t fr_intake_gather_max_ms(const struct fr_sink *sink)
+{
+    return fr_intake_gather_ms(sink) * 5 / 2;
+}
+
 bool fr_intake_caught_up(const struct fr_sink *sink)
 {
     return sink->input.cursor == NULL ||

@@ -24,6 +24,9 @@ bool fr_intake_caught_up(const struct fr_sink *sink);
  * asks for none, or there is no journal, so that acknowledgements may wait for the sink. */
 uint32_t fr_intake_gather_ms(const struct fr_sink *sink);
 
+/* The maximum of this time, while few records arrive in it; 0 like above. */
+uint32_t fr_intake_gather_max_ms(const struct fr_sink *sink);
+
 /* Receive records and submit their deliveries until the limits of the sink or of one event are
  * reached. The intake timer continues after the present event if more can be received. */
 void fr_intake_run(struct fr_sink *sink);

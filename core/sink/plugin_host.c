@@ -179,7 +179,7 @@ static enum fr_tesla_result host_tesla_message(struct fr_sink *sink,
 
 static uint32_t host_gather_ms(struct fr_sink *sink)
 {
-    return fr_intake_gather_ms(sink);
+    return fr_intake_gather_max_ms(sink);
 }
 
 static void host_restore(struct fr_sink *sink)

@@ -168,6 +168,9 @@ struct sink_thread {
     _Atomic bool wake_pending;              /* wake_fd is written, and the input not yet read */
     bool intake_delayed;                    /* intake_timer is pending */
     bool after_pending;                     /* after_event is active */
+    int64_t rate_ms;    /* monotonic: since when the rate of records is measured */
+    uint64_t rate_next; /* number of the journal's next record at that time */
+    int64_t gather_ms;  /* in which the records for one run of the intake arrive, without bounds */
 };
 
 /* Requests of other threads, and the plugin's request for a restore. */

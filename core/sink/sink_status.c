@@ -46,7 +46,7 @@ static void sink_measure_health(struct fr_sink *sink, const char *failure,
 
     if (status->health != FR_HEALTH_UP)
         return;
-    if (atomic_load(&sink->requests.paused))
+    if (status->paused)
         sink_degrade(status,
                      "paused by an administrator: its records wait in the journal; POST "
                      "/api/sinks/%s/resume continues it",
@@ -111,6 +111,7 @@ void fr_sink_status(struct fr_sink *sink, struct fr_sink_status *status)
     memset(status, 0, sizeof *status);
     status->name = sink->settings.name;
     status->plugin = sink->plugin->name;
+    status->paused = atomic_load(&sink->requests.paused);
     pthread_mutex_lock(&sink->health.lock);
     status->health = sink->health.reported;
     memcpy(status->why, sink->health.why, sizeof sink->health.why);

@@ -23,6 +23,8 @@
 /* Minimum time between two runs of the intake that wake-ups cause. A record that arrives after a
  * longer time is received at once. A plugin may ask for more: fr_plugin.gather_ms. */
 #define INTAKE_INTERVAL_MS 2
+#define GATHER_RECORDS 400  /* while fewer arrive in fr_plugin.gather_ms, the time is longer */
+#define RATE_INTERVAL_MS 50 /* minimum time in which the rate of records is measured */
 
 /* ---- timers and counters --------------------------------------------------------- */
 
@@ -168,11 +170,30 @@ static void thread_on_retry_timer(evutil_socket_t fd, short what, void *ctx)
     fr_sink_schedule_after(sink);
 }
 
-static int64_t thread_intake_interval_ms(const struct fr_sink *sink)
+/* Measure the rate of records again if RATE_INTERVAL_MS has passed. */
+static void thread_measure_rate(struct fr_sink *sink, int64_t max_ms)
 {
-    int64_t gather_ms = fr_intake_gather_ms(sink);
+    int64_t now = fr_monotonic_ms(), elapsed_ms = now - sink->thread.rate_ms;
+    uint64_t next = fr_journal_next(sink->env.journal), records = next - sink->thread.rate_next;
 
-    return gather_ms > INTAKE_INTERVAL_MS ? gather_ms : INTAKE_INTERVAL_MS;
+    if (elapsed_ms < RATE_INTERVAL_MS)
+        return;
+    sink->thread.rate_ms = now;
+    sink->thread.rate_next = next;
+    sink->thread.gather_ms =
+        records != 0 ? (int64_t)(GATHER_RECORDS * (uint64_t)elapsed_ms / records) : max_ms;
+}
+
+static int64_t thread_intake_interval_ms(struct fr_sink *sink)
+{
+    int64_t min_ms = fr_intake_gather_ms(sink), max_ms = fr_intake_gather_max_ms(sink);
+
+    if (min_ms <= INTAKE_INTERVAL_MS)
+        return INTAKE_INTERVAL_MS;
+    thread_measure_rate(sink, max_ms);
+    return sink->thread.gather_ms < min_ms   ? min_ms
+           : sink->thread.gather_ms > max_ms ? max_ms
+                                             : sink->thread.gather_ms;
 }
 
 /* Set the timer for the next run of the intake, unless the last run continues in this pass: libevent

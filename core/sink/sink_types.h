@@ -38,6 +38,7 @@ struct fr_sink_status {
     const char *plugin;
     enum fr_health health;
     char why[512];         /* the reason of `health` */
+    bool paused;           /* by an administrator */
     char last_error[256];  /* the newest reason of a health that was not FR_HEALTH_UP; "": none */
     int64_t last_error_ms; /* wall clock: when last_error was set */
     size_t unfinished;     /* journal: deliveries in flight; queue: records not finished */

@@ -7,6 +7,7 @@
 #include "tool/command_line.h"
 #include "tool/commands.h"
 #include "tool/doctor.h"
+#include "tool/doctor_result.h"
 #include "util/redact.h"
 
 #ifndef FR_CONFIG_DIR
@@ -20,7 +21,9 @@ static const char help[] =
     "usage: fleetroute doctor [-c FILE] [--vin VIN] [--json] [--redact]\n"
     "Checks the chain from the configuration to the vehicle and to Home Assistant, and prints one\n"
     "line for each link: ok, skipped, warning or failure, with the cause and the remedy. The exit\n"
-    "status is 0 if nothing is wrong, 1 with a warning, 2 with a failure.\n"
+    "status is 0 if nothing is wrong, 1 with a warning, 2 with a failure. The pages of fleetrouted "
+    "show\n"
+    "the last result without --vin.\n"
     "\n"
     "  -c, --config FILE     the configuration (" FR_CONFIG_DIR "/fleetroute.yaml)\n"
     "      --vin VIN         check this vehicle alone\n"
@@ -39,11 +42,17 @@ static int doctor_run(const struct fr_doctor_options *options, bool json)
 {
     struct fr_doctor *doctor = fr_doctor_run(options, json ? NULL : doctor_print, NULL);
     int status = fr_doctor_status(doctor);
+    struct fr_buffer out = {0};
+    struct fr_error error;
 
-    if (json)
-        fr_doctor_print_json(doctor, stdout);
-    else
+    if (json) {
+        fr_doctor_put_json(doctor, &out);
+        fputs(fr_buffer_string(&out), stdout);
+        fr_buffer_free(&out);
+    } else
         fr_doctor_print_summary(doctor, stdout);
+    if (fr_doctor_store(doctor, &error) != 0)
+        fprintf(stderr, "fleetroute doctor: the pages keep the former result: %s\n", error.text);
     fr_doctor_free(doctor);
     return fr_flush_output("doctor", status, DOCTOR_FAILURE);
 }

@@ -15,6 +15,7 @@
 
 #include "journal/stored_record.h"
 #include "record/payload.h"
+#include "sink/dead_letter_file.h"
 #include "source/json_line.h"
 #include "tool/commands.h"
 #include "tool/control_client.h"
@@ -195,6 +196,8 @@ static int replay_send_json(struct replay *r, gzFile file)
         enum fr_json_line_kind kind;
 
         r->number++;
+        if (fr_dead_letter_is_dropped((const char *)text.bytes, text.len))
+            continue;
         kind = fr_json_line_read((const char *)text.bytes, text.len, &line, &error);
         if (kind == FR_JSON_LINE_ERROR)
             replay_skip(r, error.text);

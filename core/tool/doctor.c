@@ -14,7 +14,6 @@
 #include "tool/doctor_vehicle.h"
 #include "util/buffer.h"
 #include "util/clock.h"
-#include "util/json_text.h"
 #include "util/memory.h"
 #include "util/redact.h"
 
@@ -161,6 +160,7 @@ struct fr_doctor *fr_doctor_run(const struct fr_doctor_options *options,
     struct fr_doctor *doctor = fr_calloc(1, sizeof *doctor);
 
     doctor->options = *options;
+    doctor->run_ms = fr_wall_ms();
     doctor->deadline_ms = fr_monotonic_ms() + FR_DOCTOR_TOTAL_MS;
     for (size_t g = 0; g < GROUPS; g++)
         for (const struct fr_doctor_check *check = groups[g]; check->id != NULL; check++) {
@@ -193,7 +193,12 @@ void fr_doctor_free(struct fr_doctor *doctor)
 
 /* ---- output ---------------------------------------------------------------------- */
 
-static const char *const level_words[FR_DOCTOR_LEVELS] = {"ok", "skipped", "warning", "failure"};
+const char *fr_doctor_level_word(enum fr_doctor_level level)
+{
+    static const char *const words[FR_DOCTOR_LEVELS] = {"ok", "skipped", "warning", "failure"};
+
+    return words[level];
+}
 
 int fr_doctor_status(const struct fr_doctor *doctor)
 {
@@ -218,13 +223,13 @@ void fr_doctor_print_link(const struct fr_doctor *doctor, FILE *to)
     for (size_t i = doctor->link_begin; i < doctor->line_count; i++) {
         const struct fr_doctor_line *line = &doctor->lines[i];
 
-        fprintf(to, "%-7s  %-18s  %s%s%s%s%s\n", level_words[line->level], line->check->id,
+        fprintf(to, "%-7s  %-18s  %s%s%s%s%s\n", fr_doctor_level_word(line->level), line->check->id,
                 line->subject != NULL ? line->subject : "", line->subject != NULL ? ": " : "",
                 line->text, doctor_separator(line->remedy), line->remedy);
     }
 }
 
-static void doctor_count(const struct fr_doctor *doctor, size_t counts[FR_DOCTOR_LEVELS])
+void fr_doctor_count(const struct fr_doctor *doctor, size_t counts[FR_DOCTOR_LEVELS])
 {
     memset(counts, 0, FR_DOCTOR_LEVELS * sizeof *counts);
     for (size_t i = 0; i < doctor->line_count; i++)
@@ -235,45 +240,9 @@ void fr_doctor_print_summary(const struct fr_doctor *doctor, FILE *to)
 {
     size_t counts[FR_DOCTOR_LEVELS];
 
-    doctor_count(doctor, counts);
+    fr_doctor_count(doctor, counts);
     fprintf(to, "%zu ok, %zu skipped, %zu warning%s, %zu failure%s\n", counts[FR_DOCTOR_OK],
             counts[FR_DOCTOR_SKIPPED], counts[FR_DOCTOR_WARNING],
             counts[FR_DOCTOR_WARNING] == 1 ? "" : "s", counts[FR_DOCTOR_FAILURE],
             counts[FR_DOCTOR_FAILURE] == 1 ? "" : "s");
-}
-
-static void doctor_put(struct fr_buffer *out, const char *name, const char *text)
-{
-    fr_buffer_printf(out, ",\"%s\":", name);
-    if (text != NULL)
-        fr_json_string(out, text, strlen(text));
-    else
-        fr_buffer_text(out, "null");
-}
-
-void fr_doctor_print_json(const struct fr_doctor *doctor, FILE *to)
-{
-    struct fr_buffer out = {0};
-    size_t counts[FR_DOCTOR_LEVELS];
-
-    doctor_count(doctor, counts);
-    fr_buffer_printf(&out, "{\"status\":%d", fr_doctor_status(doctor));
-    for (int i = 0; i < FR_DOCTOR_LEVELS; i++)
-        fr_buffer_printf(&out, ",\"%s\":%zu", level_words[i], counts[i]);
-    fr_buffer_text(&out, ",\"links\":[");
-    for (size_t i = 0; i < doctor->line_count; i++) {
-        const struct fr_doctor_line *line = &doctor->lines[i];
-
-        fr_buffer_printf(&out, "%s\n{\"level\":\"%s\"", i == 0 ? "" : ",",
-                         level_words[line->level]);
-        doctor_put(&out, "id", line->check->id);
-        doctor_put(&out, "title", line->check->title);
-        doctor_put(&out, "subject", line->subject);
-        doctor_put(&out, "text", line->text);
-        doctor_put(&out, "remedy", line->remedy);
-        fr_buffer_byte(&out, '}');
-    }
-    fr_buffer_text(&out, "\n]}\n");
-    fputs(fr_buffer_string(&out), to);
-    fr_buffer_free(&out);
 }

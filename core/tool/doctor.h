@@ -41,7 +41,4 @@ void fr_doctor_print_link(const struct fr_doctor *doctor, FILE *to);
 /* Print the numbers of links that are ok, skipped, and so on, in one line. */
 void fr_doctor_print_summary(const struct fr_doctor *doctor, FILE *to);
 
-/* Print everything as one JSON object. */
-void fr_doctor_print_json(const struct fr_doctor *doctor, FILE *to);
-
 #endif

@@ -55,6 +55,7 @@ struct fr_doctor_line {
 
 struct fr_doctor {
     struct fr_doctor_options options;
+    int64_t run_ms;      /* wall clock: of the begin */
     int64_t deadline_ms; /* monotonic; of all network steps */
     struct fr_doctor_line *lines;
     size_t line_count;
@@ -94,6 +95,12 @@ void fr_doctor_report_diagnostic(struct fr_doctor *doctor, const struct fr_diagn
 
 /* The worst level of a link that has run; FR_DOCTOR_SKIPPED for another one. */
 enum fr_doctor_level fr_doctor_level_of(const struct fr_doctor *doctor, const char *id);
+
+/* "ok", "skipped", "warning" or "failure". */
+const char *fr_doctor_level_word(enum fr_doctor_level level);
+
+/* Count the lines of each level. */
+void fr_doctor_count(const struct fr_doctor *doctor, size_t counts[FR_DOCTOR_LEVELS]);
 
 /* Whether another network step may begin. */
 bool fr_doctor_has_time(const struct fr_doctor *doctor);

@@ -79,6 +79,8 @@
     X(HISTORY_REQUESTS_FAILED, "history_requests_failed")                                          \
     X(DEAD_LETTERS, "dead_letters")                                                                \
     X(DEAD_LETTERS_DELETED, "dead_letters_deleted")                                                \
+    X(DEAD_LETTERS_RESENT, "dead_letters_resent")                                                  \
+    X(DEAD_LETTERS_DROPPED, "dead_letters_dropped")                                                \
     X(ADMIN_CLOSED, "admin_connections_closed_for_others")                                         \
     X(ADMIN_PAGES_REFUSED, "admin_requests_of_other_sites")                                        \
     X(ADMIN_TOKENS_WRONG, "admin_tokens_mismatched")                                               \

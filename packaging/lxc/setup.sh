@@ -85,7 +85,7 @@ wanted=$(find_deb fleetroute)
 log_step "installing $wanted"
 apt-get update -qq
 # shellcheck disable=SC2086 # words
-apt-get install -y -qq --no-install-recommends ca-certificates $wanted >/dev/null
+apt-get install -y -qq --no-install-recommends ca-certificates libjs-chart.js libjs-leaflet $wanted >/dev/null
 
 # ---- certificates -------------------------------------------------------------------------
 

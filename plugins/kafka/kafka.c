@@ -271,9 +271,9 @@ static void kafka_wait_for_events(struct kafka_sink *sink, int taken)
 {
     int64_t gather_ms = sink->host->gather_ms(sink->handle), now = fr_clock_monotonic_ms();
     /* A topic with a limited window continues with the reports of the last one. */
-    bool loaded = taken != 0 && now - sink->polled_ms < 2 * gather_ms &&
+    bool loaded = taken != 0 && now - sink->polled_ms < gather_ms * 5 / 4 &&
                   (sink->topics == NULL || !fr_topics_limited(sink->topics));
-    struct timeval pause = {2 * gather_ms / 1000, 2 * gather_ms % 1000 * 1000};
+    struct timeval pause = {gather_ms * 5 / 4 / 1000, gather_ms * 5 / 4 % 1000 * 1000};
 
     sink->polled_ms = now;
     if (loaded != sink->disarmed) {

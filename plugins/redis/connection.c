@@ -138,7 +138,7 @@ static bool connection_try_next_address(struct connection *c, char *why, size_t 
 static void connection_on_event(struct bufferevent *socket, short what, void *ctx)
 {
     struct connection *c = ctx;
-    char why[384];
+    char error[256], why[384];
 
     if (what & BEV_EVENT_CONNECTED) {
         c->connected = true;
@@ -147,11 +147,11 @@ static void connection_on_event(struct bufferevent *socket, short what, void *ct
             connection_lost(c, why);
         return;
     }
-    fr_tls_client_error(socket, what, "the server closed the connection", why, sizeof why);
-    if (strchr(why, '(') == NULL) /* it names no remedy */
-        snprintf(why + strlen(why), sizeof why - strlen(why), "%s",
-                 c->connected ? " (see the server's log, and check `tls:`)"
-                              : " (is Redis running there?)");
+    fr_tls_client_error(socket, what, "the server closed the connection", error, sizeof error);
+    snprintf(why, sizeof why, "%s%s", error,
+             strchr(error, '(') != NULL ? "" /* it has a remedy */
+             : c->connected             ? " (see the server's log, and check `tls:`)"
+                                        : " (is Redis running there?)");
     if (!c->connected && c->next_address != NULL && connection_try_next_address(c, why, sizeof why))
         return;
     connection_lost(c, why);

@@ -24,8 +24,8 @@ struct redis_error {
 /* `text` is an error as the server sent it, such as "OOM command not allowed …". */
 struct redis_error redis_error_of(const char *text);
 
-/* Whether an error in the answer to PING shows that the server serves nobody, or not this client. A server that
- * only lacks the permission for PING, or cannot save, is used. */
+/* Whether an error in the answer to PING shows that the server does not serve this client. A server
+ * that only refuses PING to this user, or cannot save, is used. */
 bool redis_error_ends_login(const char *text);
 
 /* The remedy for an error in the answer to AUTH or SELECT; as in struct redis_error. */

@@ -105,7 +105,7 @@ def other_sites():
         paths = ("/status", "/vehicles", "/metrics", "/readyz", "/api/vehicles", f"/api/vehicles/{VIN}",
                  "/api/records", "/api/session")
         for headers in foreign:
-            for path in paths + ("/", "/web/status_page.js", "/api/openapi.json"):
+            for path in paths + ("/", "/web/base.js", "/api/openapi.json"):
                 status, _, body = me.ask(path, headers=headers)
                 assert status == 403 and VIN not in body, (headers, path, status)
             for path in ("/api/acts/reload", "/api/sinks/archive/pause", "/api/login", "/api/logout"):
@@ -339,8 +339,8 @@ def files():
     port = free_port()
     with Daemon(ROUTES, SINKS, f"admin: {{port: {port}}}") as d:
         me = Client(port)
-        for path, kind in (("/", "text/html; charset=utf-8"), ("/web/status_page.css", "text/css; charset=utf-8"),
-                           ("/web/status_page.js", "text/javascript; charset=utf-8"),
+        for path, kind in (("/", "text/html; charset=utf-8"), ("/web/base.css", "text/css; charset=utf-8"),
+                           ("/web/base.js", "text/javascript; charset=utf-8"),
                            ("/api/openapi.json", "application/json")):
             status, headers, body = me.ask(path)
             assert status == 200 and headers["Content-Type"] == kind and body, path
@@ -351,7 +351,7 @@ def files():
             assert me.ask(path, headers={"If-None-Match": '"x"'})[0] == 200
             assert me.ask(path, "HEAD")[2] == ""
         for path in ("/web/", "/web/nothing", "/web/../etc/passwd", "/web/%2e%2e/http_admin.c", "/web//etc/passwd",
-                     "/web/status_page.js%00.html", "/web/%ff", "/web", "/web/./status_page.js"):
+                     "/web/base.js%00.html", "/web/%ff", "/web", "/web/./base.js"):
             assert me.ask(path)[0] in (400, 404), path
         page = me.ask("/")[2]
         assert "style=" not in page and "onclick" not in page and "<script>" not in page and "<style>" not in page

@@ -66,6 +66,46 @@ class Browser:
         self.do("/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride",
                 params={"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True})
 
+    def scheme(self, name):
+        """Let the page be displayed to a user who prefers "light" or "dark"."""
+        self.do("/goog/cdp/execute", cmd="Emulation.setEmulatedMedia",
+                params={"features": [{"name": "prefers-color-scheme", "value": name}]})
+
+    def block(self, *patterns):
+        """Let requests for these addresses fail (* stands for any text); without arguments, for none."""
+        self.do("/goog/cdp/execute", cmd="Network.enable", params={})
+        self.do("/goog/cdp/execute", cmd="Network.setBlockedURLs", params={"urls": patterns})
+
+    def click(self, selector):
+        assert self.ask(f"(e => e && !e.disabled && !e.hidden ? (e.click(), true) : false)"
+                        f"(document.querySelector({selector!r}))"), f"{selector} cannot be clicked"
+
+    def type(self, selector, text):
+        self.ask(f"(e => {{ e.value = {json.dumps(text)}; e.dispatchEvent(new Event('input', {{bubbles: true}}));"
+                 f" e.dispatchEvent(new Event('change', {{bubbles: true}})) }})(document.querySelector({selector!r}))")
+
+    def press(self, *keys):
+        """Press keys one after another, such as "\ue004" (Tab) and "\ue007" (Enter)."""
+        actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        self.do("/actions", actions=[{"type": "key", "id": "keyboard", "actions": actions}])
+
+    def is_wide(self):
+        """Whether the page scrolls horizontally."""
+        return self.ask("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+    def accessibility_problems(self):
+        """Serious findings of axe-core, whose file FR_AXE names; none without it."""
+        if not os.environ.get("FR_AXE"):
+            return []
+        with open(os.environ["FR_AXE"], encoding="utf-8") as f:
+            self.do("/execute/sync", script=f.read() + "; window.axe = axe", args=[])
+        found = self.do("/execute/async", args=[], script="""const done = arguments[arguments.length - 1];
+            axe.run(document, {resultTypes: ['violations']}).then((r) => done(r.violations
+                .filter((v) => ['serious', 'critical'].includes(v.impact))
+                .map((v) => [v.id, v.help, v.nodes.slice(0, 5).map((n) => n.html.slice(0, 200) + ' ' + n.failureSummary)])),
+                (error) => done([String(error)]))""")
+        return found
+
     def ask(self, script):
         return self.do("/execute/sync", script=f"return {script}", args=[])
 

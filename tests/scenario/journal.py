@@ -60,6 +60,7 @@ def new_sink_from_the_oldest():
         wait_until("it has all", lambda: len(txids(d, "more/V.jsonl")) >= len(acknowledged))
         assert set(acknowledged) == set(txids(d, "more/V.jsonl"))
         assert txids(d, "later/V.jsonl") == []
+        wait_until("the first sink has all", lambda: len(txids(d)) >= len(acknowledged))
         assert len(txids(d)) == len(acknowledged), "the first sink was disturbed"
         # And once more, from the beginning, by order.
         fleetroute("journal", "rewind", "later", "--to", 1, "-c", d.path("fleetroute.yaml"))

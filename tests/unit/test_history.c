@@ -10,7 +10,6 @@
 
 #include "history/history.h"
 #include "history/history_query.h"
-#include "history/history_reader.h"
 #include "history/history_sweep.h"
 #include "history/history_write.h"
 #include "history/packing.h"
@@ -708,7 +707,6 @@ END_TEST
 
 static struct fr_journal *journal;
 static struct fr_history *history;
-static struct event_base *base;
 
 static void ignore_writable(void *ctx)
 {
@@ -743,12 +741,10 @@ static void set_up_threads(void)
     close_file();
     start_journal();
     start_history();
-    base = event_base_new();
 }
 
 static void tear_down_threads(void)
 {
-    event_base_free(base);
     fr_history_stop(history);
     fr_journal_stop(journal, true);
     fr_journal_free(journal);
@@ -843,41 +839,15 @@ START_TEST(history_never_retains_records)
 }
 END_TEST
 
-static unsigned answered, failed;
-
-static void on_answer(void *ctx, const struct fr_buffer *answer, const char *why)
+START_TEST(vehicles_are_known_when_they_are_written)
 {
-    unsigned *ended = ctx;
-
-    (void)why;
-    answered += answer != NULL;
-    failed += answer == NULL;
-    ++*ended;
-}
-
-START_TEST(reader_answers_on_the_loop_and_cancels)
-{
-    struct fr_history_reader *reader = fr_history_reader_new(history, base, &error);
-    struct fr_history_call *calls[FR_HISTORY_WAITING_MAX + 2];
-    unsigned ended = 0, asked = 0;
-
-    ck_assert_msg(reader != NULL, "%s", error.text);
-    enqueue(50, present - HOUR);
-    ck_assert_int_eq(parse(FR_HISTORY_FIELDS, "fields=VehicleSpeed"), 0);
-    while (asked < FR_HISTORY_WAITING_MAX + 2 &&
-           (calls[asked] = fr_history_ask(reader, &request, on_answer, &ended, &error)) != NULL)
-        asked++;
-    ck_assert_uint_ge(asked, FR_HISTORY_WAITING_MAX);
-    for (unsigned i = 0; i < asked; i += 2)
-        fr_history_cancel(calls[i]);
-    while (ended < asked / 2)
-        ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
-    ck_assert_uint_eq(answered + failed, asked / 2);
-    ck_assert_uint_ge(answered, 1);
-    /* Calls that are not answered are cancelled with the reader. */
-    ck_assert_ptr_nonnull(fr_history_ask(reader, &request, on_answer, &ended, &error));
-    fr_history_reader_free(reader);
-    ck_assert_uint_eq(ended, asked / 2);
+    ck_assert(!fr_history_has_vehicle(history, "5YJ3E1EA7KF00000"));
+    enqueue(5, present - HOUR);
+    ck_assert(fr_history_sync(history, 20000));
+    ck_assert(fr_history_has_vehicle(history, VIN));
+    ck_assert(!fr_history_has_vehicle(history, "5YJ3E1EA7KF00000"));
+    ck_assert(!fr_history_has_vehicle(history, ""));
+    ck_assert(!fr_history_has_vehicle(history, "zzzz"));
 }
 END_TEST
 
@@ -920,7 +890,7 @@ Suite *suite_history(void)
     tcase_set_timeout(threads, 120);
     tcase_add_test(threads, history_follows_the_journal_and_continues_after_a_restart);
     tcase_add_test(threads, history_never_retains_records);
-    tcase_add_test(threads, reader_answers_on_the_loop_and_cancels);
+    tcase_add_test(threads, vehicles_are_known_when_they_are_written);
     suite_add_tcase(suite, threads);
     return suite;
 }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,7 +205,7 @@ static char *read_token(const char *text)
 
     fputs(text, file);
     fclose(file);
-    token = fr_http_admin_read_token(token_path, &error);
+    token = fr_http_admin_read_token(token_path, open(token_path, O_RDONLY), &error);
     ck_assert(token != NULL || strstr(error.text, "16 to 512 characters") != NULL);
     return token;
 }
@@ -227,7 +228,7 @@ START_TEST(token_is_the_first_line)
     ck_assert_uint_eq(strlen(token), 512);
     free(token);
     unlink(token_path);
-    ck_assert_ptr_null(fr_http_admin_read_token(token_path, &error));
+    ck_assert_ptr_null(fr_http_admin_read_token(token_path, open(token_path, O_RDONLY), &error));
 }
 END_TEST
 

@@ -26,6 +26,10 @@ int main(void)
     srunner_add_suite(runner, suite_record());
     srunner_add_suite(runner, suite_sink());
     srunner_add_suite(runner, suite_http());
+    srunner_add_suite(runner, suite_web_libraries());
+    srunner_add_suite(runner, suite_activity());
+    srunner_add_suite(runner, suite_stored_doctor());
+    srunner_add_suite(runner, suite_health_sentence());
     srunner_add_suite(runner, suite_websocket());
     srunner_add_suite(runner, suite_yaml_edit());
     srunner_add_suite(runner, suite_identity());
@@ -50,10 +54,13 @@ int main(void)
     srunner_add_suite(runner, suite_source_presence());
     srunner_add_suite(runner, suite_half_open());
     srunner_add_suite(runner, suite_admission());
+    srunner_add_suite(runner, suite_gather());
     srunner_add_suite(runner, suite_load_delays());
     srunner_add_suite(runner, suite_http_admin());
     srunner_add_suite(runner, suite_http_clients());
     srunner_add_suite(runner, suite_http_query());
+    srunner_add_suite(runner, suite_dead_letter_file());
+    srunner_add_suite(runner, suite_jobs());
     srunner_add_suite(runner, suite_http_sessions());
     srunner_add_suite(runner, suite_program());
     srunner_add_suite(runner, suite_proxy_protocol());

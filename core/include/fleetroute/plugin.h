@@ -286,7 +286,8 @@ struct fr_host {
     enum fr_tesla_result (*tesla_message)(struct fr_sink *sink, const struct fr_delivery *delivery,
                                           size_t index, struct fr_tesla_message *message);
 
-    /* Since ABI 6.2. The value of fr_plugin.gather_ms that is in effect: 0 without a journal. */
+    /* Since ABI 6.2. The maximum time in milliseconds between two batches that follows from
+     * fr_plugin.gather_ms: 0 without a journal. */
     uint32_t (*gather_ms)(struct fr_sink *sink);
 };
 
@@ -344,8 +345,9 @@ struct fr_plugin {
 
     /* Since ABI 6.2. Minimum time in milliseconds between two batches under load, at most 1,000: a
      * batch for each write of the journal costs more CPU time than it saves in delay. A record that
-     * comes after a longer pause is delivered at once. 0: the core's own minimum. Without a journal
-     * it has no effect. */
+     * comes after a longer pause is delivered at once. While fewer than 400 records arrive in this
+     * time, it is up to 2.5 times as long. 0: the core's own minimum. Without a journal it has no
+     * effect. */
     uint32_t gather_ms;
 };
 
