@@ -14,8 +14,8 @@
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 4000
-#define TICK_MS 250        /* interval of the checks for time-outs */
-#define PING_MS 10000      /* without an answer: the server is checked */
+#define TICK_MS 500        /* interval of the checks for time-outs */
+#define PING_MS 3500       /* without an answer: the server is checked */
 #define UNANSWERED 1048576 /* bytes; further requests wait */
 #define FEED_SIZE 16384    /* bytes passed to the parser at a time */
 #define INPUT_MAX 262144   /* bytes read from the socket and not yet passed to the parser */

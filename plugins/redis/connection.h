@@ -4,7 +4,7 @@
  *
  * A lost connection is made again after a pause of 0.5 to 4 seconds. A server that does not complete
  * the login, or does not answer a request, within `timeout` is disconnected. While nothing is sent, PING
- * checks the server every 10 seconds.
+ * checks the server every 4 seconds.
  *
  * All functions and callbacks run on the sink's thread.
  */
