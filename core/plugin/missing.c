@@ -19,6 +19,7 @@ static const struct {
     {"zmq", "zmq", "fleetroute-zmq"},
     {"zeromq", "zmq", "fleetroute-zmq"},
     {"ha_websocket", "ha_websocket", "fleetroute-homeassistant"},
+    {"redis", "redis", "fleetroute-redis"},
     {"home_assistant", "ha_websocket", "fleetroute-homeassistant"},
     {"homeassistant", "ha_websocket", "fleetroute-homeassistant"},
 };
