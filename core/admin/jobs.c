@@ -229,16 +229,19 @@ static bool jobs_displace(struct fr_jobs *jobs, size_t of_client)
  * lock. */
 static bool jobs_have_capacity(struct fr_jobs *jobs, uint64_t client, uint64_t *turn)
 {
-    size_t count = 0, of_client = jobs_count_client(jobs, client);
+    size_t count = 0, of_client = 0;
 
     *turn = jobs->turn;
     for (const struct fr_job *job = jobs->first; job != NULL; job = job->next) {
         count += job->state != JOB_ENDED;
-        if (job->client == client && job->turn >= *turn)
+        if (job->client != client)
+            continue;
+        of_client++; /* with ended ones, until done() was called */
+        if (job->turn >= *turn)
             *turn = job->turn + 1;
     }
     return of_client < FR_JOBS_CLIENT_MAX &&
-           (count < FR_JOBS_MAX || jobs_displace(jobs, of_client));
+           (count < FR_JOBS_MAX || jobs_displace(jobs, jobs_count_client(jobs, client)));
 }
 
 struct fr_job *fr_jobs_add(struct fr_jobs *jobs, uint64_t client, const struct fr_job_type *type,
