@@ -303,7 +303,11 @@ bool fr_http_admin_has_token(const struct fr_http_admin *admin)
 
 bool fr_http_admin_set_token(struct fr_http_admin *admin, const char *token)
 {
-    return fr_http_sessions_set_token(admin->sessions, token);
+    if (!fr_http_sessions_set_token(admin->sessions, token))
+        return false;
+    if (admin->streams != NULL) /* those that the former token opened have no session */
+        fr_http_streams_end_all(admin->streams);
+    return true;
 }
 
 char *fr_http_admin_read_token(const char *path, int fd, struct fr_error *error)

@@ -74,7 +74,7 @@ char *fr_http_admin_read_token(const char *path, int fd, struct fr_error *error)
 bool fr_http_admin_has_token(const struct fr_http_admin *admin);
 
 /* Use another token from now on. Only if the listener was made with one. Returns whether it differs
- * from the former one; then all sessions and their streams have ended. */
+ * from the former one; then all sessions and all streams have ended. */
 bool fr_http_admin_set_token(struct fr_http_admin *admin, const char *token);
 
 #endif

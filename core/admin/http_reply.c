@@ -63,6 +63,7 @@ static void reply_begin(struct evhttp_request *request)
 
 static void reply_send(struct evhttp_request *request, int code, const void *bytes, size_t len)
 {
+    struct evhttp_connection *connection = evhttp_request_get_connection(request);
     char length[24];
 
     snprintf(length, sizeof length, "%zu", len);
@@ -71,6 +72,10 @@ static void reply_send(struct evhttp_request *request, int code, const void *byt
         evbuffer_add(evhttp_request_get_output_buffer(request), bytes, len);
     reply_begin(request);
     evhttp_send_reply(request, code, NULL, NULL);
+    /* evhttp would cut the answer when the client ends its half of the connection. It reads again when
+     * the answer is written. */
+    if (connection != NULL)
+        bufferevent_disable(evhttp_connection_get_bufferevent(connection), EV_READ);
 }
 
 void fr_http_reply(const struct fr_http_admin *admin, struct evhttp_request *request, int code,

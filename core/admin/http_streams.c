@@ -289,6 +289,12 @@ void fr_http_streams_end_session(struct fr_http_streams *streams, unsigned sessi
             streams_end(s);
 }
 
+void fr_http_streams_end_all(struct fr_http_streams *streams)
+{
+    for (struct stream *s = streams->list; s != NULL; s = s->next)
+        streams_end(s);
+}
+
 size_t fr_http_streams_count(const struct fr_http_streams *streams)
 {
     return streams->count;

@@ -30,6 +30,9 @@ void fr_http_streams_free(struct fr_http_streams *streams);
 void fr_http_streams_open(struct fr_http_admin *admin, struct evhttp_request *request,
                           const char *query, unsigned session);
 
+/* End all streams: the token was replaced. */
+void fr_http_streams_end_all(struct fr_http_streams *streams);
+
 /* End the streams of a session. */
 void fr_http_streams_end_session(struct fr_http_streams *streams, unsigned session);
 

@@ -193,21 +193,55 @@ void fr_job_cancel(struct fr_job *job)
     pthread_mutex_unlock(&jobs->lock);
 }
 
-/* Whether another job of this client may wait. *turn: the turn after those of its jobs. */
-static bool jobs_have_capacity(const struct fr_jobs *jobs, uint64_t client, uint64_t *turn)
+static size_t jobs_count_client(const struct fr_jobs *jobs, uint64_t client)
+{
+    size_t count = 0;
+
+    for (const struct fr_job *job = jobs->first; job != NULL; job = job->next)
+        count += job->client == client && job->state != JOB_ENDED;
+    return count;
+}
+
+/* End the newest waiting job of the client with the most jobs, if that has at least two more than
+ * `of_client`. Returns whether there was one. Under the lock. */
+static bool jobs_displace(struct fr_jobs *jobs, size_t of_client)
+{
+    size_t max = of_client + 1;
+    struct fr_job *newest = NULL;
+
+    for (struct fr_job *job = jobs->first; job != NULL; job = job->next) {
+        size_t count = job->state == JOB_WAITING ? jobs_count_client(jobs, job->client) : 0;
+
+        if (count > max || (newest != NULL && count == max)) {
+            newest = job;
+            max = count;
+        }
+    }
+    if (newest == NULL)
+        return false;
+    newest->state = JOB_ENDED;
+    newest->end = FR_JOB_CANCELLED;
+    jobs_notify(jobs);
+    return true;
+}
+
+/* Whether another job of this client may wait. *turn: the turn after those of its jobs. Under the
+ * lock. */
+static bool jobs_have_capacity(struct fr_jobs *jobs, uint64_t client, uint64_t *turn)
 {
     size_t count = 0, of_client = 0;
 
     *turn = jobs->turn;
     for (const struct fr_job *job = jobs->first; job != NULL; job = job->next) {
-        count++;
+        count += job->state != JOB_ENDED;
         if (job->client != client)
             continue;
-        of_client++;
+        of_client++; /* with ended ones, until done() was called */
         if (job->turn >= *turn)
             *turn = job->turn + 1;
     }
-    return count < FR_JOBS_MAX && of_client < FR_JOBS_CLIENT_MAX;
+    return of_client < FR_JOBS_CLIENT_MAX &&
+           (count < FR_JOBS_MAX || jobs_displace(jobs, jobs_count_client(jobs, client)));
 }
 
 struct fr_job *fr_jobs_add(struct fr_jobs *jobs, uint64_t client, const struct fr_job_type *type,

@@ -4,7 +4,8 @@
  *
  * Clients share the threads fairly. At most one job of a client runs, so one client cannot occupy all
  * threads. Jobs of different clients start in turns, however many of them a client has waiting. A job
- * that does not start within FR_JOBS_WAIT_MS is not started any more.
+ * that does not start within FR_JOBS_WAIT_MS is not started any more. When FR_JOBS_MAX jobs wait or
+ * run, a job of a client with fewer ends the newest waiting job of the client with the most.
  *
  * All functions, and done() and is_unwanted() of a job, run in the thread of the event loop.
  */
@@ -33,7 +34,7 @@ struct fr_job;
 enum fr_job_end {
     FR_JOB_DONE,      /* run() has returned */
     FR_JOB_LATE,      /* it was not started within FR_JOBS_WAIT_MS */
-    FR_JOB_CANCELLED, /* it was not started: cancelled, no thread, or the end of the threads */
+    FR_JOB_CANCELLED, /* it was not started: cancelled, displaced, no thread, or the end */
 };
 
 struct fr_job_type {

@@ -173,7 +173,7 @@ static int act_resend_one(struct letter_act *act, const struct fr_dead_letter_fi
 
     if (!fr_dead_letter_read(file, letter, text))
         fr_error_set(&act->why, "it cannot be read");
-    else if (fr_api_dead_letter_parse(text, &line, &root, &act->why) == 0)
+    else if (fr_api_dead_letter_parse(letter, text, &line, &root, &act->why) == 0)
         outcome = act_submit(act, &line);
     json_decref(root);
     fr_buffer_free(&line.payload);

@@ -125,16 +125,16 @@ static void letters_put_record(struct fr_buffer *out, const struct fr_json_line 
     fr_buffer_free(&json);
 }
 
-int fr_api_dead_letter_parse(const struct fr_buffer *text, struct fr_json_line *line, json_t **root,
-                             struct fr_error *error)
+int fr_api_dead_letter_parse(const struct fr_dead_letter *letter, const struct fr_buffer *text,
+                             struct fr_json_line *line, json_t **root, struct fr_error *error)
 {
     const char *bytes = (const char *)text->bytes;
 
     *line = (struct fr_json_line){0};
     *root = NULL;
-    if (text->len > FR_API_DEAD_LETTER_LEN)
-        return fr_error_set(error, "the dead letter has %zu bytes; use `fleetroute replay`",
-                            text->len);
+    if (letter->len > FR_DEAD_LETTER_TEXT_MAX)
+        return fr_error_set(error, "the dead letter has %u bytes; use `fleetroute replay`",
+                            letter->len);
     if (fr_json_line_read(bytes, text->len, line, error) == FR_JSON_LINE_ERROR)
         return -1;
     *root = fr_json_parse_object(bytes, text->len, error);
@@ -183,7 +183,7 @@ static void letters_put(struct fr_buffer *out, const struct fr_dead_letter_file 
     fr_buffer_text(out, out->bytes[out->len - 1] == '[' ? "{\"id\":" : ",{\"id\":");
     fr_json_string(out, id, strlen(id));
     letters_put_text(out, "sink", sink);
-    if (fr_api_dead_letter_parse(&text, &line, &root, &error) == 0)
+    if (fr_api_dead_letter_parse(letter, &text, &line, &root, &error) == 0)
         letters_put_line(out, root, &line);
     else {
         letters_put_text(out, "error", error.text);
@@ -222,19 +222,33 @@ static int letters_put_part(struct letters_page *page, const struct fr_dead_lett
     return 0;
 }
 
+static void letters_put_failed_sink(struct letters_page *page, const char *sink,
+                                    const struct fr_error *error)
+{
+    fr_buffer_text(&page->sinks, page->sinks.len == 0 ? "{\"name\":" : ",{\"name\":");
+    fr_json_string(&page->sinks, sink, strlen(sink));
+    fr_buffer_text(&page->sinks, ",\"dead_letters\":null");
+    letters_put_text(&page->sinks, "error", error->text);
+    fr_buffer_byte(&page->sinks, '}');
+}
+
 static int letters_add_sink(struct letters_page *page, const char *folder, const char *sink,
                             struct fr_error *error)
 {
     struct fr_dead_letter_file file;
+    bool selected = strcmp(page->sink, sink) == 0;
     int status = fr_dead_letter_file_open(&file, folder, sink, error);
 
     if (status == 0)
         status = fr_dead_letter_file_scan(&file, page->deadline_ms, page->cancelled, error);
-    if (status == 0) {
+    if (status != 0 && !selected) { /* it does not hide those of other sinks */
+        letters_put_failed_sink(page, sink, error);
+        status = 0;
+    } else if (status == 0) {
         fr_buffer_text(&page->sinks, page->sinks.len == 0 ? "{\"name\":" : ",{\"name\":");
         fr_json_string(&page->sinks, sink, strlen(sink));
         fr_buffer_printf(&page->sinks, ",\"dead_letters\":%zu}", file.count);
-        if (page->sink[0] == '\0' || strcmp(page->sink, sink) == 0) {
+        if (page->sink[0] == '\0' || selected) {
             if (letters_put_part(page, &file, sink) != 0)
                 status = fr_error_set(error, "the dead letters could not be read in time; request "
                                              "fewer of them");

@@ -27,6 +27,12 @@ static char *files[FR_KEY_READER_FILES_MAX];
 static size_t file_count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one request at a time */
 
+/* A FIFO in the place of a file must not block the daemon: it is empty. */
+static int key_reader_open_file(const char *path)
+{
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
 /* ---- the key_reader process ------------------------------------------------------ */
 
 static void key_reader_send_answer(int socket, int fd, int32_t status)
@@ -56,7 +62,7 @@ _Noreturn static void key_reader_serve(int socket)
         int fd;
 
         errno = EINVAL;
-        fd = index < file_count ? open(files[index], O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
+        fd = index < file_count ? key_reader_open_file(files[index]) : -1;
         key_reader_send_answer(socket, fd, fd >= 0 ? 0 : errno);
         if (fd >= 0)
             close(fd);
@@ -145,7 +151,7 @@ static int key_reader_request(uint8_t index)
 
 int fr_key_reader_open(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = key_reader_open_file(path);
 
     if (fd >= 0 || errno != EACCES || key_reader < 0)
         return fd;

@@ -18,11 +18,19 @@
 #define DROPPED_LEN (sizeof DROPPED - 1)
 #define LINE_MIN (DROPPED_LEN + 1) /* so that it can be overwritten */
 #define BLOCK 65536
+#define LOCK_MS 2000 /* to wait for the lock */
+#define LOCK_POLL_US 2000
 
-void fr_dead_letter_lock(int fd)
+int fr_dead_letter_lock(int fd, int64_t max_ms)
 {
-    while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
-        ;
+    int64_t until = fr_monotonic_ms() + max_ms;
+
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        if (errno == EWOULDBLOCK && fr_monotonic_ms() < until)
+            usleep(LOCK_POLL_US);
+        else if (errno != EINTR)
+            return errno == EWOULDBLOCK ? -1 : 0;
+    return 0;
 }
 
 bool fr_dead_letter_is_dropped(const char *text, size_t len)
@@ -36,7 +44,7 @@ static bool file_is_live(const char *head, size_t head_len, uint64_t len)
            !fr_dead_letter_is_dropped(head, head_len);
 }
 
-/* Read bytes completely. */
+/* Read bytes completely. errno is 0 if the file ends before. */
 static bool file_read(int fd, void *bytes, size_t len, uint64_t offset)
 {
     uint8_t *to = bytes;
@@ -46,8 +54,10 @@ static bool file_read(int fd, void *bytes, size_t len, uint64_t offset)
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n <= 0) {
+            errno = n < 0 ? errno : 0;
             return false;
+        }
         to += n;
         len -= (size_t)n;
         offset += (uint64_t)n;
@@ -61,7 +71,7 @@ static bool file_read(int fd, void *bytes, size_t len, uint64_t offset)
 static int file_open_part(struct fr_dead_letter_file *file, size_t index, const char *path,
                           struct fr_error *error)
 {
-    int fd = file->part[index].fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = file->part[index].fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
 
     if (fd < 0 && errno == ENOENT)
@@ -69,9 +79,12 @@ static int file_open_part(struct fr_dead_letter_file *file, size_t index, const 
     if (fd < 0)
         return fr_error_set(error, "%s cannot be opened: %s; %s", path, strerror(errno),
                             fr_file_remedy(errno));
-    fr_dead_letter_lock(fd);
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return fr_error_set(error, "%s is not a file", path);
+        return fr_error_set(error, "%s is not a file; move it to another folder", path);
+    if (fr_dead_letter_lock(fd, LOCK_MS) != 0)
+        return fr_error_set(error, "%s is locked by another process; `lslocks` names it", path);
+    if (fstat(fd, &st) != 0)
+        return fr_error_set(error, "%s cannot be read: %s", path, strerror(errno));
     flock(fd, LOCK_UN);
     file->part[index].inode = st.st_ino;
     file->part[index].size = (uint64_t)st.st_size;
@@ -179,7 +192,9 @@ static int file_scan_part(struct fr_dead_letter_file *file, size_t index, int64_
             return fr_error_set(error, "the dead letters could not be read in time; repeat the "
                                        "request for one sink, or read the files on the server");
         if (!file_read(file->part[index].fd, block, n, at))
-            return fr_error_set(error, "the dead letters cannot be read: %s", strerror(errno));
+            return errno == 0 ? 0 /* the file was emptied meanwhile */
+                              : fr_error_set(error, "the dead letters cannot be read: %s",
+                                             strerror(errno));
         if (!file_scan_block(&scan, block, n, at, file_add_line, &ctx))
             return fr_error_set(error,
                                 "there are more than %d dead letters; move the files to "
@@ -210,7 +225,7 @@ static bool file_count_line(void *ctx, uint64_t offset, uint64_t len)
 
 unsigned long long fr_dead_letter_count(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     unsigned long long count = 0;
     struct line_scan scan = {0};
     char block[BLOCK];
@@ -231,13 +246,14 @@ unsigned long long fr_dead_letter_count(const char *path)
 bool fr_dead_letter_read(const struct fr_dead_letter_file *file, const struct fr_dead_letter *line,
                          struct fr_buffer *text)
 {
+    size_t len = line->len < FR_DEAD_LETTER_TEXT_MAX ? line->len : FR_DEAD_LETTER_TEXT_MAX;
     uint8_t *to;
 
     fr_buffer_clear(text);
-    to = fr_buffer_reserve(text, line->len);
-    if (to == NULL || !file_read(file->part[line->part].fd, to, line->len, line->offset))
+    to = fr_buffer_reserve(text, len);
+    if (to == NULL || !file_read(file->part[line->part].fd, to, len, line->offset))
         return false;
-    text->len = line->len;
+    text->len = len;
     return true;
 }
 
@@ -257,19 +273,19 @@ static bool file_line_begins(int fd, uint64_t offset)
     return offset == 0 || (file_read(fd, &before, 1, offset - 1) && before == '\n');
 }
 
-/* Read the line at the offset. */
-static bool file_read_line(int fd, uint64_t offset, uint64_t size, struct fr_buffer *text)
+/* Find the length of the line at the offset. Returns false if the file ends before the line. */
+static bool file_measure_line(int fd, uint64_t offset, uint64_t size, uint64_t *len)
 {
-    fr_buffer_clear(text);
-    while (offset < size) {
-        size_t n = size - offset < BLOCK ? (size_t)(size - offset) : BLOCK;
-        uint8_t *to = fr_buffer_reserve(text, n);
-        const uint8_t *feed;
+    char block[BLOCK];
 
-        if (to == NULL || !file_read(fd, to, n, offset))
+    for (*len = 0; offset < size;) {
+        size_t n = size - offset < BLOCK ? (size_t)(size - offset) : BLOCK;
+        const char *feed;
+
+        if (!file_read(fd, block, n, offset))
             return false;
-        feed = memchr(to, '\n', n);
-        text->len += feed != NULL ? (size_t)(feed - to) : n;
+        feed = memchr(block, '\n', n);
+        *len += feed != NULL ? (size_t)(feed - block) : n;
         if (feed != NULL)
             return true;
         offset += n;
@@ -282,6 +298,7 @@ bool fr_dead_letter_find(const struct fr_dead_letter_file *file, const char *id,
 {
     char found[FR_DEAD_LETTER_ID_SIZE], *end;
     unsigned long long inode = strtoull(id, &end, 16), offset;
+    uint64_t len;
 
     if (*end != '-')
         return false;
@@ -291,10 +308,12 @@ bool fr_dead_letter_find(const struct fr_dead_letter_file *file, const char *id,
 
         if (fd < 0 || file->part[i].inode != inode || offset >= file->part[i].size ||
             !file_line_begins(fd, offset) ||
-            !file_read_line(fd, offset, file->part[i].size, text) ||
-            !file_is_live((const char *)text->bytes, text->len, text->len))
+            !file_measure_line(fd, offset, file->part[i].size, &len) || len > UINT32_MAX)
             continue;
-        *line = (struct fr_dead_letter){offset, (uint32_t)text->len, i};
+        *line = (struct fr_dead_letter){offset, (uint32_t)len, i};
+        if (!fr_dead_letter_read(file, line, text) ||
+            !file_is_live((const char *)text->bytes, text->len, len))
+            continue;
         fr_dead_letter_id(file, line, text, found);
         return strcmp(found, id) == 0;
     }
@@ -359,7 +378,8 @@ static bool file_drop_of_part(const struct fr_dead_letter_file *file, uint32_t i
         of_part += lines[i].part == index;
     if (of_part == 0)
         return true;
-    fr_dead_letter_lock(fd);
+    if (fr_dead_letter_lock(fd, LOCK_MS) != 0)
+        return false;
     if (of_part == file->part[index].count && file_is_unchanged(fd, file->part[index].size))
         written = ftruncate(fd, 0) == 0;
     else
@@ -387,8 +407,9 @@ void fr_dead_letter_file_trim(const struct fr_dead_letter_file *file)
 
         if (fd < 0 || file->part[i].count != 0 || file->part[i].size == 0)
             continue;
-        fr_dead_letter_lock(fd);
         /* A failure costs space alone. */
+        if (fr_dead_letter_lock(fd, LOCK_MS) != 0)
+            continue;
         if (file_is_unchanged(fd, file->part[i].size) && ftruncate(fd, 0) == 0)
             fdatasync(fd);
         flock(fd, LOCK_UN);

@@ -22,6 +22,9 @@
 /* Max dead letters of a sink that are read. A file of FR_DEAD_LETTERS_SIZE has fewer. */
 #define FR_DEAD_LETTERS_READ_MAX 1000000
 
+/* Max bytes of a line that are read. */
+#define FR_DEAD_LETTER_TEXT_MAX (4u << 20)
+
 #define FR_DEAD_LETTER_ID_SIZE 44 /* with its NUL */
 
 /* A line that is not dropped. */
@@ -53,11 +56,12 @@ void fr_dead_letter_file_close(struct fr_dead_letter_file *file);
 int fr_dead_letter_file_scan(struct fr_dead_letter_file *file, int64_t deadline_ms,
                              const _Atomic bool *cancelled, struct fr_error *error);
 
-/* Replace the content of `text` by the line. Returns whether it could be read. */
+/* Replace the content of `text` by the line, or by its first FR_DEAD_LETTER_TEXT_MAX bytes. Returns whether it could be read. */
 bool fr_dead_letter_read(const struct fr_dead_letter_file *file, const struct fr_dead_letter *line,
                          struct fr_buffer *text);
 
-/* Write the id of a line: inode, position and checksum of `text`, the line. */
+/* Write the id of a line: inode, position and checksum of `text`, as
+ * fr_dead_letter_read() reads it. */
 void fr_dead_letter_id(const struct fr_dead_letter_file *file, const struct fr_dead_letter *line,
                        const struct fr_buffer *text, char id[FR_DEAD_LETTER_ID_SIZE]);
 
@@ -80,7 +84,8 @@ bool fr_dead_letter_is_dropped(const char *text, size_t len);
 unsigned long long fr_dead_letter_count(const char *path);
 
 /* Lock a file against changes by other threads; closing the descriptor ends it. File systems
- * without locks are ignored. */
-void fr_dead_letter_lock(int fd);
+ * without locks are ignored. Returns 0, or -1 with errno EWOULDBLOCK: another process had the lock for
+ * max_ms. Who may read the file can lock it. */
+int fr_dead_letter_lock(int fd, int64_t max_ms);
 
 #endif

@@ -19,6 +19,8 @@
 #include "util/memory.h"
 #include "util/tail_repair.h"
 
+#define LOCK_MS 5000 /* to wait for an act that drops lines of the file */
+
 struct fr_dead_letters {
     char *parent_folder, *folder, *path;
     char *older_path; /* `path` with .1 */
@@ -194,7 +196,14 @@ static const char *letters_append_to(struct fr_dead_letters *letters, int fd)
 {
     struct stat st;
 
-    fr_dead_letter_lock(fd); /* until `fd` is closed */
+    if (fstat(fd, &st) != 0)
+        return "cannot be opened";
+    if (!S_ISREG(st.st_mode)) {
+        errno = EINVAL;
+        return "is not a file";
+    }
+    if (fr_dead_letter_lock(fd, LOCK_MS) != 0) /* until `fd` is closed */
+        return "is locked by another process";
     if (fstat(fd, &st) != 0)
         return "cannot be opened";
     if (letters_repair_end(letters, fd, &st) != 0)
@@ -216,7 +225,7 @@ static const char *letters_append_to(struct fr_dead_letters *letters, int fd)
  * may not be on disk is written again. If the truncation fails too, the next call repeats it. */
 static int letters_append(struct fr_dead_letters *letters, struct fr_error *error)
 {
-    int fd = open(letters->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640), code;
+    int fd = open(letters->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640), code;
     const char *failed = fd >= 0 ? letters_append_to(letters, fd) : "cannot be opened";
 
     code = errno;

@@ -137,11 +137,32 @@ START_TEST(jobs_are_bounded)
     ck_assert_ptr_null(add(1, FR_JOBS_MAX));
     for (size_t i = FR_JOBS_CLIENT_MAX; i < FR_JOBS_MAX; i++)
         ck_assert_ptr_nonnull(add(i, i));
-    ck_assert_ptr_null(add(7, FR_JOBS_MAX));
+    ck_assert_ptr_null(add(1, FR_JOBS_MAX));
+    /* A newcomer takes the place of the newest job of the client with the most. */
+    ck_assert_ptr_nonnull(add(7, FR_JOBS_MAX));
+    wait_done(&works[FR_JOBS_CLIENT_MAX - 1]);
+    ck_assert_int_eq(works[FR_JOBS_CLIENT_MAX - 1].end, FR_JOB_CANCELLED);
+    for (size_t i = 0; i <= FR_JOBS_MAX; i++)
+        works[i].released = true;
+    for (size_t i = 0; i <= FR_JOBS_MAX; i++)
+        wait_done(&works[i]);
+    ck_assert_int_eq(works[FR_JOBS_MAX].end, FR_JOB_DONE);
+    ck_assert(!works[FR_JOBS_CLIENT_MAX - 1].started);
+}
+END_TEST
+
+/* While each client has one job, none is displaced. */
+START_TEST(equal_clients_displace_no_job)
+{
+    for (size_t i = 0; i < FR_JOBS_MAX; i++)
+        ck_assert_ptr_nonnull(add(i, i));
+    ck_assert_ptr_null(add(FR_JOBS_MAX, FR_JOBS_MAX));
     for (size_t i = 0; i < FR_JOBS_MAX; i++)
         works[i].released = true;
-    for (size_t i = 0; i < FR_JOBS_MAX; i++)
+    for (size_t i = 0; i < FR_JOBS_MAX; i++) {
         wait_done(&works[i]);
+        ck_assert_int_eq(works[i].end, FR_JOB_DONE);
+    }
     ck_assert_ptr_nonnull(add(1, FR_JOBS_MAX));
 }
 END_TEST
@@ -207,6 +228,7 @@ Suite *suite_jobs(void)
     tcase_add_test(tests, one_client_leaves_a_thread_to_others);
     tcase_add_test(tests, clients_take_turns);
     tcase_add_test(tests, jobs_are_bounded);
+    tcase_add_test(tests, equal_clients_displace_no_job);
     tcase_add_test(tests, cancelled_and_unwanted_jobs_end);
     tcase_add_test(tests, jobs_that_wait_too_long_are_late);
     tcase_add_test(tests, the_end_cancels_all);
