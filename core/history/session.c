@@ -212,8 +212,11 @@ static void session_read_charge(struct fr_session_state *state, uint32_t field,
         return;
     else
         charging = charging || session_is_word(value, "Enable");
-    if (charging && !state->charge.open)
+    if (charging && !state->charge.open) {
+        if (state->parked_ms != 0) /* what the charge adds is not part of the drive */
+            session_end_drive(state, ms, ended, ctx);
         session_begin(state, &state->charge, ms);
+    }
     if (charging)
         state->idle_ms = 0;
     else if (session_is_word(value, "Disconnected"))

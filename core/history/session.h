@@ -2,10 +2,10 @@
  * Sessions: drives and charges of a vehicle, derived from the values that it sends.
  *
  * A drive begins when Gear leaves P, and ends when Gear has been P (or unknown, as in a sleeping
- * vehicle) for 5 minutes, or when the vehicle has sent nothing for 15 minutes. A charge begins with
- * DetailedChargeState Charging (firmware before 2024.38: ChargeState Charging or Enable), and ends
- * with Disconnected, after 10 minutes of another state, with a drive, or after 2 hours without a
- * value. The end is the time of the change, not of its detection.
+ * vehicle) for 5 minutes, when a charge begins in P, or when the vehicle has sent nothing for 15
+ * minutes. A charge begins with DetailedChargeState Charging (firmware before 2024.38: ChargeState
+ * Charging or Enable), and ends with Disconnected, after 10 minutes of another state, with a drive,
+ * or after 2 hours without a value. The end is the time of the change, not of its detection.
  *
  * Sources: facts/fields.csv. DCChargingEnergyIn is the energy at the battery of AC and DC sessions;
  * ACChargingEnergyIn is the energy at the charger and is ignored with DC. Both restart at 0 with each

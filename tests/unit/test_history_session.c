@@ -109,6 +109,24 @@ START_TEST(drive_ends_when_the_vehicle_stays_parked)
 }
 END_TEST
 
+START_TEST(charge_ends_a_drive_that_is_parked)
+{
+    park_at(100);
+    gear("D");
+    drive(10);
+    real(FR_SESSION_SOC, 62);
+    gear("P");
+    now += MINUTE;
+    word(FR_SESSION_DETAILED_CHARGE, "Charging");
+    ck_assert_uint_eq(ended_count, 1);
+    ck_assert_int_eq(ended[0].kind, FR_SESSION_DRIVE);
+    ck_assert_int_eq(ended[0].end_ms, START + 10 * MINUTE);
+    real(FR_SESSION_SOC, 80);
+    ck_assert_double_eq(ended[0].soc[1], 62);
+    ck_assert_double_eq(state.charge.soc[0], 62);
+}
+END_TEST
+
 START_TEST(short_stop_does_not_divide_a_drive)
 {
     park_at(100);
@@ -327,6 +345,7 @@ Suite *suite_history_session(void)
 
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_test(tests, drive_ends_when_the_vehicle_stays_parked);
+    tcase_add_test(tests, charge_ends_a_drive_that_is_parked);
     tcase_add_test(tests, short_stop_does_not_divide_a_drive);
     tcase_add_test(tests, silence_ends_a_drive_at_the_last_value);
     tcase_add_test(tests, unknown_gear_is_parked_and_short_moves_are_discarded);
