@@ -220,6 +220,9 @@ static int admin_create_parts(struct fr_http_admin *admin,
     snprintf(admin->cookie, sizeof admin->cookie, "fleetroute_%u", settings->port);
     admin->map_tiles = settings->map_tiles != NULL ? fr_strdup(settings->map_tiles) : NULL;
     admin->policy = fr_http_policy(settings->map_tiles);
+    admin->has_home = settings->home != NULL;
+    if (settings->home != NULL)
+        admin->home = *settings->home;
     admin->names = fr_http_names_new(settings->hosts, settings->host_count);
     admin->sessions = fr_http_sessions_new(settings->token);
     admin->jobs = settings->jobs;

@@ -38,9 +38,10 @@ struct fr_http_admin_settings {
     const char *token;  /* that clients of the address must send; NULL: no token is needed */
     char *const *hosts; /* further names of this server */
     size_t host_count;
-    const char *map_tiles;      /* URL of map tiles, checked by the configuration; NULL: none */
-    const char *socket;         /* the Unix socket's path; NULL: none */
-    const char *status_address; /* for load balancers; NULL: do not listen for them */
+    const char *map_tiles; /* URL of map tiles, checked by the configuration; NULL: none */
+    const struct fr_http_zone *home; /* for the maps; it is copied; NULL: none */
+    const char *socket;              /* the Unix socket's path; NULL: none */
+    const char *status_address;      /* for load balancers; NULL: do not listen for them */
     uint16_t status_port;
     struct fr_jobs *jobs;        /* of FR_HTTP_JOB; freed before the listener; NULL: none */
     struct fr_record_feed *feed; /* of FR_HTTP_RECORDS; must outlive the listener; NULL: none */

@@ -42,6 +42,8 @@ struct fr_http_admin {
     struct fr_http_later *later;     /* requests that are not answered */
     char *policy;                    /* the Content-Security-Policy */
     char *map_tiles;                 /* NULL: none */
+    bool has_home;                   /* `home` is set */
+    struct fr_http_zone home;
 
     const struct fr_http_endpoint *endpoints, *status; /* `status`: for load balancers */
     void *ctx;

@@ -137,7 +137,12 @@ static void login_put_session(const struct fr_http_admin *admin, struct evhttp_r
         fr_json_string(&body, admin->map_tiles, strlen(admin->map_tiles));
     else
         fr_buffer_text(&body, "null");
-    fr_buffer_byte(&body, '}');
+    if (admin->has_home && (has_credential || !admin->has_token))
+        fr_buffer_printf(&body,
+                         ",\"home_zone\":{\"latitude\":%.7g,\"longitude\":%.8g,\"radius\":%.6g}}",
+                         admin->home.latitude, admin->home.longitude, admin->home.radius);
+    else
+        fr_buffer_text(&body, ",\"home_zone\":null}");
     fr_http_reply(admin, request, 200, JSON, &body);
     fr_buffer_free(&body);
 }

@@ -26,6 +26,12 @@ struct fr_http_call {
 /* Append the body to `out`. Returns the HTTP status; 0: the answer is sent later. */
 typedef int fr_http_render_fn(void *ctx, const struct fr_http_call *call, struct fr_buffer *out);
 
+/* A circle on the maps of the pages. */
+struct fr_http_zone {
+    double latitude, longitude; /* degrees */
+    double radius;              /* m */
+};
+
 /* A constant file. */
 struct fr_http_file {
     const char *type; /* MIME type */

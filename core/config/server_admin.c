@@ -1,6 +1,7 @@
 #include "config/server_admin.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 #define HOSTS_MAX 32
 #define NAME_MAX_LEN 253
 #define URL_MAX_LEN 500
+#define HOME_RADIUS 100 /* m, as that of Home Assistant's zone */
+#define HOME_RADIUS_MAX 100000
 
 static void admin_read_tls(struct fr_server_reader *r, const struct fr_yaml *node)
 {
@@ -99,6 +102,40 @@ static void admin_read_map_tiles(struct fr_server_reader *r, const struct fr_yam
         r->config->admin_map_tiles = url;
 }
 
+/* Read degrees from -max to max. Returns false after an error, which is appended. */
+static bool admin_read_degrees(const struct fr_yaml_file *file, const struct fr_yaml *map,
+                               const char *name, double max, double *degrees)
+{
+    const struct fr_yaml *node = fr_yaml_get(map, name);
+    char *end = NULL;
+
+    if (node != NULL && node->kind == FR_YAML_TEXT)
+        *degrees = strtod(node->text, &end);
+    if (end != NULL && end != node->text && *end == '\0' && fabs(*degrees) <= max)
+        return true;
+    fr_yaml_config_error(file, node != NULL ? node : map,
+                         "home_zone: %s must be a number of degrees from -%.0f to %.0f", name, max,
+                         max);
+    return false;
+}
+
+static void admin_read_home_zone(struct fr_server_reader *r, const struct fr_yaml *node)
+{
+    static const char *const keys[] = {"latitude", "longitude", "radius", NULL};
+    const struct fr_yaml *radius = fr_yaml_get(node, "radius");
+    struct fr_server_config *c = r->config;
+
+    if (node == NULL || !fr_yaml_is_map(&r->file, node, "home_zone", keys))
+        return;
+    c->admin_has_home =
+        admin_read_degrees(&r->file, node, "latitude", 90, &c->admin_home_latitude) &
+        admin_read_degrees(&r->file, node, "longitude", 180, &c->admin_home_longitude);
+    c->admin_home_radius = fr_yaml_real(&r->file, radius, "radius", HOME_RADIUS);
+    if (!(c->admin_home_radius >= 1 && c->admin_home_radius <= HOME_RADIUS_MAX))
+        fr_yaml_config_error(&r->file, radius, "home_zone: radius must be 1 to %d metres",
+                             HOME_RADIUS_MAX);
+}
+
 /* Other machines need a token, and may read the traffic without TLS. */
 static void admin_check_network(struct fr_server_reader *r, const struct fr_yaml *section)
 {
@@ -124,8 +161,8 @@ static void admin_check_network(struct fr_server_reader *r, const struct fr_yaml
 
 void fr_server_read_admin(struct fr_server_reader *r, const struct fr_yaml *root)
 {
-    static const char *const keys[] = {"address", "port",  "token_file", "socket",
-                                       "tls",     "hosts", "map_tiles",  NULL};
+    static const char *const keys[] = {"address", "port",      "token_file", "socket", "tls",
+                                       "hosts",   "map_tiles", "home_zone",  NULL};
     const struct fr_yaml *node = fr_yaml_get(root, "admin");
     const struct fr_yaml_file *file = &r->file;
     struct fr_server_config *c = r->config;
@@ -144,6 +181,7 @@ void fr_server_read_admin(struct fr_server_reader *r, const struct fr_yaml *root
     admin_read_tls(r, fr_yaml_get(node, "tls"));
     fr_yaml_each_text(file, fr_yaml_get(node, "hosts"), "hosts", admin_add_host, r);
     admin_read_map_tiles(r, fr_yaml_get(node, "map_tiles"));
+    admin_read_home_zone(r, fr_yaml_get(node, "home_zone"));
     admin_check_network(r, node);
 }
 

@@ -151,7 +151,10 @@ struct fr_server_config {
     bool admin_plain;        /* `tls: off`: other machines may use it without encryption */
     char **admin_hosts;      /* further names of the listener */
     size_t admin_host_count;
-    const char *admin_map_tiles; /* URL with {z}, {x} and {y}; NULL: none */
+    const char *admin_map_tiles;                      /* URL with {z}, {x} and {y}; NULL: none */
+    bool admin_has_home;                              /* `home_zone:` is set */
+    double admin_home_latitude, admin_home_longitude; /* degrees */
+    double admin_home_radius;                         /* m */
     const char *status_address;
     uint16_t status_port; /* 0: no listener for load balancers */
     const char *user;     /* the user to which root changes; NULL: no change */

@@ -1,5 +1,6 @@
 #include "daemon/reload.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,16 @@ static void reload_warn(struct fr_buffer *report, const char *text)
 static bool reload_equal(const char *a, const char *b)
 {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool reload_equal_home(const struct fr_server_config *now,
+                              const struct fr_server_config *next)
+{
+    return now->admin_has_home == next->admin_has_home &&
+           (!now->admin_has_home ||
+            (fabs(now->admin_home_latitude - next->admin_home_latitude) < 1e-9 &&
+             fabs(now->admin_home_longitude - next->admin_home_longitude) < 1e-9 &&
+             fabs(now->admin_home_radius - next->admin_home_radius) < 1e-3));
 }
 
 static bool reload_equal_hosts(const struct fr_server_config *a, const struct fr_server_config *b)
@@ -68,7 +79,7 @@ static void reload_report_fixed(const struct fr_server_config *now,
         (now->admin_token_file != NULL) != (next->admin_token_file != NULL) ||
         (now->admin_certificate != NULL) != (next->admin_certificate != NULL) ||
         !reload_equal(now->admin_map_tiles, next->admin_map_tiles) ||
-        !reload_equal_hosts(now, next))
+        !reload_equal_home(now, next) || !reload_equal_hosts(now, next))
         reload_warn(report, "`admin:` has changed: it needs a restart");
     if (!reload_equal(now->status_address, next->status_address) ||
         now->status_port != next->status_port)

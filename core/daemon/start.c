@@ -123,6 +123,8 @@ static int start_sources(struct fr_daemon *d, struct fr_error *error)
 static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, const char *token,
                        struct fr_error *error)
 {
+    const struct fr_http_zone home = {c->admin_home_latitude, c->admin_home_longitude,
+                                      c->admin_home_radius};
     struct fr_http_admin_settings settings = {
         .address = c->admin_on && c->admin_port != 0 ? c->admin_address : NULL,
         .port = c->admin_port,
@@ -131,6 +133,7 @@ static int start_admin(struct fr_daemon *d, const struct fr_server_config *c, co
         .hosts = c->admin_hosts,
         .host_count = c->admin_host_count,
         .map_tiles = c->admin_map_tiles,
+        .home = c->admin_has_home ? &home : NULL,
         .socket = c->admin_on ? c->admin_socket : NULL,
         .status_address = c->status_port != 0 ? c->status_address : NULL,
         .status_port = c->status_port,

@@ -163,7 +163,7 @@ def sessions():
         assert parts[0].startswith(f"fleetroute_{port}=") and len(parts[0].split("=")[1]) == 64
         assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(parts) and "Secure" not in parts, parts
         assert me.json("/api/session") == {"token_required": True, "authenticated": True, "acts": True, "why": "",
-                                           "map_tiles": None}
+                                           "map_tiles": None, "home_zone": None}
         assert me.status("/status") == 200
         thief = Client(port)
         thief.cookie = me.cookie[:-1] + ("0" if me.cookie[-1] != "0" else "1")
@@ -217,19 +217,29 @@ def configuration():
                 "https://a:x/{z}/{x}/{y}", "https:///{z}/{x}/{y}"):
         assert "map_tiles must be a URL" in check(f'map_tiles: "{url}"')[1], url
     assert check('map_tiles: "https://tile.example.org:8443/{z}/{x}/{y}.png"')[0] == 0
+    for zone, mistake in (("{latitude: 91, longitude: 1}", "latitude must be a number of degrees from -90 to 90"),
+                          ("{latitude: 1}", "longitude must be"), ("{latitude: nan, longitude: 1}", "latitude must be"),
+                          ("{latitude: 1, longitude: 1, radius: 0}", "radius must be"),
+                          ("{latitude: 1, longitud: 1}", "longitude"), ("home", "home_zone")):
+        code, text = check(f"home_zone: {zone}")
+        assert code == 1 and mistake in text, text
+    assert check("home_zone: {latitude: -33.8, longitude: 151.2}")[0] == 0
 
 
 def tls():
     """HTTPS with the server's certificate; it is renewed without a restart; a session is Secure; a listener that
     other machines can reach in clear text permits no acts from there."""
     d, port = with_token(admin=", tls: {certificate: admin.pem, key: admin.key}, map_tiles: "
-                               '"https://tile.example.org:8443/{z}/{x}/{y}.png"')
+                               '"https://tile.example.org:8443/{z}/{x}/{y}.png", '
+                               'home_zone: {latitude: -33.86882, longitude: 151.20929, radius: 250}')
     for name in ("pem", "key"):
         os.link(d.path(f"server.{name}"), d.path(f"admin.{name}"))
     with d:
         me = Client(port, d.path("server-ca.pem"))
+        assert me.json("/api/session")["home_zone"] is None  # not before log-in: it is where the owner lives
         status, cookie, _ = me.log_in()
         assert status == 200 and "; Secure" in cookie, cookie
+        assert me.json("/api/session")["home_zone"] == {"latitude": -33.86882, "longitude": 151.20929, "radius": 250}
         assert me.act("/api/acts/reload")[0] == 200
         assert me.ask("/", headers={"Origin": f"https://localhost:{port}"})[0] == 200
         assert me.ask("/", headers={"Origin": f"http://localhost:{port}"})[0] == 403

@@ -339,9 +339,9 @@ def tile_server(port, certificate, key):
 
 @apart
 def map_tiles(page):
-    """With map_tiles the map has tiles of that server, and the page names it."""
+    """With map_tiles the map has tiles of that server, and the page names it; home_zone is a circle on it."""
     tiles = free_port()
-    d, port = start(admin=f", map_tiles: 'https://localhost:{tiles}/{{z}}/{{x}}/{{y}}.png'")
+    d, port = start(admin=f", map_tiles: 'https://localhost:{tiles}/{{z}}/{{x}}/{{y}}.png', home_zone: {{latitude: 48.2001, longitude: 16.37}}")
     with d, tile_server(tiles, d.path("server.pem"), d.path("server.key")) as paths:
         page.do("/goog/cdp/execute", cmd="Security.setIgnoreCertificateErrors", params={"ignore": True})
         d.say({"Location": {"latitude": 48.2, "longitude": 16.37}, "age": 0})
@@ -350,6 +350,9 @@ def map_tiles(page):
         page.wait("tiles are displayed", "[...document.querySelectorAll('img.leaflet-tile')]"
                   ".some((i) => i.complete && i.naturalWidth > 0)")
         assert any(p.startswith("/15/") for p in paths), paths
+        # 100 m at this latitude and zoom 15 have a radius of 31 px.
+        width = page.ask("document.querySelector('path.home-zone').getBoundingClientRect().width")
+        assert 58 < width < 70, width
         assert page.text("#map_source") == f"Map: localhost:{tiles}", page.text("#map_source")
         assert_fits(page, "tiles")
         assert_quiet(page)

@@ -54,6 +54,10 @@ function makeMap() {
     addTiles();
     const line = (className, weight) => L.polyline([], { className, weight, interactive: false });
     const circle = (className, radius) => L.circleMarker([0, 0], { className, radius, interactive: false });
+    if (session.home_zone) {
+        const { latitude, longitude, radius } = session.home_zone;
+        L.circle([latitude, longitude], { className: 'home-zone', radius, interactive: false }).addTo(map);
+    }
     layers = { edge: line('track-edge', 6), track: line('track', 3), start: circle('track-start', 5), position: circle('position', 8) };
     map.on('dragstart', () => { isMoved = true; });
     element('map').addEventListener('keydown', () => { isMoved = true; });
