@@ -15,8 +15,11 @@
 #define ENDED_IDLE 100           /* the same while the daemon is idle */
 #define BUSY_EVERY_MS 60000      /* min time between trims while the daemon is not idle */
 
+static long trimmed_kb; /* anonymous memory after the last trim, or at the start */
+
 void fr_heap_set_up(void)
 {
+    trimmed_kb = fr_anonymous_kb();
     /* A fixed threshold disables glibc's dynamic one, which rises up to 32 MB when large blocks are
      * freed. */
     mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
@@ -28,12 +31,11 @@ void fr_heap_trim(uint64_t work, size_t connections)
     static uint64_t last_work;
     static size_t max_connections; /* since the last trim */
     static int64_t last_trim_ms;
-    static long trimmed_kb; /* anonymous memory after the last trim */
     bool idle = work == last_work;
     long now_kb = fr_anonymous_kb();
 
     last_work = work;
-    if (trimmed_kb == 0 || now_kb < trimmed_kb)
+    if (now_kb < trimmed_kb)
         trimmed_kb = now_kb;
     if (connections > max_connections)
         max_connections = connections;
