@@ -239,7 +239,7 @@ def newcomers_are_answered():
     with refusing() as (d, me):
         d.say(*({"VehicleName": "x" * 30000} for _ in range(50)))
         wait_dead(me, 50)
-        os.kill(d.process.pid, signal.SIGSTOP)  # so that all requests arrive at once
+        d.freeze()  # so that all requests arrive at once
         slow = request("/api/dead-letters?limit=200", Authorization=f"Bearer {TOKEN}")
         crowd = [raw(me.port, slow, f"127.0.0.{9 + n % 2}") for n in range(40)]
         newcomer = raw(me.port, request("/api/vehicles", close=True, Authorization=f"Bearer {TOKEN}"), "127.0.0.44")

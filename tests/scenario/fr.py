@@ -183,6 +183,19 @@ sinks:
         wait_until("the daemon starts", lambda: self.ended() or self.status(check=False))
         assert not self.ended(), self.log_text()
 
+    def freeze(self):
+        """Stop all threads, until SIGCONT. The signal alone does not wait for a thread that runs."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = f"/proc/{self.process.pid}/task"
+
+        def stopped():
+            states = []
+            for task in os.listdir(tasks):
+                with open(f"{tasks}/{task}/stat") as f:
+                    states.append(f.read().rsplit(")", 1)[1].split()[0])
+            return set(states) == {"T"}
+        wait_until("all threads are stopped", stopped)
+
     def kill(self):
         self.process.kill()
         self.process.wait()

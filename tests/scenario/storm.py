@@ -150,7 +150,7 @@ def waiting():
     with Daemon(ROUTING, SINKS, settings(200)) as d:
         hello = client_hello()
         assert d.status()["handshakes"]["waiting"] == 0
-        d.process.send_signal(signal.SIGSTOP)  # the daemon gets no CPU time
+        d.freeze()  # the daemon gets no CPU time
         for _ in range(30):
             peer(d, hello).close()
         patient = [peer(d, hello) for _ in range(10)]
