@@ -1,6 +1,5 @@
 #include "ha_websocket/peer.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
@@ -8,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tls_client.h"
 
 static bool peer_set_host(struct peer *p, const char *from, size_t len)
 {
@@ -66,30 +67,12 @@ int peer_parse(struct peer *p, const char *url, char *why, size_t why_size)
     return -1;
 }
 
-/* The first error of this thread's OpenSSL queue, which is then cleared. */
-static const char *peer_ssl_reason(void)
-{
-    unsigned long code = ERR_get_error();
-    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
-
-    ERR_clear_error();
-    return reason != NULL ? reason : "unknown reason";
-}
-
 int peer_init_tls(struct peer *p, const char *ca, char *why, size_t why_size)
 {
     if (!p->tls)
         return 0;
-    p->context = SSL_CTX_new(TLS_client_method());
-    if (p->context != NULL && (ca != NULL ? SSL_CTX_load_verify_file(p->context, ca)
-                                          : SSL_CTX_set_default_verify_paths(p->context)) == 1) {
-        SSL_CTX_set_verify(p->context, SSL_VERIFY_PEER, NULL);
-        SSL_CTX_set_min_proto_version(p->context, TLS1_2_VERSION);
-        return 0;
-    }
-    snprintf(why, why_size, "%s: %s", ca != NULL ? ca : "the system's CAs", peer_ssl_reason());
-    peer_clear(p);
-    return -1;
+    p->context = fr_tls_client_context(ca, NULL, NULL, why, why_size);
+    return p->context != NULL ? 0 : -1;
 }
 
 void peer_clear(struct peer *p)
@@ -114,43 +97,9 @@ struct addrinfo *peer_resolve(const struct peer *p, char *why, size_t why_size)
     return NULL;
 }
 
-static bool peer_is_address(const char *host)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-
-    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-}
-
-static SSL *peer_new_ssl(const struct peer *p)
-{
-    SSL *ssl = SSL_new(p->context);
-    bool address = peer_is_address(p->host);
-
-    if (ssl != NULL &&
-        (address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), p->host)
-                 : SSL_set1_host(ssl, p->host)) == 1 &&
-        (address || SSL_set_tlsext_host_name(ssl, p->host) == 1))
-        return ssl;
-    SSL_free(ssl);
-    return NULL;
-}
-
 struct bufferevent *peer_socket(const struct peer *p, struct event_base *base)
 {
-    struct bufferevent *socket;
-    SSL *ssl;
-
-    if (!p->tls)
-        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    if ((ssl = peer_new_ssl(p)) == NULL)
-        return NULL;
-    socket = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,
-                                            BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    if (socket == NULL)
-        SSL_free(ssl);
-    else
-        bufferevent_openssl_set_allow_dirty_shutdown(socket, 1);
-    return socket;
+    return fr_tls_client_socket(p->context, p->host, base);
 }
 
 /* Whether a TLS error means that the answer is no TLS record, such as the text "HTTP/1.1 400". */
