@@ -1,14 +1,12 @@
 #include "admin/web_libraries.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "admin/web_content.h"
+#include "util/files.h"
 #include "util/log.h"
 #include "util/memory.h"
 
@@ -35,31 +33,6 @@ struct fr_web_libraries {
     char *missing[LIBRARIES]; /* texts of `files[].public.missing` */
 };
 
-/* Append the file to `bytes`. Returns 0, or -1 with errno set. */
-static int libraries_read_file(const char *path, struct fr_buffer *bytes)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error = 0;
-    char block[16384];
-    struct stat st;
-    ssize_t n = 0;
-
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        error = EINVAL;
-    while (error == 0 && (n = read(fd, block, sizeof block)) > 0) {
-        fr_buffer_append(bytes, block, (size_t)n);
-        error = bytes->len > FR_WEB_LIBRARY_MAX ? EFBIG : 0;
-    }
-    if (n < 0)
-        error = errno;
-    else if (error == 0 && bytes->len == 0)
-        error = ENODATA;
-    close(fd);
-    errno = error;
-    return error == 0 ? 0 : -1;
-}
-
 /* Read the file from the first of its paths that exists. Returns 0, or -1 with errno set. */
 static int libraries_find(const char *folder, const struct library *library,
                           struct fr_buffer *bytes)
@@ -70,8 +43,12 @@ static int libraries_find(const char *folder, const struct library *library,
         char *path = fr_asprintf("%s/%s", folder, library->paths[i]);
 
         fr_buffer_clear(bytes);
-        status = libraries_read_file(path, bytes);
+        status = fr_read_file(path, 0, FR_WEB_LIBRARY_MAX, bytes);
         free(path);
+        if (status == 0 && bytes->len == 0) {
+            errno = ENODATA;
+            return -1;
+        }
         if (status == 0 || errno != ENOENT)
             break;
     }

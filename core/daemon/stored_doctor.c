@@ -1,14 +1,12 @@
 #include "daemon/stored_doctor.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "config/server_types.h"
+#include "util/files.h"
 #include "util/json_text.h"
 
 /* ---- content --------------------------------------------------------------------- */
@@ -93,22 +91,5 @@ int fr_stored_doctor_put(const void *bytes, size_t len, struct fr_buffer *out, i
 
 int fr_stored_doctor_read(const char *path, struct fr_buffer *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), code = 0;
-    char block[16384];
-    struct stat st;
-    ssize_t n = 0;
-
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        code = EINVAL;
-    while (code == 0 && (n = read(fd, block, sizeof block)) > 0) {
-        fr_buffer_append(out, block, (size_t)n);
-        code = out->len > FR_DOCTOR_FILE_MAX ? EFBIG : 0;
-    }
-    if (n < 0)
-        code = errno;
-    close(fd);
-    errno = code;
-    return code == 0 ? 0 : -1;
+    return fr_read_file(path, O_NOFOLLOW, FR_DOCTOR_FILE_MAX, out);
 }

@@ -41,3 +41,27 @@ int fr_sync_folder(const char *path)
         close(fd);
     return status;
 }
+
+int fr_read_file(const char *path, int flags, size_t max, struct fr_buffer *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags), code = 0;
+    char block[16384];
+    size_t total = 0;
+    struct stat st;
+    ssize_t n = 0;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        code = EINVAL;
+    while (code == 0 && (n = read(fd, block, sizeof block)) > 0) {
+        fr_buffer_append(out, block, (size_t)n);
+        total += (size_t)n;
+        code = total > max ? EFBIG : 0;
+    }
+    if (n < 0)
+        code = errno;
+    close(fd);
+    errno = code;
+    return code == 0 ? 0 : -1;
+}
