@@ -124,13 +124,13 @@ static void admin_read_home_zone(struct fr_server_reader *r, const struct fr_yam
     static const char *const keys[] = {"latitude", "longitude", "radius", NULL};
     const struct fr_yaml *radius = fr_yaml_get(node, "radius");
     struct fr_server_config *c = r->config;
+    bool has_latitude, has_longitude;
 
     if (node == NULL || !fr_yaml_is_map(&r->file, node, "home_zone", keys))
         return;
-    c->admin_has_home = admin_read_degrees(&r->file, node, "latitude", 90, &c->admin_home_latitude);
-    c->admin_has_home =
-        admin_read_degrees(&r->file, node, "longitude", 180, &c->admin_home_longitude) &&
-        c->admin_has_home;
+    has_latitude = admin_read_degrees(&r->file, node, "latitude", 90, &c->admin_home_latitude);
+    has_longitude = admin_read_degrees(&r->file, node, "longitude", 180, &c->admin_home_longitude);
+    c->admin_has_home = has_latitude && has_longitude; /* the mistakes of both were reported */
     c->admin_home_radius = fr_yaml_real(&r->file, radius, "radius", HOME_RADIUS);
     if (!(c->admin_home_radius >= 1 && c->admin_home_radius <= HOME_RADIUS_MAX))
         fr_yaml_config_error(&r->file, radius, "home_zone: radius must be 1 to %d metres",

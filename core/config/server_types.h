@@ -92,11 +92,11 @@ struct fr_history_config {
     size_t field_count; /* 0: all */
 };
 
-/* Max sources in a configuration. */
 /* In the folder `state:`: the result of `fleetroute doctor`, and its maximum in bytes. */
 #define FR_DOCTOR_FILE "doctor.json"
 #define FR_DOCTOR_FILE_MAX 262144
 
+/* Max sources in a configuration. */
 #define FR_SOURCES_MAX 16
 
 struct fr_server_config {
