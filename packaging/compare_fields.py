@@ -22,7 +22,9 @@ def our_tables():
     """Fields by name, enums as name: members by name, and the tags of enums in Value."""
     enums, tags = {}, {}
     for enum, tag, number, member, _ in table("enums.tsv"):
-        enums.setdefault(enum, {})[member] = int(number)
+        enums.setdefault(enum, {})
+        if member != "-":
+            enums[enum][member] = int(number)
         if tag != "-":
             tags[enum] = int(tag)
     return {row[1]: int(row[0]) for row in table("fields.tsv")}, enums, tags
