@@ -11,7 +11,8 @@
 #define UPDATES_MAX 100   /* states in one command */
 #define CAPACITY_MIN 8    /* commands; less capacity of the session is not worth a batch */
 #define REPUBLISH_MS 1000 /* after a registration of an entity */
-#define DISABLED_MS 60000 /* the interval at which the states of disabled entities are sent */
+#define DISABLED_MS 20000 /* the interval at which the states of disabled entities are sent */
+#define ENABLED_MS 40000  /* Home Assistant sets up an enabled entity after 30 s */
 #define LOOKUP_MS 200     /* after an unknown webhook */
 #define ACCURACY_DEFAULT_M 5
 
@@ -98,6 +99,18 @@ static void batch_on_entity_registered(void *ctx, const json_t *result, const ch
     batch_command_done(device);
 }
 
+/* Home Assistant does not report that the user has enabled an entity, and sets it up later. Its state
+ * must not stay unknown until the vehicle sends another value. */
+static void batch_set_disabled(struct device *device, struct fr_entity_state *s, bool disabled)
+{
+    if (disabled)
+        s->plugin_flags |= DEVICE_ENTITY_DISABLED;
+    else if (s->plugin_flags & DEVICE_ENTITY_DISABLED) {
+        s->plugin_flags &= ~(uint64_t)DEVICE_ENTITY_DISABLED;
+        device->republish_ms = fr_clock_monotonic_ms() + ENABLED_MS;
+    }
+}
+
 static void batch_on_states_updated(void *ctx, const json_t *result, const char *error)
 {
     struct device *device = ctx;
@@ -110,10 +123,7 @@ static void batch_on_states_updated(void *ctx, const json_t *result, const char 
 
         if (s == NULL)
             continue;
-        if (json_is_true(json_object_get(each, "is_disabled")))
-            s->plugin_flags |= DEVICE_ENTITY_DISABLED;
-        else
-            s->plugin_flags &= ~(uint64_t)DEVICE_ENTITY_DISABLED;
+        batch_set_disabled(device, s, json_is_true(json_object_get(each, "is_disabled")));
         code = json_string_value(json_object_get(json_object_get(each, "error"), "code"));
         if (code == NULL)
             continue;
@@ -302,8 +312,7 @@ bool device_send_batch(struct device *device)
     return true;
 }
 
-/* Home Assistant does not report that the user has enabled an entity. Its state must not stay
- * unknown until it changes. */
+/* The answer is how the sink learns that an entity was enabled. */
 static void batch_republish_disabled(struct device *device)
 {
     int64_t now = fr_clock_monotonic_ms();

@@ -16,8 +16,9 @@ const char *const fr_alert_kinds[] = {"alarm", "door_handle", "other", NULL};
 
 struct fr_alert_log {
     struct {
-        uint64_t key;        /* of vehicle, name and start */
-        int64_t received_ms; /* of the record; 0: empty */
+        bool used;
+        uint64_t key;    /* of vehicle, name and start */
+        uint64_t record; /* of the delivery: its time of receipt and transaction */
     } live[LOG_SIZE];
 };
 
@@ -66,6 +67,16 @@ static int64_t alert_time(const char *text)
     return s > 0 ? (int64_t)s * 1000 : 0;
 }
 
+/* The same for each attempt to deliver a record, another one for each other record. */
+static uint64_t alert_record(const struct fr_delivery *d)
+{
+    uint64_t hash = (uint64_t)d->received_ms;
+
+    for (size_t i = 0; i < d->txid_len; i++)
+        hash = (hash ^ (unsigned char)d->txid[i]) * 1099511628211u;
+    return hash;
+}
+
 /* Whether the same alert was live in another record. The record is entered otherwise. */
 static bool alert_was_live(struct fr_alert_log *log, const struct fr_alert *alert,
                            const struct fr_delivery *d)
@@ -74,10 +85,11 @@ static bool alert_was_live(struct fr_alert_log *log, const struct fr_alert *aler
                    (uint64_t)alert->started_ms * 0x9e3779b97f4a7c15u;
     size_t place = (size_t)(key >> 40) % LOG_SIZE;
 
-    if (log->live[place].received_ms != 0 && log->live[place].key == key)
-        return log->live[place].received_ms != d->received_ms;
+    if (log->live[place].used && log->live[place].key == key)
+        return log->live[place].record != alert_record(d);
+    log->live[place].used = true;
     log->live[place].key = key;
-    log->live[place].received_ms = d->received_ms;
+    log->live[place].record = alert_record(d);
     return false;
 }
 
