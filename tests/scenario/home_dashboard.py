@@ -74,7 +74,7 @@ def check_phone(page):
     cut = [text for text, is_cut, _ in shown if is_cut]
     assert not cut, cut
     first = {text for text, _, bottom in shown if bottom <= FIRST_SCREEN}
-    assert {"Car", "Battery", "Charging", "Range", "Lock", "Doors", "Windows", "Sentry mode"} <= first, first
+    assert {"Car", "Battery", "Charging", "Range", "Lock", "Doors", "Windows", "Sentry"} <= first, first
     assert page.ask("document.documentElement.scrollWidth") <= WIDTH
 
 
@@ -92,7 +92,7 @@ with Way("ha_websocket") as way, HomeAssistant(FRONTEND) as home, Browser() as p
         log_in(page, home)
         page.resize(WIDTH, 3000)
         page.go(f"{home.url}/shipped-car/car")
-        wait_until("the dashboard is displayed", lambda: {"Disconnected", "Rear right", "Sentry mode", "Complete"} <=
+        wait_until("the dashboard is displayed", lambda: {"Disconnected", "Rear right", "Sentry", "Complete"} <=
                    displayed(page), 60)
         wait_until("the page is complete", lambda: page.ask("document.readyState") == "complete")
         page.screenshot("dashboard-phone")
