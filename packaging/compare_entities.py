@@ -248,7 +248,7 @@ def main():
     numbers = ", ".join(f"{counts[k]} {k}" for k in ("same", "more", "decided", "missing", "different"))
     print(f"{len(theirs)} fields with {sum(map(len, theirs.values()))} descriptions and {len(others)} of other platforms there, "
           f"{len(ours)} fields in entities.yaml; attributes: {numbers}")
-    for reason, count in reasons.most_common():
+    for reason, count in sorted(reasons.items(), key=lambda r: -r[1]):
         print(f"  {count} decided: {reason}")
     return 1 if counts["missing"] or counts["different"] else 0
 

@@ -48,7 +48,7 @@ def delivered(d):
 
 
 def alarms(d, home, plugin):
-    """Each alert that may act acts once, in order; `settled` comes after all others."""
+    """Each alert that may act acts once, in order."""
     watch = Watch(home, ("alarm_ran", "fleetroute_alert"))
 
     def ran():
