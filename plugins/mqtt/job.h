@@ -33,6 +33,7 @@ struct job {
     /* Used by produce(). */
     bool begun;
     struct fr_ha_vehicle *vehicle;
+    size_t next_alert; /* index of the next alert that may be an event */
     struct record_messages *messages;
     size_t next_message; /* index for host->tesla_message() */
 };
