@@ -52,7 +52,7 @@ struct fr_car {
 
     char *configured_name; /* of routing.yaml; NULL: none */
     int64_t first_seen_ms; /* wall clock */
-    int64_t changed_ms;    /* time of the newest value or connection record; 0: none */
+    int64_t cause_ms;      /* time of the last value or connection record; 0: none */
     int64_t live_ms;       /* time of the newest value that is not restored; 0: none */
     bool has_presence;     /* a presence record was received: connectivity records are ignored */
     bool connection_known; /* `connected` is from a presence or connectivity record */
@@ -68,17 +68,9 @@ struct fr_car {
 struct fr_car *fr_car_new(const char *vin, int64_t now_ms);
 void fr_car_free(struct fr_car *car);
 
-/* Receive a value, or a presence or connectivity record in JSON. `now_ms`: wall clock. Returns
- * false without memory. */
-bool fr_car_receive(struct fr_car *car, const struct fr_delivery *delivery, int64_t now_ms);
-
-/*
- * Derive `state` again; fr_car_receive() does this too. The state depends on the time while a
- * software update is installed, and for FR_CAR_SETTLE_MS after the first restored value: until then
- * a vehicle with an unknown connection has FR_CAR_STATE_UNKNOWN, later it counts as not connected.
- * `at_ms`: time of the cause, for state_since_ms. Returns true if the state has changed.
- */
-bool fr_car_update(struct fr_car *car, int64_t at_ms, int64_t now_ms);
+/* Receive a value, or a presence or connectivity record in JSON. Returns false without memory.
+ * fr_car_update() follows (fr_cars_receive() calls both). */
+bool fr_car_receive(struct fr_car *car, const struct fr_delivery *delivery);
 
 /* The value of a field, of which the field must have the kind. False or NULL: unknown. Texts are
  * valid until the next fr_car_receive(). */

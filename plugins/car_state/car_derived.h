@@ -9,14 +9,21 @@
 #define FR_CAR_DERIVED_H
 
 #include "car_state/car.h"
+#include "car_state/car_charging.h"
 
 #define FR_CAR_KM_PER_MILE 1.609344
 
 /* The state in a word, such as "driving"; NULL for FR_CAR_STATE_UNKNOWN. A static text. */
 const char *fr_car_state_name(enum fr_car_state state);
 
-/* The state that follows from the values; see fr_car_update(). */
-enum fr_car_state fr_car_derive_state(const struct fr_car *car, int64_t now_ms);
+/*
+ * Derive `state` and `state_since_ms` again, and return whether the state has changed. `at_ms` is the
+ * time of the cause. fr_cars_receive() does this for each delivery. The state also depends on the
+ * time, so that a plugin calls this every few seconds: an installation ends after two hours without
+ * progress, and a vehicle with only restored values and an unknown connection has
+ * FR_CAR_STATE_UNKNOWN for FR_CAR_SETTLE_MS and later counts as not connected.
+ */
+bool fr_car_update(struct fr_car *car, int64_t at_ms, int64_t now_ms);
 
 /* Connected, and so not asleep or offline. */
 bool fr_car_is_awake(const struct fr_car *car);
@@ -58,37 +65,6 @@ bool fr_car_update_available(const struct fr_car *car, bool *available);
  * for the other if that is unknown. */
 bool fr_car_usable_level(const struct fr_car *car, double *percent);
 bool fr_car_battery_level(const struct fr_car *car, double *percent);
-
-/* ---- charging -------------------------------------------------------------------- */
-
-/* "Disconnected", "NoPower", "Starting", "Charging", "Complete" or "Stopped": DetailedChargeState,
- * or else what follows from ChargeState and the charging power. */
-const char *fr_car_charging_state(const struct fr_car *car);
-
-/* Starting or Charging. */
-bool fr_car_is_charging(const struct fr_car *car);
-
-/* At a DC charger. False also if unknown. */
-bool fr_car_is_fast_charging(const struct fr_car *car);
-
-/* A cable is plugged in. */
-bool fr_car_plugged_in(const struct fr_car *car, bool *plugged_in);
-
-/* Power of the charger in kW; 0 when not charging. */
-bool fr_car_charger_power(const struct fr_car *car, double *kw);
-
-/* Current in A and voltage in V at the AC charger; 0 when not charging. With DC: unknown. */
-bool fr_car_charger_current(const struct fr_car *car, double *amperes);
-bool fr_car_charger_voltage(const struct fr_car *car, double *volts);
-
-/* Phases at the AC charger, 1 to 3; unknown when not charging, and with DC. */
-bool fr_car_charger_phases(const struct fr_car *car, double *phases);
-
-/* Energy of this or the last charging session in kWh. */
-bool fr_car_energy_added(const struct fr_car *car, double *kwh);
-
-/* Hours until charging ends; 0 when not charging. */
-bool fr_car_time_to_full(const struct fr_car *car, double *hours);
 
 /* ---- body and climate ------------------------------------------------------------ */
 
