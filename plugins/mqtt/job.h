@@ -18,6 +18,7 @@
 
 struct record_messages;
 struct fr_ha_vehicle;
+struct fr_car;
 
 struct job {
     struct job *next; /* of the same vehicle */
@@ -33,6 +34,8 @@ struct job {
     /* Used by produce(). */
     bool begun;
     struct fr_ha_vehicle *vehicle;
+    struct fr_car *car;
+    uint64_t published[2]; /* bits of the topics of `car` */
     struct record_messages *messages;
     size_t next_message; /* index for host->tesla_message() */
 };
