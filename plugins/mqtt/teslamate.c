@@ -26,7 +26,6 @@ struct teslamate {
     struct fr_car_ids *ids;
     struct fr_text_buffer problem; /* empty: the numbers are saved */
     struct event *tick;
-    bool restored; /* the last values were requested once */
 
     /* The pass over all vehicles: one vehicle for each step, or a part of one. */
     struct fr_car *pass; /* the next vehicle; NULL: no pass */
@@ -117,10 +116,6 @@ void teslamate_up(struct teslamate *t)
         if (car->own != NULL)
             memset(car->own, 0, sizeof(struct teslamate_car));
     teslamate_begin_pass(t);
-    /* A state follows from several fields, and a vehicle sends only those that change. */
-    if (!t->restored)
-        t->topics->host->restore(t->topics->sink);
-    t->restored = true;
 }
 
 void teslamate_down(struct teslamate *t)
