@@ -299,7 +299,8 @@ def numbers_of_vehicles():
 def prefix_and_units():
     """`namespace`, `topic` and `geofence_home`; a route that converts units changes nothing."""
     routing = 'fields: [{field: "*", to: mqtt, unit: imperial}]'
-    with broker() as peer, daemon(peer.port, "topic: tm, namespace: house, geofence_home: Garage", routing) as d:
+    with broker() as peer, daemon(peer.port, "topic: tm, namespace: house, geofence_home: Garage", routing,
+                                   journal="{}") as d:
         wait_connected(d)
         d.say({"VehicleSpeed": 50, "Odometer": 100, "InsideTemp": 20.5, "TpmsPressureFl": 2.9, "LocatedAtHome": True,
                "Gear": "D"})
