@@ -13,6 +13,10 @@ _Static_assert(TESLAMATE_TOPICS_MAX <= 128, "struct job has 128 bits");
 
 #define TICK_MS 1000 /* interval of saving numbers and of states that depend on the time */
 
+/* After a start, the last values of a vehicle arrive one after the other. Topics that follow from
+ * several of them are published this time after the first. */
+#define HOLD_MS 2000
+
 /* What was published of a vehicle. */
 struct teslamate_car {
     uint64_t sent[TESLAMATE_TOPICS_MAX]; /* hash of each payload; 0: not in this connection */
@@ -25,7 +29,10 @@ struct teslamate {
     struct fr_cars *cars;
     struct fr_car_ids *ids;
     struct fr_text_buffer problem; /* empty: the numbers are saved */
+    struct fr_text_buffer payload; /* of the topic that is published; keeps its memory */
     struct event *tick;
+
+    bool holding; /* a derived topic waits for HOLD_MS */
 
     /* The pass over all vehicles: one vehicle for each step, or a part of one. */
     struct fr_car *pass; /* the next vehicle; NULL: no pass */
@@ -56,12 +63,13 @@ static void teslamate_publish_topic(struct teslamate *t, const struct fr_car *ca
                                     struct job *job)
 {
     struct teslamate_car *own = car->own;
-    struct fr_text_buffer payload = {0}, topic = {0};
+    struct fr_text_buffer topic = {0};
     const char *text;
     uint64_t hash;
 
-    if (teslamate_value(index, car, &t->settings, &payload)) {
-        text = fr_text_buffer_string(&payload);
+    fr_text_buffer_clear(&t->payload);
+    if (teslamate_value(index, car, &t->settings, &t->payload)) {
+        text = fr_text_buffer_string(&t->payload);
         hash = teslamate_hash(text);
         if (hash != own->sent[index]) {
             teslamate_topic(t, car, teslamate_topic_name(index), &topic);
@@ -74,9 +82,8 @@ static void teslamate_publish_topic(struct teslamate *t, const struct fr_car *ca
                 broker_publish(t->topics->broker, topic.bytes, text, strlen(text), true, job);
             }
         }
-    } else if (payload.failed && job != NULL)
+    } else if (t->payload.failed && job != NULL)
         job->retry = true;
-    fr_text_buffer_free(&payload);
     fr_text_buffer_free(&topic);
 }
 
@@ -84,10 +91,14 @@ static void teslamate_publish_topic(struct teslamate *t, const struct fr_car *ca
 static bool teslamate_publish_changes(struct teslamate *t, const struct fr_car *car,
                                       struct job *job)
 {
+    bool hold = llabs(fr_clock_wall_ms() - car->first_seen_ms) < HOLD_MS;
+
+    t->holding = t->holding || hold;
     for (size_t i = 0; i < teslamate_topic_count(); i++) {
         if (!broker_has_capacity(t->topics->broker))
             return false;
-        teslamate_publish_topic(t, car, i, job);
+        if (!hold || !teslamate_topic_is_derived(i))
+            teslamate_publish_topic(t, car, i, job);
     }
     return true;
 }
@@ -180,10 +191,11 @@ static void teslamate_tick(evutil_socket_t fd, short what, void *ctx)
 {
     struct teslamate *t = ctx;
     int64_t now_ms = fr_clock_wall_ms();
-    bool changed = false;
+    bool changed = t->holding;
 
     (void)fd, (void)what;
     teslamate_save_ids(t);
+    t->holding = false;
     for (struct fr_car *car = fr_cars_first(t->cars); car != NULL; car = car->next)
         if (car->state == FR_CAR_STATE_UNKNOWN || car->state == FR_CAR_UPDATING)
             changed = fr_car_update(car, now_ms, now_ms) || changed;
@@ -309,6 +321,7 @@ void teslamate_free(struct teslamate *t)
     fr_cars_free(t->cars, free);
     fr_car_ids_free(t->ids);
     fr_text_buffer_free(&t->problem);
+    fr_text_buffer_free(&t->payload);
     free(t);
 }
 

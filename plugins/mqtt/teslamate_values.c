@@ -20,6 +20,7 @@ struct topic {
     const char *(*text)(const struct fr_car *car);
     int decimals;
     uint32_t bits;
+    bool derived;
 };
 
 /* ---- forms ----------------------------------------------------------------------- */
@@ -418,7 +419,7 @@ static const struct topic topics[] = {
     {.name = "longitude", .write = write_coordinate, .field = FR_CAR_LOCATION, .bits = 1},
     OTHER("location", write_location, FR_CAR_LOCATION),
     OTHER("shift_state", write_shift_state, 0),
-    NUMBER("power", fr_car_power, 0),
+    {.name = "power", .write = write_number, .number = fr_car_power, .derived = true},
     NUMBER("speed", fr_car_speed, 0),
     OTHER("heading", write_heading, FR_CAR_GPS_HEADING),
     FLAG_FIELD("locked", FR_CAR_LOCKED),
@@ -479,8 +480,8 @@ static const struct topic topics[] = {
      .write = write_route_coordinate,
      .field = FR_CAR_DESTINATION_LOCATION,
      .bits = 1},
-    OTHER("since", write_since, 0),
-    OTHER("state", write_state, 0),
+    {.name = "since", .write = write_since, .derived = true},
+    {.name = "state", .write = write_state, .derived = true},
 };
 
 _Static_assert(sizeof topics / sizeof *topics <= TESLAMATE_TOPICS_MAX, "TESLAMATE_TOPICS_MAX");
@@ -493,6 +494,11 @@ size_t teslamate_topic_count(void)
 const char *teslamate_topic_name(size_t index)
 {
     return topics[index].name;
+}
+
+bool teslamate_topic_is_derived(size_t index)
+{
+    return topics[index].derived;
 }
 
 bool teslamate_value(size_t index, const struct fr_car *car,

@@ -25,6 +25,9 @@ size_t teslamate_topic_count(void);
 /* The last level of a topic. A static text. */
 const char *teslamate_topic_name(size_t index);
 
+/* Whether a topic follows from several fields, so that it is wrong while some are still unknown. */
+bool teslamate_topic_is_derived(size_t index);
+
 /* Append the payload of a topic to an empty buffer; "" is a payload. Returns false if the value is
  * unknown, so that nothing is published. */
 bool teslamate_value(size_t index, const struct fr_car *car,
