@@ -280,8 +280,9 @@ static bool write_scheduled_start(const struct topic *topic, const struct fr_car
            fr_car_time(car, FR_CAR_SCHEDULED_CHARGING_PENDING) != 0;
 }
 
-static bool write_keeper_mode(const struct topic *topic, const struct fr_car *car,
-                              const struct teslamate_settings *settings, struct fr_text_buffer *out)
+static bool write_climate_mode(const struct topic *topic, const struct fr_car *car,
+                               const struct teslamate_settings *settings,
+                               struct fr_text_buffer *out)
 {
     static const char *const modes[][2] = {
         {"Off", "off"}, {"On", "on"}, {"Dog", "dog"}, {"Party", "camp"}};
@@ -440,7 +441,7 @@ static const struct topic topics[] = {
     FLAG("is_user_present", fr_car_user_present),
     FLAG("is_climate_on", fr_car_climate_on),
     FLAG("is_preconditioning", fr_car_preconditioning),
-    OTHER("climate_keeper_mode", write_keeper_mode, FR_CAR_CLIMATE_KEEPER_MODE),
+    OTHER("climate_keeper_mode", write_climate_mode, FR_CAR_CLIMATE_KEEPER_MODE),
     NUMBER_FIELD("inside_temp", FR_CAR_INSIDE_TEMP, 1),
     NUMBER_FIELD("outside_temp", FR_CAR_OUTSIDE_TEMP, 1),
     NUMBER_FIELD("odometer", FR_CAR_ODOMETER, 2),

@@ -325,7 +325,7 @@ def restart_keeps_the_state():
 def prefix_and_units():
     """`namespace`, `topic` and `geofence_home`; a route that converts units changes nothing."""
     routing = 'fields: [{field: "*", to: mqtt, unit: imperial}]'
-    with broker() as peer, daemon(peer.port, "topic: tm, namespace: house, geofence_home: Garage", routing,
+    with broker() as peer, daemon(peer.port, "topic: tm, namespace: berlin, geofence_home: Garage", routing,
                                    journal="{}") as d:
         wait_connected(d)
         d.say({"VehicleSpeed": 50, "Odometer": 100, "InsideTemp": 20.5, "TpmsPressureFl": 2.9, "LocatedAtHome": True,
@@ -333,8 +333,8 @@ def prefix_and_units():
 
         def got():
             return {topic: payload for topic, _, payload in lines(peer)}
-        wait_until("the values arrive", lambda: "tm/house/cars/1/state" in got())
-        begin = "tm/house/cars/1/"
+        wait_until("the values arrive", lambda: "tm/berlin/cars/1/state" in got())
+        begin = "tm/berlin/cars/1/"
         expected = {"speed": "80", "odometer": "160.93", "inside_temp": "20.5", "tpms_pressure_fl": "2.9",
                     "geofence": "Garage", "state": "driving"}
         assert {name: got().get(begin + name) for name in expected} == expected, got()
