@@ -9,6 +9,8 @@
 #include "mqtt/broker.h"
 #include "mqtt/teslamate_values.h"
 
+#define SOURCE_CONNECTION UINT32_MAX /* `source` of a record of the connection; else the field */
+
 _Static_assert(TESLAMATE_TOPICS_MAX <= 128, "struct job has 128 bits");
 
 #define TICK_MS 1000 /* interval of saving numbers and of states that depend on the time */
@@ -20,6 +22,9 @@ _Static_assert(TESLAMATE_TOPICS_MAX <= 128, "struct job has 128 bits");
 /* What was published of a vehicle. */
 struct teslamate_car {
     uint64_t sent[TESLAMATE_TOPICS_MAX]; /* hash of each payload; 0: not in this connection */
+    /* The broker has refused the topic in a delivery of this source; 0: it has not. Only another
+     * delivery of the source publishes it, so that the others do not fail too. */
+    uint32_t refused[TESLAMATE_TOPICS_MAX];
 };
 
 struct teslamate {
@@ -87,6 +92,13 @@ static void teslamate_publish_topic(struct teslamate *t, const struct fr_car *ca
     fr_text_buffer_free(&topic);
 }
 
+static bool teslamate_may_publish(const struct fr_car *car, size_t index, const struct job *job)
+{
+    const struct teslamate_car *own = car->own;
+
+    return own->refused[index] == 0 || (job != NULL && job->source == own->refused[index]);
+}
+
 /* Publish the changes of a vehicle. False: the broker has no capacity; call again. */
 static bool teslamate_publish_changes(struct teslamate *t, const struct fr_car *car,
                                       struct job *job)
@@ -97,7 +109,7 @@ static bool teslamate_publish_changes(struct teslamate *t, const struct fr_car *
     for (size_t i = 0; i < teslamate_topic_count(); i++) {
         if (!broker_has_capacity(t->topics->broker))
             return false;
-        if (!hold || !teslamate_topic_is_derived(i))
+        if ((!hold || !teslamate_topic_is_derived(i)) && teslamate_may_publish(car, i, job))
             teslamate_publish_topic(t, car, i, job);
     }
     return true;
@@ -125,7 +137,8 @@ void teslamate_up(struct teslamate *t)
 {
     for (struct fr_car *car = fr_cars_first(t->cars); car != NULL; car = car->next)
         if (car->own != NULL)
-            memset(car->own, 0, sizeof(struct teslamate_car));
+            memset(((struct teslamate_car *)car->own)->sent, 0,
+                   sizeof((struct teslamate_car *)car->own)->sent);
     teslamate_begin_pass(t);
 }
 
@@ -227,6 +240,7 @@ static void teslamate_begin_job(struct teslamate *t, struct job *job)
     struct fr_car *car;
 
     job->begun = true;
+    job->source = d->kind == FR_DELIVERY_FIELD ? d->field : SOURCE_CONNECTION;
     if (!teslamate_is_used(d)) {
         job_fail(job, FR_REFUSED,
                  "the layout teslamate has no topic for whole records of type %.40s; route fields, "
@@ -255,11 +269,16 @@ void teslamate_release(const struct job *job)
 {
     struct teslamate_car *own = job->car != NULL ? job->car->own : NULL;
 
-    if (own == NULL || (!job->retry && job->outcome == FR_DONE))
-        return;
-    for (size_t i = 0; i < teslamate_topic_count(); i++)
-        if (job->published[i / 64] >> i % 64 & 1)
+    for (size_t i = 0; own != NULL && i < teslamate_topic_count(); i++) {
+        if (!(job->published[i / 64] >> i % 64 & 1))
+            continue;
+        if (job->retry || job->outcome != FR_DONE)
             own->sent[i] = 0;
+        if (job->outcome != FR_DONE)
+            own->refused[i] = job->source;
+        else if (!job->retry)
+            own->refused[i] = 0;
+    }
 }
 
 void teslamate_end(struct teslamate *t)

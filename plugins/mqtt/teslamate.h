@@ -48,7 +48,8 @@ bool teslamate_background(struct teslamate *teslamate);
  * capacity. True: the job is complete. */
 bool teslamate_produce(struct teslamate *teslamate, struct job *job);
 
-/* A job is about to be freed: if it failed, its values are published again with the next delivery. */
+/* A job is about to be freed: if it failed, its values are published again, with the next delivery of
+ * the same field. */
 void teslamate_release(const struct job *job);
 
 /* Publish `healthy` = false for each vehicle before closing, as far as the broker has capacity. */

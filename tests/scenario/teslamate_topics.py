@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,10 +64,13 @@ if not shutil.which("mosquitto") or not shutil.which("mosquitto_sub"):
 # ---- the broker -----------------------------------------------------------------------
 
 @contextlib.contextmanager
-def broker():
-    """mosquitto, and a subscriber from its start on."""
+def broker(more=""):
+    """mosquitto, and a subscriber from its start on. `more`: lines of its configuration, with @ for its folder."""
     folder = tempfile.mkdtemp(prefix="fr-mosquitto.")
     peer = Mosquitto(folder, "subscriber", "-t", "#", "-F", "%t\t%r\t%p")
+    with open(f"{folder}/conf", "a") as f:
+        f.write(more.replace("@", folder))
+    write_acl(peer)
     peer.start()
     try:
         wait_until("the subscription exists", lambda: probe(peer))
@@ -76,6 +80,12 @@ def broker():
         peer.subscriber.kill()
         peer.subscriber.wait()
         shutil.rmtree(folder)
+
+
+def write_acl(peer, *denied):
+    with open(f"{peer.folder}/acl", "w") as f:
+        f.write("".join(f"topic deny {topic}\n" for topic in denied) + "topic readwrite #\n")
+    os.chmod(f"{peer.folder}/acl", 0o600)
 
 
 def lines(peer):
@@ -322,6 +332,39 @@ def restart_keeps_the_state():
         car.close()
 
 
+def numbers_that_cannot_be_saved():
+    """The sink works, is degraded, and says why, until the file can be written."""
+    with broker() as peer, daemon(peer.port, journal="{}") as d:
+        wait_connected(d)
+        os.makedirs(d.path("state/sinks/mqtt/car-ids.new"))  # root can write to a folder without permission
+        d.say({"Soc": 50})
+        wait_until("the value is published", lambda: last(peer, "battery_level") == "50")
+        sink = wait_until("the sink is degraded", lambda: next((
+            s for s in [d.status()["sinks"]["mqtt"]] if s["health"] == "degraded"), None))
+        assert "car-ids" in sink["why"] and sink["why"].startswith("connected"), sink
+        os.rmdir(d.path("state/sinks/mqtt/car-ids.new"))
+        wait_until("the sink is up", lambda: d.status()["sinks"]["mqtt"]["health"] == "up")
+        with open(d.path("state/sinks/mqtt/car-ids")) as f:
+            assert f.read() == f"1 {VIN}\n"
+
+
+def refused_topic():
+    """A value that the broker has refused is published when the delivery is tried again."""
+    denied = "teslamate/cars/1/latitude"
+    with broker("acl_file @/acl\n") as peer:
+        write_acl(peer, denied)
+        peer.broker.send_signal(signal.SIGHUP)
+        with daemon(peer.port, journal="{}") as d:
+            wait_connected(d)
+            d.say({"Location": {"latitude": 52.5, "longitude": 13.25}})
+            wait_until("the sink says why", lambda: "may this user write" in d.status()["sinks"]["mqtt"]["why"])
+            assert last(peer, "latitude") is None, messages(peer)
+            write_acl(peer)
+            peer.broker.send_signal(signal.SIGHUP)
+            wait_until("the value is published", lambda: last(peer, "latitude") == "52.5", 60)
+            wait_until("its other values too", lambda: last(peer, "location") == '{"latitude":52.5,"longitude":13.25}')
+
+
 def prefix_and_units():
     """`namespace`, `topic` and `geofence_home`; a route that converts units changes nothing."""
     routing = 'fields: [{field: "*", to: mqtt, unit: imperial}]'
@@ -351,4 +394,4 @@ def whole_records_are_refused():
 
 
 run_parts(every_topic_in_its_form, asleep_offline_and_awake, old_values_do_not_move_back, broker_without_memory,
-          numbers_of_vehicles, restart_keeps_the_state, prefix_and_units, whole_records_are_refused)
+          numbers_of_vehicles, numbers_that_cannot_be_saved, refused_topic, restart_keeps_the_state, prefix_and_units, whole_records_are_refused)
