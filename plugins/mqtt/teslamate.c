@@ -36,7 +36,6 @@ struct teslamate {
     struct fr_text_buffer problem; /* empty: the numbers are saved */
     struct fr_text_buffer payload; /* of the topic that is published; keeps its memory */
     struct event *tick;
-
     bool holding; /* a derived topic waits for HOLD_MS */
 
     /* The pass over all vehicles: one vehicle for each step, or a part of one. */
@@ -135,10 +134,12 @@ bool teslamate_background(struct teslamate *t)
 
 void teslamate_up(struct teslamate *t)
 {
-    for (struct fr_car *car = fr_cars_first(t->cars); car != NULL; car = car->next)
-        if (car->own != NULL)
-            memset(((struct teslamate_car *)car->own)->sent, 0,
-                   sizeof((struct teslamate_car *)car->own)->sent);
+    for (struct fr_car *car = fr_cars_first(t->cars); car != NULL; car = car->next) {
+        struct teslamate_car *own = car->own;
+
+        if (own != NULL)
+            memset(own->sent, 0, sizeof own->sent);
+    }
     teslamate_begin_pass(t);
 }
 
