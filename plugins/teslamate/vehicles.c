@@ -137,7 +137,6 @@ bool vehicles_receive(struct vehicles *v, const struct fr_delivery *d, int64_t n
     if (car == NULL || (car->own == NULL && vehicles_add(v, car) == NULL))
         return false;
     vehicle = car->own;
-    fr_car_update(car, at_ms, now_ms);
     if (is_new)
         vehicles_begin_frame(v, vehicle, at_ms);
     if (is_value && at_ms > vehicle->as_of_ms)
