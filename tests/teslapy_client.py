@@ -34,8 +34,10 @@ class Errors(logging.Handler):
 def new_client(expires_at):
     cache = {"owner@example.com": {"url": f"{web}://{address}/", "sso": {
         "access_token": token, "refresh_token": token, "token_type": "Bearer", "expires_at": expires_at}}}
-    return teslapy.Tesla("owner@example.com", verify=ca or True, cache_loader=lambda: cache,
-                         cache_dumper=lambda _: None)
+    tesla = teslapy.Tesla("owner@example.com", verify=ca or True, cache_loader=lambda: cache,
+                          cache_dumper=lambda _: None)
+    tesla.trust_env = False  # REQUESTS_CA_BUNDLE would replace `verify`
+    return tesla
 
 
 def run_stream(vehicle):

@@ -406,11 +406,13 @@ static void client_on_readable(struct bufferevent *socket, void *ctx)
     }
 }
 
-/* Everything that was queued is sent. */
+/* Everything that was queued is sent. libevent's deferred call may be older than what was queued since. */
 static void client_on_written(struct bufferevent *socket, void *ctx)
 {
     struct client *client = ctx;
 
+    if (evbuffer_get_length(bufferevent_get_output(socket)) > 0)
+        return;
     client->stuck_ms = 0;
     if (client->phase == PHASE_ENDING)
         client_kill(client, NULL);

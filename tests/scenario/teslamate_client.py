@@ -102,9 +102,11 @@ class Raw:
 
     def any_row(self):
         """The value of the next data:update."""
+        end = time.monotonic() + 30 * PATIENCE
         while True:
             frame = self.frame()
             assert frame, "the connection has ended"
+            assert time.monotonic() < end, f"no row; the last texts are {self.texts[-5:]}"
             if frame[0] == 1:
                 self.texts.append(json.loads(frame[1]))
                 if self.texts[-1]["msg_type"] == "data:update":
@@ -117,8 +119,9 @@ class Raw:
 
     def error(self):
         """The type of the next data:error."""
+        end = time.monotonic() + 30 * PATIENCE
         while (text := self.text())["msg_type"] != "data:error":
-            pass
+            assert time.monotonic() < end, f"no error; the last texts are {self.texts[-5:]}"
         return text["error_type"]
 
     def read_texts(self):
