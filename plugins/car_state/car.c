@@ -72,8 +72,10 @@ static enum car_read car_read_value(const struct fr_car_field_info *info,
     case FR_CAR_NUMBER:
         return car_read_number(info, d, &value->number) ? CAR_READ : CAR_IGNORE;
     case FR_CAR_BOOLEAN:
+        if (sent->kind != FR_VALUE_BOOL)
+            return CAR_IGNORE;
         value->boolean = sent->boolean;
-        return sent->kind == FR_VALUE_BOOL ? CAR_READ : CAR_IGNORE;
+        return CAR_READ;
     case FR_CAR_TEXT:
         if (sent->kind != FR_VALUE_TEXT)
             return CAR_IGNORE;
@@ -95,10 +97,10 @@ static enum car_read car_read_value(const struct fr_car_field_info *info,
                    : CAR_IGNORE;
     case FR_CAR_DOORS:
     case FR_CAR_TIRES:
+        if (sent->kind != (info->kind == FR_CAR_DOORS ? FR_VALUE_DOORS : FR_VALUE_TIRES))
+            return CAR_IGNORE;
         value->bits = sent->bits;
-        return sent->kind == (info->kind == FR_CAR_DOORS ? FR_VALUE_DOORS : FR_VALUE_TIRES)
-                   ? CAR_READ
-                   : CAR_IGNORE;
+        return CAR_READ;
     default:
         return CAR_IGNORE;
     }

@@ -141,7 +141,7 @@ bool fr_car_power(const struct fr_car *car, double *kw)
         return true;
     }
     *kw = 0;
-    return true;
+    return fr_car_time(car, FR_CAR_GEAR) != 0;
 }
 
 /* ---- the vehicle ----------------------------------------------------------------- */

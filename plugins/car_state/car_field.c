@@ -96,7 +96,7 @@ static const struct fr_car_field_info car_fields[] = {
     {FR_CAR_LOCATED_AT_HOME, FR_CAR_BOOLEAN, "", "", 0, 0},
     {FR_CAR_LOCATED_AT_WORK, FR_CAR_BOOLEAN, "", "", 0, 0},
     {FR_CAR_LOCATED_AT_FAVORITE, FR_CAR_BOOLEAN, "", "", 0, 0},
-    {FR_CAR_CHARGE_RATE_MILE_PER_HOUR, FR_CAR_NUMBER, "mph", "km/h", 0, 10000},
+    {FR_CAR_CHARGE_RATE_MILE_PER_HOUR, FR_CAR_NUMBER, "mi/h", "km/h", 0, 10000},
 };
 
 _Static_assert(sizeof car_fields / sizeof *car_fields <= FR_CAR_FIELDS_MAX, "FR_CAR_FIELDS_MAX");

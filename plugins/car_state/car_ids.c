@@ -132,6 +132,16 @@ static void ids_adopt_line(struct fr_car_ids *ids, const char *line)
         (void)ids_add(ids, vin, id);
 }
 
+void fr_car_ids_adopt(struct fr_car_ids *ids, char *content)
+{
+    for (char *line = content, *end; *line != '\0'; line = end) {
+        end = line + strcspn(line, "\n");
+        if (*end == '\n')
+            *end++ = '\0';
+        ids_adopt_line(ids, line);
+    }
+}
+
 bool fr_car_ids_load(struct fr_car_ids *ids, const char *path, struct fr_text_buffer *why)
 {
     struct fr_text_buffer content = {0};
@@ -141,13 +151,8 @@ bool fr_car_ids_load(struct fr_car_ids *ids, const char *path, struct fr_text_bu
     ids->path = strdup(path);
     ids->dirty = true; /* numbers of the configuration are written too */
     found = fr_state_file_read(path, FILE_MAX, &content, why);
-    for (char *line = found ? content.bytes : NULL, *end; line != NULL && *line != '\0';
-         line = end) {
-        end = line + strcspn(line, "\n");
-        if (*end == '\n')
-            *end++ = '\0';
-        ids_adopt_line(ids, line);
-    }
+    if (found && content.len != 0)
+        fr_car_ids_adopt(ids, content.bytes);
     fr_text_buffer_free(&content);
     return ids->path != NULL && (found || why->len == 0);
 }

@@ -26,6 +26,9 @@ void fr_car_ids_free(struct fr_car_ids *ids);
 bool fr_car_ids_configure(struct fr_car_ids *ids, const char *vin, const char *number,
                           struct fr_text_buffer *why);
 
+/* Adopt the content of a file, a NUL-terminated text that is changed. */
+void fr_car_ids_adopt(struct fr_car_ids *ids, char *content);
+
 /* Read the file; later fr_car_ids_save() writes it. A file that does not exist is empty. Lines that
  * are malformed, and numbers that the configuration gives to another vehicle, are ignored. False:
  * the file cannot be read; `why` has the reason. */

@@ -91,6 +91,10 @@ static void teslamate_report(struct teslamate_sink *sink)
                            "%llu values of vehicles over the maximum number, or without memory, "
                            "were skipped: route fewer vehicles to this sink",
                            sink->overflow);
+    else if (vehicles_lack_presence(sink->vehicles))
+        teslamate_report_faults(sink, FR_HEALTH_DEGRADED,
+                                "no presence record has arrived, so vehicles never sleep: add the "
+                                "type `presence` to the record routes of this sink");
     else
         teslamate_report_clients(sink);
 }

@@ -194,3 +194,15 @@ struct vehicle *vehicles_first(const struct vehicles *v)
 {
     return v->first;
 }
+
+bool vehicles_lack_presence(const struct vehicles *v)
+{
+    bool live = false;
+
+    for (const struct vehicle *vehicle = v->first; vehicle != NULL; vehicle = vehicle->next) {
+        if (vehicle->car->connection_known)
+            return false;
+        live |= vehicle->car->live_ms != 0;
+    }
+    return live;
+}

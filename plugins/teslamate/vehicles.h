@@ -63,6 +63,10 @@ struct vehicle *vehicles_find(const struct vehicles *vehicles, const char *vin_o
 /* The first vehicle in the order of first appearance; NULL: none. */
 struct vehicle *vehicles_first(const struct vehicles *vehicles);
 
+/* Whether vehicles send values while no record of a connection has arrived: such records are not routed to
+ * the sink, and no vehicle would ever sleep. */
+bool vehicles_lack_presence(const struct vehicles *vehicles);
+
 /* "online", "asleep" or "offline". A static text. */
 const char *vehicle_state(const struct vehicle *vehicle);
 
