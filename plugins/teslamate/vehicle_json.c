@@ -195,7 +195,7 @@ static json_t *vehicle_make_drive_state(const struct vehicle *vehicle)
 /* ---- climate_state --------------------------------------------------------------- */
 
 /* Tesla's words: "off", "on", "dog", "camp". */
-static const char *vehicle_climate_keeper(const struct fr_car *car)
+static const char *vehicle_climate_mode(const struct fr_car *car)
 {
     const char *mode = fr_car_choice(car, FR_CAR_CLIMATE_KEEPER_MODE);
 
@@ -224,7 +224,7 @@ static json_t *vehicle_make_climate_state(const struct vehicle *vehicle)
     vehicle_put_car_number(object, "passenger_temp_setting", car,
                            FR_CAR_HVAC_RIGHT_TEMPERATURE_REQUEST);
     vehicle_put_car_integer(object, "fan_status", car, FR_CAR_HVAC_FAN_SPEED);
-    vehicle_put_text(object, "climate_keeper_mode", vehicle_climate_keeper(car));
+    vehicle_put_text(object, "climate_keeper_mode", vehicle_climate_mode(car));
     vehicle_put(object, "battery_heater", json_null());
     vehicle_put(object, "battery_heater_no_power", json_null());
     vehicle_put(object, "is_front_defroster_on", json_null());
