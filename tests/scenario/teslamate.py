@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 
-from fr import BUILD, PATIENCE, SOURCE, VIN, Daemon, fleetroute, free_port, run_parts, skip, wait_until
+from fr import PATIENCE, SOURCE, VIN, Daemon, fleetroute, free_port, run_parts, skip, wait_until
 from teslamate_client import Raw, mask
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
@@ -173,7 +174,6 @@ def send(car, *data, at=None):
 # ---- values ---------------------------------------------------------------------------
 
 def parsed_time(text):
-    from datetime import datetime
     return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
 
 
@@ -656,6 +656,5 @@ def json_frame(what):
 
 
 if __name__ == "__main__":
-    assert BUILD
     run_parts(trip, vehicle_data, library, fake_wake, tokens, configuration, certificates, keep_alive, hostile_http,
               hostile_frames, many_connections, slow_reader)
