@@ -96,7 +96,7 @@ fuzzing() (
     configure_in build-fuzz --enable-fuzzers CC=clang CFLAGS="-O1 -g" && build || exit 1
     status=0
     for pair in "envelope record" "upgrade routing" "stored json" "home message" "mqtt path" "pushed answer" \
-        "compare proxy" "presence http" "history doctor" "redis cars"; do
+        "compare proxy" "presence http" "history doctor" "redis cars" "tm_client tm_row"; do
         pids=
         for name in $pair; do
             fuzz_one "$name" &
@@ -131,6 +131,7 @@ fetch() {
     tests/kafka.sh fetch_jars_once
     as_root tests/packages.sh systems
     tests/tesla_client.sh
+    tests/teslapy.sh
 }
 
 dist() (

@@ -20,6 +20,7 @@ static const struct {
     {"zeromq", "zmq", "fleetroute-zmq"},
     {"ha_websocket", "ha_websocket", "fleetroute-homeassistant"},
     {"redis", "redis", "fleetroute-redis"},
+    {"teslamate", "teslamate", "fleetroute-teslamate"},
     {"home_assistant", "ha_websocket", "fleetroute-homeassistant"},
     {"homeassistant", "ha_websocket", "fleetroute-homeassistant"},
 };

@@ -255,8 +255,8 @@ static void thread_handle_requests(struct fr_sink *sink)
 {
     fr_sink_follow_routing(sink);
     fr_sink_rewind_if_requested(sink);
-    if (atomic_exchange(&sink->requests.restore, false))
-        fr_sink_restore(sink, sink->restores);
+    if (atomic_exchange(&sink->requests.restore, false)) /* the plugin needs them in any mode */
+        fr_sink_restore(sink, sink->settings.restore != 0);
     if (atomic_load(&sink->requests.end) && !sink->requests.windows_closed) {
         fr_intake_run(sink);
         fr_intake_flush_windows(sink);

@@ -43,6 +43,7 @@ Suite *suite_push(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_redis(void);
+Suite *suite_teslamate(void);
 Suite *suite_sink(void);
 Suite *suite_routes(void);
 Suite *suite_source_presence(void);
