@@ -6,20 +6,12 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-
-try:
-    import zmq
-except ImportError:  # Debian's python3-zmq is for Debian's Python
-    if sys.executable != "/usr/bin/python3" and os.path.exists("/usr/bin/python3"):
-        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
-    print("skipped: pyzmq is needed: apt install python3-zmq")
-    sys.exit(77)
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
 from fr import BUILD, PATIENCE, VIN, Daemon, free_port, run_parts, vector, wait_until, write_file  # noqa: E402
 from messages import alerts, datum, envelope, field, vehicle_data  # noqa: E402
+from zeromq_subscriber import Subscriber, zmq  # noqa: E402
 
 ROUTING = 'records: [{type: "*", to: zmq}]'
 ARCHIVED = """records:
@@ -27,42 +19,6 @@ ARCHIVED = """records:
   - {type: [connectivity, errors], to: zmq}"""
 ARCHIVE = '\n  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
 SPEED = 4
-
-
-class Subscriber:
-    """A SUB socket; receives on a thread, as consumers do."""
-
-    def __init__(self, port, topics=("",), keys=None, read=True):
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.SUB)
-        self.socket.linger = 0
-        if keys:
-            self.socket.curve_serverkey, self.socket.curve_publickey, self.socket.curve_secretkey = keys
-        for topic in topics:
-            self.socket.subscribe(topic)
-        self.socket.connect(f"tcp://127.0.0.1:{port}")
-        self.messages, self.ended = [], False
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.reads = read
-        if read:
-            self.thread.start()
-
-    def run(self):
-        while not self.ended:
-            if self.socket.poll(20):
-                self.messages.append(self.socket.recv_multipart())
-
-    def topics(self):
-        return [topic.decode() for topic, _ in list(self.messages)]
-
-    def records(self):
-        return [json.loads(payload) for _, payload in list(self.messages)]
-
-    def close(self):
-        self.ended = True
-        if self.reads:
-            self.thread.join()
-        self.context.destroy(linger=0)
 
 
 class Peer:
