@@ -35,6 +35,14 @@ def value_vectors():
                 for name, what, sent, _ in (line.split("\t") for line in f.read().split("\n")[:-1])]
 
 
+def record_vectors():
+    """The same of mqtt_records.tsv; the name contains the topics that are expected."""
+    with open(f"{SOURCE}/tests/vectors/mqtt_records.tsv", encoding="utf-8", newline="\n") as f:
+        blocks = re.findall(r"^([^\t#\n][^\n]*)\n((?:\t[^\n]*\n)*)", f.read(), re.M)
+    rows = [head.split("\t") + [below] for head, below in blocks]
+    return [(f"{row[1]} {row[3]}", row[0], bytes.fromhex(row[2])) for row in rows if row[0] in ("alerts", "errors")]
+
+
 class Brokers:
     """Real servers, each for the consumers of one or several prefixes: PREFIX_TYPE, PREFIX/VIN/…."""
 
@@ -113,13 +121,13 @@ class Sender:
         self.daemon, self.to, self.replies = daemon, to, []
         self.car, self.number = None, 0
 
-    def send(self, topic, payload):
+    def send(self, topic, payload, txid=None):
         """Return "ack", "error" or "closed"."""
         self.number += 1
         if self.car is None:
             self.car = Car(self.daemon, to=self.to)
         try:
-            self.car.send(envelope(topic, payload, VIN, txid=f"message-{self.number:09d}"))
+            self.car.send(envelope(topic, payload, VIN, txid=txid or f"mark-{self.number:09d}"))
             reply = self.car.receive_reply()[0]
         except (OSError, AssertionError):
             reply = "closed"
@@ -127,7 +135,8 @@ class Sender:
         return reply
 
     def send_all(self, messages):
-        self.replies = [self.send(topic, payload) for topic, payload in messages]
+        self.replies = [self.send(topic, payload, f"message-{number:09d}")
+                        for number, (topic, payload) in enumerate(messages)]
 
     def close(self):
         if self.car is not None:
@@ -157,8 +166,9 @@ def between(payloads, begin, end, of=lambda item: item):
 
 
 def canonical(payload):
-    """JSON without the spaces that Tesla's server adds at random; as it is if it is no JSON."""
+    """JSON without the spaces that Tesla's server adds at random, with its numbers as they are written; the payload as
+    it is if it is no JSON."""
     try:
-        return json.dumps(json.loads(payload), separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(json.loads(payload, parse_float=str, parse_int=str), separators=(",", ":"))
     except ValueError:
         return payload
