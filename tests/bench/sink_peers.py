@@ -242,7 +242,7 @@ def available(names=None):
         options = options_of(plugin)
         if not options:
             print(f"{name}: {plugin}.so is not built", file=sys.stderr)
-        elif name == "mqtt_teslamate" and "teslamate" not in options:
+        elif name == "mqtt_teslamate" and "teslamate" not in options.lower():
             print(f"{name}: mqtt.so has no layout teslamate", file=sys.stderr)
         elif name == "zmq" and pyzmq is None:
             print(f"{name}: pyzmq is not installed", file=sys.stderr)

@@ -32,7 +32,7 @@ def is_built(sinks):
         return False
     options = fleetroute("check", "--options", plugin, env={**os.environ, "FLEETROUTE_PLUGIN_DIR": f"{BUILD}/.libs"})
     layout = re.search(r"layout: (\w+)", sinks)
-    return layout is None or layout[1] in options.stdout
+    return layout is None or layout[1] in options.stdout.lower()
 
 
 def check(heading, sinks, routing):
