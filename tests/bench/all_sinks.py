@@ -5,8 +5,7 @@ Exit status 1: a sink lost records, has dead letters or is not up, or the daemon
 
     all_sinks.py SECONDS [--speed X] [--only NAME,...] [--without NAME,...]      in the build folder
 
-The car drives one trip after the other, SPEED (1) times as fast as in real time; each trip has 12 minutes of its own
-time. Servers that cannot be started are named and left out. Output is one line for each event: it can be kept for
+The car drives one trip after the other, SPEED (1) times as fast as in real time. Servers that cannot be started are named and skipped. Output is one line for each event: it can be kept for
 hours."""
 import argparse
 import contextlib
@@ -35,7 +34,7 @@ def start_servers(stack, names):
             found[name] = sink_peers.KINDS[name][2](own, None)
         except (Exception, SystemExit) as error:
             own.close()
-            say(f"{name} is left out: {type(error).__name__}: {error}")
+            say(f"{name} is skipped: {type(error).__name__}: {error}")
             continue
         stack.push(own)
         say(f"{name}: its server runs")

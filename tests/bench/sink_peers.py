@@ -1,6 +1,7 @@
 """The real servers behind each sink plugin, for sinks.py and all_sinks.py: one row of KINDS for each way to use a plugin.
-A row whose plugin is not built, or whose server is not installed, is left out."""
+A row whose plugin is not built, or whose server is not installed, is skipped."""
 import contextlib
+import glob
 import os
 import shutil
 import socket
@@ -265,18 +266,22 @@ def routing(sinks):
 
 # ---- measuring -----------------------------------------------------------------------
 
-def seconds(stat):
+def seconds(stat, ended=False):
+    """CPU time of a line of /proc/PID/stat, in s; with `ended`, that of children that have ended, too."""
     words = stat.rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / HZ
+    return sum(int(word) for word in words[11:15 if ended else 13]) / HZ
 
 
 def cpu_of(pid):
-    """CPU time of a process, in s."""
-    try:
-        with open(f"/proc/{pid}/stat") as f:
-            return seconds(f.read())
-    except OSError:
-        return 0.0
+    """CPU time of a process and of its children, in s: PostgreSQL has a process for each connection."""
+    total = 0.0
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            with open(path) as f:
+                stat = f.read()
+            if path == f"/proc/{pid}/stat" or stat.rsplit(")", 1)[1].split()[1] == str(pid):
+                total += seconds(stat, ended=True)
+    return total
 
 
 def sink_cpu(pid):

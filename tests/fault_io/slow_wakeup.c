@@ -1,6 +1,6 @@
 /*
  * slow_wakeup.so - simulates a thread that is not scheduled for a while: when it is preloaded into the daemon
- * (LD_PRELOAD), librdkafka queues events before it is told how to report them.
+ * (LD_PRELOAD), librdkafka queues events before its reports are enabled.
  */
 #include <dlfcn.h>
 #include <poll.h>
