@@ -1,0 +1,34 @@
+/*
+ * Deletes rows that are older than `retention`, in bounded parts: one statement deletes at most
+ * 2,000 rows of one table, so that no batch waits long for it.
+ *
+ * Everything runs on the sink's thread.
+ */
+#ifndef FR_POSTGRES_RETENTION_H
+#define FR_POSTGRES_RETENTION_H
+
+#include <event2/event.h>
+
+#include "postgres/schema.h"
+
+#define RETENTION_MIN_MS 3600000
+
+struct retention {
+    struct session *session;
+    const struct schema *schema;
+    int64_t age_ms;      /* 0: nothing is deleted */
+    enum db_table table; /* the next one */
+    struct event *timer;
+    bool running; /* a statement has no answer yet */
+};
+
+/* False: no memory. */
+bool retention_init(struct retention *retention, struct session *session,
+                    const struct schema *schema, struct event_base *base, int64_t age_ms);
+void retention_free(struct retention *retention);
+
+/* The tables are ready, or are not. */
+void retention_start(struct retention *retention);
+void retention_stop(struct retention *retention);
+
+#endif
