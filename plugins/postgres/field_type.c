@@ -84,7 +84,8 @@ const char *db_value_kind(const struct fr_value *value)
 
 bool db_column_takes(uint32_t oid, enum db_type type)
 {
-    if (oid == (uint32_t)type)
+    /* The server writes a value of any type as text. */
+    if (oid == (uint32_t)type || oid == DB_TEXT || oid == OID_VARCHAR)
         return true;
     switch (type) {
     case DB_INT8:
@@ -92,10 +93,9 @@ bool db_column_takes(uint32_t oid, enum db_type type)
                oid == OID_NUMERIC;
     case DB_FLOAT8:
         return oid == OID_FLOAT4 || oid == OID_NUMERIC;
-    case DB_TEXT:
-        return oid == OID_VARCHAR;
     case DB_JSONB:
         return oid == OID_JSON;
+    case DB_TEXT:
     case DB_BOOL:
     case DB_TIME:
     case DB_TIMESTAMPTZ:

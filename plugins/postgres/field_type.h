@@ -31,7 +31,7 @@ bool db_value_fits(const struct fr_value *value, unsigned type);
 const char *db_value_kind(const struct fr_value *value);
 
 /* Whether a column of the server's type `oid` takes elements of this type: an administrator may have
- * chosen a related type, such as real or numeric instead of double precision. */
+ * chosen a related type, such as real or numeric instead of double precision, or a text. */
 bool db_column_takes(uint32_t oid, enum db_type type);
 
 /* Append a value that fits. `json` is the value as JSON, for DB_JSONB. `longitude` selects the second

@@ -28,6 +28,7 @@
 #define TIMEOUT_MIN_MS 1000
 #define TIMEOUT_MAX_MS 600000
 #define TICK_S 5              /* interval of attempts to make the tables */
+#define SCHEMA_AGE_MS 60000     /* the tables are read again after this time */
 #define SCHEMA_CHECK_MS 10000 /* interval of reading the tables while a column has another type */
 
 /* A batch that was sent, or is to be sent again. */
@@ -424,11 +425,15 @@ static void postgres_lost(void *ctx, const char *why)
 
 static const struct session_events postgres_events = {postgres_up, postgres_lost};
 
-/* Try again what an administrator may have repaired. */
+/* Try again what an administrator may have repaired, and find what one has changed. */
 static void postgres_tick(evutil_socket_t fd, short what, void *ctx)
 {
+    struct postgres_sink *sink = ctx;
+
     (void)fd, (void)what;
-    postgres_send(ctx);
+    if (fr_clock_monotonic_ms() - sink->read_ms > SCHEMA_AGE_MS)
+        sink->ready = false;
+    postgres_send(sink);
 }
 
 /* ---- open and close -------------------------------------------------------------- */

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -26,13 +27,15 @@ def programs():
 
 class Postgres:
     """A server with the database and owner "fleet", on a unix socket and a port. Connections over the socket need no
-    password, those over the port do. `settings` are lines of postgresql.conf; `mount` is a function that is called
-    with the folder before the database is made; `more` are options of the server's command."""
+    password, those over the port do. `settings` are lines of postgresql.conf. `tls`: a folder with server.pem and
+    server.key. `disk`: the size of a disk of its own for the database, as an option of a tmpfs."""
 
-    def __init__(self, *settings, database=True, wrap=()):
-        self.bin, self.port, self.process, self.wrap = programs(), free_port(), None, list(wrap)
+    def __init__(self, *settings, tls=None, disk=None):
+        self.bin, self.port, self.process, self.disk = programs(), free_port(), None, disk
         self.folder = tempfile.mkdtemp(prefix="fr-postgres.")
-        self.data, self.database, self.settings = f"{self.folder}/data", database, settings
+        self.data = f"{self.folder}/data"
+        if disk:
+            os.mkdir(f"{self.folder}/disk")
         if AS_USER:
             shutil.chown(self.folder, "postgres", "postgres")
         subprocess.run([*AS_USER, f"{self.bin}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--no-sync",
@@ -41,15 +44,24 @@ class Postgres:
         with open(f"{self.data}/postgresql.conf", "a") as f:
             f.write("\n".join([f"port = {self.port}", "listen_addresses = '127.0.0.1,127.0.0.2'", "fsync = off",
                                f"unix_socket_directories = '{self.folder}'", "shared_buffers = 16MB",
-                               "max_connections = 20", *settings]) + "\n")
+                               "max_connections = 20", *settings, *(self.copy_certificate(tls) if tls else ())]) + "\n")
         with open(f"{self.data}/pg_hba.conf", "w") as f:
             f.write("local all all trust\nhost all all all scram-sha-256\n")
 
+    def copy_certificate(self, tls):
+        for name in ("server.pem", "server.key"):
+            shutil.copy(f"{tls}/{name}", self.data)
+            if AS_USER:
+                shutil.chown(f"{self.data}/{name}", "postgres", "postgres")
+        os.chmod(f"{self.data}/server.key", 0o600)
+        return "ssl = on", "ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'"
+
     def __enter__(self):
         self.start()
-        if self.database:
-            self.psql("CREATE ROLE fleet LOGIN PASSWORD 'secret'")
-            self.psql("CREATE DATABASE fleet OWNER fleet")
+        self.psql("CREATE ROLE fleet LOGIN PASSWORD 'secret'", "postgres")
+        if self.disk:
+            self.psql(f"CREATE TABLESPACE disk LOCATION '{self.folder}/disk/space'", "postgres")
+        self.psql(f"CREATE DATABASE fleet OWNER fleet {'TABLESPACE disk' if self.disk else ''}", "postgres")
         return self
 
     def __exit__(self, *_):
@@ -58,28 +70,38 @@ class Postgres:
 
     def start(self):
         self.log = open(f"{self.folder}/log", "ab")
-        self.process = subprocess.Popen([*self.wrap, *AS_USER, f"{self.bin}/postgres", "-D", self.data], stdout=self.log,
-                                        stderr=self.log, cwd=self.folder, start_new_session=True)
+        self.process = subprocess.Popen([*self.own_disk(), *AS_USER, f"{self.bin}/postgres", "-D", self.data],
+                                        stdout=self.log, stderr=self.log, cwd=self.folder)
         wait_until("postgres answers", self.answers, 60)
+
+    def own_disk(self):
+        """The words before the server's command that give it a disk, which ends with the server's processes."""
+        if not self.disk:
+            return []
+        namespace = ["unshare", "-m"] if AS_USER else ["unshare", "-m", "-U", "--map-current-user", "--keep-caps"]
+        script = f"mount -t tmpfs -o size={self.disk},mode=777 tmpfs {self.folder}/disk && mkdir -m 777 {self.folder}/disk/space && " \
+            f"{'chown postgres ' + self.folder + '/disk/space &&' if AS_USER else ''} exec \"$@\""
+        return [*namespace, "sh", "-c", script, "sh"]
 
     def answers(self):
         assert self.process.poll() is None, open(f"{self.folder}/log").read()
         return self.run("SELECT 1", "postgres").returncode == 0
 
     def kill(self):
-        """The processes of the server end without any of their work."""
+        """All processes of the server end without any of their work."""
         if self.process is None:
             return
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        processes = self.processes()
+        for pid in processes:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self.process.wait()
         self.process = None
         self.log.close()
-        # The next server refuses to start while a backend of this one still ends.
-        wait_until("all processes have ended", lambda: not subprocess.run(
-            ["pgrep", "-f", f"^postgres: .*|{self.data}"], stdout=subprocess.PIPE).stdout or True)
+        # A server refuses to start while a process of the former one ends.
+        wait_until("all processes have ended", lambda: not any(os.path.exists(f"/proc/{pid}") for pid in processes))
 
     def stop(self):
         """A fast shutdown, as an administrator does it."""
@@ -89,17 +111,20 @@ class Postgres:
         self.log.close()
 
     def processes(self):
-        """The process ids of the server and its backends."""
-        out = subprocess.run(["ps", "-o", "pid=", "-g", str(self.process.pid)], stdout=subprocess.PIPE, text=True)
-        return [int(word) for word in out.stdout.split()]
+        """The process ids of the server and its children."""
+        out = subprocess.run(["pgrep", "-P", str(self.process.pid)], stdout=subprocess.PIPE, text=True)
+        return [self.process.pid, *map(int, out.stdout.split())]
+
+    def backends(self):
+        """The process ids that serve the plugin."""
+        return [row["pid"] for row in self.rows("SELECT pid FROM pg_stat_activity WHERE usename = 'fleet'")]
 
     def run(self, sql, database="fleet", user="postgres"):
         return subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", str(self.port), "-U", user,
                                "-d", database], input=sql, text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
 
-    def psql(self, sql, database=None, user="postgres"):
-        database = database or ("postgres" if "DATABASE" in sql or "ROLE" in sql else "fleet")
+    def psql(self, sql, database="fleet", user="postgres"):
         done = self.run(sql, database, user)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -120,6 +145,28 @@ class Postgres:
     @property
     def tcp(self):
         return f"host=127.0.0.1 port={self.port} user=fleet dbname=fleet"
+
+
+def message(kind, body):
+    return kind + struct.pack(">I", len(body) + 4) + body
+
+
+def login(client, stream):
+    """Answer a login as a server of version 15 does."""
+    begin(client, stream)
+    client.sendall(message(b"R", struct.pack(">I", 0)) + message(b"S", b"server_version\x0015.0\0") +
+                   message(b"S", b"in_hot_standby\0off\0") + message(b"S", b"default_transaction_read_only\0off\0") +
+                   message(b"Z", b"I"))
+
+
+def begin(client, stream):
+    """Read the begin of a login: perhaps a request for TLS, and the names of user and database."""
+    while True:
+        length, version = struct.unpack(">II", stream.read(8))
+        stream.read(length - 8)
+        if version == 3 << 16:
+            return
+        client.sendall(b"N")
 
 
 class HostilePostgres(FakePeer):
