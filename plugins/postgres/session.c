@@ -117,7 +117,8 @@ static void session_broken(struct session *s, const char *otherwise)
     remedy = server_login_remedy(text);
     if (remedy == NULL)
         remedy = state[0] != '\0' ? db_error_of(state).remedy : otherwise;
-    snprintf(why, sizeof why, "%s%s", text[0] != '\0' ? text : "the server closed the connection",
+    snprintf(why, sizeof why, "%s%s",
+             text[0] != '\0' ? text : "the server's answer is not that of PostgreSQL",
              remedy);
     session_lost(s, why);
 }
@@ -296,7 +297,7 @@ static void session_continue_connecting(struct session *s, PostgresPollingStatus
     case PGRES_POLLING_FAILED:
     case PGRES_POLLING_ACTIVE:
     default:
-        session_broken(s, " (check `connection:`)");
+        session_broken(s, " (is it PostgreSQL? check `connection:`)");
         break;
     }
 }
@@ -329,7 +330,7 @@ static void session_connect(void *ctx, const char *why)
     s->connection = servers_connect(s->servers, path != NULL ? password : NULL);
     explicit_bzero(password, sizeof password);
     if (s->connection == NULL || PQstatus(s->connection) == CONNECTION_BAD) {
-        session_broken(s, " (check `connection:`)");
+        session_broken(s, " (is it PostgreSQL? check `connection:`)");
         return;
     }
     PQsetErrorVerbosity(s->connection, PQERRORS_VERBOSE); /* with the SQLSTATE */

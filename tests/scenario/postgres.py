@@ -316,8 +316,9 @@ def frozen():
 
 def failover():
     """Of two servers in the connection string, the one is used that accepts writes."""
-    with Postgres() as first, Postgres("default_transaction_read_only = on") as second:
-        second.psql("ALTER SYSTEM SET default_transaction_read_only = off")
+    with Postgres() as first, Postgres() as second:
+        second.psql("ALTER SYSTEM SET default_transaction_read_only = on")
+        second.psql("SELECT pg_reload_conf()")
         with daemon(f"host={first.folder},{second.folder} port={first.port},{second.port} user=fleet dbname=fleet") as d:
             wait_health(d, "up", first.folder, seconds=20)
             put(d, 1, 2)
@@ -325,6 +326,7 @@ def failover():
             first.kill()
             put(d, 3, 4)
             wait_health(d, "down", "read-only", "(the server must be the primary, not a standby)", seconds=20)
+            second.psql("SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only")
             second.psql("SELECT pg_reload_conf()")
             wait_health(d, "up", second.folder, seconds=20)
             is_through(d)
@@ -347,12 +349,12 @@ def names():
 
 def full_disk():
     """The disk of the database is full: all records wait until there is space again."""
-    with Postgres(disk="32m") as server, daemon(server.connection) as d:
+    with Postgres("autovacuum = off", disk="32m") as server, daemon(server.connection) as d:
         is_up(d)
         put(d, 0)
         is_through(d)
         server.psql("CREATE TABLE filler (t text)")
-        done = server.run("INSERT INTO filler SELECT repeat('x', 7000) FROM generate_series(1, 100000)")
+        done = server.run("INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 1000000) n GROUP BY n / 100")
         assert "No space left on device" in done.stderr, done
         rows = 0
         while health(d)[0] == "up" and rows < 20000:  # until the free pages of the table are used
