@@ -20,6 +20,9 @@ static const struct {
     {"zeromq", "zmq", "fleetroute-zmq"},
     {"ha_websocket", "ha_websocket", "fleetroute-homeassistant"},
     {"redis", "redis", "fleetroute-redis"},
+    {"postgres", "postgres", "fleetroute-postgres"},
+    {"postgresql", "postgres", "fleetroute-postgres"},
+    {"timescaledb", "postgres", "fleetroute-postgres"},
     {"home_assistant", "ha_websocket", "fleetroute-homeassistant"},
     {"homeassistant", "ha_websocket", "fleetroute-homeassistant"},
 };

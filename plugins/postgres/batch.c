@@ -226,16 +226,3 @@ bool writer_make(struct writer *w, const struct db_location *at, enum db_table t
     fr_text_buffer_add(&w->sql, " ON CONFLICT DO NOTHING");
     return parameters_end(&w->parameters) && !w->sql.failed;
 }
-
-void writer_add(const struct writer *w, struct session *session)
-{
-    static const struct session_value none = {NULL, 0};
-    struct session_value values[PARAMETERS_ARRAYS_MAX];
-
-    for (size_t i = 0; i < w->parameters.count; i++) {
-        const struct fr_text_buffer *bytes = &w->parameters.arrays[i].bytes;
-
-        values[i] = bytes->bytes != NULL ? (struct session_value){bytes->bytes, bytes->len} : none;
-    }
-    session_add(session, fr_text_buffer_string(&w->sql), values, w->parameters.count);
-}

@@ -29,9 +29,6 @@ enum db_table batch_table(const struct fr_delivery *delivery, bool narrow);
 bool writer_make(struct writer *writer, const struct db_location *at, enum db_table table,
                  const struct delivery_list *deliveries);
 
-/* Add the statement that was made to the next transaction of a session. */
-void writer_add(const struct writer *writer, struct session *session);
-
 /* Append "INSERT INTO table AS t (columns) SELECT * FROM unnest($1::…[], …)" with the arrays of
  * vin, time, txid and received_at in front; `columns` are the others. For the makers of statements. */
 void writer_insert(struct writer *writer, const struct db_location *at, enum db_table table,

@@ -28,7 +28,7 @@
 #define TIMEOUT_MIN_MS 1000
 #define TIMEOUT_MAX_MS 600000
 #define TICK_S 5              /* interval of attempts to make the tables */
-#define SCHEMA_AGE_MS 60000     /* the tables are read again after this time */
+#define SCHEMA_AGE_MS 60000   /* the tables are read again after this time */
 #define SCHEMA_CHECK_MS 10000 /* interval of reading the tables while a column has another type */
 
 /* A batch that was sent, or is to be sent again. */
@@ -316,13 +316,27 @@ static struct batch *postgres_next(struct postgres_sink *sink)
     return NULL;
 }
 
+/* Add the statement that was made to the next transaction. */
+static void postgres_add(const struct writer *w, struct session *session)
+{
+    static const struct session_value none = {NULL, 0};
+    struct session_value values[PARAMETERS_ARRAYS_MAX];
+
+    for (size_t i = 0; i < w->parameters.count; i++) {
+        const struct fr_text_buffer *bytes = &w->parameters.arrays[i].bytes;
+
+        values[i] = bytes->bytes != NULL ? (struct session_value){bytes->bytes, bytes->len} : none;
+    }
+    session_add(session, fr_text_buffer_string(&w->sql), values, w->parameters.count);
+}
+
 static void postgres_send_batch(struct postgres_sink *sink, struct batch *batch, int slot)
 {
     if (!postgres_make(sink, batch)) {
         free(batch);
         return;
     }
-    writer_add(&sink->writer, sink->session);
+    postgres_add(&sink->writer, sink->session);
     if (session_commit(sink->session, postgres_answered, batch)) {
         sink->sent[slot] = batch;
         return;

@@ -118,8 +118,7 @@ static void session_broken(struct session *s, const char *otherwise)
     if (remedy == NULL)
         remedy = state[0] != '\0' ? db_error_of(state).remedy : otherwise;
     snprintf(why, sizeof why, "%s%s",
-             text[0] != '\0' ? text : "the server's answer is not that of PostgreSQL",
-             remedy);
+             text[0] != '\0' ? text : "the server's answer is not that of PostgreSQL", remedy);
     session_lost(s, why);
 }
 

@@ -353,8 +353,8 @@ def full_disk():
         is_up(d)
         put(d, 0)
         is_through(d)
-        server.psql("CREATE TABLE filler (t text)")
-        done = server.run("INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 1000000) n GROUP BY n / 100")
+        server.psql("CREATE TABLE filler (t text); ALTER TABLE filler ALTER t SET STORAGE PLAIN")
+        done = server.run("INSERT INTO filler SELECT repeat('x', 7000) FROM generate_series(1, 10000)")
         assert "No space left on device" in done.stderr, done
         rows = 0
         while health(d)[0] == "up" and rows < 20000:  # until the free pages of the table are used
