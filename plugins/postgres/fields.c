@@ -18,15 +18,19 @@ struct fields *fields_new(void)
     return calloc(1, sizeof(struct fields));
 }
 
+static void field_free(struct field *field)
+{
+    if (field != NULL)
+        free(field->name);
+    free(field);
+}
+
 void fields_free(struct fields *f)
 {
     if (f == NULL)
         return;
     for (size_t i = 0; i < SLOTS; i++)
-        if (f->slots[i] != NULL) {
-            free(f->slots[i]->name);
-            free(f->slots[i]);
-        }
+        field_free(f->slots[i]);
     free(f);
 }
 
@@ -84,33 +88,67 @@ static struct field **fields_slot(struct fields *f, const char *name)
     return &f->slots[at];
 }
 
+/* A field whose columns have the same names; NULL: none. */
+static struct field *fields_find_same(const struct fields *f, const struct field *field)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        if (f->slots[i] != NULL && f->slots[i]->same == NULL &&
+            strcmp(f->slots[i]->columns[0], field->columns[0]) == 0)
+            return f->slots[i];
+    return NULL;
+}
+
+/* Count a field that the catalogue does not have, and that has or gets a column. NULL, or why it must
+ * not get one. */
+static const char *fields_count_unknown(struct fields *f, struct field *field)
+{
+    if (field->known || field->counted)
+        return NULL;
+    if (field->state == FIELD_MISSING && f->unknown >= FIELDS_UNKNOWN_MAX)
+        return "there are too many fields that fleetroute does not know (use `layout: narrow`)";
+    field->counted = true;
+    f->unknown++;
+    return NULL;
+}
+
+/* Add the field of a delivery. NULL, or the reason why it is not added. */
+static const char *fields_add(struct fields *f, struct field **slot, const struct schema *schema,
+                              const struct fr_delivery *d)
+{
+    struct field *field = f->count < FIELDS_MAX ? field_new(d) : NULL;
+    const char *why;
+
+    if (field == NULL)
+        return "there are too many fields (use `layout: narrow`)";
+    field_resolve(field, schema);
+    field->same = fields_find_same(f, field);
+    why = field->same == NULL ? fields_count_unknown(f, field) : NULL;
+    if (why != NULL) {
+        field_free(field);
+        return why;
+    }
+    *slot = field;
+    f->count++;
+    return NULL;
+}
+
 struct field *fields_find(struct fields *f, const struct schema *schema,
                           const struct fr_delivery *d, const char **why)
 {
-    struct field **slot = fields_slot(f, d->name);
+    struct field **slot = fields_slot(f, d->name), *field;
 
-    if (*slot == NULL) {
-        struct field *field = f->count < FIELDS_MAX ? field_new(d) : NULL;
-
-        *why = "there are too many fields (use `layout: narrow`)";
-        if (field == NULL)
-            return NULL;
-        *slot = field;
-        f->count++;
-    }
-    if ((*slot)->state == FIELD_UNRESOLVED || (*slot)->reading != schema->reading)
-        field_resolve(*slot, schema);
-    if ((*slot)->state == FIELD_MISSING && (*slot)->refused) {
+    if (*slot == NULL && (*why = fields_add(f, slot, schema, d)) != NULL)
+        return NULL;
+    field = (*slot)->same != NULL ? (*slot)->same : *slot;
+    if (field->reading != schema->reading)
+        field_resolve(field, schema);
+    if ((*why = fields_count_unknown(f, field)) != NULL)
+        return NULL;
+    if (field->state == FIELD_MISSING && field->refused) {
         *why = "the table has the maximum number of columns (use `layout: narrow`)";
         return NULL;
     }
-    if ((*slot)->state == FIELD_MISSING && !(*slot)->known && !(*slot)->wanted) {
-        *why = "there are too many fields that fleetroute does not know (use `layout: narrow`)";
-        if (f->unknown == FIELDS_UNKNOWN_MAX)
-            return NULL;
-        f->unknown++;
-    }
-    return *slot;
+    return field;
 }
 
 void fields_refuse_asked(struct fields *f)

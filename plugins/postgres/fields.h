@@ -14,7 +14,6 @@
 
 /* Whether values of a field can be inserted. */
 enum field_state {
-    FIELD_UNRESOLVED, /* the schema was read since */
     FIELD_READY,
     FIELD_MISSING, /* a column is missing */
     FIELD_FOREIGN, /* a column has another type */
@@ -22,7 +21,9 @@ enum field_state {
 
 struct field {
     char *name;                    /* as delivered; owned */
+    struct field *same;            /* the field that has the same columns; NULL: this one */
     bool known;                    /* the catalogue has it */
+    bool counted;                  /* as one of the unknown fields */
     unsigned type;                 /* enum db_type or FIELD_LOCATION */
     char columns[2][DB_NAME_SIZE]; /* the second one only for FIELD_LOCATION */
     enum field_state state;

@@ -517,8 +517,8 @@ static bool postgres_start(struct postgres_sink *sink)
     sink->setup.session = sink->session;
     return sink->setup.fields != NULL && sink->tick != NULL && sink->session != NULL &&
            wide_init(&sink->wide, BATCH_MAX) && event_add(sink->tick, &tick) == 0 &&
-           retention_init(&sink->retention, sink->session, &sink->setup.schema, base,
-                          sink->host->number(sink->handle, "retention"));
+           retention_init(&sink->retention, sink->handle, sink->host, sink->session,
+                          &sink->setup.schema);
 }
 
 static void *postgres_open_instance(struct fr_sink *handle, const struct fr_host *host)

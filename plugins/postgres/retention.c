@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "clock_ms.h"
+#include "postgres/server_text.h"
+#include "postgres/sqlstate.h"
 
 #define ROWS_MAX 2000  /* of one statement */
 #define PART_MS 200    /* pause while there is more to delete */
@@ -23,6 +25,17 @@ static void retention_next(struct retention *r)
         r->table = TABLE_WIDE;
 }
 
+static void retention_log(const struct retention *r, const PGresult *result)
+{
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    char text[200];
+
+    server_text(message != NULL ? message : "unknown error", text, sizeof text);
+    r->host->log(r->sink, FR_LOG_WARNING, "old rows of the table %s are not deleted: %s%s",
+                 db_table_name(r->table), text,
+                 db_error_of(PQresultErrorField(result, PG_DIAG_SQLSTATE)).remedy);
+}
+
 static void retention_answered(void *ctx, void *tag, const PGresult *result)
 {
     struct retention *r = tag;
@@ -36,6 +49,8 @@ static void retention_answered(void *ctx, void *tag, const PGresult *result)
         retention_in(r, PART_MS);
         return;
     }
+    if (!ok)
+        retention_log(r, result);
     retention_next(r);
     retention_in(r, r->table == TABLE_WIDE ? ROUND_MS : PART_MS);
 }
@@ -62,11 +77,12 @@ static void retention_begin(evutil_socket_t fd, short what, void *ctx)
     db_array_free(&before);
 }
 
-bool retention_init(struct retention *r, struct session *session, const struct schema *schema,
-                    struct event_base *base, int64_t age_ms)
+bool retention_init(struct retention *r, struct fr_sink *sink, const struct fr_host *host,
+                    struct session *session, const struct schema *schema)
 {
-    *r = (struct retention){.session = session, .schema = schema, .age_ms = age_ms};
-    r->timer = event_new(base, -1, 0, retention_begin, r);
+    *r = (struct retention){.sink = sink, .host = host, .session = session, .schema = schema};
+    r->age_ms = host->number(sink, "retention");
+    r->timer = event_new(host->event_base(sink), -1, 0, retention_begin, r);
     return r->timer != NULL;
 }
 

@@ -14,6 +14,8 @@
 #define RETENTION_MIN_MS 3600000
 
 struct retention {
+    struct fr_sink *sink; /* for calls of `host` */
+    const struct fr_host *host;
     struct session *session;
     const struct schema *schema;
     int64_t age_ms;      /* 0: nothing is deleted */
@@ -22,9 +24,9 @@ struct retention {
     bool running; /* a statement has no answer yet */
 };
 
-/* False: no memory. */
-bool retention_init(struct retention *retention, struct session *session,
-                    const struct schema *schema, struct event_base *base, int64_t age_ms);
+/* Set all members; `age_ms` is the option. False: no memory. */
+bool retention_init(struct retention *retention, struct fr_sink *sink, const struct fr_host *host,
+                    struct session *session, const struct schema *schema);
 void retention_free(struct retention *retention);
 
 /* The tables are ready, or are not. */

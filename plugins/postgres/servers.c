@@ -221,6 +221,7 @@ static void servers_resolve(struct servers *s)
     }
     evdns_base_resolv_conf_parse(s->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
     evdns_base_set_option(s->dns, "timeout", "2");
+    evdns_base_set_option(s->dns, "attempts", "2");
     request = evdns_getaddrinfo(s->dns, s->hosts[s->current], NULL, &hints, servers_resolved, s);
     if (s->ready != NULL) /* not yet reported */
         s->request = request;

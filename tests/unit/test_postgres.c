@@ -257,6 +257,21 @@ START_TEST(types_are_those_of_the_catalogue)
 }
 END_TEST
 
+START_TEST(two_names_of_one_column_are_one_field)
+{
+    const char *why;
+    struct schema schema = {.at = {"s", ""}, .reading = 1};
+    struct fields *fields = fields_new();
+    struct fr_delivery d = value_of("a", 4, "VehicleSpeed", 1);
+    struct fr_delivery other = value_of("a", 4, "vehicle_speed", 1);
+    struct field *field = fields_find(fields, &schema, &d, &why);
+
+    ck_assert_ptr_nonnull(field);
+    ck_assert_ptr_eq(fields_find(fields, &schema, &other, &why), field);
+    fields_free(fields);
+}
+END_TEST
+
 START_TEST(fields_without_a_name_are_bounded)
 {
     const char *why;
@@ -272,6 +287,7 @@ START_TEST(fields_without_a_name_are_bounded)
         d = value_of("a", 5000 + i, name, 1);
         field = fields_find(fields, &schema, &d, &why);
         ck_assert((field != NULL) == (i < FIELDS_UNKNOWN_MAX));
+        ck_assert(field == NULL || fields_find(fields, &schema, &d, &why) == field);
         if (field != NULL)
             field->wanted = true;
     }
@@ -295,6 +311,7 @@ Suite *suite_postgres(void)
     tcase_add_test(tests, messages_are_one_clean_line);
     tcase_add_test(tests, values_of_a_record_are_one_row);
     tcase_add_test(tests, types_are_those_of_the_catalogue);
+    tcase_add_test(tests, two_names_of_one_column_are_one_field);
     tcase_add_test(tests, fields_without_a_name_are_bounded);
     suite_add_tcase(suite, tests);
     return suite;
