@@ -1,7 +1,7 @@
 #include "postgres/identifier.h"
 
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "text_hash.h"
@@ -57,6 +57,17 @@ static bool is_reserved(const char *column)
     return false;
 }
 
+/* Write "_", 8 digits and a NUL. */
+static void append_hash(char *out, uint32_t hash)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    *out++ = '_';
+    for (int shift = 28; shift >= 0; shift -= 4)
+        *out++ = digits[hash >> shift & 15];
+    *out = '\0';
+}
+
 void db_column_name(const char *field, char column[DB_NAME_SIZE])
 {
     size_t len = 0;
@@ -76,7 +87,7 @@ void db_column_name(const char *field, char column[DB_NAME_SIZE])
     }
     column[len] = '\0';
     if (lossy)
-        snprintf(column + len, HASH_SIZE + 1, "_%08x", fr_text_hash(field));
+        append_hash(column + len, fr_text_hash(field));
     else if (is_reserved(column))
         memcpy(column + len, "_", 2);
 }

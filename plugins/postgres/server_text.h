@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /* Copy the first line of a message to `out`, shortened, with '?' for each character that is not
- * printable ASCII. libpq's words before the reason, and the SQLSTATE, are left out. */
+ * printable ASCII. Without libpq's words before the reason, and the SQLSTATE. */
 void server_text(const char *message, char *out, size_t size);
 
 /* The remedy for a failed connection whose message has no SQLSTATE, by libpq's words; NULL: unknown. */
