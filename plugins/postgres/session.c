@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "clock_ms.h"
-#include "postgres/password.h"
+#include "password_file.h"
 #include "postgres/servers.h"
 #include "postgres/server_text.h"
 #include "postgres/sqlstate.h"
@@ -317,10 +317,11 @@ static void session_connect(void *ctx, const char *why)
 {
     struct session *s = ctx;
     const char *path = s->host->text(s->sink, "password_file");
-    char password[PASSWORD_SIZE], mistake[400];
+    char password[FR_PASSWORD_SIZE], mistake[400];
 
     snprintf(s->address, sizeof s->address, "%s", servers_address(s->servers));
-    if (why != NULL || (path != NULL && !password_read(path, password, mistake, sizeof mistake))) {
+    if (why != NULL ||
+        (path != NULL && !fr_password_read(path, password, mistake, sizeof mistake))) {
         session_lost(s, why != NULL ? why : mistake);
         return;
     }

@@ -1,13 +1,13 @@
-#include "postgres/password.h"
+#include "password_file.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-bool password_read(const char *path, char password[PASSWORD_SIZE], char *why, size_t why_size)
+bool fr_password_read(const char *path, char password[FR_PASSWORD_SIZE], char *why, size_t why_size)
 {
     FILE *file = fopen(path, "re");
-    bool ok = file != NULL && fgets(password, PASSWORD_SIZE, file) != NULL;
+    bool ok = file != NULL && fgets(password, FR_PASSWORD_SIZE, file) != NULL;
 
     if (!ok)
         snprintf(why, why_size, "%.200s: %s (it must contain the password)", path,
