@@ -14,11 +14,19 @@
 #define ADDRESSES_MAX 8 /* of one name */
 #define SYSTEM_CAS "/etc/ssl/certs/ca-certificates.crt"
 
+/* A name that is being resolved. libevent's DNS client cannot be freed in its own callback, nor between
+ * a cancellation and its callback. A resolution that is not awaited any more therefore runs to its end
+ * (8 s), and frees itself in an event of its own. */
+struct resolution {
+    struct servers *servers; /* NULL: no longer awaited */
+    struct event_base *base;
+    struct evdns_base *dns; /* owned */
+};
+
 struct servers {
     PQconninfoOption *options; /* libpq's; owned */
     struct event_base *base;
-    struct evdns_base *dns; /* NULL: none is being resolved */
-    struct evdns_getaddrinfo_request *request;
+    struct resolution *resolution; /* of the current name; NULL: none runs; owned */
     void (*ready)(void *ctx, const char *why);
     void *ctx;
     char *lists[3];                          /* copies of host, hostaddr and port; owned */
@@ -130,22 +138,22 @@ struct servers *servers_new(const char *connection, struct event_base *base, cha
     return NULL;
 }
 
-static void servers_end_resolution(struct servers *s)
+static void servers_abandon_resolution(struct servers *s)
 {
-    if (s->request != NULL)
-        evdns_getaddrinfo_cancel(s->request);
-    if (s->dns != NULL)
-        evdns_base_free(s->dns, 0);
-    s->request = NULL;
-    s->dns = NULL;
+    if (s->resolution != NULL)
+        s->resolution->servers = NULL;
+    s->resolution = NULL;
 }
 
 void servers_free(struct servers *s)
 {
     if (s == NULL)
         return;
-    s->ready = NULL;
-    servers_end_resolution(s);
+    /* The sink's event loop does not run any more: no callback follows. */
+    if (s->resolution != NULL) {
+        evdns_base_free(s->resolution->dns, 0);
+        free(s->resolution);
+    }
     for (int i = 0; i < 3; i++)
         free(s->lists[i]);
     PQconninfoFree(s->options);
@@ -183,48 +191,71 @@ static bool is_socket(const char *host)
     return host[0] == '\0' || host[0] == '/' || host[0] == '@';
 }
 
-static void servers_resolved(int error, struct evutil_addrinfo *list, void *ctx)
+static void resolution_free(evutil_socket_t fd, short what, void *ctx)
 {
-    struct servers *s = ctx;
-    void (*ready)(void *, const char *) = s->ready;
-    char why[400];
+    struct resolution *r = ctx;
 
-    if (error == EVUTIL_EAI_CANCEL)
-        return;
-    s->request = NULL;
+    (void)fd, (void)what;
+    evdns_base_free(r->dns, 0);
+    free(r);
+}
+
+static void servers_take_addresses(struct servers *s, const struct evutil_addrinfo *list)
+{
     s->address_count = s->address = 0;
-    for (struct evutil_addrinfo *a = list; a != NULL && s->address_count < ADDRESSES_MAX;
+    for (const struct evutil_addrinfo *a = list; a != NULL && s->address_count < ADDRESSES_MAX;
          a = a->ai_next)
         if (getnameinfo(a->ai_addr, a->ai_addrlen, s->addresses[s->address_count],
                         sizeof s->addresses[0], NULL, 0, NI_NUMERICHOST) == 0)
             s->address_count++;
-    if (list != NULL)
-        evutil_freeaddrinfo(list);
+}
+
+static void servers_report(struct servers *s, int error)
+{
+    char why[400];
+
     snprintf(why, sizeof why, "%.250s: %s (check the host in `connection:`)", s->hosts[s->current],
              error != 0 ? evutil_gai_strerror(error) : "no address");
-    s->ready = NULL;
-    if (ready != NULL)
-        ready(s->ctx, s->address_count != 0 ? NULL : why);
+    s->ready(s->ctx, s->address_count != 0 ? NULL : why);
+}
+
+static void servers_resolved(int error, struct evutil_addrinfo *list, void *ctx)
+{
+    static const struct timeval now = {0, 0};
+    struct resolution *r = ctx;
+    struct servers *s = r->servers;
+
+    if (s != NULL) {
+        s->resolution = NULL;
+        servers_take_addresses(s, list);
+    }
+    if (list != NULL)
+        evutil_freeaddrinfo(list);
+    event_base_once(r->base, -1, EV_TIMEOUT, resolution_free, r, &now);
+    if (s != NULL)
+        servers_report(s, error);
 }
 
 static void servers_resolve(struct servers *s)
 {
     const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct evdns_getaddrinfo_request *request;
+    struct resolution *r = calloc(1, sizeof *r);
 
-    servers_end_resolution(s);
     /* New for each resolution, because resolv.conf may have changed. */
-    s->dns = evdns_base_new(s->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (s->dns == NULL) {
-        servers_resolved(EVUTIL_EAI_MEMORY, NULL, s);
+    if (r != NULL)
+        r->dns = evdns_base_new(s->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (r == NULL || r->dns == NULL) {
+        free(r);
+        servers_report(s, EVUTIL_EAI_MEMORY);
         return;
     }
-    evdns_base_resolv_conf_parse(s->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
-    evdns_base_set_option(s->dns, "timeout", "2");
-    evdns_base_set_option(s->dns, "attempts", "2");
-    request = evdns_getaddrinfo(s->dns, s->hosts[s->current], NULL, &hints, servers_resolved, s);
-    if (s->ready != NULL) /* not yet reported */
-        s->request = request;
+    r->servers = s;
+    r->base = s->base;
+    s->resolution = r;
+    evdns_base_resolv_conf_parse(r->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+    evdns_base_set_option(r->dns, "timeout", "2");
+    evdns_base_set_option(r->dns, "attempts", "2");
+    evdns_getaddrinfo(r->dns, s->hosts[s->current], NULL, &hints, servers_resolved, r);
 }
 
 static void servers_name(struct servers *s)
@@ -242,6 +273,7 @@ void servers_next(struct servers *s, void (*ready)(void *, const char *), void *
 {
     const char *host;
 
+    servers_abandon_resolution(s);
     if (s->address + 1 < s->address_count) {
         s->address++;
         ready(ctx, NULL);
