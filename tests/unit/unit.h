@@ -42,6 +42,7 @@ Suite *suite_event_base(void);
 Suite *suite_push(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
+Suite *suite_postgres(void);
 Suite *suite_redis(void);
 Suite *suite_teslamate(void);
 Suite *suite_sink(void);
