@@ -34,6 +34,7 @@ struct job {
     /* Used by produce(). */
     bool begun;
     struct fr_ha_vehicle *vehicle;
+    size_t next_alert; /* index of the next alert that may be an event */
     struct fr_car *car;
     uint64_t published[2]; /* bits of the topics of `car` */
     uint32_t source;       /* what the delivery is about; 0: not set */

@@ -269,6 +269,8 @@ static const struct fr_option options[] = {
      "homeassistant: an older position triggers no zone automation"},
     {"position_gap", FR_OPTION_DURATION, "10 min", false, NULL,
      "homeassistant: a position after a gap of this length triggers no zone automation"},
+    {"alert_age", FR_OPTION_DURATION, "5 min", false, NULL,
+     "homeassistant: an alert that began longer ago is no event"},
     TESLAMATE_OPTIONS,
     {0},
 };
