@@ -7,6 +7,7 @@
 #include "car_state/car_ids.h"
 #include "clock_ms.h"
 #include "mqtt/broker.h"
+#include "mqtt/record_messages.h"
 #include "mqtt/teslamate_values.h"
 
 #define SOURCE_CONNECTION UINT32_MAX /* `source` of a record of the connection; else the field */
@@ -25,6 +26,7 @@ struct teslamate_car {
     /* The broker has refused the topic in a delivery of this source; 0: it has not. Only another
      * delivery of the source publishes it, so that the others do not fail too. */
     uint32_t refused[TESLAMATE_TOPICS_MAX];
+    bool confirmed[TESLAMATE_TOPICS_MAX]; /* by the broker, at some time */
 };
 
 struct teslamate {
@@ -91,11 +93,15 @@ static void teslamate_publish_topic(struct teslamate *t, const struct fr_car *ca
     fr_text_buffer_free(&topic);
 }
 
+/* A pass leaves topics that were never confirmed to their deliveries, which are tried again: a broker
+ * that disconnects after a refused message would otherwise end each connection in the pass. */
 static bool teslamate_may_publish(const struct fr_car *car, size_t index, const struct job *job)
 {
     const struct teslamate_car *own = car->own;
 
-    return own->refused[index] == 0 || (job != NULL && job->source == own->refused[index]);
+    if (job != NULL)
+        return own->refused[index] == 0 || job->source == own->refused[index];
+    return own->refused[index] == 0 && (own->confirmed[index] || teslamate_topic_is_derived(index));
 }
 
 /* Publish the changes of a vehicle. False: the broker has no capacity; call again. */
@@ -229,10 +235,21 @@ static bool teslamate_prepare_car(struct teslamate *t, struct fr_car *car)
     return car->id != 0 && car->own != NULL;
 }
 
-static bool teslamate_is_used(const struct fr_delivery *d)
+static bool teslamate_is_about_state(const struct fr_delivery *d)
 {
     return d->kind == FR_DELIVERY_FIELD || strcmp(d->record_type, "presence") == 0 ||
            strcmp(d->record_type, "connectivity") == 0;
+}
+
+/* TeslaMate has no topics for records such as alerts; they have those of the layout tesla. Whole
+ * records of values have the form of no reader. */
+static void teslamate_begin_record(struct job *job)
+{
+    if (strcmp(job->delivery->record_type, "V") == 0)
+        job_fail(job, FR_REFUSED,
+                 "the layout teslamate has no topic for whole records of type V; route fields");
+    else if ((job->messages = record_messages_new(job->delivery)) == NULL)
+        job->retry = true;
 }
 
 static void teslamate_begin_job(struct teslamate *t, struct job *job)
@@ -242,11 +259,8 @@ static void teslamate_begin_job(struct teslamate *t, struct job *job)
 
     job->begun = true;
     job->source = d->kind == FR_DELIVERY_FIELD ? d->field : SOURCE_CONNECTION;
-    if (!teslamate_is_used(d)) {
-        job_fail(job, FR_REFUSED,
-                 "the layout teslamate has no topic for whole records of type %.40s; route fields, "
-                 "and records of type presence",
-                 d->record_type);
+    if (!teslamate_is_about_state(d)) {
+        teslamate_begin_record(job);
         return;
     }
     car = fr_cars_receive(t->cars, d, fr_clock_wall_ms());
@@ -263,6 +277,8 @@ bool teslamate_produce(struct teslamate *t, struct job *job)
 {
     if (!job->begun)
         teslamate_begin_job(t, job);
+    if (job->messages != NULL)
+        return record_messages_step(job->messages, t->topics, job);
     return job->car == NULL || teslamate_publish_changes(t, job->car, job);
 }
 
@@ -277,8 +293,10 @@ void teslamate_release(const struct job *job)
             own->sent[i] = 0;
         if (job->outcome != FR_DONE)
             own->refused[i] = job->source;
-        else if (!job->retry)
+        else if (!job->retry) {
             own->refused[i] = 0;
+            own->confirmed[i] = true;
+        }
     }
 }
 

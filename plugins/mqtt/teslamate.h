@@ -4,6 +4,9 @@
  * (car_state/car_ids.h). All messages are retained. A value is published when it changes; after each
  * connection all known values are published, because the broker may have lost them.
  *
+ * Records, such as alerts, are published in the topics of the layout tesla below BASE
+ * (record_messages.h).
+ *
  * All functions run on the sink's thread.
  */
 #ifndef FR_TESLAMATE_H

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
 from fr import Daemon, VIN, fleetroute, run_parts, skip, wait_until  # noqa: E402
-from messages import datum, envelope, field, location, vehicle_data  # noqa: E402
+from messages import alerts, datum, envelope, field, location, vehicle_data  # noqa: E402
 from mosquitto import Mosquitto  # noqa: E402
 
 EVERYTHING = 'vehicles: [{vin: %s, name: Melan Y}]\nrecords: [{type: presence, to: mqtt}]\n' \
@@ -383,10 +383,17 @@ def prefix_and_units():
         assert {name: got().get(begin + name) for name in expected} == expected, got()
 
 
-def whole_records_are_refused():
-    routing = "records: [{type: V, to: mqtt}]"
+def other_records():
+    """Alerts have Tesla's topics; whole records of values are refused with the reason."""
+    routing = "records: [{type: [alerts, V], to: mqtt}]"
     with broker() as peer, daemon(peer.port, routing=routing, journal="{}") as d:
         wait_connected(d)
+        car = d.car()
+        car.send(envelope("alerts", alerts(["Hot"]), VIN))
+        assert car.receive_reply()[0] == "ack"
+        wait_until("the alert is published", lambda: f"teslamate/{VIN}/alerts/Hot/current" in
+                   {topic for topic, _, _ in lines(peer)})
+        car.close()
         d.say({"Soc": 50})
         wait_until("the sink says why", lambda:
                    "no topic for whole records of type V" in d.status()["sinks"]["mqtt"]["why"])
@@ -394,4 +401,4 @@ def whole_records_are_refused():
 
 
 run_parts(every_topic_in_its_form, asleep_offline_and_awake, old_values_do_not_move_back, broker_without_memory,
-          numbers_of_vehicles, numbers_that_cannot_be_saved, refused_topic, restart_keeps_the_state, prefix_and_units, whole_records_are_refused)
+          numbers_of_vehicles, numbers_that_cannot_be_saved, refused_topic, restart_keeps_the_state, prefix_and_units, other_records)
