@@ -76,8 +76,11 @@ static void broker_report_without_v5(struct broker *b)
 static void broker_report_up(struct broker *b)
 {
     bool id_saved = b->own_id.sink == NULL || b->own_id.saved;
+    const char *problem = b->events->problem(b->ctx);
 
-    if (id_saved && b->without_v5 != NULL && b->version != MQTT_PROTOCOL_V5)
+    if (problem != NULL)
+        b->host->health(b->sink, FR_HEALTH_DEGRADED, "connected; %s", problem);
+    else if (id_saved && b->without_v5 != NULL && b->version != MQTT_PROTOCOL_V5)
         broker_report_without_v5(b);
     else if (id_saved)
         b->host->health(b->sink, FR_HEALTH_UP, "connected");
@@ -85,6 +88,12 @@ static void broker_report_up(struct broker *b)
         b->host->health(b->sink, FR_HEALTH_DEGRADED,
                         "connected; %s; until this is solved, each restart uses another client id",
                         fr_text_buffer_string(&b->own_id.why));
+}
+
+void broker_report_problem(struct broker *b)
+{
+    if (b->up)
+        broker_report_up(b);
 }
 
 /* Report why the connection was lost, with a remedy. */

@@ -14,6 +14,7 @@ Suite *suite_gather(void);
 Suite *suite_envelope(void);
 Suite *suite_history(void);
 Suite *suite_history_session(void);
+Suite *suite_car_state(void);
 Suite *suite_home_assistant(void);
 Suite *suite_http(void);
 Suite *suite_identity(void);
