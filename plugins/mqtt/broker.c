@@ -12,6 +12,7 @@
 #include "clock_ms.h"
 #include "mqtt/broker_publish.h"
 #include "mqtt/broker_state.h"
+#include "password_file.h"
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 4000
@@ -19,7 +20,6 @@
 #define CONFIRM_MS 60000  /* without a confirmation: the broker is disconnected */
 #define SHORT_MS 5000     /* a connection that was lost sooner counts as short */
 #define SHORT_MAX 3       /* consecutive short connections: another client may use the same id */
-#define PASSWORD_SIZE 512 /* bytes, with NUL */
 
 /* ---- the connection -------------------------------------------------------------- */
 
@@ -248,35 +248,28 @@ static void broker_received(struct mosquitto *client, void *ctx,
 
 /* ---- connecting ------------------------------------------------------------------ */
 
-static int broker_read_password(struct broker *b, char *password)
+/* Read the password; "" without a file. */
+static bool broker_read_password(struct broker *b, char password[FR_PASSWORD_SIZE])
 {
     const char *path = b->host->text(b->sink, "password_file");
-    FILE *file = path != NULL ? fopen(path, "r") : NULL;
+    char why[384];
 
     password[0] = '\0';
-    if (path == NULL)
-        return 0;
-    if (file == NULL || fgets(password, PASSWORD_SIZE, file) == NULL) {
-        b->host->log(b->sink, FR_LOG_ERROR, "password_file %s: %s", path,
-                     file == NULL ? strerror(errno) : "the file is empty");
-        if (file != NULL)
-            fclose(file);
-        return -1;
-    }
-    fclose(file);
-    password[strcspn(password, "\r\n")] = '\0';
-    return 0;
+    if (path == NULL || fr_password_read(path, password, why, sizeof why))
+        return true;
+    b->host->log(b->sink, FR_LOG_ERROR, "password_file %s", why);
+    return false;
 }
 
 static int broker_configure(struct broker *b)
 {
     const char *user = b->host->text(b->sink, "username"), *ca = b->host->text(b->sink, "ca");
-    char password[PASSWORD_SIZE];
+    char password[FR_PASSWORD_SIZE];
     int code = mosquitto_int_option(b->client, MOSQ_OPT_PROTOCOL_VERSION, b->version);
 
     if (code == MOSQ_ERR_SUCCESS) /* small messages are sent at once */
         code = mosquitto_int_option(b->client, MOSQ_OPT_TCP_NODELAY, 1);
-    if (broker_read_password(b, password) != 0)
+    if (!broker_read_password(b, password))
         return MOSQ_ERR_AUTH;
     if (user != NULL && code == MOSQ_ERR_SUCCESS)
         code = mosquitto_username_pw_set(b->client, user, password[0] ? password : NULL);
