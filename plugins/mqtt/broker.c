@@ -16,10 +16,10 @@
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 4000
-#define MISC_MS 1000      /* interval of mosquitto_loop_misc() */
-#define CONFIRM_MS 60000  /* without a confirmation: the broker is disconnected */
-#define SHORT_MS 5000     /* a connection that was lost sooner counts as short */
-#define SHORT_MAX 3       /* consecutive short connections: another client may use the same id */
+#define MISC_MS 1000     /* interval of mosquitto_loop_misc() */
+#define CONFIRM_MS 60000 /* without a confirmation: the broker is disconnected */
+#define SHORT_MS 5000    /* a connection that was lost sooner counts as short */
+#define SHORT_MAX 3      /* consecutive short connections: another client may use the same id */
 
 /* ---- the connection -------------------------------------------------------------- */
 
