@@ -10,7 +10,7 @@
 #define YEAR_9999_MS 253402300799999
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-static void put_be32(char out[4], uint32_t value)
+static void array_put_be32(char out[4], uint32_t value)
 {
     for (int i = 0; i < 4; i++)
         out[i] = (char)(unsigned char)(value >> (24 - 8 * i));
@@ -20,7 +20,7 @@ static void array_int32(struct db_array *a, uint32_t value)
 {
     char bytes[4];
 
-    put_be32(bytes, value);
+    array_put_be32(bytes, value);
     fr_text_buffer_append(&a->bytes, bytes, sizeof bytes);
 }
 
@@ -45,8 +45,8 @@ void db_array_end(struct db_array *a)
 {
     if (a->bytes.failed)
         return;
-    put_be32(a->bytes.bytes, a->count != 0); /* an empty array has no dimension */
-    put_be32(a->bytes.bytes + 12, a->count);
+    array_put_be32(a->bytes.bytes, a->count != 0); /* an empty array has no dimension */
+    array_put_be32(a->bytes.bytes + 12, a->count);
     if (a->count == 0)
         a->bytes.len = HEAD_SIZE - 8;
 }
@@ -89,9 +89,9 @@ void db_array_int8(struct db_array *a, int64_t value)
 {
     char bytes[12];
 
-    put_be32(bytes, 8);
-    put_be32(bytes + 4, (uint32_t)((uint64_t)value >> 32));
-    put_be32(bytes + 8, (uint32_t)value);
+    array_put_be32(bytes, 8);
+    array_put_be32(bytes + 4, (uint32_t)((uint64_t)value >> 32));
+    array_put_be32(bytes + 8, (uint32_t)value);
     fr_text_buffer_append(&a->bytes, bytes, sizeof bytes);
     a->count++;
 }
@@ -117,7 +117,7 @@ void db_array_time(struct db_array *a, int64_t seconds)
 
 /* ---- text ------------------------------------------------------------------------ */
 
-static bool text_is_plain(const char *text, size_t len)
+static bool array_text_is_plain(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         if (text[i] == 0 || (unsigned char)text[i] >= 0x80)
@@ -152,7 +152,7 @@ static size_t array_open(struct db_array *a)
 static void array_close(struct db_array *a, size_t at)
 {
     if (!a->bytes.failed)
-        put_be32(a->bytes.bytes + at, (uint32_t)(a->bytes.len - at - 4));
+        array_put_be32(a->bytes.bytes + at, (uint32_t)(a->bytes.len - at - 4));
     a->count++;
 }
 
@@ -160,7 +160,7 @@ void db_array_text(struct db_array *a, const char *text, size_t len)
 {
     size_t at = array_open(a);
 
-    if (text_is_plain(text, len))
+    if (array_text_is_plain(text, len))
         fr_text_buffer_append(&a->bytes, text, len);
     else
         array_clean(a, text, len);
@@ -168,7 +168,7 @@ void db_array_text(struct db_array *a, const char *text, size_t len)
 }
 
 /* The next escape of a NUL; its end if there is none. A backslash escapes the byte behind it. */
-static size_t json_find_nul(const char *json, size_t len)
+static size_t array_find_nul_escape(const char *json, size_t len)
 {
     for (size_t i = 0; i + 1 < len; i++) {
         if (json[i] != '\\')
@@ -185,13 +185,13 @@ void db_array_jsonb(struct db_array *a, const char *json, size_t len)
     size_t at = array_open(a), part;
 
     fr_text_buffer_byte(&a->bytes, 1); /* the format's version */
-    while ((part = json_find_nul(json, len)) != len) {
+    while ((part = array_find_nul_escape(json, len)) != len) {
         array_clean(a, json, part);
         fr_text_buffer_add(&a->bytes, REPLACEMENT);
         json += part + 6;
         len -= part + 6;
     }
-    if (text_is_plain(json, len))
+    if (array_text_is_plain(json, len))
         fr_text_buffer_append(&a->bytes, json, len);
     else
         array_clean(a, json, len);

@@ -104,7 +104,7 @@ bool db_column_takes(uint32_t oid, enum db_type type)
     }
 }
 
-static void array_enum(struct db_array *array, const struct fr_value *value)
+static void field_type_array_enum(struct db_array *array, const struct fr_value *value)
 {
     char number[32];
 
@@ -116,7 +116,7 @@ static void array_enum(struct db_array *array, const struct fr_value *value)
     db_array_text(array, name, strlen(name));
 }
 
-static double value_number(const struct fr_value *value, bool longitude)
+static double field_type_number(const struct fr_value *value, bool longitude)
 {
     if (value->kind == FR_VALUE_LOCATION)
         return longitude ? value->location.longitude : value->location.latitude;
@@ -136,7 +136,7 @@ void db_array_value(struct db_array *array, enum db_type type, const struct fr_v
         db_array_int8(array, value->integer);
         break;
     case DB_FLOAT8:
-        db_array_float8(array, value_number(value, longitude));
+        db_array_float8(array, field_type_number(value, longitude));
         break;
     case DB_TIMESTAMPTZ: /* milliseconds out of range become the nearest time */
         seconds = seconds < -INT64_C(1000000000000)  ? -INT64_C(1000000000000)
@@ -154,7 +154,7 @@ void db_array_value(struct db_array *array, enum db_type type, const struct fr_v
     case DB_TEXT:
     default:
         if (value->kind == FR_VALUE_ENUM)
-            array_enum(array, value);
+            field_type_array_enum(array, value);
         else
             db_array_text(array, value->text.bytes, value->text.len);
         break;

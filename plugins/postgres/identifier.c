@@ -28,25 +28,25 @@ void db_table_append(struct fr_text_buffer *out, const char *schema, const char 
     db_identifier_append(out, table);
 }
 
-static bool is_upper(char c)
+static bool identifier_is_upper(char c)
 {
     return c >= 'A' && c <= 'Z';
 }
 
-static bool is_lower_or_digit(char c)
+static bool identifier_is_lower_or_digit(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
 /* Whether a new word begins at name[i], which is not the first character. */
-static bool begins_word(const char *name, size_t i)
+static bool identifier_begins_word(const char *name, size_t i)
 {
-    return is_upper(name[i]) &&
-           (is_lower_or_digit(name[i - 1]) ||
-            (is_upper(name[i - 1]) && name[i + 1] >= 'a' && name[i + 1] <= 'z'));
+    return identifier_is_upper(name[i]) &&
+           (identifier_is_lower_or_digit(name[i - 1]) ||
+            (identifier_is_upper(name[i - 1]) && name[i + 1] >= 'a' && name[i + 1] <= 'z'));
 }
 
-static bool is_reserved(const char *column)
+static bool identifier_is_reserved(const char *column)
 {
     static const char *const names[] = {"vin",  "time", "txid", "received_at", "ctid",
                                         "xmin", "xmax", "cmin", "cmax",        "tableoid"};
@@ -58,7 +58,7 @@ static bool is_reserved(const char *column)
 }
 
 /* Write "_", 8 digits and a NUL. */
-static void append_hash(char *out, uint32_t hash)
+static void identifier_append_hash(char *out, uint32_t hash)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -78,16 +78,16 @@ void db_column_name(const char *field, char column[DB_NAME_SIZE])
             lossy = true;
             break;
         }
-        if (i != 0 && begins_word(field, i))
+        if (i != 0 && identifier_begins_word(field, i))
             column[len++] = '_';
         lossy |= (unsigned char)field[i] >= 0x80;
-        column[len++] = is_upper(field[i])            ? (char)(field[i] - 'A' + 'a')
-                        : is_lower_or_digit(field[i]) ? field[i]
-                                                      : '_';
+        column[len++] = identifier_is_upper(field[i])            ? (char)(field[i] - 'A' + 'a')
+                        : identifier_is_lower_or_digit(field[i]) ? field[i]
+                                                                 : '_';
     }
     column[len] = '\0';
     if (lossy)
-        append_hash(column + len, fr_text_hash(field));
-    else if (is_reserved(column))
+        identifier_append_hash(column + len, fr_text_hash(field));
+    else if (identifier_is_reserved(column))
         memcpy(column + len, "_", 2);
 }

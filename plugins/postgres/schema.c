@@ -43,7 +43,7 @@ void schema_add_query(const struct schema *s, struct session *session)
     db_array_free(&names);
 }
 
-static void copy_name(char out[DB_NAME_SIZE], const char *text)
+static void schema_copy_name(char out[DB_NAME_SIZE], const char *text)
 {
     size_t len = strnlen(text, DB_NAME_SIZE - 1);
 
@@ -51,7 +51,7 @@ static void copy_name(char out[DB_NAME_SIZE], const char *text)
     out[len] = '\0';
 }
 
-static int compare_columns(const void *a, const void *b)
+static int schema_compare_columns(const void *a, const void *b)
 {
     const struct schema_column *x = a, *y = b;
 
@@ -71,8 +71,8 @@ static void schema_read_row(struct schema *s, const PGresult *result, int row)
         if (i == TABLE_WIDE && !PQgetisnull(result, row, 1)) {
             struct schema_column *c = &s->columns[s->count++];
 
-            copy_name(c->name, PQgetvalue(result, row, 1));
-            copy_name(c->type, PQgetvalue(result, row, 3));
+            schema_copy_name(c->name, PQgetvalue(result, row, 1));
+            schema_copy_name(c->type, PQgetvalue(result, row, 3));
             c->oid = (uint32_t)strtoul(PQgetvalue(result, row, 2), NULL, 10);
         }
     }
@@ -95,8 +95,8 @@ bool schema_read(struct schema *s, const PGresult *result)
     for (int row = 0; row < rows; row++)
         schema_read_row(s, result, row);
     if (rows != 0)
-        copy_name(s->timescale, PQgetvalue(result, 0, 4));
-    qsort(s->columns, s->count, sizeof *s->columns, compare_columns);
+        schema_copy_name(s->timescale, PQgetvalue(result, 0, 4));
+    qsort(s->columns, s->count, sizeof *s->columns, schema_compare_columns);
     return true;
 }
 
@@ -113,14 +113,15 @@ enum db_table schema_missing(const struct schema *s, bool narrow)
     return TABLES;
 }
 
-static void send_and_clear(struct session *session, struct fr_text_buffer *sql)
+static void schema_send_and_clear(struct session *session, struct fr_text_buffer *sql)
 {
     session_add(session, sql->failed ? NULL : fr_text_buffer_string(sql), NULL, 0);
     fr_text_buffer_clear(sql);
 }
 
 /* Not tested: Debian has no package of TimescaleDB. */
-static void add_hypertable(const struct schema *s, enum db_table table, struct session *session)
+static void schema_add_hypertable(const struct schema *s, enum db_table table,
+                                  struct session *session)
 {
     struct fr_text_buffer sql = {0}, name = {0};
 
@@ -139,13 +140,13 @@ static void schema_add_table(const struct schema *s, enum db_table table, struct
                              struct fr_text_buffer *sql)
 {
     db_table_create(sql, &s->at, table);
-    send_and_clear(session, sql);
+    schema_send_and_clear(session, sql);
     if (table == TABLE_VERSION)
         return;
     db_table_create_index(sql, &s->at, table);
-    send_and_clear(session, sql);
+    schema_send_and_clear(session, sql);
     if (s->timescale[0] != '\0' && (table == TABLE_WIDE || table == TABLE_NARROW))
-        add_hypertable(s, table, session);
+        schema_add_hypertable(s, table, session);
 }
 
 void schema_add_lock(struct session *session)
@@ -161,7 +162,7 @@ void schema_add_creation(const struct schema *s, bool narrow, struct session *se
     if (!s->exists) {
         fr_text_buffer_add(&sql, "CREATE SCHEMA IF NOT EXISTS ");
         db_identifier_append(&sql, s->at.schema);
-        send_and_clear(session, &sql);
+        schema_send_and_clear(session, &sql);
     }
     for (int i = 0; i < TABLES; i++)
         if (!s->tables[i] && schema_needs((enum db_table)i, narrow))
@@ -171,7 +172,7 @@ void schema_add_creation(const struct schema *s, bool narrow, struct session *se
         db_table_quoted(&sql, &s->at, TABLE_VERSION);
         fr_text_buffer_printf(&sql, " (version) VALUES (%d) ON CONFLICT DO NOTHING",
                               SCHEMA_VERSION);
-        send_and_clear(session, &sql);
+        schema_send_and_clear(session, &sql);
     }
     fr_text_buffer_free(&sql);
 }
@@ -180,7 +181,8 @@ const struct schema_column *schema_column(const struct schema *s, const char *na
 {
     struct schema_column key;
 
-    copy_name(key.name, name);
-    return s->count != 0 ? bsearch(&key, s->columns, s->count, sizeof *s->columns, compare_columns)
-                         : NULL;
+    schema_copy_name(key.name, name);
+    return s->count != 0
+               ? bsearch(&key, s->columns, s->count, sizeof *s->columns, schema_compare_columns)
+               : NULL;
 }

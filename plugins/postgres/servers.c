@@ -179,19 +179,19 @@ bool servers_mistake(const char *connection, char *why, size_t why_size)
 
 /* ---- names ----------------------------------------------------------------------- */
 
-static bool is_address(const char *text)
+static bool servers_is_address(const char *text)
 {
     unsigned char address[sizeof(struct in6_addr)];
 
     return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
-static bool is_socket(const char *host)
+static bool servers_is_socket(const char *host)
 {
     return host[0] == '\0' || host[0] == '/' || host[0] == '@';
 }
 
-static void resolution_free(evutil_socket_t fd, short what, void *ctx)
+static void servers_free_resolution(evutil_socket_t fd, short what, void *ctx)
 {
     struct resolution *r = ctx;
 
@@ -231,7 +231,7 @@ static void servers_resolved(int error, struct evutil_addrinfo *list, void *ctx)
     }
     if (list != NULL)
         evutil_freeaddrinfo(list);
-    event_base_once(r->base, -1, EV_TIMEOUT, resolution_free, r, &now);
+    event_base_once(r->base, -1, EV_TIMEOUT, servers_free_resolution, r, &now);
     if (s != NULL)
         servers_report(s, error);
 }
@@ -285,7 +285,8 @@ void servers_next(struct servers *s, void (*ready)(void *, const char *), void *
     servers_name(s);
     host = s->hosts[s->current];
     /* Without a host, libpq's environment or service file names it. */
-    if (s->host_addresses[s->current][0] != '\0' || is_socket(host) || is_address(host)) {
+    if (s->host_addresses[s->current][0] != '\0' || servers_is_socket(host) ||
+        servers_is_address(host)) {
         ready(ctx, NULL);
         return;
     }
@@ -301,7 +302,7 @@ bool servers_has_more(const struct servers *s)
 
 /* ---- connecting ------------------------------------------------------------------ */
 
-static bool is_loopback(const char *host)
+static bool servers_is_loopback(const char *host)
 {
     return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
            strncmp(host, "127.", 4) == 0;
@@ -312,7 +313,7 @@ struct keywords {
     size_t count;
 };
 
-static void keywords_add(struct keywords *k, const char *name, const char *value)
+static void servers_add_keyword(struct keywords *k, const char *name, const char *value)
 {
     if (k->count < KEYWORDS_MAX - 1 && value != NULL && value[0] != '\0') {
         k->names[k->count] = name;
@@ -321,11 +322,11 @@ static void keywords_add(struct keywords *k, const char *name, const char *value
 }
 
 /* Add a keyword that the connection string does not have. */
-static void keywords_default(const struct servers *s, struct keywords *k, const char *name,
-                             const char *value)
+static void servers_add_default(const struct servers *s, struct keywords *k, const char *name,
+                                const char *value)
 {
     if (servers_value(s->options, name)[0] == '\0')
-        keywords_add(k, name, value);
+        servers_add_keyword(k, name, value);
 }
 
 static bool servers_is_local(const struct servers *s)
@@ -334,18 +335,19 @@ static bool servers_is_local(const struct servers *s)
 
     if (servers_value(s->options, "service")[0] != '\0')
         return false;
-    return address[0] != '\0' ? is_loopback(address) && (is_loopback(host) || host[0] == '\0')
-                              : is_socket(host) || is_loopback(host);
+    return address[0] != '\0'
+               ? servers_is_loopback(address) && (servers_is_loopback(host) || host[0] == '\0')
+               : servers_is_socket(host) || servers_is_loopback(host);
 }
 
-static void keywords_add_tls(const struct servers *s, struct keywords *k)
+static void servers_add_tls(const struct servers *s, struct keywords *k)
 {
     const char *mode = servers_value(s->options, "sslmode");
 
     if (mode[0] == '\0' && !servers_is_local(s))
-        keywords_add(k, "sslmode", mode = "verify-full");
+        servers_add_keyword(k, "sslmode", mode = "verify-full");
     if (strncmp(mode, "verify", 6) == 0 && access(SYSTEM_CAS, R_OK) == 0)
-        keywords_default(s, k, "sslrootcert", SYSTEM_CAS);
+        servers_add_default(s, k, "sslrootcert", SYSTEM_CAS);
 }
 
 PGconn *servers_connect(const struct servers *s, const char *password)
@@ -356,16 +358,16 @@ PGconn *servers_connect(const struct servers *s, const char *password)
     for (const PQconninfoOption *o = s->options; o->keyword != NULL; o++)
         if (strcmp(o->keyword, "host") != 0 && strcmp(o->keyword, "hostaddr") != 0 &&
             strcmp(o->keyword, "port") != 0)
-            keywords_add(&k, o->keyword, o->val);
-    keywords_add(&k, "host", s->hosts[s->current]);
-    keywords_add(&k, "hostaddr", s->address_count != 0 ? s->addresses[s->address] : address);
-    keywords_add(&k, "port", s->ports[s->current]);
-    keywords_add(&k, "password", password);
-    keywords_add(&k, "client_encoding", "UTF8");
-    keywords_add_tls(s, &k);
-    keywords_default(s, &k, "gssencmode", "disable"); /* Kerberos would block the thread */
-    keywords_default(s, &k, "target_session_attrs", "read-write");
-    keywords_default(s, &k, "application_name", "fleetroute");
+            servers_add_keyword(&k, o->keyword, o->val);
+    servers_add_keyword(&k, "host", s->hosts[s->current]);
+    servers_add_keyword(&k, "hostaddr", s->address_count != 0 ? s->addresses[s->address] : address);
+    servers_add_keyword(&k, "port", s->ports[s->current]);
+    servers_add_keyword(&k, "password", password);
+    servers_add_keyword(&k, "client_encoding", "UTF8");
+    servers_add_tls(s, &k);
+    servers_add_default(s, &k, "gssencmode", "disable"); /* Kerberos would block the thread */
+    servers_add_default(s, &k, "target_session_attrs", "read-write");
+    servers_add_default(s, &k, "application_name", "fleetroute");
     return PQconnectStartParams(k.names, k.values, 0);
 }
 

@@ -45,7 +45,7 @@ struct db_error db_error_of(const char *state)
     return (struct db_error){FAULT_UNKNOWN, ""};
 }
 
-static bool state_is_at(const char *text)
+static bool sqlstate_is_at(const char *text)
 {
     for (int i = 0; i < 5; i++)
         if (!(text[i] >= '0' && text[i] <= '9') && !(text[i] >= 'A' && text[i] <= 'Z'))
@@ -57,7 +57,7 @@ void db_error_find_state(const char *message, char state[6])
 {
     state[0] = '\0';
     for (const char *at = strstr(message, ":  "); at != NULL; at = strstr(at + 3, ":  "))
-        if (state_is_at(at + 3)) {
+        if (sqlstate_is_at(at + 3)) {
             memcpy(state, at + 3, 5);
             state[5] = '\0';
             return;

@@ -41,13 +41,13 @@ void wide_begin(struct wide *w)
 
 /* ---- rows ------------------------------------------------------------------------ */
 
-static bool same_record(const struct fr_delivery *a, const struct fr_delivery *b)
+static bool wide_is_same_record(const struct fr_delivery *a, const struct fr_delivery *b)
 {
     return parameters_time_ms(a) == parameters_time_ms(b) && a->txid_len == b->txid_len &&
            memcmp(a->txid, b->txid, a->txid_len) == 0 && strcmp(a->vin, b->vin) == 0;
 }
 
-static uint32_t record_hash(const struct fr_delivery *d)
+static uint32_t wide_hash_record(const struct fr_delivery *d)
 {
     uint32_t hash = 2166136261u ^ (uint32_t)parameters_time_ms(d);
 
@@ -63,11 +63,11 @@ static uint32_t wide_row(struct wide *w, const struct fr_delivery *d)
 {
     size_t at;
 
-    if (w->row_count != 0 && same_record(w->rows[w->row_count - 1], d))
+    if (w->row_count != 0 && wide_is_same_record(w->rows[w->row_count - 1], d))
         return (uint32_t)w->row_count - 1;
-    at = record_hash(d) & (w->slot_count - 1);
+    at = wide_hash_record(d) & (w->slot_count - 1);
     for (; w->slots[at] != 0; at = (at + 1) & (w->slot_count - 1))
-        if (same_record(w->rows[w->slots[at] - 1], d))
+        if (wide_is_same_record(w->rows[w->slots[at] - 1], d))
             return w->slots[at] - 1;
     w->rows[w->row_count++] = d;
     w->slots[at] = (uint32_t)w->row_count;
