@@ -7,7 +7,13 @@
 #ifndef FR_TESLAMATE_TOPIC_H
 #define FR_TESLAMATE_TOPIC_H
 
-#include "mqtt/teslamate_values.h"
+#include "car_state/car_derived.h"
+#include "text_buffer.h"
+
+struct teslamate_settings {
+    const char *home_name; /* value of `geofence` at the home of the driver's profile */
+    bool healthy;          /* value of `healthy` */
+};
 
 struct teslamate_topic;
 

@@ -1,7 +1,5 @@
 #include "mqtt/teslamate_values.h"
 
-#include "mqtt/teslamate_topic.h"
-
 /* ---- the table ------------------------------------------------------------------- */
 
 #define NUMBER(topic, function, places)                                                            \

@@ -9,15 +9,9 @@
 #ifndef FR_TESLAMATE_VALUES_H
 #define FR_TESLAMATE_VALUES_H
 
-#include "car_state/car_derived.h"
-#include "text_buffer.h"
+#include "mqtt/teslamate_topic.h"
 
 #define TESLAMATE_TOPICS_MAX 96
-
-struct teslamate_settings {
-    const char *home_name; /* value of `geofence` at the home of the driver's profile */
-    bool healthy;          /* value of `healthy` */
-};
 
 /* The number of topics, at most TESLAMATE_TOPICS_MAX. */
 size_t teslamate_topic_count(void);

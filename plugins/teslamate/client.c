@@ -8,57 +8,19 @@
 
 #include "clock_ms.h"
 #include "ingest/http_upgrade.h"
-#include "ingest/websocket.h"
 #include "teslamate/client_message.h"
-#include "util/address.h"
+#include "teslamate/client_state.h"
 
-#define REQUEST_MS 10000     /* from the first byte, or the connection, to the end of a request */
-#define IDLE_MS 60000        /* between two requests */
-#define LINGER_MS 5000       /* to send what was queued before the end */
-#define STUCK_MS 60000       /* without a byte taken while bytes wait */
-#define MESSAGE_MS 30000     /* from the first to the last byte of a message */
-#define PIPELINE_BYTES 65536 /* of answers that wait; then no further request is read */
-#define INPUT_BYTES 32768    /* read ahead */
-#define WRONG_TOKENS_MAX 3   /* of one WebSocket */
+#define IDLE_MS 60000           /* between two requests */
+#define LINGER_MS 5000          /* to send what was queued before the end */
+#define INPUT_BYTES 32768       /* read ahead */
+#define PIPELINE_BYTES 65536    /* of answers that wait; then no further request is read */
+#define WRONG_TOKENS_MAX 3      /* of one WebSocket */
 #define STRANGE_MESSAGES_MAX 16 /* before a token was presented */
-
-enum phase { PHASE_REQUEST, PHASE_CONTENT, PHASE_WEBSOCKET, PHASE_ENDING, PHASE_DEAD };
-
-struct client {
-    struct client *next, **link;
-    struct clients *clients;
-    struct bufferevent *socket;
-    uint64_t source; /* fr_address_source() */
-    enum phase phase;
-    bool authorised, idle, keep_alive, to_head, is_websocket;
-    int wrong_tokens, messages;
-    int64_t deadline_ms;          /* monotonic; 0: none */
-    int64_t stuck_ms;             /* bytes wait, and none was taken since; 0: none wait */
-    uint64_t taken, taken_before; /* bytes that the socket took; at the last check */
-    int64_t message_ms;           /* a message has been incomplete since; 0: it is not */
-    size_t scanned;               /* bytes of the head without its end */
-    char *head;                   /* of the present request; owned; request points into it */
-    struct request request;
-    struct fr_ws ws;
-    struct client_own own;
-};
-
-struct clients {
-    struct event_base *base;
-    struct clients_limits limits;
-    const struct clients_handlers *handlers;
-    void *ctx;
-    struct client *first;
-    struct event *reaper;
-    struct fr_ws_pool *pool;
-    struct fr_buffer out; /* a frame that is being made */
-    struct clients_counts counts;
-};
 
 /* ---- the end of a client --------------------------------------------------------- */
 
-/* Stop the client at once; clients_reap() frees it. */
-static void client_kill(struct client *client, unsigned long long *counter)
+void client_kill(struct client *client, unsigned long long *counter)
 {
     if (client->phase == PHASE_DEAD)
         return;
@@ -78,7 +40,7 @@ static void client_on_output(struct evbuffer *out, const struct evbuffer_cb_info
     client->taken += info->n_deleted;
 }
 
-static void client_free(struct client *client)
+void client_free(struct client *client)
 {
     struct clients *clients = client->clients;
 
@@ -93,18 +55,6 @@ static void client_free(struct client *client)
     bufferevent_free(client->socket);
     free(client->head);
     free(client);
-}
-
-static void clients_reap(evutil_socket_t fd, short what, void *ctx)
-{
-    struct clients *clients = ctx;
-
-    (void)fd, (void)what;
-    for (struct client *client = clients->first, *next; client != NULL; client = next) {
-        next = client->next;
-        if (client->phase == PHASE_DEAD)
-            client_free(client);
-    }
 }
 
 /* Send what is queued, then close. */
@@ -212,7 +162,7 @@ void client_upgrade(struct client *client, const char *key, bool authorised)
     client->is_websocket = true;
     clients->counts.websockets++;
     client_send_frame(client);
-    client->deadline_ms = fr_clock_monotonic_ms() + REQUEST_MS;
+    client->deadline_ms = fr_clock_monotonic_ms() + CLIENT_REQUEST_MS;
     if (authorised)
         client_authorise(client);
     clients->handlers->opened(clients->ctx, client);
@@ -390,7 +340,7 @@ static void client_on_readable(struct bufferevent *socket, void *ctx)
     while (more && evbuffer_get_length(in) > 0) {
         if (client->phase == PHASE_REQUEST && client->idle) {
             client->idle = false;
-            client->deadline_ms = fr_clock_monotonic_ms() + REQUEST_MS;
+            client->deadline_ms = fr_clock_monotonic_ms() + CLIENT_REQUEST_MS;
         }
         /* A client that does not read its answers gets no further ones. */
         if (client->phase == PHASE_REQUEST && evbuffer_get_length(out) >= PIPELINE_BYTES)
@@ -427,121 +377,13 @@ static void client_on_event(struct bufferevent *socket, short what, void *ctx)
         client_kill(ctx, NULL);
 }
 
-/* ---- the list -------------------------------------------------------------------- */
-
-struct clients *clients_new(struct event_base *base, const struct clients_limits *limits,
-                            const struct clients_handlers *handlers, void *ctx)
+void client_start(struct client *client)
 {
-    struct clients *clients = calloc(1, sizeof *clients);
+    struct bufferevent *socket = client->socket;
 
-    if (clients == NULL)
-        return NULL;
-    clients->base = base;
-    clients->limits = *limits;
-    clients->handlers = handlers;
-    clients->ctx = ctx;
-    clients->reaper = event_new(base, -1, 0, clients_reap, clients);
-    clients->pool = fr_ws_pool_new();
-    if (clients->reaper != NULL && clients->pool != NULL)
-        return clients;
-    clients_free(clients);
-    return NULL;
-}
-
-void clients_free(struct clients *clients)
-{
-    if (clients == NULL)
-        return;
-    while (clients->first != NULL)
-        client_free(clients->first);
-    if (clients->reaper != NULL)
-        event_free(clients->reaper);
-    fr_ws_pool_free(clients->pool);
-    fr_buffer_free(&clients->out);
-    free(clients);
-}
-
-struct clients_counts *clients_counts(struct clients *clients)
-{
-    return &clients->counts;
-}
-
-bool clients_is_full(struct clients *clients, const struct sockaddr_storage *peer)
-{
-    uint64_t source = fr_address_source(peer);
-    struct client *oldest = NULL;
-    size_t of_source = 0;
-
-    for (struct client *client = clients->first; client != NULL; client = client->next) {
-        of_source += client->source == source && client->phase != PHASE_DEAD;
-        if (!client->authorised && client->phase != PHASE_DEAD)
-            oldest = client; /* new clients are put in front */
-    }
-    if (of_source >= clients->limits.max_per_address)
-        return true;
-    if (clients->counts.connections < clients->limits.max)
-        return false;
-    if (oldest == NULL)
-        return true;
-    clients->counts.late++;
-    client_free(oldest);
-    return false;
-}
-
-bool clients_add(struct clients *clients, struct bufferevent *socket,
-                 const struct sockaddr_storage *peer)
-{
-    struct client *client = calloc(1, sizeof *client);
-
-    if (client == NULL) {
-        bufferevent_free(socket);
-        return false;
-    }
-    client->clients = clients;
-    client->socket = socket;
-    client->source = fr_address_source(peer);
-    client->deadline_ms = fr_clock_monotonic_ms() + REQUEST_MS;
-    client->next = clients->first;
-    client->link = &clients->first;
-    if (client->next != NULL)
-        client->next->link = &client->next;
-    clients->first = client;
-    clients->counts.connections++;
-    clients->counts.accepted++;
+    client->deadline_ms = fr_clock_monotonic_ms() + CLIENT_REQUEST_MS;
     bufferevent_setcb(socket, client_on_readable, client_on_written, client_on_event, client);
     evbuffer_add_cb(bufferevent_get_output(socket), client_on_output, client);
     bufferevent_setwatermark(socket, EV_READ, 0, INPUT_BYTES);
     bufferevent_enable(socket, EV_READ | EV_WRITE);
-    return true;
-}
-
-/* Close a client that does not take what waits for it. */
-static void client_check_stuck(struct client *client, int64_t now_ms)
-{
-    size_t waiting = evbuffer_get_length(bufferevent_get_output(client->socket));
-
-    if (waiting == 0)
-        client->stuck_ms = 0;
-    else if (client->stuck_ms == 0 || client->taken != client->taken_before)
-        client->stuck_ms = now_ms;
-    else if (now_ms - client->stuck_ms > STUCK_MS)
-        client_kill(client, &client->clients->counts.slow);
-    client->taken_before = client->taken;
-}
-
-void clients_check(struct clients *clients, int64_t now_ms)
-{
-    for (struct client *client = clients->first; client != NULL; client = client->next) {
-        if (client->phase == PHASE_DEAD)
-            continue;
-        if ((client->deadline_ms != 0 && now_ms >= client->deadline_ms) ||
-            (client->message_ms != 0 && now_ms - client->message_ms > MESSAGE_MS))
-            client_kill(client, client->idle || client->phase == PHASE_ENDING
-                                    ? NULL
-                                    : &clients->counts.late);
-        else
-            client_check_stuck(client, now_ms);
-        if (client->phase == PHASE_WEBSOCKET)
-            clients->handlers->tick(clients->ctx, client, now_ms);
-    }
 }

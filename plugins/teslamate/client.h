@@ -1,21 +1,18 @@
 /*
- * The connections of clients: HTTP requests, and WebSockets that requests turn into.
+ * A connection of a client: HTTP requests, and a WebSocket that a request turns into.
  *
  * A client is hostile until it has presented a token, and bounded afterwards: in the size of a request
  * and of a message, in the time of both, and in the bytes that wait for it. A client that exceeds a
- * bound is closed, not waited for. What a request or a message means is decided by the handlers.
+ * bound is closed. The handlers decide what a request or a message means.
  *
- * A client is freed only by clients_reap() and clients_free(), so that no function invalidates a client
- * that its caller holds. Everything runs on the sink's thread.
+ * No function of this file frees a client (clients.h). Everything runs on the sink's thread.
  */
 #ifndef FR_TESLAMATE_CLIENT_H
 #define FR_TESLAMATE_CLIENT_H
 
-#include <event2/bufferevent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "teslamate/request.h"
 
@@ -52,29 +49,6 @@ struct clients_handlers {
     /* Called about every second for an open WebSocket. */
     void (*tick)(void *ctx, struct client *client, int64_t now_ms);
 };
-
-/* Make an empty list. NULL: no memory. */
-struct clients *clients_new(struct event_base *base, const struct clients_limits *limits,
-                            const struct clients_handlers *handlers, void *ctx);
-
-/* Close all connections; NULL is allowed. */
-void clients_free(struct clients *clients);
-
-/* Take an accepted connection. `socket` is owned from now on. False: it was refused and freed. */
-bool clients_add(struct clients *clients, struct bufferevent *socket,
-                 const struct sockaddr_storage *peer);
-
-/* Whether a connection from this address would be refused. Makes capacity by closing a connection that
- * has not presented a token. */
-bool clients_is_full(struct clients *clients, const struct sockaddr_storage *peer);
-
-/* Close late and slow connections. To be called every second. `now_ms`: monotonic. */
-void clients_check(struct clients *clients, int64_t now_ms);
-
-/* Changed by every function of this file. */
-struct clients_counts *clients_counts(struct clients *clients);
-
-/* ---- for the handlers ------------------------------------------------------------- */
 
 /* Answer a request with a JSON text. Status 401 counts a wrong token, and closes the connection. */
 void client_answer(struct client *client, int status, const char *json);

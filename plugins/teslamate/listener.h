@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "teslamate/client.h"
+#include "teslamate/clients.h"
 #include "teslamate/tls_server.h"
 
 struct listener;

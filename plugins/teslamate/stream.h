@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "teslamate/client.h"
+#include "teslamate/clients.h"
 #include "teslamate/token_file.h"
 #include "teslamate/vehicles.h"
 

@@ -14,7 +14,7 @@
 #include "car_state/car_ids.h"
 #include "clock_ms.h"
 #include "fleetroute/plugin.h"
-#include "teslamate/client.h"
+#include "teslamate/clients.h"
 #include "teslamate/listener.h"
 #include "teslamate/rest.h"
 #include "teslamate/stream.h"
