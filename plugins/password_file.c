@@ -9,11 +9,16 @@ bool fr_password_read(const char *path, char password[FR_PASSWORD_SIZE], char *w
     FILE *file = fopen(path, "re");
     bool ok = file != NULL && fgets(password, FR_PASSWORD_SIZE, file) != NULL;
 
-    if (!ok)
+    if (!ok) {
         snprintf(why, why_size, "%.200s: %s (it must contain the password)", path,
                  file == NULL || ferror(file) ? strerror(errno) : "the file is empty");
-    else
+    } else if (strlen(password) == FR_PASSWORD_SIZE - 1 && strchr(password, '\n') == NULL) {
+        snprintf(why, why_size, "%.200s: the first line has more than %d bytes", path,
+                 FR_PASSWORD_SIZE - 2);
+        ok = false;
+    } else {
         password[strcspn(password, "\r\n")] = '\0';
+    }
     if (file != NULL)
         fclose(file);
     return ok;

@@ -17,8 +17,8 @@ struct fr_cars *fr_cars_new(void);
  * NULL. */
 void fr_cars_free(struct fr_cars *cars, void (*free_own)(void *own));
 
-/* Receive a delivery and derive the state of its vehicle, which is returned. `now_ms`: wall clock. NULL: FR_CARS_MAX is reached, or no
- * memory. */
+/* Receive a delivery and derive the state of its vehicle, which is returned. `now_ms`: wall clock.
+ * NULL: FR_CARS_MAX is reached, or no memory. */
 struct fr_car *fr_cars_receive(struct fr_cars *cars, const struct fr_delivery *delivery,
                                int64_t now_ms);
 

@@ -29,10 +29,9 @@ struct teslamate_topic {
     bool (*number)(const struct fr_car *car, double *number);
     bool (*flag)(const struct fr_car *car, bool *flag);
     const char *(*text)(const struct fr_car *car);
-    int decimals; /* of a number */
-    uint32_t
-        bits; /* a mask of FR_CAR_DOORS or FR_CAR_TIRES; of a coordinate: 0 latitude, 1 longitude */
-    bool derived; /* see teslamate_topic_is_derived() */
+    int decimals;  /* of a number */
+    uint32_t bits; /* the mask of doors or tires; of a coordinate: 0 latitude, 1 longitude */
+    bool derived;  /* see teslamate_topic_is_derived() */
 };
 
 /* Topics of one kind. */

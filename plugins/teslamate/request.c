@@ -7,7 +7,7 @@
 #define KEY_LEN 24 /* 16 bytes in base64 */
 #define LENGTH_DIGITS_MAX 8
 
-/* What the lines have said so far. */
+/* The content of the lines that were read. */
 struct head {
     struct request *request;
     bool connection_upgrade, upgrade_websocket, close;

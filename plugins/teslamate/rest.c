@@ -68,7 +68,7 @@ static void rest_read_refresh(const char *content, char token[REQUEST_TOKEN_SIZE
     json_decref(root);
 }
 
-/* A refresh: the token that was presented is valid on, and serves for both. */
+/* A refresh: the token that was presented stays valid, and is the answer's access and refresh token. */
 static void rest_token(const struct rest *rest, struct client *client,
                        const struct request *request, const char *content)
 {
