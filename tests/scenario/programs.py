@@ -25,14 +25,13 @@ def sections():
     return found
 
 
-def is_built(sinks):
-    """Whether this build has the plugin, and its layout."""
+def has_source(sinks):
+    """Whether the plugin is part of fleetroute. Each one that is must be built."""
     plugin = re.search(r"plugin: (\w+)", sinks)[1]
-    if not os.path.exists(f"{BUILD}/.libs/{plugin}.so"):
+    if not os.path.isdir(f"{SOURCE}/plugins/{plugin}"):
         return False
-    options = fleetroute("check", "--options", plugin, env={**os.environ, "FLEETROUTE_PLUGIN_DIR": f"{BUILD}/.libs"})
-    layout = re.search(r"layout: (\w+)", sinks)
-    return layout is None or layout[1] in options.stdout.lower()
+    assert os.path.exists(f"{BUILD}/.libs/{plugin}.so"), plugin
+    return True
 
 
 def check(heading, sinks, routing):
@@ -56,19 +55,19 @@ def check(heading, sinks, routing):
 def each():
     checked, absent = [], []
     for heading, (sinks, routing) in sections().items():
-        if is_built(sinks):
+        if has_source(sinks):
             check(heading, sinks, routing)
             checked.append(heading)
         else:
             absent.append(heading)
-    print(f"{len(checked)} configurations; without a plugin in this build: {', '.join(absent) or 'none'}")
-    assert len(checked) >= 7, checked
+    print(f"{len(checked)} configurations; without a plugin: {', '.join(absent) or 'none'}")
+    assert len(checked) >= 10, checked
 
 
 def together():
     """All sinks in one file, each with a name of its own."""
     all_sinks, parts = "", {"records": [], "fields": []}
-    for number, (sinks, routing) in enumerate(s for s in sections().values() if is_built(s[0])):
+    for number, (sinks, routing) in enumerate(s for s in sections().values() if has_source(s[0])):
         name = re.match(r"  (\w+):", sinks)[1]
         all_sinks += sinks.replace(f"  {name}:", f"  {name}{number}:", 1)
         routing = re.sub(rf"to: {name}\b", f"to: {name}{number}", routing)
