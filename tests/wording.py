@@ -57,6 +57,7 @@ EXCEPTIONS = [
     (r"^tests/scenario/guard\.py$", r"\bnobody\b", "the system account of that name"),
     (r"^plugins/teslamate/", r"climate_keeper_mode", "the name in Tesla's API"),
     (r"\.py$", r"\w\.tell\(\)", "Python's position in a file"),
+    (r"", r"climate_keeper_mode", "Tesla's name, a topic of TeslaMate"),
     (r"", r"garage[_ ]door", "the automation of Home Assistant"),
 ]
 

@@ -21,6 +21,9 @@ static const struct {
     {"ha_websocket", "ha_websocket", "fleetroute-homeassistant"},
     {"redis", "redis", "fleetroute-redis"},
     {"teslamate", "teslamate", "fleetroute-teslamate"},
+    {"postgres", "postgres", "fleetroute-postgres"},
+    {"postgresql", "postgres", "fleetroute-postgres"},
+    {"timescaledb", "postgres", "fleetroute-postgres"},
     {"home_assistant", "ha_websocket", "fleetroute-homeassistant"},
     {"homeassistant", "ha_websocket", "fleetroute-homeassistant"},
 };

@@ -328,6 +328,16 @@ int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
     return 0;
 }
 
+/* For top -H and tests/bench. The threads of the plugin's library have this name, too, unless the library
+ * sets another. */
+static void thread_set_name(const struct fr_sink *sink)
+{
+    char name[16]; /* the kernel's limit */
+
+    snprintf(name, sizeof name, "sink:%s", sink->settings.name);
+    pthread_setname_np(pthread_self(), name);
+}
+
 static void thread_report_failed_open(struct fr_sink *sink)
 {
     pthread_mutex_lock(&sink->health.lock);
@@ -344,6 +354,7 @@ void *fr_sink_thread(void *ctx)
 {
     struct fr_sink *sink = ctx;
 
+    thread_set_name(sink);
     sink->plugin_state = sink->plugin->open(sink, &fr_plugin_host);
     if (sink->plugin_state == NULL)
         thread_report_failed_open(sink);
