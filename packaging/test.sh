@@ -12,7 +12,7 @@ failed=0
 packaging/need.sh libc6-dev protobuf-compiler check clang clang-format libclang-rt-dev llvm \
     python3 python3-dev python3-venv kcat mosquitto mosquitto-clients python3-zmq default-jdk-headless maven mandoc \
     iproute2 xz-utils gzip prometheus chromium chromium-driver libjs-chart.js libjs-leaflet debhelper build-essential lintian \
-    debootstrap piuparts autopkgtest systemd systemd-container openssl procps qrencode zbar-tools haproxy redis-server
+    debootstrap piuparts autopkgtest systemd systemd-container openssl procps qrencode zbar-tools haproxy redis-server influxdb zstd
 
 step() {
     what=$1

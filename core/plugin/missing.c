@@ -20,6 +20,10 @@ static const struct {
     {"zeromq", "zmq", "fleetroute-zmq"},
     {"ha_websocket", "ha_websocket", "fleetroute-homeassistant"},
     {"redis", "redis", "fleetroute-redis"},
+    {"http", "http", "fleetroute-http"},
+    {"webhook", "http", "fleetroute-http"},
+    {"influx", "http", "fleetroute-http"},
+    {"influxdb", "http", "fleetroute-http"},
     {"home_assistant", "ha_websocket", "fleetroute-homeassistant"},
     {"homeassistant", "ha_websocket", "fleetroute-homeassistant"},
 };
