@@ -11,20 +11,27 @@
 
 #define PAUSE_MIN_MS 500
 #define PAUSE_MAX_MS 4000
-#define ATTEMPTS_ALONE 3 /* before another delivery is sent too */
-#define REMEMBERED 64    /* deliveries that were the cause of failures */
+#define ATTEMPTS_ALONE 3   /* of a delivery at which the server fails, before the witness is sent */
+#define WITNESS_ATTEMPTS 3 /* before another witness is taken */
+#define REMEMBERED 64      /* witnesses that were not accepted */
 
+/* The core passes deliveries again when the plugin has none. Therefore the witness is kept from the
+ * beginning. */
 struct away {
     struct http_sink *sink;
     struct request *request;
     struct event *timer;
-    struct fr_delivery *kept;    /* NULL: the server is not away */
-    struct fr_delivery *witness; /* another delivery, sent between the attempts; NULL: none */
-    bool sends_witness;          /* the request in progress, or the last one, has it */
-    enum http_verdict verdict;   /* of the last attempt of `kept` */
-    unsigned attempts;           /* of `kept` */
+    bool is_active;
+    struct fr_delivery *kept;    /* NULL: the server is not away, or away_release() */
+    struct fr_delivery *witness; /* another delivery; NULL: none */
+    int worth;                   /* of the witness */
+    bool sends_witness;          /* the request in progress has it */
+    bool is_confirming; /* the server accepted the witness: the next attempt of `kept` decides */
+    enum http_verdict verdict; /* of the last attempt of `kept` */
+    unsigned attempts;         /* of `kept`, since the last one of `witness` */
+    unsigned witness_attempts;
     int64_t pause_ms;
-    uint64_t remembered[REMEMBERED]; /* a ring of hashes; 0: none */
+    uint64_t remembered[REMEMBERED]; /* a ring of hashes of witnesses; 0: none */
     size_t next_remembered;
 };
 
@@ -60,10 +67,10 @@ void away_free(struct away *away)
 
 bool away_is_active(const struct away *away)
 {
-    return away->kept != NULL;
+    return away->is_active;
 }
 
-/* ---- memory of causes ------------------------------------------------------------ */
+/* ---- the witness ----------------------------------------------------------------- */
 
 static uint64_t away_hash(const struct fr_delivery *d)
 {
@@ -74,22 +81,24 @@ static uint64_t away_hash(const struct fr_delivery *d)
     return (hash ^ (uint64_t)d->created_ms ^ d->field) | 1;
 }
 
-bool away_knows(const struct away *away, const struct fr_delivery *d)
+static void away_remember(struct away *away, const struct fr_delivery *d)
 {
-    uint64_t hash = away_hash(d);
-
-    for (size_t i = 0; i < REMEMBERED; i++)
-        if (away->remembered[i] == hash)
-            return true;
-    return false;
-}
-
-void away_remember(struct away *away, const struct fr_delivery *d)
-{
-    if (away_knows(away, d))
-        return;
     away->remembered[away->next_remembered] = away_hash(d);
     away->next_remembered = (away->next_remembered + 1) % REMEMBERED;
+}
+
+#define WORTH_MAX 3
+
+/* How good a witness is: one that did not fail before, then one of another vehicle, whose order does not
+ * depend on the kept delivery. */
+static int away_worth(const struct away *away, const struct fr_delivery *d)
+{
+    uint64_t hash = away_hash(d);
+    bool has_failed = false;
+
+    for (size_t i = 0; i < REMEMBERED; i++)
+        has_failed |= away->remembered[i] == hash;
+    return (has_failed ? 0 : 2) + (strcmp(d->vin, away->kept->vin) != 0);
 }
 
 /* ---- beginning and end ----------------------------------------------------------- */
@@ -102,6 +111,11 @@ static void away_pause(struct away *away, int64_t min_ms)
     away->pause_ms = 2 * away->pause_ms < PAUSE_MAX_MS ? 2 * away->pause_ms : PAUSE_MAX_MS;
 }
 
+static void away_retry(struct away *away, struct fr_delivery *delivery)
+{
+    away->sink->host->done(away->sink->handle, delivery, FR_RETRY);
+}
+
 static void away_report(struct away *away, const char *why, int64_t pause_ms)
 {
     char text[WHY_SIZE + 64];
@@ -111,16 +125,36 @@ static void away_report(struct away *away, const char *why, int64_t pause_ms)
     outcome_report_down(away->sink, pause_ms > PAUSE_MAX_MS ? text : why);
 }
 
+void away_return(struct away *away, struct fr_delivery *delivery)
+{
+    if (away->kept == NULL)
+        away->kept = delivery;
+    else if (away->witness == NULL)
+        away->witness = delivery;
+    else if (!away->sends_witness && away->worth < WORTH_MAX &&
+             away_worth(away, delivery) > away->worth) {
+        away_retry(away, away->witness);
+        away->witness = delivery;
+    } else {
+        away_retry(away, delivery);
+        return;
+    }
+    away->worth = away->witness != NULL ? away_worth(away, away->witness) : 0;
+}
+
 void away_begin(struct away *away, struct fr_delivery *delivery, enum http_verdict verdict,
                 const char *why, int64_t pause_ms)
 {
-    if (away->kept != NULL) {
-        outcome_retry(away->sink, &delivery, 1);
+    if (away->is_active) {
+        away_return(away, delivery);
         return;
     }
+    away->is_active = true;
     away->kept = delivery;
+    away->sends_witness = away->is_confirming = false;
     away->verdict = verdict;
     away->attempts = 1;
+    away->witness_attempts = 0;
     away->pause_ms = PAUSE_MIN_MS;
     away_report(away, why, pause_ms);
     away_pause(away, pause_ms);
@@ -131,43 +165,35 @@ static void away_end(struct away *away)
 {
     struct http_sink *sink = away->sink;
 
+    if (away->kept != NULL)
+        away_retry(away, away->kept);
     if (away->witness != NULL)
-        outcome_retry(sink, &away->witness, 1);
+        away_retry(away, away->witness);
     away->kept = away->witness = NULL;
+    away->is_active = false;
     event_del(away->timer);
-    sink->successes++;
     sink->returns++;
-    outcome_report_up(sink);
+    outcome_succeeded(sink);
 }
-
-/* ---- new deliveries -------------------------------------------------------------- */
 
 /* Whether the kept delivery itself may be the cause. */
 static bool away_suspects(const struct away *away)
 {
-    return away->verdict == VERDICT_UNCLEAR && away->attempts >= ATTEMPTS_ALONE;
+    return away->verdict == VERDICT_REFUSED ||
+           (away->verdict == VERDICT_UNCLEAR && away->attempts >= ATTEMPTS_ALONE);
 }
 
-/* Another delivery than the kept one: of another vehicle, so that its order is kept, if there is one. */
-static size_t away_choose(const struct away *away, struct fr_delivery *const *batch, size_t count)
+/* Take another witness: give both deliveries back, so that the core passes all that wait. */
+static void away_release(struct away *away)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(batch[i]->vin, away->kept->vin) != 0)
-            return i;
-    return 0;
-}
-
-void away_deliver(struct away *away, struct fr_delivery *const *batch, size_t count)
-{
-    size_t chosen = count;
-
-    if (away->witness == NULL && away_suspects(away) && count != 0) {
-        chosen = away_choose(away, batch, count);
-        away->witness = batch[chosen];
+    away_retry(away, away->kept);
+    if (away->witness != NULL) {
+        away_remember(away, away->witness);
+        away_retry(away, away->witness);
     }
-    for (size_t i = 0; i < count; i++)
-        if (i != chosen)
-            away->sink->host->done(away->sink->handle, batch[i], FR_RETRY);
+    away->kept = away->witness = NULL;
+    away->witness_attempts = 0;
+    away->attempts = ATTEMPTS_ALONE;
 }
 
 /* ---- attempts -------------------------------------------------------------------- */
@@ -181,32 +207,39 @@ static void away_needless(struct away *away, struct fr_delivery *d, enum request
         outcome_unfit(sink, d);
     else
         outcome_done(sink, &d, 1);
-    if (d == away->witness)
-        away->witness = NULL;
-    else {
+    if (d == away->kept) /* the witness takes its position */
         away->kept = away->witness;
-        away->witness = NULL;
-    }
-    if (away->kept != NULL)
-        away_pause(away, 0);
-    else
-        away_end(away);
+    away->witness = NULL;
+    away_pause(away, 0);
+}
+
+/* The server accepted another delivery and fails at the kept one, which is the cause. */
+static void away_blame(struct away *away, const char *why)
+{
+    outcome_refused(away->sink, away->kept, why);
+    away->kept = NULL;
+    away_end(away);
 }
 
 static void away_failed(struct away *away, enum http_verdict verdict, const char *why,
                         int64_t pause_ms)
 {
-    if (away->sends_witness) {
-        outcome_retry(away->sink, &away->witness, 1);
-        away->witness = NULL;
-        /* The server fails for other deliveries too. */
+    if (away->is_confirming && verdict != VERDICT_AWAY) {
+        away_blame(away, why);
+        return;
+    }
+    if (away->sends_witness) { /* the server fails at other deliveries too */
         away->attempts = 0;
+        away->witness_attempts++;
     } else {
         away->verdict = verdict;
         away->attempts++;
     }
+    away->sends_witness = away->is_confirming = false;
     away_report(away, why, pause_ms);
     away_pause(away, pause_ms);
+    if (away->witness != NULL ? away->witness_attempts >= WITNESS_ATTEMPTS : away_suspects(away))
+        away_release(away);
 }
 
 static void away_attempt(evutil_socket_t fd, short what, void *ctx)
@@ -217,7 +250,11 @@ static void away_attempt(evutil_socket_t fd, short what, void *ctx)
     char why[WHY_SIZE];
 
     (void)fd, (void)what;
-    away->sends_witness = away->witness != NULL && away_suspects(away);
+    if (away->kept == NULL) {
+        away_pause(away, 0); /* until the core has passed a delivery */
+        return;
+    }
+    away->sends_witness = away->witness != NULL && away_suspects(away) && !away->is_confirming;
     d = away->sends_witness ? away->witness : away->kept;
     if (!request_begin(away->request, BODY_TOGETHER, 1, why, sizeof why)) {
         away_failed(away, VERDICT_AWAY, why, 0);
@@ -230,17 +267,6 @@ static void away_attempt(evutil_socket_t fd, short what, void *ctx)
         away_failed(away, VERDICT_AWAY, why, 0);
 }
 
-/* The server accepts another delivery: the kept one is the cause. */
-static void away_blame_kept(struct away *away)
-{
-    char why[160];
-
-    snprintf(why, sizeof why,
-             "the server fails at this record and accepts others (see the server's log)");
-    away_remember(away, away->kept);
-    outcome_refused(away->sink, away->kept, VERDICT_FAILED, why);
-}
-
 /* The server has answered the request, and works. */
 static void away_answered(struct away *away, enum http_verdict verdict, const char *why)
 {
@@ -250,12 +276,16 @@ static void away_answered(struct away *away, enum http_verdict verdict, const ch
     if (verdict == VERDICT_DONE)
         outcome_done(sink, &d, 1);
     else
-        outcome_refused(sink, d, verdict, why);
-    if (away->sends_witness) {
+        outcome_refused(sink, d, why);
+    if (away->sends_witness) { /* the server may have returned meanwhile */
         away->witness = NULL;
-        away_blame_kept(away);
+        away->sends_witness = false;
+        away->is_confirming = true;
+        event_add(away->timer, &(struct timeval){0, 0});
+    } else {
+        away->kept = NULL;
+        away_end(away);
     }
-    away_end(away);
 }
 
 static void away_on_end(void *ctx, const struct answer *answer)
@@ -266,8 +296,8 @@ static void away_on_end(void *ctx, const struct answer *answer)
 
     if (answer->status == 401 || answer->status == 403)
         requests_forget_secrets(away->sink->requests);
-    if (opinion.verdict == VERDICT_UNCLEAR || opinion.verdict == VERDICT_AWAY)
-        away_failed(away, opinion.verdict, why, answer->retry_after_ms);
-    else
+    if (opinion.verdict == VERDICT_DONE || opinion.verdict == VERDICT_INVALID)
         away_answered(away, opinion.verdict, why);
+    else
+        away_failed(away, opinion.verdict, why, answer->retry_after_ms);
 }

@@ -2,9 +2,9 @@
  * The time while the server is away or refuses every request. One delivery is kept and sent again and
  * again, alone; all others wait in the core. The sink is up again when the server accepts a request.
  *
- * A delivery may be the cause itself, such as one that makes the server fail with status 500. Therefore,
- * after some attempts, another delivery is sent between them. If the server accepts that one, the first
- * one fails, and the sink goes on.
+ * That delivery may be the cause itself, such as one that makes the server fail with status 500.
+ * Therefore, after some attempts, another delivery, the witness, is sent between them. If the server
+ * accepts the witness and fails again at the first one, this one is refused, and the sink goes on.
  *
  * Everything runs on the sink's thread.
  */
@@ -27,15 +27,11 @@ void away_free(struct away *away);
 bool away_is_active(const struct away *away);
 
 /* Keep a delivery and report the sink as down, with `why`. The next attempt is after `pause_ms`, or
- * after a short pause. If the sink is down already, FR_RETRY is reported for the delivery. */
+ * after a short pause. If the sink is down already, this is away_return(). */
 void away_begin(struct away *away, struct fr_delivery *delivery, enum http_verdict verdict,
                 const char *why, int64_t pause_ms);
 
-/* Report FR_RETRY for new deliveries, or keep one of them. */
-void away_deliver(struct away *away, struct fr_delivery *const *batch, size_t count);
-
-/* Whether a delivery was the cause of failures shortly before, and remember that it is. */
-bool away_knows(const struct away *away, const struct fr_delivery *delivery);
-void away_remember(struct away *away, const struct fr_delivery *delivery);
+/* While the server is away: report FR_RETRY for a delivery, or keep it. */
+void away_return(struct away *away, struct fr_delivery *delivery);
 
 #endif

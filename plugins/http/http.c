@@ -27,7 +27,8 @@ static void http_deliver(void *state, struct fr_delivery *const *batch, size_t c
     struct http_sink *sink = state;
 
     if (away_is_active(sink->away)) {
-        away_deliver(sink->away, batch, count);
+        for (size_t i = 0; i < count; i++)
+            away_return(sink->away, batch[i]);
         return;
     }
     for (size_t i = 0; i < count; i++)

@@ -28,6 +28,7 @@ struct http_sink {
     struct first_contact *contact;
     bool is_up;         /* reported as FR_HEALTH_UP */
     uint64_t successes; /* requests that the server accepted */
+    int64_t success_ms; /* monotonic: when the last one was; 0: never */
     uint64_t returns;   /* ends of times in which the server was away */
 };
 

@@ -1,16 +1,26 @@
 #include "http/lane.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock_ms.h"
 #include "http/answer_text.h"
 #include "http/away.h"
 #include "http/http_state.h"
 #include "http/outcomes.h"
 #include "http/queue.h"
 
+#define RECENT_MS 5000   /* a request that was accepted then shows that the server works */
+#define TRIES_MAX 4      /* of a delivery at which the server fails and that is the cause */
+#define TRY_PAUSE_MS 200 /* before the second one; doubles */
+#define LESSON_MS 60000  /* after such a delivery, the next one has a single try */
+
 struct lane {
     struct http_sink *sink;
+    struct event *timer; /* the end of the pause between two tries */
+    unsigned tries;      /* of the first delivery; 0: it is not suspected */
+    int64_t lesson_ms;   /* monotonic: when such a delivery was last refused; 0: never */
     struct request *request;
     struct queue waiting;
     struct fr_delivery **sent; /* of the request in progress */
@@ -25,6 +35,7 @@ struct lane {
 /* ---- open and close -------------------------------------------------------------- */
 
 static void lane_on_end(void *ctx, const struct answer *answer);
+static void lane_on_timer(evutil_socket_t fd, short what, void *ctx);
 
 struct lane *lane_new(struct http_sink *sink)
 {
@@ -36,7 +47,8 @@ struct lane *lane_new(struct http_sink *sink)
     lane->step = requests_max(sink->requests);
     lane->sent = calloc(requests_max(sink->requests), sizeof(struct fr_delivery *));
     lane->request = request_new(sink->requests, lane_on_end, lane);
-    if (lane->sent != NULL && lane->request != NULL)
+    lane->timer = event_new(sink->host->event_base(sink->handle), -1, 0, lane_on_timer, lane);
+    if (lane->sent != NULL && lane->request != NULL && lane->timer != NULL)
         return lane;
     lane_free(lane);
     return NULL;
@@ -47,6 +59,8 @@ void lane_free(struct lane *lane)
     if (lane == NULL)
         return;
     request_free(lane->request);
+    if (lane->timer != NULL)
+        event_free(lane->timer);
     queue_free(&lane->waiting);
     free(lane->sent);
     free(lane);
@@ -64,8 +78,10 @@ void lane_return_waiting(struct lane *lane)
     struct http_sink *sink = lane->sink;
 
     while (lane->waiting.count != 0)
-        sink->host->done(sink->handle, queue_take(&lane->waiting), FR_RETRY);
+        away_return(sink->away, queue_take(&lane->waiting));
+    event_del(lane->timer);
     lane->halved = 0;
+    lane->tries = 0;
     lane->mode = BODY_TOGETHER;
 }
 
@@ -91,14 +107,22 @@ static void lane_fill(struct lane *lane)
     }
 }
 
-/* The server is away: one delivery is kept for the next attempts; all others wait. */
+static void lane_mark_repeated(struct lane *lane)
+{
+    for (size_t i = 0; i < lane->sent_count; i++)
+        lane->sent[i]->flags |= FR_FLAG_REPEATED;
+}
+
+/* The server is away: all deliveries wait. Those of the request may have arrived. */
 static void lane_begin_away(struct lane *lane, enum http_verdict verdict, const char *why,
                             int64_t pause_ms)
 {
     struct http_sink *sink = lane->sink;
 
+    lane_mark_repeated(lane);
     away_begin(sink->away, lane->sent[0], verdict, why, pause_ms);
-    outcome_retry(sink, lane->sent + 1, lane->sent_count - 1);
+    for (size_t i = 1; i < lane->sent_count; i++)
+        away_return(sink->away, lane->sent[i]);
     lane->sent_count = 0;
     for (size_t i = 0; i < sink->lane_count; i++)
         lane_return_waiting(sink->lanes[i]);
@@ -110,7 +134,8 @@ void lane_send(struct lane *lane)
     char why[WHY_SIZE];
     bool ok;
 
-    if (request_is_active(lane->request) || lane->waiting.count == 0)
+    if (request_is_active(lane->request) || lane->waiting.count == 0 ||
+        event_pending(lane->timer, EV_TIMEOUT, NULL))
         return;
     if (lane->returns != sink->returns) /* begin with small requests */
         lane->step = 1;
@@ -134,6 +159,7 @@ static void lane_passed(struct lane *lane, size_t count)
 {
     lane->halved = count < lane->halved ? lane->halved - count : 0;
     lane->mode = BODY_TOGETHER;
+    lane->tries = 0;
     lane->sent_count = 0;
 }
 
@@ -145,8 +171,7 @@ static void lane_accepted(struct lane *lane)
     outcome_done(sink, lane->sent, lane->sent_count);
     lane_passed(lane, lane->sent_count);
     lane->step = 2 * lane->step < max ? 2 * lane->step : max;
-    sink->successes++;
-    outcome_report_up(sink);
+    outcome_succeeded(sink);
 }
 
 /* Put the deliveries of the request back; the next requests have at most `step` of them. */
@@ -159,38 +184,74 @@ static void lane_put_back(struct lane *lane, size_t step)
     while (lane->sent_count != 0) {
         struct fr_delivery *d = lane->sent[--lane->sent_count];
 
-        if (!queue_put_back(&lane->waiting, d))
-            outcome_retry(lane->sink, &d, 1);
+        if (!queue_put_back(&lane->waiting, d)) /* no memory */
+            lane->sink->host->done(lane->sink->handle, d, FR_RETRY);
     }
     lane->step = step;
 }
 
-/* The server does not accept one delivery alone. */
-static void lane_refused(struct lane *lane, enum http_verdict verdict, const char *why)
+/* Whether the server accepted another part of the same request. */
+static bool lane_has_proof(const struct lane *lane)
+{
+    return lane->halved != 0 && lane->sink->successes > lane->successes_before;
+}
+
+static void lane_refuse(struct lane *lane, const char *why)
+{
+    outcome_refused(lane->sink, lane->sent[0], why);
+    lane_passed(lane, 1);
+}
+
+/* The server refuses a part of one delivery. */
+static void lane_invalid(struct lane *lane, const char *why)
 {
     if (lane->mode == BODY_TOGETHER && body_can_split(requests_body(lane->sink->requests)) &&
         influx_fault_of(why) == INFLUX_CONFLICT) {
         lane_put_back(lane, 1);
         lane->mode = BODY_SPLIT;
-        return;
-    }
-    outcome_refused(lane->sink, lane->sent[0], verdict, why);
-    lane_passed(lane, 1);
+    } else
+        lane_refuse(lane, why);
 }
 
-/* Nobody knows whether one delivery or the server is the cause. If the server accepted another part of
- * the same request meanwhile, the delivery is. */
-static void lane_unclear(struct lane *lane, const char *why, int64_t pause_ms)
+/* The server fails at one delivery and accepts others. Send it again after a pause. */
+static void lane_try_again(struct lane *lane, const char *why)
 {
-    struct http_sink *sink = lane->sink;
+    int64_t now = fr_clock_monotonic_ms(), pause_ms = (int64_t)TRY_PAUSE_MS << lane->tries;
+    bool had_lesson = lane->lesson_ms != 0 && now - lane->lesson_ms < LESSON_MS;
+    unsigned tries = lane->tries + 1;
 
-    if ((lane->halved != 0 && sink->successes > lane->successes_before) ||
-        away_knows(sink->away, lane->sent[0])) {
-        away_remember(sink->away, lane->sent[0]);
-        outcome_refused(sink, lane->sent[0], VERDICT_FAILED, why);
-        lane_passed(lane, 1);
-    } else
-        lane_begin_away(lane, VERDICT_UNCLEAR, why, pause_ms);
+    if (had_lesson || tries >= TRIES_MAX) {
+        lane->lesson_ms = now;
+        lane_refuse(lane, why);
+        return;
+    }
+    lane_put_back(lane, 1);
+    lane->tries = tries;
+    event_add(lane->timer, &(struct timeval){pause_ms / 1000, pause_ms % 1000 * 1000});
+}
+
+static void lane_on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    lane_send(ctx);
+}
+
+/* One delivery alone is not accepted. */
+static void lane_judge_one(struct lane *lane, enum http_verdict verdict, const char *why,
+                           int64_t pause_ms)
+{
+    const struct http_sink *sink = lane->sink;
+    bool is_recent =
+        sink->success_ms != 0 && fr_clock_monotonic_ms() - sink->success_ms < RECENT_MS;
+
+    if (verdict == VERDICT_INVALID)
+        lane_invalid(lane, why);
+    else if (verdict == VERDICT_REFUSED && (is_recent || lane_has_proof(lane)))
+        lane_refuse(lane, why);
+    else if (verdict == VERDICT_UNCLEAR && lane_has_proof(lane))
+        lane_try_again(lane, why);
+    else
+        lane_begin_away(lane, verdict, why, pause_ms);
 }
 
 static void lane_judge(struct lane *lane, const struct answer *answer)
@@ -201,16 +262,16 @@ static void lane_judge(struct lane *lane, const struct answer *answer)
     if (opinion.verdict == VERDICT_DONE)
         lane_accepted(lane);
     else if (away_is_active(lane->sink->away)) {
-        outcome_retry(lane->sink, lane->sent, lane->sent_count);
+        lane_mark_repeated(lane);
+        for (size_t i = 0; i < lane->sent_count; i++)
+            away_return(lane->sink->away, lane->sent[i]);
         lane_passed(lane, lane->sent_count);
     } else if (opinion.verdict == VERDICT_AWAY)
         lane_begin_away(lane, VERDICT_AWAY, why, answer->retry_after_ms);
     else if (lane->sent_count > 1)
         lane_put_back(lane, lane->sent_count / 2);
-    else if (opinion.verdict == VERDICT_UNCLEAR)
-        lane_unclear(lane, why, answer->retry_after_ms);
     else
-        lane_refused(lane, opinion.verdict, why);
+        lane_judge_one(lane, opinion.verdict, why, answer->retry_after_ms);
 }
 
 static void lane_on_end(void *ctx, const struct answer *answer)

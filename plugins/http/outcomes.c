@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "clock_ms.h"
 #include "http/answer_text.h"
 #include "http/http_state.h"
 
@@ -19,8 +20,8 @@ struct http_opinion outcome_opinion(const struct answer *answer, char *why, size
     }
     opinion = http_opinion_of_status(answer->status);
     answer_text(answer->reason, reason, sizeof reason);
-    if (opinion.verdict == VERDICT_FAILED && influx_fault_of(reason) != INFLUX_OTHER)
-        opinion = (struct http_opinion){VERDICT_REFUSED,
+    if (opinion.verdict == VERDICT_REFUSED && influx_fault_of(reason) != INFLUX_OTHER)
+        opinion = (struct http_opinion){VERDICT_INVALID,
                                         influx_fault_of(reason) == INFLUX_CONFLICT
                                             ? " (the field has another type in the database: "
                                               "route it with another `as:`)"
@@ -36,25 +37,17 @@ void outcome_done(struct http_sink *sink, struct fr_delivery *const *deliveries,
         sink->host->done(sink->handle, deliveries[i], FR_DONE);
 }
 
-void outcome_retry(struct http_sink *sink, struct fr_delivery *const *deliveries, size_t count)
+/* Not FR_FAILED: it makes the later deliveries of the vehicle wait in the core, of which more than 64
+ * become dead letters. */
+void outcome_refused(struct http_sink *sink, struct fr_delivery *delivery, const char *why)
 {
-    for (size_t i = 0; i < count; i++) {
-        deliveries[i]->flags |= FR_FLAG_REPEATED;
-        sink->host->done(sink->handle, deliveries[i], FR_RETRY);
-    }
-}
-
-void outcome_refused(struct http_sink *sink, struct fr_delivery *delivery,
-                     enum http_verdict verdict, const char *why)
-{
-    sink->host->fail(sink->handle, delivery, verdict == VERDICT_REFUSED ? FR_REFUSED : FR_FAILED,
-                     "%s: %s", requests_address(sink->requests), why);
+    sink->host->fail(sink->handle, delivery, FR_REFUSED, "%s: %s", requests_address(sink->requests),
+                     why);
 }
 
 void outcome_unfit(struct http_sink *sink, struct fr_delivery *delivery)
 {
-    outcome_refused(sink, delivery, VERDICT_REFUSED,
-                    body_unfit_reason(requests_body(sink->requests)));
+    outcome_refused(sink, delivery, body_unfit_reason(requests_body(sink->requests)));
 }
 
 void outcome_report_up(struct http_sink *sink)
@@ -70,4 +63,11 @@ void outcome_report_down(struct http_sink *sink, const char *why)
     sink->is_up = false;
     sink->host->health(sink->handle, FR_HEALTH_DOWN, "%s: %s", requests_address(sink->requests),
                        why);
+}
+
+void outcome_succeeded(struct http_sink *sink)
+{
+    sink->successes++;
+    sink->success_ms = fr_clock_monotonic_ms();
+    outcome_report_up(sink);
 }

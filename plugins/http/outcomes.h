@@ -18,15 +18,14 @@ struct http_opinion outcome_opinion(const struct answer *answer, char *why, size
 /* Report FR_DONE for these. */
 void outcome_done(struct http_sink *sink, struct fr_delivery *const *deliveries, size_t count);
 
-/* Report FR_RETRY for these; the server may have received them. */
-void outcome_retry(struct http_sink *sink, struct fr_delivery *const *deliveries, size_t count);
-
-/* Report a delivery that the server refuses. */
-void outcome_refused(struct http_sink *sink, struct fr_delivery *delivery,
-                     enum http_verdict verdict, const char *why);
+/* Report FR_REFUSED for a delivery, with the reason and the remedy. */
+void outcome_refused(struct http_sink *sink, struct fr_delivery *delivery, const char *why);
 
 /* Report FR_REFUSED for a delivery whose route has a `format:` that cannot be used. */
 void outcome_unfit(struct http_sink *sink, struct fr_delivery *delivery);
+
+/* The server has accepted a request: report the sink as up. */
+void outcome_succeeded(struct http_sink *sink);
 
 void outcome_report_up(struct http_sink *sink);
 void outcome_report_down(struct http_sink *sink, const char *why);

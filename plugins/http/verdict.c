@@ -12,7 +12,7 @@ static const struct {
     {303, {VERDICT_AWAY, " (redirects are not followed: set `url:` to the server's new address)"}},
     {307, {VERDICT_AWAY, " (redirects are not followed: set `url:` to the server's new address)"}},
     {308, {VERDICT_AWAY, " (redirects are not followed: set `url:` to the server's new address)"}},
-    {400, {VERDICT_FAILED, " (the server does not accept this body: check `format:`)"}},
+    {400, {VERDICT_REFUSED, " (the server does not accept this body: check `format:`)"}},
     {401, {VERDICT_AWAY, " (check the credentials in `header_files:`)"}},
     {402, {VERDICT_AWAY, " (the account at the server must be paid)"}},
     {403, {VERDICT_AWAY, " (the credentials in `header_files:` do not permit this request)"}},
@@ -47,7 +47,7 @@ struct http_opinion http_opinion_of_status(long status)
     if (status >= 200 && status < 300)
         return (struct http_opinion){VERDICT_DONE, ""};
     if (status >= 400 && status < 500)
-        return (struct http_opinion){VERDICT_FAILED, ""};
+        return (struct http_opinion){VERDICT_REFUSED, ""};
     if (status >= 500 && status < 600)
         return (struct http_opinion){VERDICT_UNCLEAR, " (see the server's log)"};
     return (struct http_opinion){VERDICT_AWAY, " (is it a web server?)"};

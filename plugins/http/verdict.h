@@ -10,10 +10,10 @@
 
 enum http_verdict {
     VERDICT_DONE,    /* the server has accepted the request */
-    VERDICT_FAILED,  /* the server refuses the body; later it may accept it */
-    VERDICT_REFUSED, /* the server refuses the body, and always will */
-    VERDICT_UNCLEAR, /* the fault is the server's or the body's: a smaller request shows which */
-    VERDICT_AWAY,    /* the server is away, overloaded, or refuses every request */
+    VERDICT_INVALID, /* the server works, and refuses a part of the body */
+    VERDICT_REFUSED, /* the server refuses the body, or every body */
+    VERDICT_UNCLEAR, /* the server fails; the cause is the body or the server */
+    VERDICT_AWAY,    /* the server is away, overloaded, or accepts no request of this kind */
 };
 
 struct http_opinion {

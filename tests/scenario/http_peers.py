@@ -8,11 +8,15 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import urllib.parse
 
 from fr import PATIENCE, free_port, skip, wait_until
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
+from fake_peer import FakePeer  # noqa: E402
 
 
 class Influx:
@@ -228,3 +232,16 @@ def settle(path, text, mode=0o600):
     with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as f:
         f.write(text)
     os.rename(path + ".new", path)
+
+
+class HostileServer(FakePeer):
+    """Calls behave(client, stream) for each connection, one after the other."""
+
+    def __init__(self, behave):
+        self.behave, self.connections = behave, 0
+        self.listen()
+
+    def _one(self, client, stream):
+        self.client = client
+        self.connections += 1
+        self.behave(client, stream)
