@@ -15,6 +15,13 @@
 #define WITNESS_ATTEMPTS 3 /* before another witness is taken */
 #define REMEMBERED 64      /* witnesses that were not accepted */
 
+/* What the request in progress has, or the next one. */
+enum phase {
+    PHASE_KEPT,
+    PHASE_WITNESS,
+    PHASE_CONFIRM, /* the kept delivery: the server has just accepted the witness */
+};
+
 /* The core passes deliveries again when the plugin has none. Therefore the witness is kept from the
  * beginning. */
 struct away {
@@ -25,8 +32,8 @@ struct away {
     struct fr_delivery *kept;    /* NULL: the server is not away, or away_release() */
     struct fr_delivery *witness; /* another delivery; NULL: none */
     int worth;                   /* of the witness */
-    bool sends_witness;          /* the request in progress has it */
-    bool is_confirming; /* the server accepted the witness: the next attempt of `kept` decides */
+    enum phase phase;
+    bool is_stopping;          /* nothing is kept any more */
     enum http_verdict verdict; /* of the last attempt of `kept` */
     unsigned attempts;         /* of `kept`, since the last one of `witness` */
     unsigned witness_attempts;
@@ -127,11 +134,15 @@ static void away_report(struct away *away, const char *why, int64_t pause_ms)
 
 void away_return(struct away *away, struct fr_delivery *delivery)
 {
+    if (away->is_stopping) {
+        away_retry(away, delivery);
+        return;
+    }
     if (away->kept == NULL)
         away->kept = delivery;
     else if (away->witness == NULL)
         away->witness = delivery;
-    else if (!away->sends_witness && away->worth < WORTH_MAX &&
+    else if (away->phase != PHASE_WITNESS && away->worth < WORTH_MAX &&
              away_worth(away, delivery) > away->worth) {
         away_retry(away, away->witness);
         away->witness = delivery;
@@ -151,7 +162,7 @@ void away_begin(struct away *away, struct fr_delivery *delivery, enum http_verdi
     }
     away->is_active = true;
     away->kept = delivery;
-    away->sends_witness = away->is_confirming = false;
+    away->phase = PHASE_KEPT;
     away->verdict = verdict;
     away->attempts = 1;
     away->witness_attempts = 0;
@@ -196,7 +207,20 @@ static void away_release(struct away *away)
     away->attempts = ATTEMPTS_ALONE;
 }
 
+void away_flush(struct away *away)
+{
+    if (!away->is_active)
+        return;
+    away->is_stopping = true;
+    request_cancel(away->request);
+    event_del(away->timer);
+    if (away->kept != NULL)
+        away_release(away);
+}
+
 /* ---- attempts -------------------------------------------------------------------- */
+
+static void away_send(struct away *away, enum phase phase);
 
 /* Handle a delivery that needs no request. */
 static void away_needless(struct away *away, struct fr_delivery *d, enum request_added added)
@@ -210,6 +234,7 @@ static void away_needless(struct away *away, struct fr_delivery *d, enum request
     if (d == away->kept) /* the witness takes its position */
         away->kept = away->witness;
     away->witness = NULL;
+    away->phase = PHASE_KEPT;
     away_pause(away, 0);
 }
 
@@ -221,41 +246,46 @@ static void away_blame(struct away *away, const char *why)
     away_end(away);
 }
 
-static void away_failed(struct away *away, enum http_verdict verdict, const char *why,
-                        int64_t pause_ms)
+/* Wait until the next attempt, with other deliveries if these do not help. */
+static void away_wait(struct away *away, const char *why, int64_t pause_ms)
 {
-    if (away->is_confirming && verdict != VERDICT_AWAY) {
-        away_blame(away, why);
-        return;
-    }
-    if (away->sends_witness) { /* the server fails at other deliveries too */
-        away->attempts = 0;
-        away->witness_attempts++;
-    } else {
-        away->verdict = verdict;
-        away->attempts++;
-    }
-    away->sends_witness = away->is_confirming = false;
+    away->phase = PHASE_KEPT;
     away_report(away, why, pause_ms);
     away_pause(away, pause_ms);
     if (away->witness != NULL ? away->witness_attempts >= WITNESS_ATTEMPTS : away_suspects(away))
         away_release(away);
 }
 
-static void away_attempt(evutil_socket_t fd, short what, void *ctx)
+/* The witness follows the kept delivery at once: if the server returns between them, they arrive in
+ * another order. */
+static void away_failed(struct away *away, enum http_verdict verdict, const char *why,
+                        int64_t pause_ms)
 {
-    struct away *away = ctx;
-    struct fr_delivery *d;
+    if (away->phase == PHASE_WITNESS) { /* the server fails at other deliveries too */
+        away->attempts = 0;
+        away->witness_attempts++;
+        away_wait(away, why, pause_ms);
+        return;
+    }
+    if (away->phase == PHASE_CONFIRM && verdict != VERDICT_AWAY) {
+        away_blame(away, why);
+        return;
+    }
+    away->verdict = verdict;
+    away->attempts++;
+    if (away_suspects(away) && away->witness != NULL && pause_ms == 0)
+        away_send(away, PHASE_WITNESS);
+    else
+        away_wait(away, why, pause_ms);
+}
+
+static void away_send(struct away *away, enum phase phase)
+{
+    struct fr_delivery *d = phase == PHASE_WITNESS ? away->witness : away->kept;
     enum request_added added;
     char why[WHY_SIZE];
 
-    (void)fd, (void)what;
-    if (away->kept == NULL) {
-        away_pause(away, 0); /* until the core has passed a delivery */
-        return;
-    }
-    away->sends_witness = away->witness != NULL && away_suspects(away) && !away->is_confirming;
-    d = away->sends_witness ? away->witness : away->kept;
+    away->phase = phase;
     if (!request_begin(away->request, BODY_TOGETHER, 1, why, sizeof why)) {
         away_failed(away, VERDICT_AWAY, why, 0);
         return;
@@ -267,21 +297,30 @@ static void away_attempt(evutil_socket_t fd, short what, void *ctx)
         away_failed(away, VERDICT_AWAY, why, 0);
 }
 
+static void away_attempt(evutil_socket_t fd, short what, void *ctx)
+{
+    struct away *away = ctx;
+
+    (void)fd, (void)what;
+    if (away->kept == NULL)
+        away_pause(away, 0); /* until the core has passed a delivery */
+    else
+        away_send(away, PHASE_KEPT);
+}
+
 /* The server has answered the request, and works. */
 static void away_answered(struct away *away, enum http_verdict verdict, const char *why)
 {
     struct http_sink *sink = away->sink;
-    struct fr_delivery *d = away->sends_witness ? away->witness : away->kept;
+    struct fr_delivery *d = away->phase == PHASE_WITNESS ? away->witness : away->kept;
 
     if (verdict == VERDICT_DONE)
         outcome_done(sink, &d, 1);
     else
         outcome_refused(sink, d, why);
-    if (away->sends_witness) { /* the server may have returned meanwhile */
+    if (away->phase == PHASE_WITNESS) { /* the server may have returned meanwhile */
         away->witness = NULL;
-        away->sends_witness = false;
-        away->is_confirming = true;
-        event_add(away->timer, &(struct timeval){0, 0});
+        away_send(away, PHASE_CONFIRM);
     } else {
         away->kept = NULL;
         away_end(away);

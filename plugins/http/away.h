@@ -34,4 +34,7 @@ void away_begin(struct away *away, struct fr_delivery *delivery, enum http_verdi
 /* While the server is away: report FR_RETRY for a delivery, or keep it. */
 void away_return(struct away *away, struct fr_delivery *delivery);
 
+/* The sink is about to stop: report FR_RETRY for all that is kept. */
+void away_flush(struct away *away);
+
 #endif

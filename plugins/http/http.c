@@ -38,6 +38,13 @@ static void http_deliver(void *state, struct fr_delivery *const *batch, size_t c
         lane_send(sink->lanes[i]);
 }
 
+static void http_flush(void *state)
+{
+    struct http_sink *sink = state;
+
+    away_flush(sink->away);
+}
+
 /* ---- open and close -------------------------------------------------------------- */
 
 static void http_close_instance(void *state)
@@ -93,10 +100,16 @@ static const struct fr_option options[] = {REQUESTS_OPTIONS, {0}};
 extern const struct fr_plugin fleetroute_plugin;
 
 const struct fr_plugin fleetroute_plugin = {
-    FR_PLUGIN_HEADER,           .name = "http",
-    .version = PACKAGE_VERSION, .summary = "a web server: webhooks, InfluxDB, ABRP",
-    .options = options,         .format = FR_FORMAT_JSON,
-    .check = requests_check,    .open = http_open_instance,
-    .deliver = http_deliver,    .close = http_close_instance,
+    FR_PLUGIN_HEADER,
+    .name = "http",
+    .version = PACKAGE_VERSION,
+    .summary = "a web server: webhooks, InfluxDB, ABRP",
+    .options = options,
+    .format = FR_FORMAT_JSON,
+    .check = requests_check,
+    .open = http_open_instance,
+    .deliver = http_deliver,
+    .flush = http_flush,
+    .close = http_close_instance,
     .gather_ms = GATHER_MS,
 };

@@ -232,6 +232,11 @@ bool request_is_active(const struct request *request)
     return transfer_is_active(request->transfer);
 }
 
+void request_cancel(struct request *request)
+{
+    transfer_cancel(request->transfer);
+}
+
 static bool request_refresh_headers(struct request *request, char *why, size_t why_size)
 {
     const struct requests *requests = request->requests;

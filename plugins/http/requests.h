@@ -66,6 +66,8 @@ struct transfers *requests_transfers(struct requests *requests);
 struct request *request_new(struct requests *requests, transfer_end_fn *on_end, void *ctx);
 void request_free(struct request *request);
 bool request_is_active(const struct request *request);
+/* End a request in progress, without on_end(). */
+void request_cancel(struct request *request);
 
 enum request_added {
     REQUEST_ADDED,

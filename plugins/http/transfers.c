@@ -1,6 +1,7 @@
 #include "http/transfers.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -70,6 +71,9 @@ static void transfer_ended(struct transfer *transfer, CURLcode code)
     answer.is_connected = connect_us > 0 || connections == 0;
     if (transfer->is_cut && answer.status >= 200)
         answer.code = CURLE_OK; /* the status is known; the rest of the answer is of no use */
+    if (transfer->header_bytes > ANSWER_READ_MAX)
+        snprintf(transfer->error, sizeof transfer->error,
+                 "the headers of the answer have more than %d bytes", ANSWER_READ_MAX);
     answer.error = answer.code == CURLE_OK      ? ""
                    : transfer->error[0] != '\0' ? transfer->error
                                                 : curl_easy_strerror(code);
@@ -294,12 +298,18 @@ struct transfer *transfer_new(struct transfers *transfers, transfer_end_fn *on_e
     return transfer;
 }
 
+void transfer_cancel(struct transfer *transfer)
+{
+    if (transfer->is_active)
+        curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
+    transfer->is_active = false;
+}
+
 void transfer_free(struct transfer *transfer)
 {
     if (transfer == NULL)
         return;
-    if (transfer->is_active)
-        curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
+    transfer_cancel(transfer);
     curl_easy_cleanup(transfer->easy);
     fr_text_buffer_free(&transfer->kept);
     free(transfer);

@@ -61,6 +61,9 @@ bool transfer_start(struct transfer *transfer, const char *url, struct curl_slis
 /* Only make a connection to the URL's server. Otherwise as transfer_start(). */
 bool transfer_connect(struct transfer *transfer, const char *url);
 
+/* End a request in progress, without on_end(). */
+void transfer_cancel(struct transfer *transfer);
+
 bool transfer_is_active(const struct transfer *transfer);
 
 #endif

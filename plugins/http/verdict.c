@@ -77,7 +77,9 @@ struct http_opinion http_opinion_of_failure(CURLcode code, bool is_connected)
     case CURLE_SSL_CONNECT_ERROR:
         return (struct http_opinion){VERDICT_AWAY, " (is it a server with TLS 1.2 or newer?)"};
     case CURLE_OUT_OF_MEMORY:
-        return (struct http_opinion){VERDICT_AWAY, " (free memory)"};
+        return (struct http_opinion){
+            VERDICT_AWAY,
+            is_connected ? " (or a header of the answer has more than 100 kB)" : " (free memory)"};
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
         return (struct http_opinion){VERDICT_AWAY, " (check `url:`)"};

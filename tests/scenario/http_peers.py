@@ -176,7 +176,7 @@ class WebServer:
                 return client, address
 
         self.clients = []
-        self.server = Server(("127.0.0.1", self.port), Handler)
+        self.server = Server(("0.0.0.0" if self.tls else "127.0.0.1", self.port), Handler)
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(f"{self.tls}/server.pem", f"{self.tls}/server.key")
