@@ -30,6 +30,7 @@ static void contact_on_end(void *ctx, const struct answer *answer)
         return;
     if (answer->code == CURLE_OK) {
         outcome_report_up(contact->sink);
+        event_add(contact->timer, &(struct timeval){0, 0}); /* frees the connection */
         return;
     }
     outcome_opinion(answer, why, sizeof why);

@@ -75,7 +75,7 @@ static struct transfers *requests_new_transfers(struct fr_sink *sink, const stru
         .key = host->text(sink, "key"),
         .connect_timeout_ms = host->number(sink, "connect_timeout"),
         .timeout_ms = host->number(sink, "timeout"),
-        .connections = (long)host->number(sink, "connections"),
+        .connections = (long)host->number(sink, "connections") + 1, /* for attempts while away */
     };
 
     return transfers_new(host->event_base(sink), &settings);

@@ -77,6 +77,8 @@ static void transfer_ended(struct transfer *transfer, CURLcode code)
     answer.error = answer.code == CURLE_OK      ? ""
                    : transfer->error[0] != '\0' ? transfer->error
                                                 : curl_easy_strerror(code);
+    if (strncmp(answer.error, "getpeername()", 13) == 0) /* as libcurl reports a reset after TLS */
+        answer.error = "the server closed the connection";
     answer.reason = transfer_reason(transfer);
     transfer->on_end(transfer->ctx, &answer);
 }
@@ -224,21 +226,6 @@ static size_t transfer_on_body(char *bytes, size_t size, size_t count, void *ctx
 
 /* ---- requests -------------------------------------------------------------------- */
 
-static long transfer_curl_version(enum http_version version, const char *url)
-{
-    bool tls = strncasecmp(url, "https:", 6) == 0;
-
-    switch (version) {
-    case HTTP_VERSION_1_1:
-        return CURL_HTTP_VERSION_1_1;
-    case HTTP_VERSION_2:
-        return tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-    case HTTP_VERSION_AUTO:
-    default:
-        return CURL_HTTP_VERSION_2TLS;
-    }
-}
-
 static void transfer_set_security(CURL *easy, const struct transfer_settings *settings)
 {
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -270,6 +257,10 @@ static void transfer_set_up(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    /* HTTP/2 without TLS is not offered: libcurl 7.88 cannot use such a connection again. */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     (long)(settings->version == HTTP_VERSION_1_1 ? CURL_HTTP_VERSION_1_1
+                                                                  : CURL_HTTP_VERSION_2TLS));
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE_MAX_S);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout_ms);
@@ -335,7 +326,6 @@ bool transfer_start(struct transfer *transfer, const char *url, struct curl_slis
     const struct transfer_settings *settings = &transfer->transfers->settings;
     CURL *easy = transfer->easy;
 
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, transfer_curl_version(settings->version, url));
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, fr_text_buffer_string(body));

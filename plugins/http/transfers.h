@@ -19,7 +19,7 @@
 #define ANSWER_KEPT_MAX 4096  /* bytes of the body that are kept */
 #define ANSWER_READ_MAX 65536 /* bytes of the body that are read, and of all headers */
 
-enum http_version { HTTP_VERSION_AUTO, HTTP_VERSION_1_1, HTTP_VERSION_2 };
+enum http_version { HTTP_VERSION_AUTO, HTTP_VERSION_1_1 };
 
 /* Settings of all requests. Texts belong to the caller and stay valid. */
 struct transfer_settings {
