@@ -96,7 +96,7 @@ fuzzing() (
     configure_in build-fuzz --enable-fuzzers CC=clang CFLAGS="-O1 -g" && build || exit 1
     status=0
     for pair in "envelope record" "upgrade routing" "stored json" "home message" "mqtt path" "pushed answer" \
-        "compare proxy" "presence http" "history doctor" "redis"; do
+        "compare proxy" "presence http" "history doctor" "redis http_sink"; do
         pids=
         for name in $pair; do
             fuzz_one "$name" &

@@ -71,6 +71,7 @@ int main(void)
     srunner_add_suite(runner, suite_queue());
     srunner_add_suite(runner, suite_tesla_mqtt());
     srunner_add_suite(runner, suite_redis());
+    srunner_add_suite(runner, suite_http_sink());
     srunner_add_suite(runner, suite_home_assistant());
     srunner_add_suite(runner, suite_vehicle_config());
     srunner_add_suite(runner, suite_config_compare());

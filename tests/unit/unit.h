@@ -42,6 +42,7 @@ Suite *suite_push(void);
 Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_redis(void);
+Suite *suite_http_sink(void);
 Suite *suite_sink(void);
 Suite *suite_routes(void);
 Suite *suite_source_presence(void);
