@@ -32,7 +32,7 @@
          "4",           false,                                                                     \
          NULL,          "requests at a time; those of one vehicle are one after the other"},       \
         {"http_version", FR_OPTION_CHOICE, "auto",                                                 \
-         false,          "auto|1.1",     "auto: HTTP/2 where the server offers it with TLS"},    \
+         false,          "auto|1.1",       "auto: HTTP/2 where the server offers it with TLS"},    \
         {"ca", FR_OPTION_TEXT, NULL, false, NULL, "PEM file with the CAs of the server"},          \
         {"certificate", FR_OPTION_TEXT, NULL, false, NULL, "PEM file of the client"},              \
         {"key", FR_OPTION_TEXT, NULL, false, NULL, "PEM file of the client's key"},                \

@@ -49,13 +49,19 @@ START_TEST(influx_values_have_their_types)
     struct influx_point point = {.out = &out, .series = "m,vin=V", .series_len = 7, .time = 5};
 
     influx_real(&point, "r", NULL, 0.1);
-    influx_real(&point, "whole", NULL, 35);
+    influx_real(&point, "whole", NULL, -35);
+    influx_real(&point, "long", NULL, 1.0 / 3);
+    influx_real(&point, "large", NULL, 1e300);
+    influx_real(&point, "place", NULL, -48.137154);
+    influx_real(&point, "zero", NULL, 0);
     influx_real(&point, "nan", NULL, (double)NAN);
     influx_integer(&point, "i", NULL, INT64_MIN);
     influx_boolean(&point, "b", "part 1", true);
     influx_text(&point, "t", NULL, "a\"b\\c\nd", 7);
     influx_end(&point);
-    assert_text(&out, "m,vin=V r=0.1,whole=35,i=-9223372036854775808i,b_part\\ 1=true,"
+    assert_text(&out, "m,vin=V "
+                      "r=0.1,whole=-35,long=0.3333333333333333,large=1e+300,place=-48.137154,zero="
+                      "0,i=-9223372036854775808i,b_part\\ 1=true,"
                       "t=\"a\\\"b\\\\c d\" 5\n");
 }
 END_TEST
