@@ -19,7 +19,7 @@
 #include "util/address.h"
 
 /* Expired vehicles in the table at most. Beyond that the one that expired first is removed. */
-#define FR_PRESENCE_EXPIRED_MAX 10000
+#define FR_PRESENCE_EXPIRED_MAX 100000
 
 struct fr_presence;
 struct fr_presence_vehicle; /* valid while the vehicle has a connection */

@@ -22,19 +22,31 @@
 
 #define QUEUE_RECORDS 20000 /* max records that are enqueued and not yet on disk */
 #define QUEUE_BYTES (24u << 20)
-#define FEW_RECORDS 16         /* of a commit: the next one waits three times as long */
-#define CHECK_MAX_MS 20000     /* limit of the check at the start */
+#define GATHER_RECORDS 32  /* that a commit waits for at the present rate, within the next bound */
+#define GATHER_MAX 3       /* times `commit_every`: max time between two commits under load */
+#define CHECK_MAX_MS 20000 /* limit of the check at the start */
 #define CURSORS_EVERY_MS 1000  /* max time until a moved cursor is written */
 #define READERS_EVERY_MS 10000 /* interval of clearing reader slots of killed processes */
 
 /* ---- the thread ------------------------------------------------------------------ */
 
-/* Wait until `commit_every` has passed since the last commit, so that a commit has many records. A
- * commit costs as much CPU time as some 20 records. */
+/* The time from the last commit to the next one: GATHER_RECORDS arrive in it at the rate of the last
+ * interval. A commit costs as much CPU time as some 20 records. */
+static int64_t journal_interval_ms(const struct fr_journal *j, const struct fr_journal_settings *s)
+{
+    int64_t min_ms = s->commit_every_ms, max_ms = GATHER_MAX * min_ms, ms = max_ms;
+
+    if (j->last_count != 0)
+        ms = GATHER_RECORDS * j->last_interval_ms / (int64_t)j->last_count;
+    return ms < min_ms ? min_ms : ms > max_ms ? max_ms : ms;
+}
+
+/* Wait after the last commit, so that the next one has many records. The first record after a pause
+ * does not wait. */
 static void journal_gather(struct fr_journal *j, const struct fr_journal_settings *s)
 {
     int64_t since_ms = fr_monotonic_ms() - j->last_commit_ms;
-    int64_t every_ms = j->last_count < FEW_RECORDS ? 3 * s->commit_every_ms : s->commit_every_ms;
+    int64_t every_ms = journal_interval_ms(j, s);
 
     if (since_ms >= every_ms || fr_record_queue_waiting(j->queue) >= s->commit_records)
         return;
@@ -61,7 +73,10 @@ static void *journal_run(void *ctx)
         atomic_store(&j->woken, false);
         count = fr_record_queue_take(j->queue, j->group, s.commit_records, SIZE_MAX);
         if (count != 0) {
-            j->last_commit_ms = fr_monotonic_ms();
+            int64_t now = fr_monotonic_ms();
+
+            j->last_interval_ms = now - j->last_commit_ms;
+            j->last_commit_ms = now;
             j->last_count = count;
             fr_journal_commit_group(j, count);
             continue;

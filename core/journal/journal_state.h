@@ -79,9 +79,10 @@ struct fr_journal {
     int64_t started_ms, started_wall_ms;
     int64_t last_appended_ms;                                 /* wall */
     int64_t last_commit_ms, last_cursors_ms, last_readers_ms; /* monotonic */
-    size_t last_count;                                        /* records of the last commit */
-    struct fr_queue_entry *group;                             /* the records being committed */
-    bool *repeated; /* of the group: a duplicate, not appended */
+    int64_t last_interval_ms;     /* from the commit before the last one to the last one */
+    size_t last_count;            /* records of the last commit */
+    struct fr_queue_entry *group; /* the records being committed */
+    bool *repeated;               /* of the group: a duplicate, not appended */
 };
 
 #endif
