@@ -525,7 +525,7 @@ def endless_error(client, stream):
 
 
 def bomb(client, stream):
-    """A compressed answer that nobody asked for."""
+    """A compressed answer without a request for one."""
     head(stream)
     body = gzip.compress(bytes(100_000_000))
     client.sendall(b"HTTP/1.1 503 No\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
