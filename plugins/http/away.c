@@ -185,6 +185,7 @@ static void away_end(struct away *away)
     event_del(away->timer);
     sink->returns++;
     outcome_succeeded(sink);
+    outcome_report_up(sink);
 }
 
 /* Whether the kept delivery itself may be the cause. */

@@ -172,6 +172,8 @@ static void lane_accepted(struct lane *lane)
     lane_passed(lane, lane->sent_count);
     lane->step = 2 * lane->step < max ? 2 * lane->step : max;
     outcome_succeeded(sink);
+    if (!away_is_active(sink->away)) /* otherwise the kept delivery decides */
+        outcome_report_up(sink);
 }
 
 /* Put the deliveries of the request back; the next requests have at most `step` of them. */

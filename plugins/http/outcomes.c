@@ -69,5 +69,4 @@ void outcome_succeeded(struct http_sink *sink)
 {
     sink->successes++;
     sink->success_ms = fr_clock_monotonic_ms();
-    outcome_report_up(sink);
 }

@@ -24,7 +24,7 @@ void outcome_refused(struct http_sink *sink, struct fr_delivery *delivery, const
 /* Report FR_REFUSED for a delivery whose route has a `format:` that cannot be used. */
 void outcome_unfit(struct http_sink *sink, struct fr_delivery *delivery);
 
-/* The server has accepted a request: report the sink as up. */
+/* Remember that the server has accepted a request. */
 void outcome_succeeded(struct http_sink *sink);
 
 void outcome_report_up(struct http_sink *sink);
