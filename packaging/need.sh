@@ -7,7 +7,7 @@ sudo=
 
 build="autoconf automake libtool make gcc pkg-config protobuf-c-compiler libprotobuf-c-dev
     libevent-dev libssl-dev librdkafka-dev libyaml-dev libwslay-dev libjansson-dev zlib1g-dev
-    libzstd-dev liblmdb-dev libmosquitto-dev libhiredis-dev libzmq3-dev libseccomp-dev libqrencode-dev libcurl4-openssl-dev"
+    libzstd-dev liblmdb-dev libmosquitto-dev libhiredis-dev libpq-dev libzmq3-dev libseccomp-dev libqrencode-dev libcurl4-openssl-dev"
 missing=
 for p in $build "$@"; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

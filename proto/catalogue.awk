@@ -21,7 +21,7 @@ FILENAME ~ /enums/ {
         print "static const struct fr_choice choices_" enum "[] = {"
     }
     size[enum]++
-    printf "    {%s, \"%s\", \"%s\"},\n", $3, $5, $4
+    printf "    {%s, \"%s\", \"%s\"},\n", $3, $5, $4 == "-" ? $5 : $4
     next
 }
 

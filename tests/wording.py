@@ -55,7 +55,9 @@ EXCEPTIONS = [
     (r"^core/config/", r'"(behind|dead_peer|unacknowledged|stall|least|most)"', "old keys, for the message with the new one"),
     (r"^core/journal/(journal_state|store_open)\.h$", r"\bended_well\b", "a key on disk"),
     (r"^tests/scenario/guard\.py$", r"\bnobody\b", "the system account of that name"),
+    (r"^plugins/teslamate/", r"climate_keeper_mode", "the name in Tesla's API"),
     (r"\.py$", r"\w\.tell\(\)", "Python's position in a file"),
+    (r"", r"climate_keeper_mode", "Tesla's name, a topic of TeslaMate"),
     (r"", r"garage[_ ]door", "the automation of Home Assistant"),
 ]
 

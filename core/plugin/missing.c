@@ -24,6 +24,10 @@ static const struct {
     {"webhook", "http", "fleetroute-http"},
     {"influx", "http", "fleetroute-http"},
     {"influxdb", "http", "fleetroute-http"},
+    {"teslamate", "teslamate", "fleetroute-teslamate"},
+    {"postgres", "postgres", "fleetroute-postgres"},
+    {"postgresql", "postgres", "fleetroute-postgres"},
+    {"timescaledb", "postgres", "fleetroute-postgres"},
     {"home_assistant", "ha_websocket", "fleetroute-homeassistant"},
     {"homeassistant", "ha_websocket", "fleetroute-homeassistant"},
 };

@@ -27,7 +27,7 @@ enum fr_field_kind {
 struct fr_choice {
     int32_t number;
     const char *name;      /* "D" */
-    const char *long_name; /* "ShiftStateD", the name in the .proto file */
+    const char *long_name; /* "ShiftStateD", the name in the .proto file; `name` if it has none */
 };
 
 struct fr_enum {

@@ -255,8 +255,8 @@ static void thread_handle_requests(struct fr_sink *sink)
 {
     fr_sink_follow_routing(sink);
     fr_sink_rewind_if_requested(sink);
-    if (atomic_exchange(&sink->requests.restore, false))
-        fr_sink_restore(sink, sink->restores);
+    if (atomic_exchange(&sink->requests.restore, false)) /* the plugin needs them in any mode */
+        fr_sink_restore(sink, sink->settings.restore != 0);
     if (atomic_load(&sink->requests.end) && !sink->requests.windows_closed) {
         fr_intake_run(sink);
         fr_intake_flush_windows(sink);
@@ -328,6 +328,16 @@ int fr_sink_thread_prepare(struct fr_sink *sink, struct fr_error *error)
     return 0;
 }
 
+/* For top -H and tests/bench. The threads of the plugin's library have this name, too, unless the library
+ * sets another. */
+static void thread_set_name(const struct fr_sink *sink)
+{
+    char name[16]; /* the kernel's limit */
+
+    snprintf(name, sizeof name, "sink:%s", sink->settings.name);
+    pthread_setname_np(pthread_self(), name);
+}
+
 static void thread_report_failed_open(struct fr_sink *sink)
 {
     pthread_mutex_lock(&sink->health.lock);
@@ -344,6 +354,7 @@ void *fr_sink_thread(void *ctx)
 {
     struct fr_sink *sink = ctx;
 
+    thread_set_name(sink);
     sink->plugin_state = sink->plugin->open(sink, &fr_plugin_host);
     if (sink->plugin_state == NULL)
         thread_report_failed_open(sink);

@@ -171,7 +171,7 @@ static int sinks_ask_mqtt(struct fr_setup_env *env, struct fr_buffer *options,
 {
     struct fr_setup_question layout = {
         "mqtt_layout",
-        "Topics: homeassistant (discovery), tesla (as Tesla's server), values",
+        "Topics: homeassistant (discovery), tesla (as Tesla's server), values, teslamate",
         sinks_known(env, "mqtt", "layout", "homeassistant"),
         false,
         NULL,

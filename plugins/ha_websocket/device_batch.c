@@ -11,6 +11,8 @@
 #define UPDATES_MAX 100   /* states in one command */
 #define CAPACITY_MIN 8    /* commands; less capacity of the session is not worth a batch */
 #define REPUBLISH_MS 1000 /* after a registration of an entity */
+#define DISABLED_MS 20000 /* the interval at which the states of disabled entities are sent */
+#define ENABLED_MS 40000  /* Home Assistant sets up an enabled entity after 30 s */
 #define LOOKUP_MS 200     /* after an unknown webhook */
 #define ACCURACY_DEFAULT_M 5
 
@@ -97,6 +99,18 @@ static void batch_on_entity_registered(void *ctx, const json_t *result, const ch
     batch_command_done(device);
 }
 
+/* Home Assistant does not report that the user has enabled an entity, and sets it up later. Its state
+ * must not stay unknown until the vehicle sends another value. */
+static void batch_set_disabled(struct device *device, struct fr_entity_state *s, bool disabled)
+{
+    if (disabled)
+        s->plugin_flags |= DEVICE_ENTITY_DISABLED;
+    else if (s->plugin_flags & DEVICE_ENTITY_DISABLED) {
+        s->plugin_flags &= ~(uint64_t)DEVICE_ENTITY_DISABLED;
+        device->republish_ms = fr_clock_monotonic_ms() + ENABLED_MS;
+    }
+}
+
 static void batch_on_states_updated(void *ctx, const json_t *result, const char *error)
 {
     struct device *device = ctx;
@@ -107,8 +121,11 @@ static void batch_on_states_updated(void *ctx, const json_t *result, const char 
     {
         struct fr_entity_state *s = batch_find_state(device, id);
 
+        if (s == NULL)
+            continue;
+        batch_set_disabled(device, s, json_is_true(json_object_get(each, "is_disabled")));
         code = json_string_value(json_object_get(json_object_get(each, "error"), "code"));
-        if (code == NULL || s == NULL)
+        if (code == NULL)
             continue;
         if (strcmp(code, "not_registered") == 0) { /* the user has deleted the entity */
             json_object_del(device->saved.sensors, id);
@@ -188,6 +205,8 @@ static void batch_register_entity(struct device *device, const struct fr_entity_
         return;
     }
     json_object_set_new(d, "state", entity_json_state(s));
+    if (s->entity->disabled && registered == NULL) /* the user may have enabled it meanwhile */
+        json_object_set_new(d, "disabled", json_true());
     json_object_set_new(device->saved.sensors, s->id, json_string(digest));
     device->unsaved = true;
     /* Home Assistant may restore an older state after the registration: publish all states again.
@@ -205,7 +224,7 @@ static void batch_send_states(struct device *device)
     for (struct fr_entity_state *s = device->vehicle->states; s != NULL; s = s->next) {
         unsigned todo = s->todo;
 
-        if (todo == 0 || s->is_tracker)
+        if (todo == 0 || s->is_tracker || s->incomplete)
             continue;
         if (session_capacity(device->env->session) < 2) {
             device->truncated = true;
@@ -254,7 +273,7 @@ static void batch_send_details(struct device *device)
 static bool batch_has_changes(const struct device *device)
 {
     for (const struct fr_entity_state *s = device->vehicle->states; s != NULL; s = s->next)
-        if (s->todo != 0)
+        if (s->todo != 0 && !s->incomplete)
             return true;
     return false;
 }
@@ -293,8 +312,22 @@ bool device_send_batch(struct device *device)
     return true;
 }
 
+/* The answer is how the sink learns that an entity was enabled. */
+static void batch_republish_disabled(struct device *device)
+{
+    int64_t now = fr_clock_monotonic_ms();
+
+    if (now < device->disabled_ms)
+        return;
+    device->disabled_ms = now + DISABLED_MS;
+    for (struct fr_entity_state *s = device->vehicle->states; s != NULL; s = s->next)
+        if (s->plugin_flags & DEVICE_ENTITY_DISABLED)
+            s->todo |= FR_TODO_PUBLISH;
+}
+
 bool device_tick(struct device *device)
 {
+    batch_republish_disabled(device);
     if (device->republish_ms != 0 && fr_clock_monotonic_ms() >= device->republish_ms &&
         device->state == DEVICE_READY) {
         device->republish_ms = 0;

@@ -13,6 +13,9 @@
 /* In fr_entity_state.plugin_flags: Home Assistant answered not_registered to the newest state. */
 #define DEVICE_ENTITY_UNREGISTERED 1u
 
+/* The same: the newest answer was that the entity is disabled. */
+#define DEVICE_ENTITY_DISABLED 2u
+
 /* Enqueue a delivery that the vehicle has received. Entities that were unregistered and that the
  * delivery contributes to are announced again. */
 void device_enqueue(struct device *device, struct fr_delivery *delivery);

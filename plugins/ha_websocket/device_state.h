@@ -48,6 +48,7 @@ struct device {
     unsigned attempts;     /* batches in a row with unknown entities */
     unsigned dead_batches; /* batches in a row with an unknown webhook */
     int64_t republish_ms;  /* monotonic; when all states are sent once more; 0: not at all */
+    int64_t disabled_ms;   /* monotonic; when the states of disabled entities are sent once more */
 
     /* Results of the batch: */
     bool unknown_entities; /* an entity is not registered in Home Assistant */

@@ -13,7 +13,7 @@
 #define ENTITY_DIGEST_SIZE 17 /* 16 hexadecimal digits and a NUL */
 
 /*
- * The description for register_sensor, without the state. The API has one tracker for each device,
+ * The description for register_sensor, without the state and `disabled`. The API has one tracker for each device,
  * so that other locations are sensors; and it has no list of options, so that the class enum is
  * omitted.
  */

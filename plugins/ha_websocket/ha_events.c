@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock_ms.h"
+#include "home_assistant/alert.h"
 #include "safe_name.h"
 #include "utf8.h"
 
@@ -31,6 +33,8 @@ struct ha_events {
     struct fr_sink *sink;
     const struct fr_host *host;
     struct session *session;
+    struct fr_alert_log *log;
+    int64_t alert_age_ms;
     struct event_record *first, *last; /* in the order of arrival */
     struct event_record *sending;      /* the first that is not completely sent; NULL: none */
     bool sending_now;                  /* ha_events_send() is on the stack */
@@ -181,18 +185,25 @@ static void events_notify(struct event_record *record, const char *name, const c
 
 static void events_send_alert(struct event_record *record, const json_t *alert)
 {
-    const char *name = json_string_value(json_object_get(alert, "name"));
+    struct ha_events *events = record->events;
     const char *started = json_string_value(json_object_get(alert, "startedAt"));
     const char *ended = json_string_value(json_object_get(alert, "endedAt"));
     struct fr_text_buffer text = {0};
+    struct fr_alert known;
+    json_t *data;
 
-    if (name == NULL)
+    if (!fr_alert_read(&known, alert, record->delivery, events->log, fr_clock_wall_ms(),
+                       events->alert_age_ms))
         return;
-    events_fire(record, "fleetroute_alert", json_deep_copy(alert));
+    data = json_deep_copy(alert);
+    json_object_set_new(data, "name", json_string(known.name));
+    json_object_set_new(data, "kind", json_string(known.kind));
+    json_object_set_new(data, "live", json_boolean(known.live));
+    events_fire(record, "fleetroute_alert", data);
     if (!events_wants_notification(record->delivery) || !events_is_for_customer(alert))
         return;
-    fr_text_buffer_printf(&text, "%s, since %s", name, started != NULL ? started : "now");
-    events_notify(record, name, fr_text_buffer_string(&text), ended != NULL);
+    fr_text_buffer_printf(&text, "%s, since %s", known.name, started != NULL ? started : "now");
+    events_notify(record, known.name, fr_text_buffer_string(&text), ended != NULL);
     fr_text_buffer_free(&text);
 }
 
@@ -305,16 +316,23 @@ struct ha_events *ha_events_new(struct fr_sink *sink, const struct fr_host *host
 {
     struct ha_events *events = calloc(1, sizeof *events);
 
-    if (events != NULL) {
-        events->sink = sink;
-        events->host = host;
-    }
-    return events;
+    if (events == NULL)
+        return NULL;
+    events->sink = sink;
+    events->host = host;
+    events->alert_age_ms = host->number(sink, "alert_age");
+    events->log = fr_alert_log_new();
+    if (events->log != NULL)
+        return events;
+    free(events);
+    return NULL;
 }
 
 void ha_events_free(struct ha_events *events)
 {
     while (events != NULL && events->first != NULL)
         events_unlink(events->first);
+    if (events != NULL)
+        fr_alert_log_free(events->log);
     free(events);
 }

@@ -1,6 +1,7 @@
 /*
  * Alerts, errors and other records as events on Home Assistant's event bus: fleetroute_alert,
- * fleetroute_error, fleetroute_TYPE, or the name of the route's `as:`. With `as: notification`,
+ * fleetroute_error, fleetroute_TYPE, or the name of the route's `as:`. An alert has the members
+ * `kind` and `live` of home_assistant/alert.h. With `as: notification`,
  * errors and alerts for the audience Customer are also persistent notifications until they end.
  *
  * A record may contain any number of alerts; they are sent as the session has capacity. Used on the

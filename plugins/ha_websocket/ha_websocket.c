@@ -84,6 +84,8 @@ static const struct fr_option options[] = {
      "a position older than this triggers no zone automation"},
     {"position_gap", FR_OPTION_DURATION, "10 min", false, NULL,
      "a position after a longer gap triggers no zone automation"},
+    {"alert_age", FR_OPTION_DURATION, "5 min", false, NULL,
+     "an alert that began longer ago is not live: it triggers no automation"},
     {0},
 };
 

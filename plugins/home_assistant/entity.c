@@ -37,6 +37,7 @@ const char *fr_platform_name(enum fr_platform platform)
         [FR_PLATFORM_SENSOR] = "sensor",
         [FR_PLATFORM_BINARY_SENSOR] = "binary_sensor",
         [FR_PLATFORM_DEVICE_TRACKER] = "device_tracker",
+        [FR_PLATFORM_EVENT] = "event",
     };
 
     return names[platform];

@@ -1,11 +1,17 @@
 #include "home_assistant/entity_reader.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "home_assistant/alert.h"
 #include "home_assistant/slug.h"
+
+#define WITHIN_DEFAULT_MS 60000
+#define WITHIN_MAX_S 86400
 
 int fr_entity_reader_config_error(struct fr_entity_reader *r, const yaml_node_t *at,
                                   const char *format, ...)
@@ -90,9 +96,9 @@ static int entity_read_choice(struct fr_entity_reader *r, const yaml_node_t *nod
 static int entity_read_platform(struct fr_entity_reader *r, const yaml_node_t *node,
                                 struct fr_entity *e)
 {
-    const char *const platforms[] = {fr_platform_name(FR_PLATFORM_SENSOR),
-                                     fr_platform_name(FR_PLATFORM_BINARY_SENSOR),
-                                     fr_platform_name(FR_PLATFORM_DEVICE_TRACKER), NULL};
+    const char *const platforms[] = {
+        fr_platform_name(FR_PLATFORM_SENSOR), fr_platform_name(FR_PLATFORM_BINARY_SENSOR),
+        fr_platform_name(FR_PLATFORM_DEVICE_TRACKER), fr_platform_name(FR_PLATFORM_EVENT), NULL};
     int platform = entity_read_choice(r, node, platforms);
 
     e->platform = platform < 0 ? FR_PLATFORM_SENSOR : (enum fr_platform)platform;
@@ -135,7 +141,7 @@ static int entity_read_sources(struct fr_entity_reader *r, const yaml_node_t *no
 {
     if (e->from.count != 0)
         return fr_entity_reader_config_error(
-            r, node, "an entity has only one of `field:`, `from:`, `any:` and `max:`");
+            r, node, "an entity has only one of `field:`, `from:`, `any:`, `max:` and `product:`");
     e->gather = gather;
     if (entity_read_words(r, node, &e->from) != 0)
         return -1;
@@ -152,6 +158,49 @@ static int entity_read_category(struct fr_entity_reader *r, const yaml_node_t *n
 
     e->diagnostic = entity_read_choice(r, node, words) == 0;
     return e->diagnostic ? 0 : -1;
+}
+
+static int entity_read_enabled(struct fr_entity_reader *r, const yaml_node_t *node,
+                               struct fr_entity *e)
+{
+    static const char *const words[] = {"true", "false", NULL};
+    int word = entity_read_choice(r, node, words);
+
+    e->disabled = word == 1;
+    return word < 0 ? -1 : 0;
+}
+
+static int entity_read_scale(struct fr_entity_reader *r, const yaml_node_t *node,
+                             struct fr_entity *e)
+{
+    const char *text = fr_entity_reader_text(r, node);
+    char *end;
+
+    if (text == NULL)
+        return -1;
+    e->scale = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(e->scale) && e->scale != 0
+               ? 0
+               : fr_entity_reader_config_error(r, node, "\"%s\" is not a factor such as 0.001",
+                                               text);
+}
+
+static int entity_read_within(struct fr_entity_reader *r, const yaml_node_t *node,
+                              struct fr_entity *e)
+{
+    const char *text = fr_entity_reader_text(r, node);
+    char *end;
+    long seconds;
+
+    if (text == NULL)
+        return -1;
+    errno = 0;
+    seconds = strtol(text, &end, 10);
+    e->within_ms = (int64_t)seconds * 1000;
+    return end != text && *end == '\0' && errno == 0 && seconds >= 1 && seconds <= WITHIN_MAX_S
+               ? 0
+               : fr_entity_reader_config_error(
+                     r, node, "\"%s\" is not a number of seconds from 1 to %d", text, WITHIN_MAX_S);
 }
 
 /* ---- one entity ------------------------------------------------------------------ */
@@ -176,6 +225,14 @@ static int entity_read_key(struct fr_entity_reader *r, const yaml_node_t *at, co
         return entity_read_sources(r, value, e, FR_GATHER_ANY);
     if (strcmp(key, "max") == 0)
         return entity_read_sources(r, value, e, FR_GATHER_MAX);
+    if (strcmp(key, "product") == 0)
+        return entity_read_sources(r, value, e, FR_GATHER_PRODUCT);
+    if (strcmp(key, "scale") == 0)
+        return entity_read_scale(r, value, e);
+    if (strcmp(key, "within") == 0)
+        return entity_read_within(r, value, e);
+    if (strcmp(key, "enabled") == 0)
+        return entity_read_enabled(r, value, e);
     if (strcmp(key, "options") == 0)
         return entity_read_words(r, value, &e->options);
     if (strcmp(key, "on_if") == 0)
@@ -192,10 +249,35 @@ static int entity_read_key(struct fr_entity_reader *r, const yaml_node_t *at, co
         return fr_entity_reader_config_error(r, at, "unknown key `most:`: the key is now `max:`");
     return fr_entity_reader_config_error(
         r, at,
-        "unknown key `%s:` of an entity (valid: field, from, any, max, name, platform, class, "
-        "state, "
-        "unit, options, on_if, bit, invalid, precision, icon, category)",
+        "unknown key `%s:` of an entity (valid: field, from, any, max, product, scale, within, "
+        "name, "
+        "platform, class, state, unit, options, on_if, bit, invalid, precision, icon, category, "
+        "enabled)",
         key);
+}
+
+static int entity_read_check_event(struct fr_entity_reader *r, const yaml_node_t *node,
+                                   const struct fr_entity *e)
+{
+    bool alerts = fr_words_find(&e->from, "alerts") >= 0;
+
+    if (alerts != (e->platform == FR_PLATFORM_EVENT) || (alerts && e->from.count != 1))
+        return fr_entity_reader_config_error(
+            r, node, "`from: [alerts]` and `platform: event` require each other");
+    for (size_t i = 0; alerts && i < e->options.count; i++) {
+        size_t kind = 0;
+
+        while (fr_alert_kinds[kind] != NULL &&
+               strcmp(fr_alert_kinds[kind], e->options.word[i]) != 0)
+            kind++;
+        if (fr_alert_kinds[kind] == NULL)
+            return fr_entity_reader_config_error(
+                r, node, "\"%s\" is no kind of alert (valid: alarm, door_handle, other)",
+                e->options.word[i]);
+    }
+    return alerts && e->options.count == 0
+               ? fr_entity_reader_config_error(r, node, "`platform: event` requires `options:`")
+               : 0;
 }
 
 static int entity_read_check(struct fr_entity_reader *r, const yaml_node_t *node,
@@ -214,7 +296,11 @@ static int entity_read_check(struct fr_entity_reader *r, const yaml_node_t *node
         return fr_entity_reader_config_error(r, node, "`any:` requires `platform: binary_sensor`");
     if (e->gather == FR_GATHER_MAX && e->platform != FR_PLATFORM_SENSOR)
         return fr_entity_reader_config_error(r, node, "`max:` requires `platform: sensor`");
-    return 0;
+    if (e->gather == FR_GATHER_PRODUCT &&
+        (e->platform != FR_PLATFORM_SENSOR || e->from.count < 2 || e->unit == NULL))
+        return fr_entity_reader_config_error(
+            r, node, "`product:` requires `platform: sensor`, two or more fields and a `unit:`");
+    return entity_read_check_event(r, node, e);
 }
 
 int fr_entity_read(struct fr_entity_reader *r, const yaml_node_t *node, struct fr_entity *e)
@@ -223,6 +309,8 @@ int fr_entity_read(struct fr_entity_reader *r, const yaml_node_t *node, struct f
         return fr_entity_reader_config_error(
             r, node, "an entity is a map: {field: …, name: …, platform: …}");
     e->precision = -1;
+    e->scale = 1;
+    e->within_ms = WITHIN_DEFAULT_MS;
     for (const yaml_node_pair_t *p = node->data.mapping.pairs.start;
          p < node->data.mapping.pairs.top; p++) {
         const yaml_node_t *at = yaml_document_get_node(&r->document, p->key);

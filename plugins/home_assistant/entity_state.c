@@ -1,5 +1,6 @@
 #include "home_assistant/entity_state.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ struct fr_entity_state *fr_entity_state_new(const struct fr_entity *entity, cons
     s->id = strdup(id);
     s->name = strdup(name);
     s->todo = FR_TODO_ANNOUNCE | FR_TODO_PUBLISH;
+    s->incomplete = entity->gather == FR_GATHER_PRODUCT;
     s->is_tracker = entity->platform == FR_PLATFORM_DEVICE_TRACKER &&
                     strcmp(entity->from.word[0], "Location") == 0;
     if (s->id != NULL && s->name != NULL)
@@ -74,13 +76,45 @@ static const struct fr_entity_input *entity_state_choose_input(const struct fr_e
     return best;
 }
 
+/* The product of all inputs; no value if one has none, or if they were not measured together. */
+static void entity_state_multiply(struct fr_entity_state *s, struct fr_state_text *state)
+{
+    int64_t oldest = INT64_MAX, newest = 0;
+    double product = s->entity->scale;
+
+    *state = (struct fr_state_text){.has_value = true};
+    s->incomplete = false;
+    for (size_t i = 0; i < s->entity->from.count; i++) {
+        const struct fr_entity_input *input = &s->inputs[i];
+
+        s->incomplete = s->incomplete || !input->seen;
+        state->has_value = state->has_value && input->has_value;
+        oldest = input->created_ms < oldest ? input->created_ms : oldest;
+        newest = input->created_ms > newest ? input->created_ms : newest;
+        product *= input->number;
+    }
+    if (newest - oldest > s->entity->within_ms)
+        state->has_value = false;
+    if (!state->has_value)
+        return;
+    fr_state_text_number(product, s->entity->precision, state);
+    s->is_number = state->has_value;
+}
+
 /* Derive the state from the inputs. Returns false without memory. */
 static bool entity_state_update_text(struct fr_entity_state *s)
 {
     const struct fr_entity_input *input = entity_state_choose_input(s);
+    bool has_value = input == NULL || input->has_value;
     const char *text = input != NULL ? input->text : NULL;
+    struct fr_state_text product;
 
-    if (input != NULL && !input->has_value) {
+    if (s->entity->gather == FR_GATHER_PRODUCT) {
+        entity_state_multiply(s, &product);
+        has_value = product.has_value;
+        text = product.text;
+    }
+    if (!has_value) {
         if (s->entity->when_invalid == FR_INVALID_KEEP && s->text != NULL)
             return true;
         text = s->entity->when_invalid == FR_INVALID_STATE ? s->entity->invalid_state : NULL;
@@ -97,7 +131,7 @@ static const char *entity_state_unit(const struct fr_entity *entity, const char 
     if (entity->platform != FR_PLATFORM_SENSOR ||
         (entity->device_class != NULL && strcmp(entity->device_class, "timestamp") == 0))
         return NULL;
-    if (unit[0] == '\0')
+    if (unit[0] == '\0' || entity->gather == FR_GATHER_PRODUCT)
         return entity->unit;
     return strcmp(unit, "mi/h") == 0 ? "mph" : unit;
 }

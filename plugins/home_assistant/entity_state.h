@@ -21,7 +21,7 @@ struct fr_entity_input {
     bool seen; /* the field was received */
     bool has_value;
     int64_t created_ms; /* since 1970 */
-    double number;      /* for FR_GATHER_MAX */
+    double number;      /* for FR_GATHER_MAX and FR_GATHER_PRODUCT */
     char *text;         /* the state that this field alone results in; NULL: none */
 };
 
@@ -40,7 +40,8 @@ struct fr_entity_state {
     double latitude; /* of any device_tracker, valid if has_position */
     double longitude;
     bool has_position;
-    uint64_t plugin_flags;           /* for use by the plugin */
+    bool incomplete;       /* a product with a field that was never received: do not announce it */
+    uint64_t plugin_flags; /* for use by the plugin */
     struct fr_entity_input inputs[]; /* one for each of entity->from */
 };
 

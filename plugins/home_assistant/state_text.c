@@ -8,9 +8,7 @@
 #define PLAIN_MAX 1e15          /* from this value on, a real is written with an exponent */
 #define TIME_MAX_S 253402300799 /* seconds since 1970: the end of the year 9999 */
 
-/* Format with one digit more than `precision`. Changes below that are not displayed and cause no
- * update. */
-static void state_put_real(double real, int precision, struct fr_state_text *state)
+void fr_state_text_number(double real, int precision, struct fr_state_text *state)
 {
     if (!isfinite(real)) {
         state->has_value = false;
@@ -112,7 +110,7 @@ static void state_put_value(const struct fr_entity *entity, const struct fr_valu
                 value->real > 0 && value->real <= (double)TIME_MAX_S ? (int64_t)value->real : 0,
                 state);
         else
-            state_put_real(value->real, entity->precision, state);
+            fr_state_text_number(value->real, entity->precision, state);
         break;
     case FR_VALUE_TEXT:
         state_put_text(value->text.bytes, value->text.len, state);

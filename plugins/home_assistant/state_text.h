@@ -22,4 +22,9 @@ struct fr_state_text {
 void fr_state_text(const struct fr_entity *entity, const struct fr_delivery *delivery,
                    struct fr_state_text *state);
 
+/* Format a number with one digit more than `precision` (-1: 7 digits in total). Changes below that
+ * are not displayed and cause no update. A number that is not finite is no value: has_value becomes
+ * false, and is unchanged otherwise. Any thread. */
+void fr_state_text_number(double real, int precision, struct fr_state_text *state);
+
 #endif

@@ -13,6 +13,7 @@
 
 #define BUCKETS 4096
 #define PRESENCE "presence"
+#define ALERTS "alerts"
 #define HEADING_MAX 360    /* degrees */
 #define ACCURACY_MAX_M 1e6 /* metres */
 #define SPEED_MAX_MS 1000  /* metres per second */
@@ -282,6 +283,16 @@ static bool vehicles_receive_presence(struct fr_vehicles *v, struct fr_ha_vehicl
 
         ok = s != NULL && fr_entity_state_receive(s, use->input, &connected);
     }
+    return ok;
+}
+
+bool fr_vehicles_add_events(struct fr_vehicles *v, struct fr_ha_vehicle *vehicle)
+{
+    bool ok = true;
+
+    for (const struct fr_field_use *use = fr_field_index_find(v->fields, ALERTS); use != NULL && ok;
+         use = fr_field_use_next(use))
+        ok = vehicles_ensure_state(vehicle, use->entity, NULL) != NULL;
     return ok;
 }
 

@@ -50,6 +50,10 @@ void fr_vehicles_free(struct fr_vehicles *vehicles, void (*free_own)(void *own))
 struct fr_ha_vehicle *fr_vehicles_receive(struct fr_vehicles *vehicles,
                                           const struct fr_delivery *delivery, int64_t now_ms);
 
+/* Add the entities of alerts to a vehicle, before its first alert: an event that is sent when Home
+ * Assistant does not have its entity yet is lost. Returns false without memory. */
+bool fr_vehicles_add_events(struct fr_vehicles *vehicles, struct fr_ha_vehicle *vehicle);
+
 /* The vehicle with a VIN; NULL: no delivery of it was received. */
 struct fr_ha_vehicle *fr_vehicles_find(const struct fr_vehicles *vehicles, const char *vin);
 

@@ -378,6 +378,8 @@ static int kafka_start_producer(struct kafka_sink *sink)
     sink->events = rd_kafka_queue_get_main(sink->producer);
     rd_kafka_set_log_queue(sink->producer, sink->events);
     rd_kafka_queue_io_event_enable(sink->events, sink->wake, &one, sizeof one);
+    /* librdkafka reports only an event that finds the queue empty, and one may be in it already. */
+    event_active(sink->rearm_timer, EV_TIMEOUT, 1);
     sink->topics = fr_topics_new(sink->handle, sink->host, sink->producer, sink->events,
                                  kafka_produce, kafka_delivery_failed, sink);
     return sink->topics != NULL ? 0 : -1;

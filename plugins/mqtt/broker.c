@@ -12,14 +12,14 @@
 #include "clock_ms.h"
 #include "mqtt/broker_publish.h"
 #include "mqtt/broker_state.h"
+#include "password_file.h"
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 4000
-#define MISC_MS 1000      /* interval of mosquitto_loop_misc() */
-#define CONFIRM_MS 60000  /* without a confirmation: the broker is disconnected */
-#define SHORT_MS 5000     /* a connection that was lost sooner counts as short */
-#define SHORT_MAX 3       /* consecutive short connections: another client may use the same id */
-#define PASSWORD_SIZE 512 /* bytes, with NUL */
+#define MISC_MS 1000     /* interval of mosquitto_loop_misc() */
+#define CONFIRM_MS 60000 /* without a confirmation: the broker is disconnected */
+#define SHORT_MS 5000    /* a connection that was lost sooner counts as short */
+#define SHORT_MAX 3      /* consecutive short connections: another client may use the same id */
 
 /* ---- the connection -------------------------------------------------------------- */
 
@@ -76,8 +76,11 @@ static void broker_report_without_v5(struct broker *b)
 static void broker_report_up(struct broker *b)
 {
     bool id_saved = b->own_id.sink == NULL || b->own_id.saved;
+    const char *problem = b->events->problem(b->ctx);
 
-    if (id_saved && b->without_v5 != NULL && b->version != MQTT_PROTOCOL_V5)
+    if (problem != NULL)
+        b->host->health(b->sink, FR_HEALTH_DEGRADED, "connected; %s", problem);
+    else if (id_saved && b->without_v5 != NULL && b->version != MQTT_PROTOCOL_V5)
         broker_report_without_v5(b);
     else if (id_saved)
         b->host->health(b->sink, FR_HEALTH_UP, "connected");
@@ -85,6 +88,12 @@ static void broker_report_up(struct broker *b)
         b->host->health(b->sink, FR_HEALTH_DEGRADED,
                         "connected; %s; until this is solved, each restart uses another client id",
                         fr_text_buffer_string(&b->own_id.why));
+}
+
+void broker_report_problem(struct broker *b)
+{
+    if (b->up)
+        broker_report_up(b);
 }
 
 /* Report why the connection was lost, with a remedy. */
@@ -239,35 +248,28 @@ static void broker_received(struct mosquitto *client, void *ctx,
 
 /* ---- connecting ------------------------------------------------------------------ */
 
-static int broker_read_password(struct broker *b, char *password)
+/* Read the password; "" without a file. */
+static bool broker_read_password(struct broker *b, char password[FR_PASSWORD_SIZE])
 {
     const char *path = b->host->text(b->sink, "password_file");
-    FILE *file = path != NULL ? fopen(path, "r") : NULL;
+    char why[384];
 
     password[0] = '\0';
-    if (path == NULL)
-        return 0;
-    if (file == NULL || fgets(password, PASSWORD_SIZE, file) == NULL) {
-        b->host->log(b->sink, FR_LOG_ERROR, "password_file %s: %s", path,
-                     file == NULL ? strerror(errno) : "the file is empty");
-        if (file != NULL)
-            fclose(file);
-        return -1;
-    }
-    fclose(file);
-    password[strcspn(password, "\r\n")] = '\0';
-    return 0;
+    if (path == NULL || fr_password_read(path, password, why, sizeof why))
+        return true;
+    b->host->log(b->sink, FR_LOG_ERROR, "password_file %s", why);
+    return false;
 }
 
 static int broker_configure(struct broker *b)
 {
     const char *user = b->host->text(b->sink, "username"), *ca = b->host->text(b->sink, "ca");
-    char password[PASSWORD_SIZE];
+    char password[FR_PASSWORD_SIZE];
     int code = mosquitto_int_option(b->client, MOSQ_OPT_PROTOCOL_VERSION, b->version);
 
     if (code == MOSQ_ERR_SUCCESS) /* small messages are sent at once */
         code = mosquitto_int_option(b->client, MOSQ_OPT_TCP_NODELAY, 1);
-    if (broker_read_password(b, password) != 0)
+    if (!broker_read_password(b, password))
         return MOSQ_ERR_AUTH;
     if (user != NULL && code == MOSQ_ERR_SUCCESS)
         code = mosquitto_username_pw_set(b->client, user, password[0] ? password : NULL);

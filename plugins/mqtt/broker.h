@@ -19,6 +19,8 @@ struct broker_events {
     void (*down)(void *ctx); /* the connection was up and is lost */
     /* A message of a subscribed topic. The payload is not NUL-terminated; `len` is at least 1. */
     void (*message)(void *ctx, const char *topic, const char *payload, size_t len, bool retained);
+    /* A reason, with its remedy, for which a connected sink is degraded; NULL: none. */
+    const char *(*problem)(void *ctx);
 };
 
 struct broker;
@@ -35,6 +37,9 @@ struct broker *broker_new(struct fr_sink *sink, const struct fr_host *host, cons
 void broker_free(struct broker *broker);
 
 bool broker_is_up(const struct broker *broker);
+
+/* The answer of the callback `problem` has changed: report the health again, if connected. */
+void broker_report_problem(struct broker *broker);
 
 /* Options of the connection, for the descriptor's list. */
 #define BROKER_OPTIONS                                                                               \

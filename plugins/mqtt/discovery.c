@@ -218,10 +218,22 @@ static bool discovery_begin_job(struct discovery *h, struct job *job)
                  FR_VEHICLES_MAX, FR_UNKNOWN_FIELDS_MAX);
         return false;
     }
+    if (job->vehicle->own == NULL && !fr_vehicles_add_events(h->vehicles, job->vehicle))
+        job->retry = true;
     discovery_restore_position(h, job->vehicle);
     if (d->kind == FR_DELIVERY_RECORD && (job->messages = record_messages_new(d)) == NULL)
         job->retry = true;
     return true;
+}
+
+/* Publish the next alert of a record as an event. True: there are no more alerts. */
+static bool discovery_publish_next_alert(struct discovery *h, struct job *job)
+{
+    const json_t *alerts = job->messages != NULL ? record_messages_alerts(job->messages) : NULL;
+
+    if (job->next_alert < json_array_size(alerts))
+        discovery_publish_alert(h, job->vehicle, json_array_get(alerts, job->next_alert++), job);
+    return job->next_alert >= json_array_size(alerts);
 }
 
 bool discovery_produce(struct discovery *h, struct job *job)
@@ -229,7 +241,8 @@ bool discovery_produce(struct discovery *h, struct job *job)
     if (!job->begun && !discovery_begin_job(h, job))
         return true;
     if (job->vehicle != NULL) {
-        if (!discovery_publish_changes(h, job->vehicle, job))
+        if (!discovery_publish_changes(h, job->vehicle, job) ||
+            !discovery_publish_next_alert(h, job))
             return false;
         job->vehicle = NULL;
         return job->messages == NULL;
@@ -255,6 +268,7 @@ void discovery_free(struct discovery *h)
         return;
     fr_vehicles_free(h->vehicles, free);
     json_decref(h->retained);
+    fr_alert_log_free(h->alerts);
     fr_text_buffer_free(&h->status);
     fr_text_buffer_free(&h->birth);
     if (h->listen_timer != NULL)
@@ -272,14 +286,16 @@ struct discovery *discovery_new(const struct topics *topics, const struct fr_ent
     h->topics = topics;
     h->prefix = host->text(topics->sink, "discovery_prefix");
     h->gap_ms = host->number(topics->sink, "position_gap");
+    h->alert_age_ms = host->number(topics->sink, "alert_age");
+    h->alerts = fr_alert_log_new();
     h->away_unavailable = host->number(topics->sink, "when_away") == 1;
     h->vehicles = fr_vehicles_new(entities, host->number(topics->sink, "position_age"));
     h->listen_timer = event_new(host->event_base(topics->sink), -1, 0, discovery_listen_timeout, h);
     h->retained = json_object();
     fr_text_buffer_printf(&h->status, "%s/status", topics->base);
     fr_text_buffer_printf(&h->birth, "%s/status", h->prefix);
-    if (h->vehicles != NULL && h->listen_timer != NULL && h->retained != NULL &&
-        !h->status.failed && !h->birth.failed)
+    if (h->vehicles != NULL && h->alerts != NULL && h->listen_timer != NULL &&
+        h->retained != NULL && !h->status.failed && !h->birth.failed)
         return h;
     discovery_free(h);
     return NULL;

@@ -5,6 +5,7 @@
  *   BASE/VIN/status      "online", or with `when_away: unavailable` "offline" for a vehicle
  *                        that is not connected
  *   BASE/VIN/ENTITY      a state; "None" or "unknown" without a value
+ *   BASE/VIN/alert       {"event_type":"alarm","name":…,"started_ms":…} for a live alert; not retained
  *   BASE/VIN/location    {"latitude":…,"longitude":…,"gps_accuracy":…,…} of a tracker
  *   BASE/VIN/location/status  "offline" shortly before an old position is published, so that it
  *                        triggers no zone automation (home_assistant/published.h)

@@ -42,12 +42,19 @@ static json_t *config_availability_of(const struct discovery_base *p, const char
     return list;
 }
 
+static json_t *config_words(const struct fr_words *words)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < words->count; i++)
+        json_array_append_new(list, json_string(words->word[i]));
+    return list;
+}
+
 static json_t *config_options_of(const struct fr_entity_state *s)
 {
-    json_t *options = json_array();
+    json_t *options = config_words(&s->entity->options);
 
-    for (size_t i = 0; i < s->entity->options.count; i++)
-        json_array_append_new(options, json_string(s->entity->options.word[i]));
     if (s->unlisted != NULL)
         json_array_append_new(options, json_string(s->unlisted));
     json_array_append_new(options, json_string("unknown"));
@@ -98,6 +105,10 @@ static void config_describe(json_t *config, const struct fr_entity_state *s, con
         config_set(config, "device_class", s->entity->device_class);
         config_set(config, "state_topic", topic);
         break;
+    case FR_PLATFORM_EVENT:
+        json_object_set_new(config, "event_types", config_words(&s->entity->options));
+        config_set(config, "state_topic", topic);
+        break;
     case FR_PLATFORM_SENSOR:
     default:
         config_describe_sensor(config, s);
@@ -129,6 +140,8 @@ json_t *discovery_config(const struct discovery_base *p, const struct fr_ha_vehi
     config_set(config, "icon", s->entity->icon);
     if (s->entity->diagnostic)
         config_set(config, "entity_category", "diagnostic");
+    if (s->entity->disabled)
+        json_object_set_new(config, "enabled_by_default", json_false());
     config_describe(config, s, fr_text_buffer_string(&topic));
     fr_text_buffer_free(&topic);
     fr_text_buffer_free(&vin);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock_ms.h"
 #include "mqtt/discovery_config.h"
 #include "safe_name.h"
 
@@ -17,6 +18,21 @@ static void discovery_publish(struct discovery *h, struct fr_ha_vehicle *vehicle
     if (!topic.failed)
         broker_publish(h->topics->broker, topic.bytes, text, strlen(text), true, job);
     else if (job != NULL)
+        job->retry = true;
+    fr_text_buffer_free(&topic);
+}
+
+/* Publish an event. It is not retained: Home Assistant ignores a retained one. */
+static void discovery_publish_event(struct discovery *h, struct fr_ha_vehicle *vehicle,
+                                    const struct fr_entity_state *s, const char *text,
+                                    struct job *job)
+{
+    struct fr_text_buffer topic = {0};
+
+    discovery_vehicle_topic(&topic, h->topics->base, vehicle, discovery_topic_end(s));
+    if (!topic.failed)
+        broker_publish(h->topics->broker, topic.bytes, text, strlen(text), false, job);
+    else
         job->retry = true;
     fr_text_buffer_free(&topic);
 }
@@ -111,6 +127,8 @@ static const char *discovery_no_value(const struct fr_entity_state *s)
 static void discovery_publish_state(struct discovery *h, struct fr_ha_vehicle *vehicle,
                                     struct fr_entity_state *s, struct job *job)
 {
+    if (s->entity->platform == FR_PLATFORM_EVENT)
+        return; /* it has events and no state */
     if (s->is_tracker)
         discovery_publish_position(h, vehicle, job);
     else if (s->entity->platform == FR_PLATFORM_DEVICE_TRACKER)
@@ -118,6 +136,40 @@ static void discovery_publish_state(struct discovery *h, struct fr_ha_vehicle *v
     else
         discovery_publish(h, vehicle, discovery_topic_end(s), "",
                           s->text != NULL ? s->text : discovery_no_value(s), job);
+}
+
+/* The type of an alert's event: its kind, else "other"; NULL: the entity has neither. */
+static const char *discovery_event_type(const struct fr_entity *entity, const char *kind)
+{
+    return fr_words_find(&entity->options, kind) >= 0      ? kind
+           : fr_words_find(&entity->options, "other") >= 0 ? "other"
+                                                           : NULL;
+}
+
+void discovery_publish_alert(struct discovery *h, struct fr_ha_vehicle *vehicle,
+                             const json_t *alert, struct job *job)
+{
+    struct fr_alert known;
+
+    if (!fr_alert_read(&known, alert, job->delivery, h->alerts, fr_clock_wall_ms(),
+                       h->alert_age_ms) ||
+        !known.live)
+        return;
+    for (const struct fr_entity_state *s = vehicle->states; s != NULL; s = s->next) {
+        const char *type = s->entity->platform == FR_PLATFORM_EVENT
+                               ? discovery_event_type(s->entity, known.kind)
+                               : NULL;
+        json_t *event = type != NULL
+                            ? json_pack("{s:s, s:s, s:I}", "event_type", type, "name", known.name,
+                                        "started_ms", (json_int_t)known.started_ms)
+                            : NULL;
+        char *text = event != NULL ? json_dumps(event, JSON_COMPACT) : NULL;
+
+        if (text != NULL)
+            discovery_publish_event(h, vehicle, s, text, job);
+        free(text);
+        json_decref(event);
+    }
 }
 
 static void discovery_publish_vehicle_status(struct discovery *h, struct fr_ha_vehicle *vehicle,
@@ -144,7 +196,7 @@ bool discovery_publish_changes(struct discovery *h, struct fr_ha_vehicle *vehicl
     for (struct fr_entity_state *s = vehicle->states; s != NULL; s = s->next) {
         unsigned todo = s->todo;
 
-        if (todo == 0 || (s->is_tracker && h->listening))
+        if (todo == 0 || s->incomplete || (s->is_tracker && h->listening))
             continue;
         if (!broker_has_capacity(h->topics->broker))
             return false;

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "home_assistant/alert.h"
 #include "home_assistant/published.h"
 #include "home_assistant/vehicles.h"
 #include "mqtt/tesla_topics.h"
@@ -24,6 +25,8 @@ struct discovery {
     struct fr_vehicles *vehicles;
     const char *prefix; /* Home Assistant's discovery prefix */
     int64_t gap_ms;
+    int64_t alert_age_ms;
+    struct fr_alert_log *alerts;
     bool away_unavailable;
     bool listening; /* for retained positions; no position is published meanwhile */
     struct event *listen_timer;

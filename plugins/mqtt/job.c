@@ -46,7 +46,9 @@ static void job_complete(struct job_queue *queue, struct job *job)
         return;
     delivery->plugin_data =
         job->retry && (job->lost || job->repeated) ? &job_published_before : NULL;
-    if (job->retry || job->outcome == FR_DONE)
+    /* A refusal counts more than a loss: mosquitto 2.0.11 disconnects after a refusal, so that each
+     * attempt would lose the other messages of the delivery. */
+    if (job->outcome == FR_DONE)
         queue->host->done(queue->sink, delivery, job->retry ? FR_RETRY : FR_DONE);
     else
         queue->host->fail(queue->sink, delivery, job->outcome, "%s", job->why);

@@ -18,6 +18,7 @@
 
 struct record_messages;
 struct fr_ha_vehicle;
+struct fr_car;
 
 struct job {
     struct job *next; /* of the same vehicle */
@@ -27,12 +28,16 @@ struct job {
     bool retry;              /* a message was lost: answer FR_RETRY */
     bool lost;               /* the connection was lost; the broker may have the lost message */
     bool repeated;           /* `lost` was set in an earlier attempt: the record gets a mark */
-    enum fr_outcome outcome; /* unless `retry`: FR_DONE; FR_FAILED or FR_REFUSED with `why` */
+    enum fr_outcome outcome; /* FR_DONE; FR_FAILED or FR_REFUSED with `why`, also if `retry` */
     char why[160];
 
     /* Used by produce(). */
     bool begun;
     struct fr_ha_vehicle *vehicle;
+    size_t next_alert; /* index of the next alert that may be an event */
+    struct fr_car *car;
+    uint64_t published[2]; /* bits of the topics of `car` */
+    uint32_t source;       /* what the delivery is about; 0: not set */
     struct record_messages *messages;
     size_t next_message; /* index for host->tesla_message() */
 };

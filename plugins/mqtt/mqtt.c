@@ -12,11 +12,13 @@
 #include "mqtt/name_limit.h"
 #include "mqtt/record_messages.h"
 #include "mqtt/tesla_topics.h"
+#include "mqtt/teslamate.h"
 
 struct mqtt_sink {
     struct topics topics;
     struct fr_entities *entities;
     struct discovery *discovery; /* NULL unless LAYOUT_HOME_ASSISTANT */
+    struct teslamate *teslamate; /* NULL unless LAYOUT_TESLAMATE */
 };
 
 /* ---- events of the broker -------------------------------------------------------- */
@@ -27,6 +29,8 @@ static void mqtt_broker_up(void *ctx)
 
     if (sink->discovery != NULL)
         discovery_up(sink->discovery);
+    if (sink->teslamate != NULL)
+        teslamate_up(sink->teslamate);
 }
 
 static void mqtt_broker_down(void *ctx)
@@ -35,6 +39,8 @@ static void mqtt_broker_down(void *ctx)
 
     if (sink->discovery != NULL)
         discovery_down(sink->discovery);
+    if (sink->teslamate != NULL)
+        teslamate_down(sink->teslamate);
 }
 
 static void mqtt_broker_message(void *ctx, const char *topic, const char *payload, size_t len,
@@ -46,8 +52,15 @@ static void mqtt_broker_message(void *ctx, const char *topic, const char *payloa
         discovery_message(sink->discovery, topic, payload, len, retained);
 }
 
+static const char *mqtt_broker_problem(void *ctx)
+{
+    const struct mqtt_sink *sink = ctx;
+
+    return sink->teslamate != NULL ? teslamate_problem(sink->teslamate) : NULL;
+}
+
 static const struct broker_events broker_events = {mqtt_broker_up, mqtt_broker_down,
-                                                   mqtt_broker_message};
+                                                   mqtt_broker_message, mqtt_broker_problem};
 
 /* ---- deliveries ------------------------------------------------------------------ */
 
@@ -55,7 +68,8 @@ static bool mqtt_job_background(void *ctx)
 {
     struct mqtt_sink *sink = ctx;
 
-    return sink->discovery != NULL && discovery_background(sink->discovery);
+    return (sink->discovery != NULL && discovery_background(sink->discovery)) ||
+           (sink->teslamate != NULL && teslamate_background(sink->teslamate));
 }
 
 static bool mqtt_job_ready(void *ctx)
@@ -87,6 +101,8 @@ static bool mqtt_job_produce(void *ctx, struct job *job)
 
     if (sink->discovery != NULL)
         return discovery_produce(sink->discovery, job);
+    if (sink->teslamate != NULL)
+        return teslamate_produce(sink->teslamate, job);
     if (job->messages == NULL && mqtt_as_tesla(sink, job->delivery)) {
         result = tesla_topics_step(&sink->topics, job);
         if (result != FR_TESLA_UNKNOWN)
@@ -106,6 +122,7 @@ static bool mqtt_job_produce(void *ctx, struct job *job)
 static void mqtt_job_release(struct job *job)
 {
     record_messages_free(job->messages);
+    teslamate_release(job);
 }
 
 static const struct job_events job_events = {
@@ -129,9 +146,16 @@ static const char *mqtt_base_of(struct fr_sink *sink, const struct fr_host *host
 {
     const char *base = host->text(sink, "topic");
 
-    return base != NULL                                            ? base
-           : host->number(sink, "layout") == LAYOUT_HOME_ASSISTANT ? "fleetroute"
-                                                                   : "tesla";
+    if (base != NULL)
+        return base;
+    switch (host->number(sink, "layout")) {
+    case LAYOUT_HOME_ASSISTANT:
+        return "fleetroute";
+    case LAYOUT_TESLAMATE:
+        return "teslamate";
+    default:
+        return "tesla";
+    }
 }
 
 static bool mqtt_is_topic(const char *text)
@@ -154,6 +178,7 @@ static void mqtt_check(struct fr_sink *sink, const struct fr_host *host)
         host->config_error(sink, "port", NULL, "port must be between 1 and 65535");
     if (host->number(sink, "keepalive") < 5000 || host->number(sink, "keepalive") > 3600000)
         host->config_error(sink, "keepalive", NULL, "keepalive must be between 5 s and 1 h");
+    teslamate_check(sink, host);
     if (host->number(sink, "layout") == LAYOUT_HOME_ASSISTANT) {
         struct fr_entities *entities =
             fr_entities_load(host->text(sink, "entities"), why, sizeof why);
@@ -170,10 +195,13 @@ static void mqtt_close_instance(void *state)
 
     if (sink->discovery != NULL && sink->topics.broker != NULL)
         discovery_end(sink->discovery);
+    if (sink->teslamate != NULL && sink->topics.broker != NULL)
+        teslamate_end(sink->teslamate);
     broker_free(sink->topics.broker);
     name_limit_free(sink->topics.names);
     job_queue_free(sink->topics.jobs);
     discovery_free(sink->discovery);
+    teslamate_free(sink->teslamate);
     fr_entities_free(sink->entities);
     free(sink);
 }
@@ -182,6 +210,8 @@ static bool mqtt_open_layout(struct mqtt_sink *sink)
 {
     char why[512];
 
+    if (sink->topics.layout == LAYOUT_TESLAMATE)
+        return (sink->teslamate = teslamate_new(&sink->topics)) != NULL;
     if (sink->topics.layout != LAYOUT_HOME_ASSISTANT)
         return true;
     sink->entities =
@@ -221,12 +251,13 @@ static void *mqtt_open_instance(struct fr_sink *handle, const struct fr_host *ho
 }
 
 static const struct fr_option options[] = {
-    {"layout", FR_OPTION_CHOICE, "tesla", false, "tesla|homeassistant|values",
-     "messages of Tesla's server, entities that Home Assistant discovers, or canonical values"},
+    {"layout", FR_OPTION_CHOICE, "tesla", false, "tesla|homeassistant|values|teslamate",
+     "messages of Tesla's server, entities that Home Assistant discovers, canonical values, or "
+     "TeslaMate's topics"},
     {"topic", FR_OPTION_TEXT, NULL, false, NULL,
-     "first level of all topics; if not set, tesla or (homeassistant) fleetroute"},
+     "first level of all topics; if not set, tesla, (homeassistant) fleetroute or teslamate"},
     {"retain", FR_OPTION_BOOLEAN, "true", false, NULL,
-     "let the broker retain the last value (homeassistant: always)"},
+     "let the broker retain the last value (homeassistant, teslamate: always)"},
     BROKER_OPTIONS,
     {"discovery_prefix", FR_OPTION_TEXT, "homeassistant", false, NULL,
      "homeassistant: the discovery prefix of Home Assistant's MQTT settings"},
@@ -238,6 +269,9 @@ static const struct fr_option options[] = {
      "homeassistant: an older position triggers no zone automation"},
     {"position_gap", FR_OPTION_DURATION, "10 min", false, NULL,
      "homeassistant: a position after a gap of this length triggers no zone automation"},
+    {"alert_age", FR_OPTION_DURATION, "5 min", false, NULL,
+     "homeassistant: an alert that began longer ago is no event"},
+    TESLAMATE_OPTIONS,
     {0},
 };
 
@@ -247,7 +281,9 @@ const struct fr_plugin fleetroute_plugin = {
     FR_PLUGIN_HEADER,
     .name = "mqtt",
     .version = PACKAGE_VERSION,
-    .summary = "an MQTT broker, with Home Assistant's discovery or the topics of Tesla's server",
+    .summary =
+        "an MQTT broker, with Home Assistant's discovery, or the topics of Tesla's server or "
+        "TeslaMate",
     .options = options,
     .format = FR_FORMAT_JSON,
     .in_flight = 2000,

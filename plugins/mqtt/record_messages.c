@@ -231,6 +231,11 @@ struct record_messages *record_messages_new(const struct fr_delivery *d)
     return NULL;
 }
 
+const json_t *record_messages_alerts(const struct record_messages *m)
+{
+    return m->kind == KIND_ALERTS ? json_object_get(m->root, "alerts") : NULL;
+}
+
 void record_messages_free(struct record_messages *m)
 {
     if (m == NULL)

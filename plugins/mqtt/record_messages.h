@@ -7,6 +7,8 @@
 #ifndef FR_RECORD_MESSAGES_H
 #define FR_RECORD_MESSAGES_H
 
+#include <jansson.h>
+
 #include "mqtt/tesla_topics.h"
 
 struct record_messages;
@@ -14,6 +16,9 @@ struct record_messages;
 /* Parse a record, in time linear in its size. The delivery must outlive the result. NULL: no
  * memory. */
 struct record_messages *record_messages_new(const struct fr_delivery *delivery);
+/* The alerts of a record in fleetroute's JSON, valid as long as the messages; NULL: another record.
+ */
+const json_t *record_messages_alerts(const struct record_messages *messages);
 /* NULL is allowed. */
 void record_messages_free(struct record_messages *messages);
 

@@ -24,7 +24,7 @@
 #include "text_buffer.h"
 
 /* In the order of the choices of the option `layout`. */
-enum layout { LAYOUT_TESLA, LAYOUT_HOME_ASSISTANT, LAYOUT_VALUES };
+enum layout { LAYOUT_TESLA, LAYOUT_HOME_ASSISTANT, LAYOUT_VALUES, LAYOUT_TESLAMATE };
 
 /* Everything needed for publishing. It owns nothing. */
 struct topics {

@@ -1,38 +1,21 @@
 #include "redis/connection_login.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "password_file.h"
 #include "redis/redis_command.h"
 #include "redis/redis_errors.h"
-
-#define PASSWORD_SIZE 1024 /* bytes, with NUL */
-
-static bool login_read_password(const char *path, char *password, char *why, size_t why_size)
-{
-    FILE *file = fopen(path, "re");
-    bool ok = file != NULL && fgets(password, PASSWORD_SIZE, file) != NULL;
-
-    if (!ok)
-        snprintf(why, why_size, "%.200s: %s (it must contain the password)", path,
-                 file == NULL || ferror(file) ? strerror(errno) : "the file is empty");
-    else
-        password[strcspn(password, "\r\n")] = '\0';
-    if (file != NULL)
-        fclose(file);
-    return ok;
-}
 
 static bool login_auth(struct connection *c, struct fr_text_buffer *out, char *why, size_t why_size)
 {
     const char *path = c->host->text(c->sink, "password_file");
     const char *username = c->host->text(c->sink, "username");
-    char password[PASSWORD_SIZE] = "";
+    char password[FR_PASSWORD_SIZE] = "";
 
     if (path == NULL)
         return true;
-    if (!login_read_password(path, password, why, why_size))
+    if (!fr_password_read(path, password, why, why_size))
         return false;
     redis_command_begin(out, username != NULL ? 3 : 2);
     redis_command_text(out, "AUTH");

@@ -2,19 +2,15 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
-#define KEY_LEN (CURVE_KEY_SIZE - 1)
-#define KEY_FILE_MAX 4096       /* bytes of a file with a secret key that are read */
-#define CLIENTS_MAX 10000       /* lines of the file of clients that are read */
+#include "zmq/curve_keys.h"
+
 #define ZAP_FRAMES 7            /* of a request with the mechanism CURVE; more are ignored */
 #define ZAP_FRAME_MAX 256       /* bytes; a longer frame is refused */
 #define CURVE_PUBLIC_KEY_LEN 32 /* bytes of a public key that is not encoded */
-#define Z85 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
-#define BLANK " \t\r\n"
 
 struct curve {
     struct fr_sink *sink;
@@ -24,83 +20,16 @@ struct curve {
     struct event *readable;
 };
 
-/* ---- keys ------------------------------------------------------------------------ */
-
-/* Copy the key at `text` if it is 40 characters of Z85, and no more follow. */
-static bool curve_take_key(const char *text, char key[CURVE_KEY_SIZE])
-{
-    if (strspn(text, Z85) != KEY_LEN)
-        return false;
-    memcpy(key, text, KEY_LEN);
-    key[KEY_LEN] = '\0';
-    return true;
-}
-
-static bool curve_find_secret(const char *text, char key[CURVE_KEY_SIZE])
-{
-    static const char *const names[] = {"\"secret\"", "secret-key"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *name = strstr(text, names[i]);
-        const char *value = name != NULL ? name + strlen(names[i]) : NULL;
-
-        if (value != NULL) {
-            value += strspn(value, BLANK ":=");
-            return value[0] == '"' && curve_take_key(value + 1, key);
-        }
-    }
-    return curve_take_key(text + strspn(text, BLANK), key);
-}
-
-bool curve_read_secret(const char *path, char key[CURVE_KEY_SIZE], char *why, size_t size)
-{
-    FILE *file = fopen(path, "re");
-    char text[KEY_FILE_MAX];
-    size_t len;
-    bool found;
-
-    if (file == NULL) {
-        snprintf(why, size, "curve_secret_key %s: %s (the daemon's user must be able to read it)",
-                 path, strerror(errno));
-        return false;
-    }
-    len = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[len] = '\0';
-    found = curve_find_secret(text, key);
-    explicit_bzero(text, sizeof text);
-    if (!found)
-        snprintf(
-            why, size,
-            "curve_secret_key %s: there is no key of 40 characters of Z85 in it; make one with "
-            "zmq.curve_keypair() of pyzmq or curve_keygen",
-            path);
-    return found;
-}
-
-/* ---- clients --------------------------------------------------------------------- */
-
 static bool curve_is_listed(const struct curve *curve, const char *key)
 {
-    FILE *file = fopen(curve->path, "re");
-    char line[256], listed[CURVE_KEY_SIZE];
-    bool found = false;
+    enum curve_listed listed = curve_file_lists(curve->path, key);
 
-    if (file == NULL) {
+    if (listed == CURVE_UNREADABLE)
         curve->host->log(curve->sink, FR_LOG_ERROR,
-                         "curve_clients %s: %s; no client is admitted (the daemon's user must be "
-                         "able to read it)",
+                         "curve_clients %s: %s; no client is admitted (it must be a file of at "
+                         "most 1 MiB that the daemon's user can read)",
                          curve->path, strerror(errno));
-        return false;
-    }
-    for (int n = 0; n < CLIENTS_MAX && !found && fgets(line, sizeof line, file) != NULL; n++) {
-        char *word = line + strspn(line, BLANK);
-
-        word[strcspn(word, BLANK)] = '\0'; /* a comment follows, or the end of the line */
-        found = curve_take_key(word, listed) && strcmp(listed, key) == 0;
-    }
-    fclose(file);
-    return found;
+    return listed == CURVE_LISTED;
 }
 
 /* ---- ZAP ------------------------------------------------------------------------- */

@@ -1,22 +1,11 @@
 /*
- * CURVE, libzmq's encryption and authentication: reads the key files and answers libzmq's questions
+ * CURVE, libzmq's encryption and authentication: answers libzmq's questions
  * whether a client's key is allowed (ZAP, RFC 27 of ZeroMQ). Everything runs on the sink's thread.
  */
 #ifndef FR_ZMQ_CURVE_H
 #define FR_ZMQ_CURVE_H
 
-#include <stdbool.h>
-
 #include "fleetroute/plugin.h"
-
-#define CURVE_KEY_SIZE 41 /* a key in Z85, with its NUL */
-
-/*
- * Read the secret key of a file: 40 characters of Z85 alone, a certificate of pyzmq or czmq
- * (secret-key = "…"), or the JSON of Tesla's server ({"secret": "…"}). False: *why, of `size` bytes,
- * is the reason and the remedy. The caller erases `key`.
- */
-bool curve_read_secret(const char *path, char key[CURVE_KEY_SIZE], char *why, size_t size);
 
 struct curve;
 

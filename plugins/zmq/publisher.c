@@ -10,6 +10,7 @@
 
 #include "clock_ms.h"
 #include "zmq/curve.h"
+#include "zmq/curve_keys.h"
 #include "zmq/endpoint.h"
 
 #define LINGER_MS 1000

@@ -23,6 +23,7 @@ struct connection {
     bool open;
     bool closing; /* shutdown(2) was called */
     uint16_t subscriptions;
+    uint16_t bytes; /* of all its subscriptions */
 };
 
 struct subscribers {
@@ -162,19 +163,25 @@ static void subscribers_subscribed(struct subscribers *s, int fd, size_t topic_l
         return;
     s->counts.subscribed += c->subscriptions == 0;
     c->subscriptions++;
-    if (topic_len > SUBSCRIPTION_BYTES_MAX)
+    if (topic_len > SUBSCRIPTION_BYTES_MAX) {
         subscribers_close(s, fd, "its subscription is longer than any topic");
+        return;
+    }
+    c->bytes = (uint16_t)(c->bytes + topic_len);
+    if (c->bytes > SUBSCRIPTIONS_BYTES_MAX)
+        subscribers_close(s, fd, "its subscriptions have more than 4096 bytes");
     else if (c->subscriptions > SUBSCRIPTIONS_MAX)
         subscribers_close(s, fd, "it has more than 64 subscriptions");
 }
 
-static void subscribers_unsubscribed(struct subscribers *s, int fd)
+static void subscribers_unsubscribed(struct subscribers *s, int fd, size_t topic_len)
 {
     struct connection *c = subscribers_entry(s, fd);
 
     if (c == NULL || !c->open || c->subscriptions == 0)
         return;
     c->subscriptions--;
+    c->bytes = topic_len < c->bytes ? (uint16_t)(c->bytes - topic_len) : 0;
     s->counts.subscribed -= c->subscriptions == 0;
 }
 
@@ -203,7 +210,7 @@ static bool subscribers_read_message(struct subscribers *s)
     else if (bytes[0] == 1)
         subscribers_subscribed(s, fd, len - 1);
     else
-        subscribers_unsubscribed(s, fd);
+        subscribers_unsubscribed(s, fd, len - 1);
     zmq_msg_close(&message);
     return true;
 }

@@ -14,6 +14,8 @@
 
 #define SUBSCRIPTIONS_MAX 64       /* of one connection */
 #define SUBSCRIPTION_BYTES_MAX 256 /* of one subscription; no topic is longer */
+#define SUBSCRIPTIONS_BYTES_MAX                                                                    \
+    4096 /* of one connection; libzmq needs 36 bytes of memory for each */
 
 struct subscribers;
 

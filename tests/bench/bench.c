@@ -21,6 +21,7 @@
 #include "other_rows.h"
 #include "report.h"
 #include "servers.h"
+#include "sink_rows.h"
 #include "storm_rows.h"
 
 struct bench bench = {.processes = 4, .rate = 0.05};
@@ -37,13 +38,14 @@ static const struct {
     {"memory", other_rows_memory, true},
     {"handshakes", other_rows_handshakes, true},
     {"storm", storm_rows, true},
+    {"sinks", sink_rows, false},
     {"fleet60k", fleet60k_run, false},
 };
 
 static const char usage[] =
     "usage: bench [OPTIONS]      in the build folder\n"
-    "  --only GROUP        saturated, paced, journal, fleet, memory, handshakes, storm, fleet60k;\n"
-    "                      default: all but the last\n"
+    "  --only GROUP        saturated, paced, journal, fleet, memory, handshakes, storm, sinks,\n"
+    "                      fleet60k; default: all but the last two\n"
     "  --kafka HOST:PORT   rows with Kafka, too\n"
     "  --seconds N         duration of a row instead of the default of its group\n"
     "  --vehicles N        of storm (5,000) and fleet60k (60,000)\n"

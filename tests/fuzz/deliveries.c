@@ -17,6 +17,8 @@ const char fuzz_entities[] =
     "  - {from: [presence], name: connected, platform: binary_sensor}\n"
     "  - {field: Gear, name: driving, platform: binary_sensor, on_if: [D, R]}\n"
     "  - {max: [Soc, BatteryLevel], name: battery, class: battery, unit: \"%\", precision: 1}\n"
+    "  - {product: [PackVoltage, PackCurrent], name: power, unit: kW, scale: 0.001}\n"
+    "  - {from: [alerts], name: alert, platform: event, options: [alarm, other]}\n"
     "fields:\n"
     "  - {field: Location, name: location, platform: device_tracker}\n"
     "  - {field: OriginLocation, name: origin, platform: device_tracker}\n"
@@ -83,6 +85,7 @@ static int64_t host_number(struct fr_sink *sink, const char *option)
     (void)sink;
     return strcmp(option, "position_gap") == 0   ? 600000
            : strcmp(option, "position_age") == 0 ? 30000
+           : strcmp(option, "alert_age") == 0    ? 300000
                                                  : 1;
 }
 

@@ -5,7 +5,7 @@ once, without a warning in Home Assistant's log."""
 import json
 import re
 
-from fr import SOURCE, VIN, Daemon, vector, wait_until
+from fr import SOURCE, VIN, Daemon, run_parts, vector, wait_until
 from home import AT_HOME, AWAY, CAR, HomeAssistant, Socket, Watch, Way, ways
 
 HELPERS = """
@@ -180,8 +180,15 @@ def all_fields(d, home):
     d.say(said)
     home.wait("sensor.melan_y_cabin_overheat_protection_temperature_limit", "Low", 30)
     wait_until("all records are delivered", lambda: d.status()["sinks"]["home"]["lag"] == 0)
-    wait_until("all entities exist", lambda: len([e for e in home.entities() if "melan_y" in e]) > 250)
+    def registered():
+        return [e for e in home.call("config/entity_registry/list") if "melan_y" in e["entity_id"]]
+
+    wait_until("all entities are registered", lambda: len(registered()) > 250)
+    disabled = {e["entity_id"] for e in registered() if e["disabled_by"] == "integration"}
+    assert 80 < len(disabled) < 130, len(disabled)
+    wait_until("the others have a state", lambda: {e["entity_id"] for e in registered()} - disabled <= set(home.entities()))
     entities = home.entities()
+    assert not disabled & set(entities)
     with open(f"{SOURCE}/etc/home-assistant/dashboard.yaml") as f:
         for wanted in set(re.findall(r"(?:sensor|binary_sensor|device_tracker)\.melan_y_\w+", f.read())):
             assert wanted in entities, wanted
@@ -207,7 +214,9 @@ def shipped_routing(way, home):
         assert "warning" not in d.log_text(), d.log_text()
 
 
-for plugin in ways():
+def run(plugin):
+    if plugin not in ways():
+        return
     with Way(plugin) as way, HomeAssistant(HELPERS) as home:
         way.join(home)
         shipped_routing(way, home)
@@ -220,3 +229,15 @@ for plugin in ways():
                 alerts(d, home, watch)
                 watch.close()
             all_fields(d, home)
+
+
+def ha_websocket():
+    run("ha_websocket")
+
+
+def mqtt():
+    run("mqtt")
+
+
+if __name__ == "__main__":
+    run_parts(ha_websocket, mqtt)

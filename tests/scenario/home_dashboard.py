@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The shipped dashboard, after a simulated trip with the shipped routing, in the browser of a phone (390 px): no
-entity is missing, no text is cut. FR_SCREENSHOTS=FOLDER keeps what it looked like."""
+entity is missing, no text is cut, nothing is wider than the screen, and the first screen has the state of the car.
+FR_SCREENSHOTS=FOLDER keeps what it looked like."""
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from browser import Browser
 from fr import SOURCE, Daemon, skip, wait_until
 from home import RELEASE, HomeAssistant, Way
 
+WIDTH, FIRST_SCREEN = 390, 664  # of a phone's browser, in CSS pixels
 FRONTEND = """
 frontend:
 lovelace: {mode: storage, dashboards: {shipped-car: {mode: yaml, title: Car, filename: dashboard.yaml}}}
@@ -26,7 +28,7 @@ TEXTS = """(() => {
         const box = node instanceof ShadowRoot ? node.host : node;
         if (box.getClientRects().length)
           all.push([child.data.trim(), box.scrollWidth > box.clientWidth + 1 &&
-                    getComputedStyle(box).overflow !== 'visible']);
+                    getComputedStyle(box).overflow !== 'visible', box.getBoundingClientRect().bottom]);
       } else if (child.nodeType === 1 && !skip.has(child.tagName)) {
         if (child.shadowRoot) walk(child.shadowRoot);
         walk(child);
@@ -62,7 +64,18 @@ def texts(page):
 
 
 def displayed(page):
-    return {text for text, _ in texts(page)}
+    return {text for text, *_ in texts(page)}
+
+
+def check_phone(page):
+    shown = texts(page)
+    missing = [text for text, *_ in shown if "not found" in text.lower() or "unavailable" in text.lower()]
+    assert not missing, missing
+    cut = [text for text, is_cut, _ in shown if is_cut]
+    assert not cut, cut
+    first = {text for text, _, bottom in shown if bottom <= FIRST_SCREEN}
+    assert {"Car", "Battery", "Charging", "Range", "Lock", "Doors", "Windows", "Sentry"} <= first, first
+    assert page.ask("document.documentElement.scrollWidth") <= WIDTH
 
 
 if RELEASE >= "2026":
@@ -77,16 +90,18 @@ with Way("ha_websocket") as way, HomeAssistant(FRONTEND) as home, Browser() as p
         home.wait("sensor.melan_y_charging_state", "Complete", 60)
         home.wait("sensor.melan_y_activity", "Parked")
         log_in(page, home)
-        page.resize(390, 3000)
+        page.resize(WIDTH, 3000)
         page.go(f"{home.url}/shipped-car/car")
-        wait_until("the dashboard is displayed", lambda: {"Disconnected", "Rear right", "Sentry mode", "Complete"} <=
+        wait_until("the dashboard is displayed", lambda: {"Disconnected", "Rear right", "Sentry", "Complete"} <=
                    displayed(page), 60)
         wait_until("the page is complete", lambda: page.ask("document.readyState") == "complete")
         page.screenshot("dashboard-phone")
-        missing = [text for text in displayed(page) if "not found" in text.lower() or "unavailable" in text.lower()]
-        assert not missing, missing
-        cut = [text for text, is_cut in texts(page) if is_cut]
-        assert not cut, cut
+        check_phone(page)
+        assert "Arrival" not in displayed(page)
+        d.say({"Gear": "D", "VehicleSpeed": 31.0, "MilesToArrival": 12.4, "MinutesToArrival": 20.0})
+        wait_until("the trip is displayed", lambda: {"Arrival", "Driving"} <= displayed(page), 30)
+        page.screenshot("dashboard-phone-driving")
+        check_phone(page)
         if os.environ.get("FR_SCREENSHOTS"):
             page.resize(1280, 780)
             time.sleep(2)

@@ -8,7 +8,7 @@ import os
 import subprocess
 import time
 
-from fr import SOURCE, VIN, Daemon, Kafka, run_parts, vector, wait_until
+from fr import BUILD, SOURCE, VIN, Daemon, Kafka, run_parts, vector, wait_until
 
 SECONDS = int(os.environ.get("FR_KAFKA_SECONDS", "60"))
 VEHICLES = int(os.environ.get("FR_KAFKA_VEHICLES", "1000"))
@@ -55,6 +55,17 @@ def as_teslas_server_sends_it(kafka):
     decoded = protoc("vehicle_connectivity.VehicleConnectivity", connectivity)
     assert b"status: CONNECTED" in decoded and VIN.encode() in decoded, decoded
     assert kafka.topic_setting("tesla_V", "retention.ms") == "604800000"
+
+
+def events_before_the_wakeup(kafka):
+    """librdkafka has queued events before the sink has enabled its reports; records are delivered all the same."""
+    d = Daemon(ROUTING, sinks(kafka).replace('"}', '", properties: {debug: broker}}'))
+    d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/slow_wakeup.so"}
+    with d:
+        car = d.car()
+        car.send(vector("01_v_three_datums"))
+        assert car.receive_reply()[0] == "ack"
+        car.close()
 
 
 def load(d, during=None):
@@ -134,4 +145,4 @@ def broker_away(kafka):
 
 
 if __name__ == "__main__":
-    run_parts(as_teslas_server_sends_it, under_load, broker_away, each=Kafka)
+    run_parts(as_teslas_server_sends_it, events_before_the_wakeup, under_load, broker_away, each=Kafka)

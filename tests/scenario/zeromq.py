@@ -6,20 +6,12 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-
-try:
-    import zmq
-except ImportError:  # Debian's python3-zmq is for Debian's Python
-    if sys.executable != "/usr/bin/python3" and os.path.exists("/usr/bin/python3"):
-        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
-    print("skipped: pyzmq is needed: apt install python3-zmq")
-    sys.exit(77)
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
 from fr import BUILD, PATIENCE, VIN, Daemon, free_port, run_parts, vector, wait_until, write_file  # noqa: E402
 from messages import alerts, datum, envelope, field, vehicle_data  # noqa: E402
+from zeromq_subscriber import Subscriber, zmq  # noqa: E402
 
 ROUTING = 'records: [{type: "*", to: zmq}]'
 ARCHIVED = """records:
@@ -27,42 +19,6 @@ ARCHIVED = """records:
   - {type: [connectivity, errors], to: zmq}"""
 ARCHIVE = '\n  archive: {plugin: file, options: {path: "@/%{type}.jsonl"}}'
 SPEED = 4
-
-
-class Subscriber:
-    """A SUB socket; receives on a thread, as consumers do."""
-
-    def __init__(self, port, topics=("",), keys=None, read=True):
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.SUB)
-        self.socket.linger = 0
-        if keys:
-            self.socket.curve_serverkey, self.socket.curve_publickey, self.socket.curve_secretkey = keys
-        for topic in topics:
-            self.socket.subscribe(topic)
-        self.socket.connect(f"tcp://127.0.0.1:{port}")
-        self.messages, self.ended = [], False
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.reads = read
-        if read:
-            self.thread.start()
-
-    def run(self):
-        while not self.ended:
-            if self.socket.poll(20):
-                self.messages.append(self.socket.recv_multipart())
-
-    def topics(self):
-        return [topic.decode() for topic, _ in list(self.messages)]
-
-    def records(self):
-        return [json.loads(payload) for _, payload in list(self.messages)]
-
-    def close(self):
-        self.ended = True
-        if self.reads:
-            self.thread.join()
-        self.context.destroy(linger=0)
 
 
 class Peer:
@@ -331,6 +287,50 @@ def hostile():
         reader.close()
 
 
+def many_subscriptions():
+    """The largest number of subscriptions that the bounds allow, all different and as long as allowed: memory is
+    bounded, comes back, and does not grow when they are replaced all the time."""
+    port = free_port()
+    with Daemon(ROUTING, sinks(port), journal="{}") as d:
+        reader = Subscriber(port)
+        wait_subscribed(d, 1)
+        before = d.status()["resident_kb"]
+        for round_ in range(3):
+            peers = [Peer(port) for _ in range(63)]  # with the reader, max_subscribers
+            for peer in peers:
+                peer.socket.sendall(b"".join(Peer.frame(b"\1" + os.urandom(64)) for _ in range(64)))
+            wait_subscribed(d, 64)
+            say(d, range(round_ * 100, round_ * 100 + 100))
+            wait_sequence(reader, list(range(round_ * 100 + 100)))
+            assert not any(peer.is_closed() for peer in peers)
+            print(f"{63 * 64} subscriptions of 64 bytes: {d.status()['resident_kb'] - before} kB")
+            assert_memory(d, before + 30000)
+            for peer in peers:
+                peer.close()
+            wait_subscribed(d, 1)
+        changing = Peer(port)
+        for _ in range(200):  # 12,800 topics, never more than 64 at a time
+            some = [os.urandom(63) for _ in range(64)]
+            changing.socket.sendall(b"".join(Peer.frame(b"\1" + topic) for topic in some) +
+                                    b"".join(Peer.frame(b"\0" + topic) for topic in some))
+        changing.subscribe(b"tesla")
+        wait_subscribed(d, 2)
+        assert not changing.is_closed()
+        for size in (250, 255):
+            for _ in range(8):
+                changing.subscribe(os.urandom(size))
+        wait_subscribed(d, 2)
+        assert not changing.is_closed()
+        changing.subscribe(os.urandom(100))
+        wait_until("it is closed", changing.is_closed)
+        assert "have more than 4096 bytes" in d.log_text()
+        assert_memory(d, before + 30000)
+        changing.close()
+        say(d, [1000])
+        wait_until("the reader has it", lambda: odometers(reader)[-1] == 1000)
+        reader.close()
+
+
 def curve():
     """Only clients with the right keys are served; a key that is removed from the file is refused."""
     port = free_port()
@@ -368,7 +368,7 @@ def curve():
         say(d, [2])
         wait_sequence(right, [2])
         right.close()
-        write_file(d.path("clients"), "")
+        write_file(d.path("clients"), "# " + 253 * "x" + f" {mine[0].decode()}\n")  # a key in a comment
         removed = Subscriber(port, keys=keys)
         wait_until("the removed key is refused", lambda: f"key {mine[0].decode()} is not in" in d.log_text())
         say(d, [3])
@@ -414,4 +414,4 @@ def port_in_use():
             stuck.close()
 
 
-run_parts(trip, protobuf_and_topics, restart, without_waiting, slow, impatient, hostile, curve, port_in_use)
+run_parts(trip, protobuf_and_topics, restart, without_waiting, slow, impatient, hostile, many_subscriptions, curve, port_in_use)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "home_assistant/alert.h"
 #include "home_assistant/device_class.h"
 #include "home_assistant/published.h"
 #include "home_assistant/slug.h"
@@ -77,6 +78,7 @@ START_TEST(every_field_has_an_entity)
 
         for (size_t k = 0; k < e->from.count; k++)
             ck_assert_msg(strcmp(e->from.word[k], "presence") == 0 ||
+                              strcmp(e->from.word[k], "alerts") == 0 ||
                               fr_field_by_name(e->from.word[k]) != NULL,
                           "%s: there is no field %s", e->name, e->from.word[k]);
     }
@@ -124,6 +126,18 @@ START_TEST(mistakes_are_reported_with_positions)
         {"derived: [{any: [A, B], name: x, platform: sensor}]", "f:1:11: `any:` requires"},
         {"derived: [{from: [A], name: x, platform: sensor, on_if: [B], options: [C]}]",
          "f:1:11: `on_if:` of a sensor requires two `options:`"},
+        {"derived: [{product: [A], name: x, platform: sensor, unit: W}]",
+         "f:1:11: `product:` requires"},
+        {"derived: [{product: [A, B], name: x, platform: sensor}]", "f:1:11: `product:` requires"},
+        {"derived: [{product: [A, B], scale: 1e999}]", "f:1:36: \"1e999\" is not a factor"},
+        {"derived: [{product: [A, B], within: 0}]", "f:1:37: \"0\" is not a number of seconds"},
+        {"derived: [{from: [A], enabled: maybe}]", "f:1:32: \"maybe\" is not valid here"},
+        {"derived: [{from: [alerts], name: x, platform: sensor}]", "f:1:11: `from: [alerts]` and"},
+        {"derived: [{from: [A], name: x, platform: event}]", "f:1:11: `from: [alerts]` and"},
+        {"derived: [{from: [alerts], name: x, platform: event}]",
+         "f:1:11: `platform: event` requires `options:`"},
+        {"derived: [{from: [alerts], name: x, platform: event, options: [alarm, horn]}]",
+         "f:1:11: \"horn\" is no kind of alert"},
         {"fields: {", "f:2:1: "},
         {"", "f: the file has neither"},
     };
@@ -287,6 +301,116 @@ START_TEST(states_from_several_fields)
     ck_assert_str_eq(state(v, "frunk")->text, "off");
     receive(value_of("Locked", (struct fr_value){.kind = FR_VALUE_BOOL, .boolean = true}, 1));
     ck_assert_str_eq(state(v, "lock")->text, "off"); /* class lock: on is unlocked */
+}
+END_TEST
+
+static struct fr_ha_vehicle *receive_real(const char *field, double real, int64_t created_ms)
+{
+    return receive(
+        value_of(field, (struct fr_value){.kind = FR_VALUE_REAL, .real = real}, created_ms));
+}
+
+START_TEST(power_is_the_product_of_values_measured_together)
+{
+    struct fr_ha_vehicle *v = receive_real("PackVoltage", 400, 1000);
+    struct fr_entity_state *power = state(v, "battery_power");
+
+    ck_assert(power->incomplete);
+    ck_assert_ptr_eq(power->text, NULL);
+    receive_real("PackCurrent", -125.5, 61000); /* 60 s later: driving */
+    ck_assert(!power->incomplete);
+    ck_assert_uint_eq(power->todo, FR_TODO_ANNOUNCE | FR_TODO_PUBLISH);
+    ck_assert_str_eq(power->text, "-50.2");
+    ck_assert_str_eq(power->unit, "kW");
+    ck_assert(power->is_number);
+    power->todo = 0;
+    receive_real("PackCurrent", 20, 61001); /* the voltage is older than 60 s */
+    ck_assert_ptr_eq(power->text, NULL);
+    ck_assert_uint_eq(power->todo, FR_TODO_PUBLISH);
+    receive_real("PackVoltage", 402, 62000); /* charging */
+    ck_assert_str_eq(power->text, "8.04");
+    receive_real("PackVoltage", 500, 61500); /* older than the newest voltage */
+    ck_assert_str_eq(power->text, "8.04");
+    receive(value_of("PackVoltage", (struct fr_value){.kind = FR_VALUE_INVALID}, 63000));
+    ck_assert_ptr_eq(power->text, NULL);
+    receive_real("PackVoltage", 1e300, 64000);
+    receive_real("PackCurrent", 1e300, 64000); /* the product is not finite */
+    ck_assert_ptr_eq(power->text, NULL);
+    receive_real("PackCurrent", 0, 65000);
+    ck_assert_str_eq(power->text, "0");
+}
+END_TEST
+
+/* ---- alerts ---------------------------------------------------------------------- */
+
+static struct fr_alert_log *alert_log;
+
+static struct fr_alert alert_of(const char *text, uint32_t flags, int64_t received_ms)
+{
+    struct fr_delivery d = {.vin = "V", .flags = flags, .received_ms = received_ms};
+    json_t *json = json_loads(text, 0, NULL);
+    struct fr_alert alert = {0};
+
+    ck_assert_msg(json != NULL, "%s", text);
+    if (!fr_alert_read(&alert, json, &d, alert_log, NOW, 300000))
+        ck_assert_str_eq(alert.name, "");
+    json_decref(json);
+    return alert;
+}
+
+START_TEST(an_alert_is_live_once)
+{
+    /* NOW is 2027-01-15T08:00:00Z. */
+    static const char alarm[] =
+        "{\"name\": \"VCSEC_a133_alarmTriggered\", \"startedAt\": \"2027-01-15T07:59:30.5Z\"}";
+    static const char *const never[] = {
+        "{\"name\": \"a\"}",
+        "{\"name\": \"a\", \"startedAt\": \"2027-01-15T07:54:59Z\"}",
+        "{\"name\": \"a\", \"startedAt\": \"2027-01-15T08:05:01Z\"}",
+        "{\"name\": \"a\", \"startedAt\": \"2027-01-15T07:59:00\"}",
+        "{\"name\": \"a\", \"startedAt\": \"2027-1-15T07:59:00Z\"}",
+        "{\"name\": \"a\", \"startedAt\": \"now\"}",
+        "{\"name\": \"a\", \"startedAt\": 5}",
+        "{\"name\": \"a\", \"startedAt\": \"2027-01-15T07:59:00Z\", \"endedAt\": "
+        "\"2027-01-15T07:59:30Z\"}",
+    };
+    struct fr_alert first;
+
+    alert_log = fr_alert_log_new();
+    ck_assert(!alert_of(alarm, FR_FLAG_RESTORED, 7).live);
+    ck_assert(!alert_of(alarm, FR_FLAG_REPEATED, 7).live);
+    first = alert_of(alarm, FR_FLAG_LATE, 7);
+    ck_assert(first.live);
+    ck_assert_int_eq(first.started_ms, NOW - 30000);
+    ck_assert_str_eq(first.kind, "alarm");
+    ck_assert(alert_of(alarm, 0, 7).live);               /* the same delivery once more */
+    ck_assert(!alert_of(alarm, FR_FLAG_RESEND, 8).live); /* sent again by the vehicle */
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        ck_assert_msg(!alert_of(never[i], 0, 7).live, "%s", never[i]);
+    fr_alert_log_free(alert_log);
+}
+END_TEST
+
+START_TEST(names_of_alerts_are_bounded_and_plain)
+{
+    struct fr_text_buffer text = {0};
+
+    alert_log = fr_alert_log_new();
+    ck_assert_str_eq(alert_of("{\"name\": \"BCCEN_w095_AlarmTriggered\"}", 0, 1).kind, "alarm");
+    ck_assert_str_eq(alert_of("{\"name\": \"VCSEC_a211_handlePullWithoutAuth\"}", 0, 1).kind,
+                     "door_handle");
+    ck_assert_str_eq(alert_of("{\"name\": \"alarmTriggered_x\"}", 0, 1).kind, "other");
+    ck_assert_str_eq(alert_of("{\"name\": \"![a](b)\\n{{ä}}\"}", 0, 1).name, "__a__b________");
+    fr_text_buffer_add(&text, "{\"name\": \"");
+    for (int i = 0; i < 1000; i++)
+        fr_text_buffer_byte(&text, 'x');
+    fr_text_buffer_add(&text, "\"}");
+    ck_assert_uint_eq(strlen(alert_of(text.bytes, 0, 1).name), FR_ALERT_NAME_SIZE - 1);
+    fr_text_buffer_free(&text);
+    ck_assert_str_eq(alert_of("{\"name\": 5}", 0, 1).name, "");
+    ck_assert_str_eq(alert_of("{\"name\": \"\"}", 0, 1).name, "");
+    ck_assert_str_eq(alert_of("[]", 0, 1).name, "");
+    fr_alert_log_free(alert_log);
 }
 END_TEST
 
@@ -489,6 +613,9 @@ Suite *suite_home_assistant(void)
     tcase_add_test(tests, states_of_gear);
     tcase_add_test(tests, firmware_version_is_announced);
     tcase_add_test(tests, states_from_several_fields);
+    tcase_add_test(tests, power_is_the_product_of_values_measured_together);
+    tcase_add_test(tests, an_alert_is_live_once);
+    tcase_add_test(tests, names_of_alerts_are_bounded_and_plain);
     tcase_add_test(tests, unusual_values_have_a_state);
     tcase_add_test(tests, number_of_unknown_fields_is_limited);
     tcase_add_test(tests, route_with_a_name_creates_an_entity);

@@ -70,8 +70,11 @@ int main(void)
     srunner_add_suite(runner, suite_event_base());
     srunner_add_suite(runner, suite_queue());
     srunner_add_suite(runner, suite_tesla_mqtt());
+    srunner_add_suite(runner, suite_postgres());
     srunner_add_suite(runner, suite_redis());
     srunner_add_suite(runner, suite_http_sink());
+    srunner_add_suite(runner, suite_car_state());
+    srunner_add_suite(runner, suite_teslamate());
     srunner_add_suite(runner, suite_home_assistant());
     srunner_add_suite(runner, suite_vehicle_config());
     srunner_add_suite(runner, suite_config_compare());

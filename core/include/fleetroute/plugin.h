@@ -269,7 +269,8 @@ struct fr_host {
     const char *(*value)(struct fr_sink *sink, const struct fr_delivery *delivery, size_t *len);
 
     /* The peer has lost its state: deliver the last value of every field that is routed to this sink
-     * again, with FR_FLAG_RESTORED. Without a journal this does nothing. */
+     * again, with FR_FLAG_RESTORED, in any mode. Without a journal, or with `restore: false`, this
+     * does nothing. */
     void (*restore)(struct fr_sink *sink);
 
     /* In check() or open(): report a mistake in an option. The message is printed with file, line

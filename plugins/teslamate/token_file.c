@@ -1,0 +1,132 @@
+#include "teslamate/token_file.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/file_remedy.h"
+
+#define DIGEST_SIZE 32
+#define FILE_MAX (TOKEN_FILE_TOKENS_MAX * (TOKEN_LEN_MAX + 2))
+
+struct token_file {
+    size_t count;
+    unsigned char digests[TOKEN_FILE_TOKENS_MAX][DIGEST_SIZE];
+};
+
+static bool token_digest(const char *token, size_t len, unsigned char digest[DIGEST_SIZE])
+{
+    return EVP_Digest(token, len, digest, NULL, EVP_sha256(), NULL) == 1;
+}
+
+/* Whether a client can present the token in a query and in a header. */
+static bool token_is_valid(const char *token, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)token[i]) && strchr("-._~/=", token[i]) == NULL)
+            return false;
+    return len >= TOKEN_LEN_MIN && len <= TOKEN_LEN_MAX;
+}
+
+/* Read the lines. Returns 0, or the number of the line that has a mistake. */
+static unsigned token_read_lines(struct token_file *file, const char *text)
+{
+    for (unsigned line = 1; *text != '\0'; line++) {
+        size_t len = strcspn(text, "\n"), end = len;
+
+        while (end > 0 && isspace((unsigned char)text[end - 1]))
+            end--;
+        if (end > 0 && text[0] != '#') {
+            if (file->count == TOKEN_FILE_TOKENS_MAX || !token_is_valid(text, end) ||
+                !token_digest(text, end, file->digests[file->count]))
+                return line;
+            file->count++;
+        }
+        text += len + (text[len] == '\n');
+    }
+    return 0;
+}
+
+/* Read at most FILE_MAX bytes. Returns the text, which the caller erases and frees, or NULL with `why`. */
+static char *token_read_text(const char *path, char *why, size_t why_size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char *text = NULL;
+    struct stat st;
+    ssize_t n = -1;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        snprintf(why, why_size, "token_file %.200s: %s (%s)", path, strerror(errno),
+                 fr_file_remedy(errno));
+    else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+        snprintf(why, why_size, "token_file %.200s: not a file of tokens (one token on each line)",
+                 path);
+    else if ((st.st_mode & 077) != 0)
+        snprintf(why, why_size,
+                 "token_file %.200s: mode %04o lets others read it (chmod 600 %.200s)", path,
+                 (unsigned)(st.st_mode & 07777), path);
+    else if ((text = calloc(1, FILE_MAX + 1)) != NULL && (n = read(fd, text, FILE_MAX)) < 0)
+        snprintf(why, why_size, "token_file %.200s: %s", path, strerror(errno));
+    else if (text == NULL)
+        snprintf(why, why_size, "no memory");
+    if (fd >= 0)
+        close(fd);
+    if (n >= 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+struct token_file *token_file_read(const char *path, char *why, size_t why_size)
+{
+    char *text = token_read_text(path, why, why_size);
+    struct token_file *file = text != NULL ? calloc(1, sizeof *file) : NULL;
+    unsigned line = file != NULL ? token_read_lines(file, text) : 0;
+
+    if (text == NULL)
+        return NULL;
+    OPENSSL_cleanse(text, FILE_MAX);
+    free(text);
+    if (file != NULL && line == 0 && file->count > 0)
+        return file;
+    if (file == NULL)
+        snprintf(why, why_size, "no memory");
+    else if (line != 0 && file->count == TOKEN_FILE_TOKENS_MAX)
+        snprintf(why, why_size, "token_file %.200s:%u: more than %d tokens", path, line,
+                 TOKEN_FILE_TOKENS_MAX);
+    else if (line != 0)
+        snprintf(why, why_size,
+                 "token_file %.200s:%u: a token has %d to %d letters, digits or -._~/= "
+                 "(openssl rand -hex 32 makes one)",
+                 path, line, TOKEN_LEN_MIN, TOKEN_LEN_MAX);
+    else
+        snprintf(why, why_size, "token_file %.200s: no token (openssl rand -hex 32 makes one)",
+                 path);
+    token_file_free(file);
+    return NULL;
+}
+
+void token_file_free(struct token_file *file)
+{
+    free(file);
+}
+
+bool token_file_contains(const struct token_file *file, const char *token)
+{
+    unsigned char digest[DIGEST_SIZE];
+    size_t len = strlen(token);
+    bool found = false;
+
+    if (len == 0 || len > TOKEN_LEN_MAX || !token_digest(token, len, digest))
+        return false;
+    for (size_t i = 0; i < file->count; i++)
+        found |= CRYPTO_memcmp(digest, file->digests[i], DIGEST_SIZE) == 0;
+    return found;
+}
