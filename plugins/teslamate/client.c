@@ -209,6 +209,7 @@ void client_upgrade(struct client *client, const char *key, bool authorised)
 
     fr_http_accept(&clients->out, key);
     client->phase = PHASE_WEBSOCKET;
+    client->authorised = false; /* a proxy may have sent earlier requests for someone else */
     client->is_websocket = true;
     clients->counts.websockets++;
     client_send_frame(client);
@@ -513,6 +514,13 @@ bool clients_add(struct clients *clients, struct bufferevent *socket,
     bufferevent_setwatermark(socket, EV_READ, 0, INPUT_BYTES);
     bufferevent_enable(socket, EV_READ | EV_WRITE);
     return true;
+}
+
+void clients_end_streams(struct clients *clients)
+{
+    for (struct client *client = clients->first; client != NULL; client = client->next)
+        if (client->authorised)
+            client_end(client, FR_WS_POLICY);
 }
 
 /* Close a client that does not take what waits for it. */

@@ -71,6 +71,9 @@ bool clients_is_full(struct clients *clients, const struct sockaddr_storage *pee
 /* Close late and slow connections. To be called every second. `now_ms`: monotonic. */
 void clients_check(struct clients *clients, int64_t now_ms);
 
+/* End all WebSockets that have presented a token, so that it is checked again. */
+void clients_end_streams(struct clients *clients);
+
 /* Changed by every function of this file. */
 struct clients_counts *clients_counts(struct clients *clients);
 
@@ -79,7 +82,8 @@ struct clients_counts *clients_counts(struct clients *clients);
 /* Answer a request with a JSON text. Status 401 counts a wrong token, and closes the connection. */
 void client_answer(struct client *client, int status, const char *json);
 
-/* Answer a request for a WebSocket. `authorised`: it has presented a token. */
+/* Answer a request for a WebSocket. `authorised`: this request has presented a token; one of an earlier
+ * request of the connection does not count. */
 void client_upgrade(struct client *client, const char *key, bool authorised);
 
 /* Send a text message. Nothing is sent to a client that is being closed. */
