@@ -12,7 +12,7 @@ failed=0
 packaging/need.sh libc6-dev protobuf-compiler check clang clang-format libclang-rt-dev llvm \
     python3 python3-dev python3-venv kcat mosquitto mosquitto-clients python3-zmq default-jdk-headless maven mandoc \
     iproute2 xz-utils gzip prometheus chromium chromium-driver libjs-chart.js libjs-leaflet debhelper build-essential lintian \
-    debootstrap piuparts autopkgtest systemd systemd-container openssl procps qrencode zbar-tools haproxy redis-server postgresql
+    debootstrap piuparts autopkgtest systemd systemd-container openssl procps qrencode zbar-tools haproxy redis-server postgresql influxdb zstd
 
 step() {
     what=$1
@@ -96,7 +96,7 @@ fuzzing() (
     configure_in build-fuzz --enable-fuzzers CC=clang CFLAGS="-O1 -g" && build || exit 1
     status=0
     for pair in "envelope record" "upgrade routing" "stored json" "home message" "mqtt path" "pushed answer" \
-        "compare proxy" "presence http" "history doctor" "redis cars" "tm_client tm_row" "keys postgres"; do
+        "compare proxy" "presence http" "history doctor" "redis cars" "tm_client tm_row" "keys postgres" "http_sink"; do
         pids=
         for name in $pair; do
             fuzz_one "$name" &

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The same vehicle sends the same messages to fleetroute and to Tesla's server (tests/tesla_server.sh); consumers of a
+"""The same vehicle sends the same messages to fleetroute and to Tesla's server; consumers of a
 real Kafka, Redis, mosquitto and ZeroMQ get the same from both, except what fleetroute-compat(7) names.
 
-    tests/differential.py      in the build folder
+    FR_TESLA_SERVER=PATH tests/differential.py      in the build folder
 
-About two minutes. Not part of `make check`: it needs Go and Tesla's module."""
+PATH is the program of Tesla's server. About two minutes. Not part of `make check`, which has no such program."""
 import json
 import os
 import re
@@ -36,10 +36,7 @@ class TeslasServer:
     """fleet-telemetry with the certificates of a Daemon, and all its dispatchers that have a broker here."""
 
     def __init__(self, d, brokers, prefix, form, sinks):
-        program = subprocess.run([f"{SOURCE}/tests/tesla_server.sh"], stdout=subprocess.PIPE, text=True)
-        if program.returncode:
-            sys.exit(program.returncode)
-        self.program, self.folder = program.stdout.split()[-1], tempfile.mkdtemp(prefix="fr-tesla.")
+        self.program, self.folder = os.environ["FR_TESLA_SERVER"], tempfile.mkdtemp(prefix="fr-tesla.")
         self.port, self.status = free_port(), free_port()
         settings = {
             "host": "127.0.0.1", "port": self.port, "status_port": self.status, "log_level": "info",

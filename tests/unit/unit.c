@@ -72,6 +72,7 @@ int main(void)
     srunner_add_suite(runner, suite_tesla_mqtt());
     srunner_add_suite(runner, suite_postgres());
     srunner_add_suite(runner, suite_redis());
+    srunner_add_suite(runner, suite_http_sink());
     srunner_add_suite(runner, suite_car_state());
     srunner_add_suite(runner, suite_teslamate());
     srunner_add_suite(runner, suite_home_assistant());

@@ -44,6 +44,7 @@ Suite *suite_queue(void);
 Suite *suite_record(void);
 Suite *suite_postgres(void);
 Suite *suite_redis(void);
+Suite *suite_http_sink(void);
 Suite *suite_teslamate(void);
 Suite *suite_sink(void);
 Suite *suite_routes(void);
