@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from fr import PATIENCE, VIN, Daemon, fleetroute, free_port, run_parts, wait_until
+from fr import BUILD, PATIENCE, VIN, Daemon, fleetroute, free_port, run_parts, wait_until
 from haproxy import HAProxy
 from http_peers import HostileServer, Influx, WebServer, settle
 from journal_checks import endless_load, in_order_for_each_vehicle
@@ -450,6 +450,27 @@ def stop_while_away():
         assert speeds(server)[-2:] == [1, 2], speeds(server)
 
 
+def dead_name_server():
+    """A look-up that takes a minute blocks neither the sink, nor its end."""
+    d = daemon("http://nobody.stuck:9/", "connect_timeout: 500 ms")
+    d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/slow_names.so"}
+    with d, WebServer() as server:
+        wait_health(d, "down", "check the network and the host in `url:`", seconds=20)
+        put(d, 1)
+        d.sinks = ARCHIVE + sink(server.url)
+        d.reload()
+        is_up(d)
+        all_delivered(d)
+        assert speeds(server) == [1], speeds(server)
+        d.sinks = ARCHIVE + sink("http://nobody.stuck:9/")
+        d.reload()
+        put(d, 2)
+        wait_until("it is looked up", lambda: status(d)["lag"] > 0)
+        begun = time.monotonic()
+        assert d.end() == 0
+        assert time.monotonic() - begun < 15 * PATIENCE, time.monotonic() - begun
+
+
 # ---- hostile servers ------------------------------------------------------------------
 
 def head(stream):
@@ -701,5 +722,5 @@ def mistakes():
 
 
 run_parts(trip, outage, conflict, formats, unfit, abrp, poison_400, poison_422, poison_500, poison_reset, too_large,
-          load_outage, refusing_servers, retry_after, credentials, stop_while_away, hostile_early, hostile_late, huge_answer, tls, http2,
-          mistakes)
+          load_outage, refusing_servers, retry_after, credentials, stop_while_away, dead_name_server, hostile_early,
+          hostile_late, huge_answer, tls, http2, mistakes)
