@@ -452,7 +452,7 @@ def stop_while_away():
 
 def dead_name_server():
     """A look-up that takes a minute blocks neither the sink, nor its end."""
-    d = daemon("http://nobody.stuck:9/", "connect_timeout: 500 ms")
+    d = daemon("http://server.stuck:9/", "connect_timeout: 500 ms")
     d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/slow_names.so"}
     with d, WebServer() as server:
         wait_health(d, "down", "check the network and the host in `url:`", seconds=20)
@@ -462,7 +462,7 @@ def dead_name_server():
         is_up(d)
         all_delivered(d)
         assert speeds(server) == [1], speeds(server)
-        d.sinks = ARCHIVE + sink("http://nobody.stuck:9/")
+        d.sinks = ARCHIVE + sink("http://server.stuck:9/")
         d.reload()
         put(d, 2)
         wait_until("it is looked up", lambda: status(d)["lag"] > 0)

@@ -256,7 +256,7 @@ def hostile():
                 many.socket.sendall(flood)
         except OSError:
             pass
-        # The end of a subscription that there is not does not make room for another one.
+        # The end of a subscription that there is not does not permit another one.
         posing = Peer(port)
         flood = b"".join(Peer.frame(b"\1" + str(n).encode()) + Peer.frame(b"\0none" + str(n).encode())
                          for n in range(1000))
