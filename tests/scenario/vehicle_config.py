@@ -71,7 +71,8 @@ def shipped(f):
     assert config["alert_types"] == ["service"]
     assert config["ca"] == f.root
     fields = config["fields"]
-    named = set(re.findall(r"\b[A-Z]\w+\b", " ".join(re.findall(r"field: (\[[^]]*\]|\w+)", home))))
+    routes = re.sub(r"^ *#.*", "", home, flags=re.M)
+    named = set(re.findall(r"\b[A-Z]\w+\b", " ".join(re.findall(r"field: (\[[^]]*\]|\w+)", routes))))
     assert set(fields) == named and len(named) > 30, set(fields) ^ named
     assert fields["Location"] == {"interval_seconds": 1}
     assert fields["OutsideTemp"] == {"interval_seconds": 60, "minimum_delta": 0.2, "resend_interval_seconds": 3600}
