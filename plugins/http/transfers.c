@@ -67,8 +67,9 @@ static void transfer_ended(struct transfer *transfer, CURLcode code)
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer.status);
     curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connections);
     curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connect_us);
-    /* A connection that was kept needs no new one. */
-    answer.is_connected = connect_us > 0 || connections == 0;
+    /* A connection that was kept needs no new one, and no name ("Resolving timed out"). */
+    answer.is_connected =
+        connect_us > 0 || (connections == 0 && strncmp(transfer->error, "Resolving", 9) != 0);
     if (transfer->is_cut && answer.status >= 200)
         answer.code = CURLE_OK; /* the status is known; the rest of the answer is of no use */
     if (transfer->header_bytes > ANSWER_READ_MAX)
@@ -255,6 +256,8 @@ static void transfer_set_up(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "fleetroute/" PACKAGE_VERSION);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A look-up of a name is left alone at the end of a request: libcurl would wait for its thread. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     /* HTTP/2 without TLS is not offered: libcurl 7.88 cannot use such a connection again. */

@@ -88,12 +88,21 @@ static struct field **fields_slot(struct fields *f, const char *name)
     return &f->slots[at];
 }
 
-/* A field whose columns have the same names; NULL: none. */
+/* Whether two fields have a column in common. */
+static bool fields_share(const struct field *a, const struct field *b)
+{
+    for (int i = 0; i < field_columns(a); i++)
+        for (int k = 0; k < field_columns(b); k++)
+            if (strcmp(a->columns[i], b->columns[k]) == 0)
+                return true;
+    return false;
+}
+
+/* A field that has a column of this one; NULL: none. A statement must not name a column twice. */
 static struct field *fields_find_same(const struct fields *f, const struct field *field)
 {
     for (size_t i = 0; i < SLOTS; i++)
-        if (f->slots[i] != NULL && f->slots[i]->same == NULL &&
-            strcmp(f->slots[i]->columns[0], field->columns[0]) == 0)
+        if (f->slots[i] != NULL && f->slots[i]->same == NULL && fields_share(f->slots[i], field))
             return f->slots[i];
     return NULL;
 }

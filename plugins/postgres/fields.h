@@ -21,7 +21,7 @@ enum field_state {
 
 struct field {
     char *name;                    /* as delivered; owned */
-    struct field *same;            /* the field that has the same columns; NULL: this one */
+    struct field *same;            /* the field that has a column of this one; NULL: this one */
     bool known;                    /* the catalogue has it */
     bool counted;                  /* as one of the unknown fields */
     unsigned type;                 /* enum db_type or FIELD_LOCATION */

@@ -22,7 +22,7 @@
 #include "postgres/wide.h"
 
 #define BATCH_MAX 4000          /* deliveries of a batch */
-#define BATCH_BYTES_MAX 1048576 /* bytes of whole records of a batch, beside its first record */
+#define BATCH_BYTES_MAX 1048576 /* bytes of records and texts of a batch, beside its first */
 #define BATCHES_MAX 2           /* without an answer */
 #define AGAIN_MAX 5             /* attempts of a batch that met another transaction */
 #define TIMEOUT_MIN_MS 1000
@@ -281,13 +281,21 @@ static bool postgres_make(struct postgres_sink *sink, struct batch *batch)
     return made;
 }
 
+/* The part of a delivery's size that a vehicle chooses. */
+static size_t postgres_bytes(const struct fr_delivery *d)
+{
+    bool is_text = d->kind == FR_DELIVERY_FIELD && d->value.kind == FR_VALUE_TEXT;
+
+    return d->kind == FR_DELIVERY_RECORD ? d->len : is_text ? d->value.text.len : 0;
+}
+
 /* Move deliveries to a batch, up to its bounds. */
 static void postgres_fill(struct batch *batch, struct delivery_list *waiting)
 {
     size_t bytes = 0;
 
     while (waiting->first != NULL && batch->deliveries.count < BATCH_MAX) {
-        bytes += waiting->first->len;
+        bytes += postgres_bytes(waiting->first);
         if (batch->deliveries.count != 0 && bytes > BATCH_BYTES_MAX)
             return;
         delivery_list_add(&batch->deliveries, delivery_list_take(waiting));

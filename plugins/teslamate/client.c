@@ -159,6 +159,7 @@ void client_upgrade(struct client *client, const char *key, bool authorised)
 
     fr_http_accept(&clients->out, key);
     client->phase = PHASE_WEBSOCKET;
+    client->authorised = false; /* a proxy may have sent earlier requests for someone else */
     client->is_websocket = true;
     clients->counts.websockets++;
     client_send_frame(client);

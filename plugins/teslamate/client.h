@@ -53,7 +53,8 @@ struct clients_handlers {
 /* Answer a request with a JSON text. Status 401 counts a wrong token, and closes the connection. */
 void client_answer(struct client *client, int status, const char *json);
 
-/* Answer a request for a WebSocket. `authorised`: it has presented a token. */
+/* Answer a request for a WebSocket. `authorised`: this request has presented a token; one of an earlier
+ * request of the connection does not count. */
 void client_upgrade(struct client *client, const char *key, bool authorised);
 
 /* Send a text message. Nothing is sent to a client that is being closed. */

@@ -103,6 +103,13 @@ bool clients_add(struct clients *clients, struct bufferevent *socket,
     return true;
 }
 
+void clients_end_streams(struct clients *clients)
+{
+    for (struct client *client = clients->first; client != NULL; client = client->next)
+        if (client->authorised)
+            client_end(client, FR_WS_POLICY);
+}
+
 /* Close a client that does not take what waits for it. */
 static void clients_check_stuck(struct client *client, int64_t now_ms)
 {

@@ -30,6 +30,9 @@ bool clients_is_full(struct clients *clients, const struct sockaddr_storage *pee
 /* Close late and slow connections. To be called every second. `now_ms`: monotonic. */
 void clients_check(struct clients *clients, int64_t now_ms);
 
+/* End all WebSockets that have presented a token, so that it is checked again. */
+void clients_end_streams(struct clients *clients);
+
 /* The counters, which each function of client.h and of this file may change. */
 struct clients_counts *clients_counts(struct clients *clients);
 

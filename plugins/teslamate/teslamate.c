@@ -101,7 +101,8 @@ static void teslamate_report(struct teslamate_sink *sink)
 
 /* ---- files ----------------------------------------------------------------------- */
 
-/* Read the tokens again; those in use stay if the file cannot be read. */
+/* Read the tokens again; those in use stay if the file cannot be read. A token that was removed must not
+ * keep its streams. */
 static void teslamate_read_tokens(struct teslamate_sink *sink)
 {
     struct token_file *tokens = token_file_read(sink->host->text(sink->handle, "token_file"),
@@ -110,6 +111,8 @@ static void teslamate_read_tokens(struct teslamate_sink *sink)
     if (tokens == NULL)
         return;
     sink->tokens_why[0] = '\0';
+    if (sink->tokens != NULL && token_file_lacks(tokens, sink->tokens))
+        clients_end_streams(sink->clients);
     token_file_free(sink->tokens);
     sink->tokens = tokens;
 }

@@ -118,15 +118,28 @@ void token_file_free(struct token_file *file)
     free(file);
 }
 
+static bool token_is_listed(const struct token_file *file, const unsigned char digest[DIGEST_SIZE])
+{
+    bool found = false;
+
+    for (size_t i = 0; i < file->count; i++)
+        found |= CRYPTO_memcmp(digest, file->digests[i], DIGEST_SIZE) == 0;
+    return found;
+}
+
+bool token_file_lacks(const struct token_file *file, const struct token_file *former)
+{
+    for (size_t i = 0; i < former->count; i++)
+        if (!token_is_listed(file, former->digests[i]))
+            return true;
+    return false;
+}
+
 bool token_file_contains(const struct token_file *file, const char *token)
 {
     unsigned char digest[DIGEST_SIZE];
     size_t len = strlen(token);
-    bool found = false;
 
-    if (len == 0 || len > TOKEN_LEN_MAX || !token_digest(token, len, digest))
-        return false;
-    for (size_t i = 0; i < file->count; i++)
-        found |= CRYPTO_memcmp(digest, file->digests[i], DIGEST_SIZE) == 0;
-    return found;
+    return len != 0 && len <= TOKEN_LEN_MAX && token_digest(token, len, digest) &&
+           token_is_listed(file, digest);
 }

@@ -21,6 +21,9 @@ struct token_file *token_file_read(const char *path, char *why, size_t why_size)
 
 void token_file_free(struct token_file *file);
 
+/* Whether `former` has a token that `file` does not have. */
+bool token_file_lacks(const struct token_file *file, const struct token_file *former);
+
 /* Whether the text is one of the tokens. "" is none. */
 bool token_file_contains(const struct token_file *file, const char *token);
 

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "zmq/topic_set.h"
+
 #define MESSAGES_PER_PASS 2000
 #define MONITOR_EVENTS                                                                             \
     (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |                              \
@@ -22,8 +24,7 @@
 struct connection {
     bool open;
     bool closing; /* shutdown(2) was called */
-    uint16_t subscriptions;
-    uint16_t bytes; /* of all its subscriptions */
+    struct topic_set subscriptions;
 };
 
 struct subscribers {
@@ -68,7 +69,8 @@ static void subscribers_disconnected(struct subscribers *s, int fd)
     if (c == NULL || !c->open)
         return;
     s->counts.connections--;
-    s->counts.subscribed -= c->subscriptions != 0;
+    s->counts.subscribed -= c->subscriptions.count != 0;
+    topic_set_clear(&c->subscriptions);
     *c = (struct connection){0};
 }
 
@@ -155,41 +157,43 @@ static void subscribers_monitor_readable(evutil_socket_t fd, short what, void *c
 
 /* ---- subscriptions --------------------------------------------------------------- */
 
-static void subscribers_subscribed(struct subscribers *s, int fd, size_t topic_len)
+/* As libzmq, which keeps a topic once for each connection. */
+static void subscribers_subscribed(struct subscribers *s, int fd, const char *topic, size_t len)
 {
     struct connection *c = subscribers_entry(s, fd);
+    struct topic_set *set;
 
     if (c == NULL || !c->open || c->closing)
         return;
-    s->counts.subscribed += c->subscriptions == 0;
-    c->subscriptions++;
-    if (topic_len > SUBSCRIPTION_BYTES_MAX) {
-        subscribers_close(s, fd, "its subscription is longer than any topic");
+    set = &c->subscriptions;
+    if (topic_set_contains(set, topic, len))
         return;
-    }
-    c->bytes = (uint16_t)(c->bytes + topic_len);
-    if (c->bytes > SUBSCRIPTIONS_BYTES_MAX)
+    if (len > SUBSCRIPTION_BYTES_MAX)
+        subscribers_close(s, fd, "its subscription is longer than any topic");
+    else if (set->bytes + len > SUBSCRIPTIONS_BYTES_MAX)
         subscribers_close(s, fd, "its subscriptions have more than 4096 bytes");
-    else if (c->subscriptions > SUBSCRIPTIONS_MAX)
+    else if (set->count == SUBSCRIPTIONS_MAX)
         subscribers_close(s, fd, "it has more than 64 subscriptions");
+    else if (!topic_set_add(set, topic, len))
+        subscribers_close(s, fd, "no memory for its subscription");
+    else
+        s->counts.subscribed += set->count == 1;
 }
 
-static void subscribers_unsubscribed(struct subscribers *s, int fd, size_t topic_len)
+/* libzmq also passes on the end of a subscription that there is not. */
+static void subscribers_unsubscribed(struct subscribers *s, int fd, const char *topic, size_t len)
 {
     struct connection *c = subscribers_entry(s, fd);
 
-    if (c == NULL || !c->open || c->subscriptions == 0)
-        return;
-    c->subscriptions--;
-    c->bytes = topic_len < c->bytes ? (uint16_t)(c->bytes - topic_len) : 0;
-    s->counts.subscribed -= c->subscriptions == 0;
+    if (c != NULL && c->open && topic_set_remove(&c->subscriptions, topic, len))
+        s->counts.subscribed -= c->subscriptions.count == 0;
 }
 
 /* Receive one message of a subscriber. False: there is none. */
 static bool subscribers_read_message(struct subscribers *s)
 {
     zmq_msg_t message;
-    const unsigned char *bytes;
+    const char *bytes;
     size_t len;
     int fd;
 
@@ -205,12 +209,12 @@ static bool subscribers_read_message(struct subscribers *s)
     bytes = zmq_msg_data(&message);
     len = zmq_msg_size(&message);
     fd = zmq_msg_get(&message, ZMQ_SRCFD);
-    if (len == 0 || bytes[0] > 1)
+    if (len == 0 || (bytes[0] != 0 && bytes[0] != 1))
         subscribers_close(s, fd, "it sent a message that is no subscription");
     else if (bytes[0] == 1)
-        subscribers_subscribed(s, fd, len - 1);
+        subscribers_subscribed(s, fd, bytes + 1, len - 1);
     else
-        subscribers_unsubscribed(s, fd, len - 1);
+        subscribers_unsubscribed(s, fd, bytes + 1, len - 1);
     zmq_msg_close(&message);
     return true;
 }
@@ -293,6 +297,8 @@ void subscribers_free(struct subscribers *s)
         zmq_setsockopt(s->monitor, ZMQ_LINGER, &(int){0}, sizeof(int));
         zmq_close(s->monitor);
     }
+    for (size_t fd = 0; fd < s->size; fd++)
+        topic_set_clear(&s->connections[fd].subscriptions);
     free(s->connections);
     free(s);
 }

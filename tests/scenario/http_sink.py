@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from fr import PATIENCE, VIN, Daemon, fleetroute, free_port, run_parts, wait_until
+from fr import BUILD, PATIENCE, VIN, Daemon, fleetroute, free_port, run_parts, wait_until
 from haproxy import HAProxy
 from http_peers import HostileServer, Influx, WebServer, settle
 from journal_checks import endless_load, in_order_for_each_vehicle
@@ -169,7 +169,8 @@ def conflict():
     written, and the dead letter has the record."""
     with Influx() as influx, daemon(influx.url, "format: influx, precision: ms",
                                     routing="records: [{type: V, to: [archive, http], format: json}]") as d:
-        influx.write("tesla_V Gear=1.5\n")  # now: types are those of the shard
+        for age in (0, 1000):  # types are those of a shard, and a week has its own
+            influx.write(f"tesla_V Gear=1.5 {time.time_ns() - age * 10**9}\n")
         is_up(d)
         d.say(*({"VehicleSpeed": n, "age": 1000 - n, **({"Gear": "D", "Soc": n} if n == 57 else {})}
                 for n in range(100)))
@@ -450,6 +451,27 @@ def stop_while_away():
         assert speeds(server)[-2:] == [1, 2], speeds(server)
 
 
+def dead_name_server():
+    """A look-up that takes a minute blocks neither the sink, nor its end."""
+    d = daemon("http://server.stuck:9/", "connect_timeout: 500 ms")
+    d.environment = {**os.environ, "LD_PRELOAD": f"{BUILD}/.libs/slow_names.so"}
+    with d, WebServer() as server:
+        wait_health(d, "down", "check the network and the host in `url:`", seconds=20)
+        put(d, 1)
+        d.sinks = ARCHIVE + sink(server.url)
+        d.reload()
+        is_up(d)
+        all_delivered(d)
+        assert speeds(server) == [1], speeds(server)
+        d.sinks = ARCHIVE + sink("http://server.stuck:9/")
+        d.reload()
+        put(d, 2)
+        wait_until("it is looked up", lambda: status(d)["lag"] > 0)
+        begun = time.monotonic()
+        assert d.end() == 0
+        assert time.monotonic() - begun < 15 * PATIENCE, time.monotonic() - begun
+
+
 # ---- hostile servers ------------------------------------------------------------------
 
 def head(stream):
@@ -701,5 +723,5 @@ def mistakes():
 
 
 run_parts(trip, outage, conflict, formats, unfit, abrp, poison_400, poison_422, poison_500, poison_reset, too_large,
-          load_outage, refusing_servers, retry_after, credentials, stop_while_away, hostile_early, hostile_late, huge_answer, tls, http2,
-          mistakes)
+          load_outage, refusing_servers, retry_after, credentials, stop_while_away, dead_name_server, hostile_early,
+          hostile_late, huge_answer, tls, http2, mistakes)

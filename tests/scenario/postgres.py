@@ -211,6 +211,24 @@ def odd_texts():
         assert d.status()["sinks"]["postgres"]["dead_letters"] == 0, health(d)
 
 
+def large_texts():
+    """The size of a transaction is bounded, whatever texts a vehicle sends: the server refuses messages over 1 GB, and
+    the sink would send the same one again for ever."""
+    with Postgres() as server, daemon(server.connection) as d:
+        is_up(d)
+        server.stop()
+        wait_health(d, "down")
+        car = d.car()
+        for number in range(20):
+            car.send(envelope("V", datum(NAME, field(1, f"{number} " + "x" * 300_000)) + field(2, moment()), VIN))
+            assert car.receive_reply()[0] == "ack"
+        car.close()
+        server.start()
+        is_through(d)
+        rows = server.rows("SELECT xmin::text AS batch, count(*) AS n FROM fleetroute.telemetry GROUP BY xmin")
+        assert sum(row["n"] for row in rows) == 20 and max(row["n"] for row in rows) <= 4, rows
+
+
 # ---- outages --------------------------------------------------------------------------
 
 def same_rows(server, d):
@@ -692,5 +710,5 @@ def mistakes():
     shutil.rmtree(d.folder)
 
 
-run_parts(trip, narrow, odd_texts, outage, terminated, daemon_killed, frozen, failover, names, full_disk, credentials,
-          changed_column, bad_rows, locked, two_daemons, retention, tls, hostile, mistakes)
+run_parts(trip, narrow, odd_texts, large_texts, outage, terminated, daemon_killed, frozen, failover, names, full_disk,
+          credentials, changed_column, bad_rows, locked, two_daemons, retention, tls, hostile, mistakes)

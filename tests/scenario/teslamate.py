@@ -385,6 +385,15 @@ def tokens():
         client = m.raw().upgrade(f"/streaming/?token={TOKEN}")
         client.subscribe(VIN, "")
         assert client.row()
+        # A proxy sends requests of several clients over one connection: each one needs its own token.
+        shared = m.raw()
+        shared.put(f"HEAD /api/1/products?token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert shared.head().startswith(b"HTTP/1.1 200")
+        shared.upgrade().subscribe(VIN, "wrong")
+        assert shared.error() == "client_error"
+        shared.subscribe(VIN, TOKEN)
+        assert shared.row()
+        shared.close()
         refused = m.raw()
         refused.request("/streaming/?token=wrong-token-of-some-size", upgrade=True)
         assert refused.head().startswith(b"HTTP/1.1 401"), refused.buffer
@@ -394,6 +403,7 @@ def tokens():
         m.write_tokens(OTHER + "\n")
         wait_until("the new file is used", lambda: m.get("/api/1/products")[0] == 401)
         assert m.get("/api/1/products", token=OTHER)[0] == 200
+        assert client.close_code() == 1008  # the stream of the removed token
         car.close()
         assert TOKEN not in m.d.log_text() and OTHER not in m.d.log_text()
     m = Mate(tokens="short\n")

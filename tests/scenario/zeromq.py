@@ -256,11 +256,19 @@ def hostile():
                 many.socket.sendall(flood)
         except OSError:
             pass
+        # The end of a subscription that there is not does not permit another one.
+        posing = Peer(port)
+        flood = b"".join(Peer.frame(b"\1" + str(n).encode()) + Peer.frame(b"\0none" + str(n).encode())
+                         for n in range(1000))
+        try:
+            posing.socket.sendall(flood)
+        except OSError:
+            pass
         long, message, huge = Peer(port), Peer(port), Peer(port)
         long.subscribe(b"t" * 300)
         message.send(b"hello")
         huge.socket.sendall(b"\2" + (1 << 40).to_bytes(8, "big"))
-        for peer in (many, long, message, huge, *garbage):
+        for peer in (many, posing, long, message, huge, *garbage):
             wait_until("the connection is closed", peer.is_closed)
             peer.close()
         say(d, range(10))

@@ -272,6 +272,23 @@ START_TEST(two_names_of_one_column_are_one_field)
 }
 END_TEST
 
+START_TEST(no_statement_names_a_column_of_a_location_twice)
+{
+    const char *why;
+    struct schema schema = {.at = {"s", ""}, .reading = 1};
+    struct fields *fields = fields_new();
+    struct fr_delivery place = value_of("a", 5000, "Place", 1);
+    struct fr_delivery longitude = value_of("a", 5001, "PlaceLongitude", 1);
+    struct field *field;
+
+    place.value = (struct fr_value){.kind = FR_VALUE_LOCATION};
+    field = fields_find(fields, &schema, &place, &why);
+    ck_assert_ptr_nonnull(field);
+    ck_assert_ptr_eq(fields_find(fields, &schema, &longitude, &why), field);
+    fields_free(fields);
+}
+END_TEST
+
 START_TEST(fields_without_a_name_are_bounded)
 {
     const char *why;
@@ -312,6 +329,7 @@ Suite *suite_postgres(void)
     tcase_add_test(tests, values_of_a_record_are_one_row);
     tcase_add_test(tests, types_are_those_of_the_catalogue);
     tcase_add_test(tests, two_names_of_one_column_are_one_field);
+    tcase_add_test(tests, no_statement_names_a_column_of_a_location_twice);
     tcase_add_test(tests, fields_without_a_name_are_bounded);
     suite_add_tcase(suite, tests);
     return suite;
