@@ -15,11 +15,12 @@
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 4000
-#define TICK_MS 500         /* interval of the checks for time-outs */
-#define PING_MS 3500        /* without an answer: the server is checked */
-#define INPUT_MAX 4194304   /* bytes without the end of a transaction */
-#define TRANSACTIONS_MAX 16 /* without an outcome */
-#define PARAMETERS_MAX 2048 /* of a statement: a value of each column of a table */
+#define TICK_MS 500          /* interval of the checks for time-outs */
+#define PING_MS 3500         /* without an answer: the server is checked */
+#define INPUT_MAX 4194304    /* bytes without the end of a transaction */
+#define RECEIVE_BUFFER 65536 /* bytes of the socket */
+#define TRANSACTIONS_MAX 16  /* without an outcome */
+#define PARAMETERS_MAX 2048  /* of a statement: a value of each column of a table */
 
 enum session_step { STEP_CLOSED, STEP_RESOLVING, STEP_CONNECTING, STEP_UP };
 
@@ -245,11 +246,13 @@ static void session_on_event(evutil_socket_t fd, short what, void *ctx)
 
 static void session_on_connecting(evutil_socket_t fd, short what, void *ctx);
 
-/* Wait for events of the socket, which libpq may have replaced. */
+/* Wait for events of the socket, which libpq may have replaced. libpq reads a long message until the
+ * socket is empty, and its bytes are counted only before, so the buffer of the socket is small. */
 static void session_watch(struct session *s, short what)
 {
     evutil_socket_t fd = PQsocket(s->connection);
     event_callback_fn handler = s->step == STEP_UP ? session_on_event : session_on_connecting;
+    int size = RECEIVE_BUFFER;
 
     if (s->socket != NULL && event_get_fd(s->socket) == fd &&
         event_get_events(s->socket) == (what | EV_PERSIST) &&
@@ -257,6 +260,7 @@ static void session_watch(struct session *s, short what)
         return;
     if (s->socket != NULL)
         event_free(s->socket);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size); /* else: the default size */
     s->socket = event_new(s->host->event_base(s->sink), fd, (short)(what | EV_PERSIST), handler, s);
     if (s->socket == NULL || event_add(s->socket, NULL) != 0)
         session_renew(s, "no memory");
