@@ -154,7 +154,9 @@ struct field *fields_find(struct fields *f, const struct schema *schema,
     if ((*why = fields_count_unknown(f, field)) != NULL)
         return NULL;
     if (field->state == FIELD_MISSING && field->refused) {
-        *why = "the table has the maximum number of columns (use `layout: narrow`)";
+        *why = "the server refuses a column for it (too many columns, or the role may not add one: "
+               "use "
+               "`layout: narrow`)";
         return NULL;
     }
     return field;
@@ -165,6 +167,14 @@ void fields_refuse_asked(struct fields *f)
     for (size_t i = 0; i < SLOTS; i++)
         if (f->slots[i] != NULL)
             f->slots[i]->refused |= f->slots[i]->asked;
+}
+
+bool fields_asked_known(const struct fields *f)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        if (f->slots[i] != NULL && f->slots[i]->asked && f->slots[i]->known)
+            return true;
+    return false;
 }
 
 bool fields_any_wanted(const struct fields *f)

@@ -55,6 +55,9 @@ int field_columns(const struct field *field);
 /* The server has refused the columns of the last fields_add_columns(). */
 void fields_refuse_asked(struct fields *fields);
 
+/* Whether the last fields_add_columns() asked for the column of a field that the catalogue has. */
+bool fields_asked_known(const struct fields *fields);
+
 /* Whether a field is wanted. */
 bool fields_any_wanted(const struct fields *fields);
 

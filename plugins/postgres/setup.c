@@ -142,12 +142,22 @@ void setup_begin(struct setup *s)
 
 /* ---- columns --------------------------------------------------------------------- */
 
+/* Whether the role may not add columns, and they are only for fields that a vehicle has named. */
+static bool setup_only_unknown_refused(const struct setup *s, const PGresult *result)
+{
+    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+    return state != NULL && strcmp(state, "42501") == 0 && !fields_asked_known(s->fields);
+}
+
 static void setup_columns_added(void *ctx, void *tag, const PGresult *result)
 {
     struct setup *s = tag;
 
     (void)ctx;
-    if (setup_succeeded(s, result, "a column cannot be added"))
+    if (setup_only_unknown_refused(s, result))
+        setup_finish(s, "the role may not add a column", false);
+    else if (setup_succeeded(s, result, "a column cannot be added"))
         setup_read(s);
 }
 

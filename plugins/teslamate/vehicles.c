@@ -123,7 +123,9 @@ static void vehicles_drop_dirty(struct vehicles *v, const struct vehicle *vehicl
 
 bool vehicles_receive(struct vehicles *v, const struct fr_delivery *d, int64_t now_ms)
 {
-    int64_t at_ms = d->created_ms != 0 ? d->created_ms : d->received_ms;
+    /* A clock that is ahead must not stop the time of the vehicle. */
+    int64_t at_ms =
+        d->created_ms != 0 && d->created_ms < d->received_ms ? d->created_ms : d->received_ms;
     bool is_value = d->kind == FR_DELIVERY_FIELD, is_new = is_value && !(d->flags & NOT_NEW);
     struct fr_car *car = fr_cars_find(v->cars, d->vin);
     struct vehicle *vehicle = car != NULL ? car->own : NULL;

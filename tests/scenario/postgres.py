@@ -459,6 +459,29 @@ def changed_column():
         assert speeds(server) == [4], speeds(server)
 
 
+def foreign_table():
+    """A role that may not add columns: a field that a vehicle has invented fails alone; one that fleetroute knows is
+    the administrator's matter, and nothing is lost until the column is there."""
+    with Postgres() as server, daemon(server.connection) as d:
+        is_up(d)
+        put(d, 1)
+        is_through(d)
+        server.psql("ALTER TABLE fleetroute.telemetry OWNER TO postgres; "
+                    "GRANT SELECT, INSERT, UPDATE ON fleetroute.telemetry TO fleet")
+        car = d.car()
+        car.send(envelope("V", datum(SPEED, field(5, 2.0)) + datum(9999, field(5, 5.0)) + field(2, moment()), VIN))
+        assert car.receive_reply()[0] == "ack"
+        wait_health(d, "degraded", "9999", "the server refuses a column for it")
+        put(d, 3)
+        is_through(d)
+        assert sorted(speeds(server)) == [1, 2, 3] and d.status()["sinks"]["postgres"]["dead_letters"] == 1
+        d.say({"VehicleSpeed": 4, "Soc": 50.5})
+        wait_health(d, "down", "a column cannot be added", "roles and grants")
+        server.psql("ALTER TABLE fleetroute.telemetry ADD soc double precision")
+        is_through(d)
+        assert speeds(server, "WHERE soc = 50.5") == [4] and d.status()["sinks"]["postgres"]["dead_letters"] == 1
+
+
 def bad_rows():
     """A row that a constraint or trigger of the administrator refuses becomes a dead letter; all others arrive. A
     value of another type than the field's fails alone."""
@@ -711,4 +734,4 @@ def mistakes():
 
 
 run_parts(trip, narrow, odd_texts, large_texts, outage, terminated, daemon_killed, frozen, failover, names, full_disk,
-          credentials, changed_column, bad_rows, locked, two_daemons, retention, tls, hostile, mistakes)
+          credentials, changed_column, foreign_table, bad_rows, locked, two_daemons, retention, tls, hostile, mistakes)
