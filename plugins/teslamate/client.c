@@ -15,6 +15,7 @@
 #define LINGER_MS 5000          /* to send what was queued before the end */
 #define INPUT_BYTES 32768       /* read ahead */
 #define PIPELINE_BYTES 65536    /* of answers that wait; then no further request is read */
+#define REQUESTS_MAX 8          /* that are answered at once */
 #define WRONG_TOKENS_MAX 3      /* of one WebSocket */
 #define STRANGE_MESSAGES_MAX 16 /* before a token was presented */
 
@@ -337,8 +338,14 @@ static void client_on_readable(struct bufferevent *socket, void *ctx)
     struct client *client = ctx;
     struct evbuffer *in = bufferevent_get_input(socket), *out = bufferevent_get_output(socket);
     bool more = true;
+    int requests = 0;
 
     while (more && evbuffer_get_length(in) > 0) {
+        /* An answer may have all vehicles, so other clients are served between a few of them. */
+        if (client->phase == PHASE_REQUEST && requests++ == REQUESTS_MAX) {
+            bufferevent_trigger(socket, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+            return;
+        }
         if (client->phase == PHASE_REQUEST && client->idle) {
             client->idle = false;
             client->deadline_ms = fr_clock_monotonic_ms() + CLIENT_REQUEST_MS;
