@@ -181,13 +181,15 @@ class Stream:
 
     def check_count(self, breaks):
         """No window delivers two values. At a break (a restart) all windows close, and the last
-        values may be delivered again."""
+        values may be delivered again. If the machine was late at the first ones, they came in a shorter time."""
         if not self.route.every:
             return
         edges = [-math.inf, *breaks, math.inf]
         for begin, end in zip(edges, edges[1:]):
             times = [t for t in self.times if begin <= t < end]
             most = (times[-1] - times[0]) / self.route.every + 2 + (begin > -math.inf) if times else 0
+            if times and self.pace is not None:
+                most += self.pace.late(times[0] - 1, times[0]) / self.route.every
             if len(times) > most:
                 self.fault(f"{len(times)} values in {times[-1] - times[0]:.1f} s, with a window of "
                            f"{self.route.every:g} s")
