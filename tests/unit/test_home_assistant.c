@@ -371,8 +371,8 @@ START_TEST(an_alert_is_live_once)
         "{\"name\": \"a\", \"startedAt\": \"2027-1-15T07:59:00Z\"}",
         "{\"name\": \"a\", \"startedAt\": \"now\"}",
         "{\"name\": \"a\", \"startedAt\": 5}",
-        "{\"name\": \"a\", \"startedAt\": \"2027-01-15T07:59:00Z\", \"endedAt\": "
-        "\"2027-01-15T07:59:30Z\"}",
+        ("{\"name\": \"a\", \"startedAt\": \"2027-01-15T07:59:00Z\", \"endedAt\": "
+         "\"2027-01-15T07:59:30Z\"}"),
     };
     struct fr_alert first;
 
