@@ -295,6 +295,20 @@ sinks:
         return [json.loads(line) for line in self.lines(name)]
 
 
+def check_mistakes(d, *expected):
+    """`fleetroute check` finds mistakes. Each pair is the begin of a line of the configuration, and words of the
+    message about it."""
+    d.write()
+    done = fleetroute("check", "-c", d.path("fleetroute.yaml"), check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode == 1, text
+    with open(d.path("fleetroute.yaml")) as f:
+        lines = [line.strip() for line in f]
+    for begin, words in expected:
+        at = next(i for i, line in enumerate(lines) if line.startswith(begin)) + 1
+        assert any(f"fleetroute.yaml:{at}:" in row and words in row for row in text.splitlines()), (begin, text)
+
+
 class Car:
     """A client that can misbehave in TLS, HTTP and WebSocket."""
 

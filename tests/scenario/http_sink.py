@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from fr import BUILD, PATIENCE, VIN, Daemon, fleetroute, free_port, run_parts, wait_until
+from fr import BUILD, PATIENCE, VIN, Daemon, check_mistakes, free_port, run_parts, wait_until
 from haproxy import HAProxy
 from http_peers import HostileServer, Influx, WebServer, settle
 from journal_checks import endless_load, in_order_for_each_vehicle
@@ -673,19 +673,6 @@ def http2():
 
 # ---- configuration --------------------------------------------------------------------
 
-def check(d, *expected):
-    """Each pair is the begin of a line of the configuration, and words of the message about it."""
-    d.write()
-    done = fleetroute("check", "-c", d.path("fleetroute.yaml"), check=False)
-    text = done.stdout + done.stderr
-    assert done.returncode == 1, text
-    with open(d.path("fleetroute.yaml")) as f:
-        lines = [line.strip() for line in f]
-    for begin, words in expected:
-        at = next(i for i, line in enumerate(lines) if line.startswith(begin)) + 1
-        assert any(f"fleetroute.yaml:{at}:" in row and words in row for row in text.splitlines()), (begin, text)
-
-
 def mistakes():
     """Each mistake in an option with its line and column, and the nearest valid name."""
     d = Daemon(BOTH, ARCHIVE + """  http:
@@ -705,20 +692,20 @@ def mistakes():
         "X Y": a
         Connection: close
 """)
-    check(d, ("formt: influx", 'did you mean "format"?'), ("format: inflx", "one of json|"))
+    check_mistakes(d, ("formt: influx", 'did you mean "format"?'), ("format: inflx", "one of json|"))
     for line in ("formt: influx", "format: inflx"):  # options are checked when they have their types
         d.sinks = d.sinks.replace(f"      {line}\n", "")
-    check(d, ("url: ", "it must begin with http:// or https://"), ("timeout: ", "timeout must be between"),
+    check_mistakes(d, ("url: ", "it must begin with http:// or https://"), ("timeout: ", "timeout must be between"),
           ("connections: ", "connections must be between 1 and 64"), ("max_records: ", "max_records must be between 1"),
           ("max_bytes: ", "max_bytes must be between 1 kB"), ("certificate: ", "certificate needs `key:`"),
           ("tokens_file: ", "no effect without `format: abrp`"), ("measurement: ", "measurement: the word in braces"),
           ('"X Y": ', "the name of a header"), ("Connection: ", "fleetroute sets this header itself"))
     d.sinks = d.sinks.replace("ftp://example.com/", '"https://me:secret\\x40example.com/"')
-    check(d, ("url: ", "it must not have a user name"))
+    check_mistakes(d, ("url: ", "it must not have a user name"))
     d.sinks = ARCHIVE + "  http:\n    plugin: http\n    options:\n      format: abrp\n"
-    check(d, ("format: abrp", "format abrp needs `tokens_file:`"))
+    check_mistakes(d, ("format: abrp", "format abrp needs `tokens_file:`"))
     d.sinks = ARCHIVE + "  http:\n    plugin: http\n    options:\n      format: influx\n"
-    check(d, ("format: influx", "the sink needs `url:`"))
+    check_mistakes(d, ("format: influx", "the sink needs `url:`"))
     shutil.rmtree(d.folder)
 
 

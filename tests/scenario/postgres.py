@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from fr import SOURCE, VIN, Daemon, fleetroute, run_parts, wait_until
+from fr import SOURCE, VIN, Daemon, check_mistakes, run_parts, wait_until
 from journal_checks import endless_load
 from postgres_server import HostilePostgres, Postgres, begin, login, message
 
@@ -695,19 +695,6 @@ def hostile():
 
 # ---- configuration --------------------------------------------------------------------
 
-def check(d, *expected):
-    """Each pair is the begin of a line of the configuration, and words of the message about it."""
-    d.write()
-    done = fleetroute("check", "-c", d.path("fleetroute.yaml"), check=False)
-    text = done.stdout + done.stderr
-    assert done.returncode == 1, text
-    with open(d.path("fleetroute.yaml")) as f:
-        lines = [line.strip() for line in f]
-    for begin_of_line, words in expected:
-        at = next(i for i, line in enumerate(lines) if line.startswith(begin_of_line)) + 1
-        assert any(f"fleetroute.yaml:{at}:" in row and words in row for row in text.splitlines()), (begin_of_line, text)
-
-
 def mistakes():
     """Each mistake in an option with its line and column, and the nearest valid name."""
     d = Daemon(ALL, ARCHIVE + """  postgres:
@@ -721,15 +708,15 @@ def mistakes():
       retention: 5 s
       table_prefix: a_prefix_that_is_longer_than_32_bytes
 """)
-    check(d, ("layuot: wide", 'did you mean "layout"?'), ("layout: long", "one of wide|narrow"))
+    check_mistakes(d, ("layuot: wide", 'did you mean "layout"?'), ("layout: long", "one of wide|narrow"))
     d.sinks = d.sinks.replace("      layuot: wide\n", "").replace("      layout: long\n", "")
-    check(d, ("connection: ", "a password does not belong here: use `password_file:`"),
+    check_mistakes(d, ("connection: ", "a password does not belong here: use `password_file:`"),
           ("schema: ", "schema must not be empty"), ("timeout: 5 ms", "timeout must be between 1 s and 10 minutes"),
           ("retention: 5 s", "retention must be at least 1 h"), ("table_prefix: ", "at most 32 bytes"))
     for connection, words in (("dbnam=x", 'invalid connection option "dbnam"'), ("host=a", "dbname is missing"),
                               ("host=a,b port=1,2,3 dbname=x", "port must have one word")):
         d.sinks = ARCHIVE + f"  postgres:\n    plugin: postgres\n    options:\n      connection: '{connection}'\n"
-        check(d, ("connection: ", words))
+        check_mistakes(d, ("connection: ", words))
     shutil.rmtree(d.folder)
 
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 
-from fr import PATIENCE, VIN, Daemon, fleetroute, run_parts, wait_until
+from fr import PATIENCE, VIN, Daemon, check_mistakes, run_parts, wait_until
 from journal_checks import endless_load, in_order_for_each_vehicle
 from outages_watch import Watch
 from redis_server import HostileRedis, Redis
@@ -488,19 +488,6 @@ def unasked_answers():
 
 # ---- configuration --------------------------------------------------------------------
 
-def check(d, *expected):
-    """Each pair is the begin of a line of the configuration, and words of the message about it."""
-    d.write()
-    done = fleetroute("check", "-c", d.path("fleetroute.yaml"), check=False)
-    text = done.stdout + done.stderr
-    assert done.returncode == 1, text
-    with open(d.path("fleetroute.yaml")) as f:
-        lines = [line.strip() for line in f]
-    for begin, words in expected:
-        at = next(i for i, line in enumerate(lines) if line.startswith(begin)) + 1
-        assert any(f"fleetroute.yaml:{at}:" in row and words in row for row in text.splitlines()), (begin, text)
-
-
 def mistakes():
     """Each mistake in an option with its line and column, and the nearest valid name."""
     d = Daemon(BOTH, ARCHIVE + """  redis:
@@ -516,11 +503,11 @@ def mistakes():
       socket: redis.sock
       max_length: -1
 """)
-    check(d, ("mod: stream", 'did you mean "mode"?'), ("mode: strem", "one of publish|stream"),
+    check_mistakes(d, ("mod: stream", 'did you mean "mode"?'), ("mode: strem", "one of publish|stream"),
           ("max_length: -1", "max_length must be a whole number"))
     for line in ("mod: stream", "mode: strem", "max_length: -1"):  # options are checked when they have their types
         d.sinks = d.sinks.replace(f"      {line}\n", "")
-    check(d, ("port: 70000", "port must be between 1 and 65535"), ("topic: ", "topic: the word in braces is not valid"),
+    check_mistakes(d, ("port: 70000", "port must be between 1 and 65535"), ("topic: ", "topic: the word in braces is not valid"),
           ("timeout: 5 ms", "timeout must be between 100 ms and 60 s"), ("ca: ", "ca has no effect without `tls: true`"),
           ("username: ", "username needs `password_file:`"), ("socket: ", "socket must be an absolute path"))
     shutil.rmtree(d.folder)
