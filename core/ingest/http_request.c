@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "config/server_types.h"
+#include "ingest/http_head.h"
 #include "ingest/http_target.h"
 
 #define KEY_LEN 24 /* 16 bytes in base64 */
@@ -304,32 +305,10 @@ static int request_read_lines(struct head *head, char *at, char *end)
     return request_check(head);
 }
 
-/* The length of a head with its empty line; 0: it is incomplete. */
-static size_t request_head_len(const char *bytes, size_t len)
-{
-    const char *at = bytes, *end = bytes + len;
-
-    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-        at++;
-        if (at < end && *at == '\n')
-            return (size_t)(at + 1 - bytes);
-        if (end - at >= 2 && at[0] == '\r' && at[1] == '\n')
-            return (size_t)(at + 2 - bytes);
-    }
-    return 0;
-}
-
-bool fr_http_head_may_end(const char *bytes, size_t len, size_t before)
-{
-    size_t from = before > 2 ? before - 2 : 0; /* the empty line may begin in the earlier part */
-
-    return request_head_len(bytes + from, len - from) != 0 || len > FR_HTTP_HEAD_MAX;
-}
-
 size_t fr_http_request_read(char *bytes, size_t len, struct fr_http_request *request)
 {
     struct head head = {.request = request, .major = '1'};
-    size_t size = request_head_len(bytes, len);
+    size_t size = fr_http_head_len(bytes, len);
     const char *texts[TEXT_HEADERS];
 
     memset(request, 0, sizeof *request);

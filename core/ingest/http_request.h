@@ -10,8 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A longer request head, in bytes, gets status 431. */
-#define FR_HTTP_HEAD_MAX 8192
+#include "ingest/http_head.h"
 
 /* Of a header that is repeated, a text is the first value and a flag is true if any value makes it
  * true. Texts are NUL-terminated, never NULL, and point into the bytes of the request. They have no
@@ -31,10 +30,6 @@ struct fr_http_request {
     bool has_content; /* the head announces content after itself */
     int status;       /* 0, or the HTTP status to refuse the request with */
 };
-
-/* Whether a head may be complete, or is too long, given that its first `before` bytes were not. A
- * head that arrives in small pieces is then parsed once and not for each piece. */
-bool fr_http_head_may_end(const char *bytes, size_t len, size_t before);
 
 /* Parse a request head into *request. Returns its length, empty line included, or 0 when more bytes
  * are needed. A malformed or too long head gets a status, and its length is not 0. A complete head is

@@ -209,10 +209,10 @@ static void client_refuse_request(struct client *client, int status)
 static bool client_read_head(struct client *client, struct evbuffer *in)
 {
     size_t len = evbuffer_get_length(in), size;
-    size_t take = len < REQUEST_HEAD_MAX + 1 ? len : REQUEST_HEAD_MAX + 1;
+    size_t take = len < FR_HTTP_HEAD_MAX + 1 ? len : FR_HTTP_HEAD_MAX + 1;
     const char *bytes = (const char *)evbuffer_pullup(in, (ev_ssize_t)take);
 
-    if (take == 0 || bytes == NULL || !request_may_end(bytes, take, client->scanned)) {
+    if (take == 0 || bytes == NULL || !fr_http_head_may_end(bytes, take, client->scanned)) {
         client->scanned = take;
         return false;
     }

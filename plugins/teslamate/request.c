@@ -276,39 +276,17 @@ static int request_read_lines(struct head *head, char *at, char *end)
     return head->request->status;
 }
 
-/* The length of a head with its empty line; 0: it is incomplete. */
-static size_t request_head_len(const char *bytes, size_t len)
-{
-    const char *at = bytes, *end = bytes + len;
-
-    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-        at++;
-        if (at < end && *at == '\n')
-            return (size_t)(at + 1 - bytes);
-        if (end - at >= 2 && at[0] == '\r' && at[1] == '\n')
-            return (size_t)(at + 2 - bytes);
-    }
-    return 0;
-}
-
-bool request_may_end(const char *bytes, size_t len, size_t before)
-{
-    size_t from = before > 2 ? before - 2 : 0; /* the empty line may begin in the earlier part */
-
-    return request_head_len(bytes + from, len - from) != 0 || len > REQUEST_HEAD_MAX;
-}
-
 size_t request_read(char *bytes, size_t len, struct request *request)
 {
     struct head head = {.request = request};
-    size_t size = request_head_len(bytes, len);
+    size_t size = fr_http_head_len(bytes, len);
 
     memset(request, 0, sizeof *request);
     request->path = request->key = "";
-    if (size == 0 && len <= REQUEST_HEAD_MAX)
+    if (size == 0 && len <= FR_HTTP_HEAD_MAX)
         return 0;
     request->status =
-        size == 0 || size > REQUEST_HEAD_MAX ? 431 : request_read_lines(&head, bytes, bytes + size);
+        size == 0 || size > FR_HTTP_HEAD_MAX ? 431 : request_read_lines(&head, bytes, bytes + size);
     request->upgrade = head.upgrade_websocket && head.connection_upgrade;
     request->keep_alive = request->status == 0 && !head.http_1_0 && !head.close;
     return size != 0 ? size : len;

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REQUEST_HEAD_MAX 8192     /* bytes; a longer head gets status 431 */
+#include "ingest/http_head.h"
+
 #define REQUEST_CONTENT_MAX 16384 /* bytes; longer content gets status 413 */
 #define REQUEST_TOKEN_SIZE 520    /* of a token with its NUL */
 
@@ -29,9 +30,6 @@ struct request {
     bool expect;                    /* "Expect: 100-continue" */
     int status;                     /* 0, or the HTTP status to refuse the request with */
 };
-
-/* Whether a head may be complete or is too long, given that its first `before` bytes were not. */
-bool request_may_end(const char *bytes, size_t len, size_t before);
 
 /* Parse a request head into *request. Returns its length, empty line included, or 0 when more bytes
  * are needed. A malformed or too long head gets a status, and its length is not 0; the rest of the

@@ -21,7 +21,7 @@ static void read_request(const uint8_t *bytes, size_t len)
         return;
     memcpy(copy, bytes, len);
     /* The first piece that may have the end has it, or is too long. */
-    while (n < len && !request_may_end(copy, n + 1, n))
+    while (n < len && !fr_http_head_may_end(copy, n + 1, n))
         n++;
     size = request_read(copy, len, &request);
     if (size > len || (size == 0) != (n == len) ||
