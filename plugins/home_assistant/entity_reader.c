@@ -196,11 +196,11 @@ static int entity_read_within(struct fr_entity_reader *r, const yaml_node_t *nod
         return -1;
     errno = 0;
     seconds = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || seconds < 1 || seconds > WITHIN_MAX_S)
+        return fr_entity_reader_config_error(
+            r, node, "\"%s\" is not a number of seconds from 1 to %d", text, WITHIN_MAX_S);
     e->within_ms = (int64_t)seconds * 1000;
-    return end != text && *end == '\0' && errno == 0 && seconds >= 1 && seconds <= WITHIN_MAX_S
-               ? 0
-               : fr_entity_reader_config_error(
-                     r, node, "\"%s\" is not a number of seconds from 1 to %d", text, WITHIN_MAX_S);
+    return 0;
 }
 
 /* ---- one entity ------------------------------------------------------------------ */
