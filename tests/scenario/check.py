@@ -235,6 +235,28 @@ def as_the_user():
         assert code == 0 and "the user" not in text, text
 
 
+def missing_secret_files():
+    """Without `user:` too, each file that a plugin needs and that does not exist is an error."""
+    d = prepared('fields: [{field: Soc, to: [m, w]}]', f"""  m:
+    plugin: mqtt
+    options: {{layout: values, host: 127.0.0.1, password_file: /nonexistent/a}}
+  w:
+    plugin: http
+    options:
+      url: http://127.0.0.1:1880/tesla
+      header_files: {{Authorization: /nonexistent/b}}
+    path: /x""")
+    code, text = check(d)
+    assert code == 1 and "a sink has no \"path\"; an option of the plugin must be indented below `options:`" in text, text
+    d.sinks = d.sinks.replace("\n    path: /x", "")
+    d.write()
+    code, text = check(d)
+    for mistake in ("password_file: /nonexistent/a", "Authorization: /nonexistent/b"):
+        assert code == 1 and re.search(
+            rf"fleetroute.yaml:\d+:\d+: {mistake}: No such file or directory; create the file, or correct the path",
+            text), text
+
+
 def as_another_user():
     """Without root, the permission bits decide."""
     if os.getuid() != 0:
@@ -289,4 +311,4 @@ def values_for_people():
 
 if __name__ == "__main__":
     run_parts(plurals, connections_in_the_log, connections_do_not_fill_the_log, quiet_start, missing_plugin, http_behind_https, wrong_indentation, certificate_age, certificate_in_the_daemon,
-              vins_and_unused_sinks, as_the_user, as_another_user, under_the_unit, values_for_people)
+              vins_and_unused_sinks, as_the_user, missing_secret_files, as_another_user, under_the_unit, values_for_people)
