@@ -352,7 +352,7 @@ static void client_on_readable(struct bufferevent *socket, void *ctx)
         }
         /* A client that does not read its answers gets no further ones. */
         if (client->phase == PHASE_REQUEST && evbuffer_get_length(out) >= PIPELINE_BYTES)
-            break;
+            return;
         if (client->phase == PHASE_REQUEST)
             more = client_read_head(client, in) && client_read_content(client, in);
         else if (client->phase == PHASE_CONTENT)
@@ -362,6 +362,8 @@ static void client_on_readable(struct bufferevent *socket, void *ctx)
         else
             evbuffer_drain(in, evbuffer_get_length(in));
     }
+    if (client->input_ended)
+        client_finish(client);
 }
 
 /* Everything that was queued is sent. libevent's deferred call may be older than what was queued since. */
@@ -378,11 +380,19 @@ static void client_on_written(struct bufferevent *socket, void *ctx)
         client_on_readable(socket, ctx);
 }
 
+/* An end of the input alone: the client may still read the answers to what it has sent. */
 static void client_on_event(struct bufferevent *socket, short what, void *ctx)
 {
-    (void)socket;
-    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-        client_kill(ctx, NULL);
+    struct client *client = ctx;
+
+    if (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT) || client->phase == PHASE_WEBSOCKET)
+        client_kill(client, NULL);
+    else if (what & BEV_EVENT_EOF && client->phase != PHASE_DEAD) {
+        client->input_ended = true;
+        bufferevent_disable(socket, EV_READ);
+        bufferevent_enable(socket, EV_WRITE); /* libevent stops writing to TLS */
+        client_on_readable(socket, client);
+    }
 }
 
 void client_start(struct client *client)

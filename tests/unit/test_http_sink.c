@@ -303,6 +303,25 @@ START_TEST(abrp_units)
 }
 END_TEST
 
+START_TEST(abrp_forgets_an_invalid_position)
+{
+    struct fr_text_buffer out = {0};
+    struct fr_delivery d = record_of("{\"data\":{\"Soc\":50,\"Location\":{\"latitude\":1.5,"
+                                     "\"longitude\":-2}}}");
+    struct body *body = new_body("abrp");
+
+    ck_assert_int_eq(body_add(body, &out, BODY_TOGETHER, &d), BODY_ADDED);
+    body_end(body, &out);
+    assert_text(&out, " {\"tlm\":{\"utc\":1700000000,\"soc\":50,\"lat\":1.5,\"lon\":-2}}");
+    d = record_of("{\"data\":{\"Location\":null}}");
+    d.created_ms = NOW_MS + 86400000; /* a clock that is ahead */
+    ck_assert_int_eq(body_add(body, &out, BODY_TOGETHER, &d), BODY_ADDED);
+    body_end(body, &out);
+    assert_text(&out, " {\"tlm\":{\"utc\":1700000000,\"soc\":50}}");
+    body_free(body);
+}
+END_TEST
+
 START_TEST(encodings_can_be_decoded)
 {
     char text[50000], back[sizeof text];
@@ -474,6 +493,7 @@ Suite *suite_http_sink(void)
     tcase_add_test(tcase, influx_bodies);
     tcase_add_test(tcase, teslemetry_bodies);
     tcase_add_test(tcase, abrp_units);
+    tcase_add_test(tcase, abrp_forgets_an_invalid_position);
     tcase_add_test(tcase, encodings_can_be_decoded);
     tcase_add_test(tcase, retry_after_is_bounded);
     tcase_add_test(tcase, statuses_have_verdicts);
