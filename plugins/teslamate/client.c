@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock_ms.h"
+#include "ingest/http_status.h"
 #include "ingest/http_upgrade.h"
 #include "teslamate/client_message.h"
 #include "teslamate/client_state.h"
@@ -102,36 +103,6 @@ void client_end(struct client *client, unsigned code)
     client_finish(client);
 }
 
-static const char *client_reason(int status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 413:
-        return "Content Too Large";
-    case 426:
-        return "Upgrade Required";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 501:
-        return "Not Implemented";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "Internal Server Error";
-    }
-}
-
 void client_answer(struct client *client, int status, const char *json)
 {
     struct evbuffer *out = bufferevent_get_output(client->socket);
@@ -143,7 +114,7 @@ void client_answer(struct client *client, int status, const char *json)
         out,
         "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
         "Content-Length: %zu\r\nCache-Control: no-store\r\n%sConnection: %s\r\n\r\n",
-        status, client_reason(status), strlen(json),
+        status, fr_http_status_reason(status), strlen(json),
         status == 401   ? "WWW-Authenticate: Bearer\r\n"
         : status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                         : "",
