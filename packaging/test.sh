@@ -41,10 +41,14 @@ build() {
     quietly make -j"$(nproc)" "$@"
 }
 
+# Print the counts, and the end of the log of each test that failed.
 show_failures() {
     make -s "$@" >check.log 2>&1 && status=0 || status=$?
-    grep -E '^(PASS|SKIP|FAIL|XFAIL|XPASS|ERROR):' check.log || true
-    [ $status = 0 ] || tail -n 200 test-suite.log
+    grep -E '^(SKIP|FAIL|XPASS|ERROR):|^# (TOTAL|PASS|FAIL|ERROR):' check.log || tail -n 60 check.log
+    for test in $(sed -nE 's/^(FAIL|ERROR): ([^ ]+)$/\2/p' check.log); do
+        echo "== the end of the log of $test"
+        tail -n 40 "${test%.py}.log" | cut -c 1-400
+    done
     return $status
 }
 

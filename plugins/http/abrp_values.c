@@ -126,8 +126,11 @@ void abrp_values_take_location(struct abrp_values *values, double latitude, doub
 
 /* ---- output ---------------------------------------------------------------------- */
 
+/* A conversion or a product of finite values can exceed the largest double. JSON has no text for that. */
 static void abrp_put(struct fr_text_buffer *out, const char *name, double value)
 {
+    if (!isfinite(value))
+        return;
     fr_text_buffer_printf(out, ",\"%s\":%.9g", name, value);
 }
 

@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,8 +141,10 @@ void fuzz_check_json(const char *text, size_t len)
 {
     json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 
-    if (root == NULL)
+    if (root == NULL) {
+        fprintf(stderr, "not JSON: %.*s\n", (int)len, text);
         abort();
+    }
     json_decref(root);
 }
 

@@ -291,6 +291,9 @@ START_TEST(abrp_units)
     ck_assert(abrp_values_take(&values, "TpmsPressureFl", &input));
     input.unit = "°F";
     ck_assert(abrp_values_take(&values, "OutsideTemp", &input));
+    input.unit = "mi";
+    input.number = 1.7e308; /* more kilometres than a double holds */
+    ck_assert(abrp_values_take(&values, "EstBatteryRange", &input));
     input.kind = ABRP_INPUT_NONE;
     ck_assert(abrp_values_take(&values, "Soc", &input));
     abrp_values_take_location(&values, 48.1371541, (double)NAN);
