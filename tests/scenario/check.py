@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 
-from fr import BUILD, SOURCE, VIN, Daemon, fleetroute, free_port, run_parts, wait_until, write_file
+from fr import BUILD, SOURCE, VIN, Daemon, check_mistakes, fleetroute, free_port, run_parts, wait_until, write_file
 from mosquitto import Mosquitto
 from tls_pki import DAY, Certificate, Key, name
 
@@ -135,6 +135,18 @@ def wrong_indentation():
     write_file(d.path("routing.yaml"), "records:\n  - {type: V, to: archive}\n - {type: alerts, to: archive}\n")
     code, text = check(d)
     assert code == 1 and "routing.yaml:3:2: wrong indentation: this line begins in column 2; " in text, text
+
+
+def all_mistakes_of_a_plugin():
+    """An unknown option and a value of a wrong type do not hide what the plugin finds in another option."""
+    sinks = """  mqtt:
+    plugin: mqtt
+    options:
+      hots: 127.0.0.1
+      port: 99999
+      retain: perhaps"""
+    d = Daemon('records: [{type: "*", to: mqtt}]', sinks)
+    check_mistakes(d, ("hots:", 'did you mean "host"'), ("port:", "65535"), ("retain:", "perhaps"))
 
 
 def serve_certificate(d, begins, ends):
@@ -310,5 +322,5 @@ def values_for_people():
 
 
 if __name__ == "__main__":
-    run_parts(plurals, connections_in_the_log, connections_do_not_fill_the_log, quiet_start, missing_plugin, http_behind_https, wrong_indentation, certificate_age, certificate_in_the_daemon,
+    run_parts(plurals, connections_in_the_log, connections_do_not_fill_the_log, quiet_start, missing_plugin, http_behind_https, wrong_indentation, all_mistakes_of_a_plugin, certificate_age, certificate_in_the_daemon,
               vins_and_unused_sinks, as_the_user, missing_secret_files, as_another_user, under_the_unit, values_for_people)
