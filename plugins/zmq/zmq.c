@@ -85,8 +85,9 @@ static void zeromq_report_up(struct zeromq_sink *sink)
                  counts->closed, counts->closed_why);
     sink->host->health(
         sink->handle, slow || full ? FR_HEALTH_DEGRADED : FR_HEALTH_UP,
-        "%zu subscribers at %s%s%s%s; their queues were full %llu times%s", counts->subscribed,
-        sink->endpoint, open ? ", readable by everyone on the network: set curve_secret_key" : "",
+        "%zu subscriber%s at %s%s%s%s; queues were full %llu times%s", counts->subscribed,
+        counts->subscribed == 1 ? "" : "s", sink->endpoint,
+        open ? ", readable by everyone on the network: set curve_secret_key" : "",
         full ? ", and no more are accepted: raise max_subscribers" : "", closed, sink->overflows,
         slow ? ", and a slow subscriber lost messages: let it read faster, or raise send_hwm" : "");
 }
