@@ -1,25 +1,32 @@
 #include "password_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "secret_file.h"
+
 bool fr_password_read(const char *path, char password[FR_PASSWORD_SIZE], char *why, size_t why_size)
 {
-    FILE *file = fopen(path, "re");
-    bool ok = file != NULL && fgets(password, FR_PASSWORD_SIZE, file) != NULL;
+    struct fr_text_buffer content = {0};
+    const char *text;
+    size_t len;
+    bool ok = fr_secret_read(path, 0, &content, why, why_size);
 
-    if (!ok) {
-        snprintf(why, why_size, "%.200s: %s (it must contain the password)", path,
-                 file == NULL || ferror(file) ? strerror(errno) : "the file is empty");
-    } else if (strlen(password) == FR_PASSWORD_SIZE - 1 && strchr(password, '\n') == NULL) {
+    if (!ok)
+        return false;
+    text = fr_text_buffer_string(&content);
+    len = strcspn(text, "\r\n");
+    if (content.len == 0) {
+        snprintf(why, why_size, "%.200s: the file is empty (it must contain the password)", path);
+        ok = false;
+    } else if (len > FR_PASSWORD_SIZE - 2) {
         snprintf(why, why_size, "%.200s: the first line has more than %d bytes", path,
                  FR_PASSWORD_SIZE - 2);
         ok = false;
     } else {
-        password[strcspn(password, "\r\n")] = '\0';
+        memcpy(password, text, len);
+        password[len] = '\0';
     }
-    if (file != NULL)
-        fclose(file);
+    fr_secret_erase(&content);
     return ok;
 }

@@ -73,7 +73,7 @@ static bool headers_add(struct making *making, const char *name, const char *val
     fr_text_buffer_printf(&line, "%s: %s", name, value);
     if (!line.failed)
         longer = curl_slist_append(making->list, line.bytes);
-    secret_erase(&line);
+    fr_secret_erase(&line);
     if (longer != NULL)
         making->list = longer;
     else
@@ -95,7 +95,7 @@ static int headers_add_secret(const char *name, const char *path, void *context)
     bool ok = secret_read_line(path, &value, making->why, making->why_size) &&
               headers_add(making, name, value.bytes);
 
-    secret_erase(&value);
+    fr_secret_erase(&value);
     return ok ? 0 : -1;
 }
 

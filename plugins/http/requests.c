@@ -109,8 +109,8 @@ void requests_free(struct requests *requests)
     transfers_free(requests->transfers);
     body_free(requests->body);
     encoder_free(requests->encoder);
-    secret_erase(&requests->tokens);
-    secret_erase(&requests->token_url);
+    fr_secret_erase(&requests->tokens);
+    fr_secret_erase(&requests->token_url);
     fr_text_buffer_free(&requests->url);
     free(requests);
 }

@@ -8,17 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "text_buffer.h"
+#include "secret_file.h"
 
-/* Read the whole file into `content`, which the caller erases with secret_erase(). False, with the path,
+/* Read the whole file into `content`, which the caller erases with fr_secret_erase(). False, with the path,
  * the cause and the remedy in `why`: it cannot be read, it has more than 64 KB, or it is readable by
  * others (mode & 007). */
 bool secret_read_file(const char *path, struct fr_text_buffer *content, char *why, size_t why_size);
 
 /* As secret_read_file(), but only the first line; it must not be empty, and has no control characters. */
 bool secret_read_line(const char *path, struct fr_text_buffer *line, char *why, size_t why_size);
-
-/* Overwrite and free the content. */
-void secret_erase(struct fr_text_buffer *content);
 
 #endif

@@ -98,6 +98,10 @@ static bool tls_server_look(const char *path, struct file_mark *mark, char *why,
         snprintf(why, why_size, "%.200s: %s (%s)", path, strerror(errno), fr_file_remedy(errno));
         return false;
     }
+    if (!S_ISREG(st.st_mode)) { /* to open a FIFO would block the thread */
+        snprintf(why, why_size, "%.200s is not a regular file", path);
+        return false;
+    }
     mark->device = st.st_dev;
     mark->inode = st.st_ino;
     mark->size = (uint64_t)st.st_size;

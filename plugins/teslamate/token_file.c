@@ -1,20 +1,15 @@
 #include "teslamate/token_file.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "util/file_remedy.h"
+#include "secret_file.h"
 
 #define DIGEST_SIZE 32
-#define FILE_MAX (TOKEN_FILE_TOKENS_MAX * (TOKEN_LEN_MAX + 2))
 
 struct token_file {
     size_t count;
@@ -54,46 +49,21 @@ static unsigned token_read_lines(struct token_file *file, const char *text)
     return 0;
 }
 
-/* Read at most FILE_MAX bytes. Returns the text, which the caller erases and frees, or NULL with `why`. */
-static char *token_read_text(const char *path, char *why, size_t why_size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    char *text = NULL;
-    struct stat st;
-    ssize_t n = -1;
-
-    if (fd < 0 || fstat(fd, &st) != 0)
-        snprintf(why, why_size, "token_file %.200s: %s (%s)", path, strerror(errno),
-                 fr_file_remedy(errno));
-    else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
-        snprintf(why, why_size, "token_file %.200s: not a file of tokens (one token on each line)",
-                 path);
-    else if ((st.st_mode & 077) != 0)
-        snprintf(why, why_size,
-                 "token_file %.200s: mode %04o lets others read it (chmod 600 %.200s)", path,
-                 (unsigned)(st.st_mode & 07777), path);
-    else if ((text = calloc(1, FILE_MAX + 1)) != NULL && (n = read(fd, text, FILE_MAX)) < 0)
-        snprintf(why, why_size, "token_file %.200s: %s", path, strerror(errno));
-    else if (text == NULL)
-        snprintf(why, why_size, "no memory");
-    if (fd >= 0)
-        close(fd);
-    if (n >= 0)
-        return text;
-    free(text);
-    return NULL;
-}
-
 struct token_file *token_file_read(const char *path, char *why, size_t why_size)
 {
-    char *text = token_read_text(path, why, why_size);
-    struct token_file *file = text != NULL ? calloc(1, sizeof *file) : NULL;
-    unsigned line = file != NULL ? token_read_lines(file, text) : 0;
+    struct fr_text_buffer text = {0};
+    struct token_file *file;
+    char mistake[512];
+    unsigned line = 0;
 
-    if (text == NULL)
+    if (!fr_secret_read(path, 077, &text, mistake, sizeof mistake)) {
+        snprintf(why, why_size, "token_file %s", mistake);
         return NULL;
-    OPENSSL_cleanse(text, FILE_MAX);
-    free(text);
+    }
+    file = calloc(1, sizeof *file);
+    if (file != NULL)
+        line = token_read_lines(file, fr_text_buffer_string(&text));
+    fr_secret_erase(&text);
     if (file != NULL && line == 0 && file->count > 0)
         return file;
     if (file == NULL)

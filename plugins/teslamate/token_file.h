@@ -14,7 +14,7 @@
 
 struct token_file;
 
-/* Read the file: regular, mode 0600 or less; empty lines and lines that begin with # are ignored. A token
+/* Read the file: regular, mode 0600 or less (secret_file.h); empty lines and lines that begin with # are ignored. A token
  * has 16 to 512 of the characters that a URL and a header may have. NULL: `why` has the reason, which
  * names the file and the line, never a token. */
 struct token_file *token_file_read(const char *path, char *why, size_t why_size);

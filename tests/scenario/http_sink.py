@@ -415,7 +415,7 @@ def credentials():
         wait_health(d, "down", "/token: No such file", "must be able to read it")
         settle(d.path("token"), "Bearer wrong\n", 0o644)
         os.chmod(d.path("token"), 0o644)
-        wait_health(d, "down", "/token can be read by every user (chmod o= ")
+        wait_health(d, "down", "/token: mode 0644 lets others read it (chmod o= ")
         settle(d.path("token"), "\n")
         wait_health(d, "down", "the first line is empty")
         settle(d.path("token"), "Bearer wrong\n")

@@ -465,6 +465,14 @@ def certificates():
             f.write(key)
         os.rename(m.d.path("mended"), m.d.path("server.key"))
         m.wait_health("up")
+        # A FIFO without a writer must not block the thread.
+        for name in "server.pem", "server.key", "tokens":
+            os.rename(m.d.path(name), m.d.path("aside"))
+            os.mkfifo(m.d.path(name), 0o600)
+            m.wait_health("degraded", name, "is not a regular file")
+            assert serial() == before
+            os.rename(m.d.path("aside"), m.d.path(name))
+            m.wait_health("up")
         plain = socket.create_connection(("127.0.0.1", m.port), 20)
         plain.settimeout(20 * PATIENCE)
         plain.sendall(b"GET /api/1/products HTTP/1.1\r\nHost: x\r\n\r\n")

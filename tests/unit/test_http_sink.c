@@ -1,9 +1,13 @@
 /* The parts of http.so without a connection: bodies, escaping, answers, URLs, tokens, the list of deliveries. */
 #include "unit.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -17,6 +21,8 @@
 #include "http/server_url.h"
 #include "http/vehicle_tokens.h"
 #include "http/verdict.h"
+#include "password_file.h"
+#include "secret_file.h"
 
 #define NOW_MS INT64_C(1700000000000)
 
@@ -493,6 +499,63 @@ START_TEST(a_list_of_deliveries_keeps_its_order)
 }
 END_TEST
 
+static void write_secret(const char *path, const char *text, size_t len, mode_t mode)
+{
+    FILE *file = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(text, 1, len, file), len);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(chmod(path, mode), 0);
+}
+
+START_TEST(secret_files_have_rules)
+{
+    char folder[] = "/tmp/fr-secret-XXXXXX", path[64], password[FR_PASSWORD_SIZE], why[512];
+    struct fr_text_buffer content = {0};
+    char *large = calloc(1, FR_SECRET_FILE_MAX + 1);
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/secret", folder);
+    ck_assert(!fr_secret_read(path, 0, &content, why, sizeof why));
+    ck_assert_ptr_nonnull(strstr(why, "No such file"));
+    ck_assert_int_eq(mkfifo(path, 0600),
+                     0); /* an open(2) that waits for a writer ends in a timeout */
+    ck_assert(!fr_secret_read(path, 0, &content, why, sizeof why));
+    ck_assert_ptr_nonnull(strstr(why, "is not a regular file"));
+    ck_assert(!fr_password_read(path, password, why, sizeof why));
+    ck_assert_int_eq(unlink(path), 0);
+    write_secret(path, "word\r\nmore", 10, 0640);
+    ck_assert(fr_password_read(path, password, why, sizeof why));
+    ck_assert_str_eq(password, "word");
+    ck_assert(fr_secret_read(path, 07, &content, why, sizeof why));
+    ck_assert_str_eq(fr_text_buffer_string(&content), "word\r\nmore");
+    ck_assert(!fr_secret_read(path, 077, &content, why, sizeof why));
+    ck_assert_ptr_nonnull(strstr(why, "mode 0640 lets others read it (chmod 600 "));
+    ck_assert_ptr_null(content.bytes);
+    write_secret(path, "", 0, 0600);
+    ck_assert(!fr_password_read(path, password, why, sizeof why));
+    ck_assert_ptr_nonnull(strstr(why, "the file is empty"));
+    memset(large, 'a', FR_SECRET_FILE_MAX + 1);
+    write_secret(path, large, FR_PASSWORD_SIZE - 1, 0600);
+    ck_assert(!fr_password_read(path, password, why, sizeof why));
+    ck_assert_ptr_nonnull(strstr(why, "the first line has more than 1022 bytes"));
+    write_secret(path, large, FR_PASSWORD_SIZE - 2, 0600);
+    ck_assert(fr_password_read(path, password, why, sizeof why));
+    ck_assert_uint_eq(strlen(password), FR_PASSWORD_SIZE - 2);
+    write_secret(path, large, FR_SECRET_FILE_MAX, 0600);
+    ck_assert(fr_secret_read(path, 077, &content, why, sizeof why));
+    ck_assert_uint_eq(content.len, FR_SECRET_FILE_MAX);
+    fr_secret_erase(&content);
+    write_secret(path, large, FR_SECRET_FILE_MAX + 1, 0600);
+    ck_assert(!fr_secret_read(path, 077, &content, why, sizeof why));
+    ck_assert_ptr_nonnull(strstr(why, strerror(EFBIG)));
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(folder), 0);
+    free(large);
+}
+END_TEST
+
 Suite *suite_http_sink(void)
 {
     Suite *suite = suite_create("http_sink");
@@ -514,6 +577,7 @@ Suite *suite_http_sink(void)
     tcase_add_test(tcase, urls);
     tcase_add_test(tcase, tokens);
     tcase_add_test(tcase, a_list_of_deliveries_keeps_its_order);
+    tcase_add_test(tcase, secret_files_have_rules);
     suite_add_tcase(suite, tcase);
     return suite;
 }
