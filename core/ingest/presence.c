@@ -23,8 +23,9 @@ struct fr_presence_vehicle {
     unsigned connections;
     unsigned leaving; /* connections that are being closed because of connections_per_vin */
     bool connected;
-    int64_t down_ms;   /* presence_clock() when the last connection closed */
-    int64_t stated_ms; /* monotonic time of the last event "connected" */
+    int64_t connected_ms; /* monotonic time at which `connected` became true */
+    int64_t down_ms;      /* presence_clock() when the last connection closed */
+    int64_t stated_ms;    /* monotonic time of the last event "connected" */
     _Atomic int64_t last_seen_ms;
     _Atomic uint64_t records;
     _Atomic uint64_t faults;
@@ -250,6 +251,8 @@ static void presence_enter_online(struct fr_presence *p, struct fr_presence_vehi
     bool is_due = !v->connected || p->restate_ms != 0;
 
     presence_unlink(v);
+    if (!v->connected)
+        v->connected_ms = now_ms;
     presence_set_connected(p, v, true);
     v->stated_ms = now_ms;
     presence_append(&p->online, v);
@@ -344,6 +347,7 @@ void fr_presence_expect(struct fr_presence *p, const char *vin, int64_t now_ms)
     if (!v->connected) {
         presence_unlink(v);
         presence_set_connected(p, v, true);
+        v->connected_ms = now_ms;
         v->down_ms = presence_clock(p, now_ms);
         presence_append(&p->in_grace, v);
     }
@@ -419,6 +423,7 @@ static void presence_copy_status(const struct fr_presence_vehicle *v,
     memcpy(status->vin, v->vin, strlen(v->vin) + 1);
     status->connected = v->connected;
     status->connections = v->connections;
+    status->connected_ms = v->connected_ms;
     status->last_seen_ms = atomic_load_explicit(&v->last_seen_ms, memory_order_relaxed);
     status->records = atomic_load_explicit(&v->records, memory_order_relaxed);
     status->faults = atomic_load_explicit(&v->faults, memory_order_relaxed);
