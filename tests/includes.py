@@ -37,8 +37,9 @@ ALLOWED = {
 }
 # What a plugin may include beside its own folder and the public header.
 PLUGINS = ["plugins", "plugins/car_state", "plugins/home_assistant"]
-PLUGIN_FILES = {"ingest/http_head.h", "ingest/http_upgrade.h", "ingest/websocket.h", "record/units.h", "util/address.h",
-                "util/file_remedy.h", "util/no_passphrase.h", "util/tail_repair.h"}
+PLUGIN_FILES = {"ingest/http_head.h", "ingest/http_status.h", "ingest/http_upgrade.h", "ingest/websocket.h",
+                "ingest/websocket_key.h", "record/units.h", "util/address.h", "util/file_remedy.h", "util/no_passphrase.h",
+                "util/tail_repair.h"}
 
 
 def sources():

@@ -34,7 +34,10 @@ static void yaml_report_unknown_key(const struct fr_yaml_file *file, const struc
         fr_yaml_config_error(file, key, "%s has no \"%s\"; did you mean \"%s\"?", what, key->text,
                              best);
     else
-        fr_yaml_config_error(file, key, "%s has no \"%s\"", what, key->text);
+        fr_yaml_config_error(file, key, "%s has no \"%s\"%s", what, key->text,
+                             yaml_is_one_of("options", keys)
+                                 ? "; an option of the plugin must be indented below `options:`"
+                                 : "");
 }
 
 void fr_yaml_check_key(const struct fr_yaml_file *file, const struct fr_yaml *key, const char *what,

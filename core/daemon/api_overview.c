@@ -8,6 +8,7 @@
 #include "daemon/api_answer.h"
 #include "daemon/daemon_state.h"
 #include "daemon/health_sentence.h"
+#include "ingest/presence_status.h"
 #include "util/clock.h"
 #include "util/counters.h"
 #include "util/json_text.h"

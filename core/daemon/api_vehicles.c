@@ -8,7 +8,7 @@
 #include "daemon/api_answer.h"
 #include "daemon/api_values.h"
 #include "daemon/daemon_state.h"
-#include "ingest/presence.h"
+#include "ingest/presence_status.h"
 #include "record/json.h"
 #include "util/clock.h"
 #include "util/memory.h"

@@ -9,7 +9,7 @@
 #include "daemon/daemon_state.h"
 #include "daemon/reload.h"
 #include "daemon/status_json.h"
-#include "ingest/presence.h"
+#include "ingest/presence_status.h"
 #include "record/field_catalogue.h"
 #include "record/json.h"
 #include "record/json_tesla.h"

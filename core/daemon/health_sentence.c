@@ -59,7 +59,7 @@ static void sentence_finish(const struct sentence_state *state)
 
     while (len != 0 && (sentence[len - 1] == '.' || sentence[len - 1] == '\n'))
         sentence[--len] = '\0';
-    snprintf(cut, sizeof cut, "%s", sentence);
+    snprintf(cut, sizeof cut, "%.*s", (int)sizeof cut - 1, sentence);
     if (state->further != 0)
         snprintf(sentence, sizeof state->result->sentence, "%s. %zu further problem%s.", cut,
                  state->further, fr_plural(state->further));

@@ -8,7 +8,7 @@
 #include "daemon/prometheus_keep.h"
 #include "daemon/prometheus_text.h"
 #include "ingest/ingest.h"
-#include "ingest/presence.h"
+#include "ingest/presence_status.h"
 #include "ingest/tls.h"
 #include "record/record.h"
 #include "util/clock.h"

@@ -16,7 +16,6 @@ static void setup_load_sink(struct fr_setup *setup, size_t index)
     const struct fr_plugin *plugin;
     struct fr_options *options;
     struct fr_error error;
-    size_t errors;
 
     if (config->plugin == NULL)
         return;
@@ -25,10 +24,9 @@ static void setup_load_sink(struct fr_setup *setup, size_t index)
         fr_yaml_config_error(&file, config->plugin_node, "%s", error.text);
         return;
     }
-    errors = setup->diagnostics.errors;
     options = fr_options_read(plugin->name, plugin->options, &file, config->options, config->node);
     setup->sinks[index] = fr_sink_new(setup->server, index, plugin, options);
-    if (setup->diagnostics.errors == errors)
+    if (fr_options_complete(options))
         fr_sink_check(setup->sinks[index], &setup->diagnostics);
 }
 
@@ -39,7 +37,6 @@ static void setup_load_source(struct fr_setup *setup, size_t index)
     const struct fr_source_plugin *plugin;
     struct fr_options *options;
     struct fr_error error;
-    size_t errors;
 
     if (config->plugin == NULL)
         return;
@@ -48,10 +45,9 @@ static void setup_load_source(struct fr_setup *setup, size_t index)
         fr_yaml_config_error(&file, config->plugin_node, "%s", error.text);
         return;
     }
-    errors = setup->diagnostics.errors;
     options = fr_options_read(plugin->name, plugin->options, &file, config->options, config->node);
     setup->sources[index] = fr_source_new(setup->server, index, plugin, options);
-    if (setup->diagnostics.errors == errors)
+    if (fr_options_complete(options))
         fr_source_check(setup->sources[index], &setup->diagnostics);
 }
 

@@ -6,7 +6,7 @@
 #include "daemon/published_key.h"
 #include "daemon/upkeep.h"
 #include "fleet_api/keep_plan.h"
-#include "ingest/presence.h"
+#include "ingest/presence_status.h"
 #include "ingest/tls.h"
 #include "plugin/host.h"
 #include "record/json.h"

@@ -3,7 +3,7 @@
 #define INTERVAL_MS 50 /* in which messages are counted */
 #define TARGET 8       /* messages that a wait is to gather */
 #define MIN_MESSAGES 2 /* a wait that gathers fewer on average only delays them */
-#define MIN_WAIT_MS 5  /* at a higher rate a pass has several messages in any case */
+#define MIN_WAIT_MS 2  /* at a higher rate a pass has several messages in any case */
 
 static int gather_wait_for(unsigned messages, int64_t elapsed_ms)
 {

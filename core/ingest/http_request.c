@@ -9,8 +9,8 @@
 #include "config/server_types.h"
 #include "ingest/http_head.h"
 #include "ingest/http_target.h"
+#include "ingest/websocket_key.h"
 
-#define KEY_LEN 24 /* 16 bytes in base64 */
 #define UUID_LEN 36
 
 /* Headers of which the first value counts. */
@@ -80,16 +80,6 @@ static bool request_list_contains(const char *list, const char *word)
             return true;
         list = after;
     }
-}
-
-static bool request_is_key(const char *text)
-{
-    if (strlen(text) != KEY_LEN || strcmp(text + KEY_LEN - 2, "==") != 0)
-        return false;
-    for (size_t i = 0; i < KEY_LEN - 2; i++)
-        if (!isalnum((unsigned char)text[i]) && text[i] != '+' && text[i] != '/')
-            return false;
-    return true;
 }
 
 /* Write a UUID in lower case with dashes. As in Tesla's server it may have the prefix "urn:uuid:", any
@@ -318,7 +308,7 @@ size_t fr_http_request_read(char *bytes, size_t len, struct fr_http_request *req
         size == 0 || size > FR_HTTP_HEAD_MAX ? 431 : request_read_lines(&head, bytes, bytes + size);
     for (size_t i = 0; i < TEXT_HEADERS; i++)
         texts[i] = head.texts[i] != NULL ? head.texts[i] : "";
-    request->key = request_is_key(texts[TEXT_KEY]) ? texts[TEXT_KEY] : "";
+    request->key = fr_websocket_key_is_valid(texts[TEXT_KEY]) ? texts[TEXT_KEY] : "";
     request->client_version = texts[TEXT_VERSION];
     request->network_interface = texts[TEXT_INTERFACE];
     request->user_agent = texts[TEXT_AGENT];

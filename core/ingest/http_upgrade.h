@@ -8,7 +8,6 @@
 #define FR_HTTP_UPGRADE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "util/buffer.h"
 
@@ -18,8 +17,5 @@ void fr_http_accept(struct fr_buffer *out, const char *key);
 /* Append a response with a text as its body, after which the connection is to be closed. `to_head`: a
  * response to the method HEAD, without the body. */
 void fr_http_answer(struct fr_buffer *out, int status, const char *text, bool to_head);
-
-/* Write the value of Sec-WebSocket-Accept for a key: 28 characters and a NUL. */
-void fr_http_accept_key(const char *key, char accept[32]);
 
 #endif

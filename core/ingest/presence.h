@@ -3,7 +3,7 @@
  *
  * The Wi-Fi and LTE connections of one car overlap, and a car reconnects soon after a tunnel. So a
  * vehicle is connected from its first connection until a grace period after the end of its last one,
- * when it expires. Expired vehicles stay in the table for the status display. One lock protects the
+ * when it expires. Expired vehicles stay in the table for the status display (presence_status.h). One lock protects the
  * table; it is taken when connections open and close, not for records. Functions may be called on
  * any thread.
  */
@@ -14,9 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "record/record.h"
 #include "record/topics.h"
-#include "util/address.h"
 
 /* Expired vehicles in the table at most. Beyond that the one that expired first is removed. */
 #define FR_PRESENCE_EXPIRED_MAX 100000
@@ -33,18 +31,6 @@ struct fr_presence_link {
     uint32_t slot, generation;
     const char *peer; /* address and port, constant; set by the caller, as slot and generation */
     bool leaving;     /* fr_presence_excess() has returned it */
-};
-
-struct fr_presence_status {
-    char vin[FR_VIN_MAX + 1];
-    bool connected; /* or within the grace period */
-    unsigned connections;
-    int64_t connected_ms; /* monotonic: when `connected` became true, or its vehicle was expected */
-    int64_t last_seen_ms; /* wall clock of the last record; 0: none since the vehicle is known */
-    uint64_t records;     /* number since the vehicle is known */
-    uint64_t faults;      /* fr_presence_fault() since the vehicle is known */
-    int64_t last_fault_ms;           /* wall clock; 0: none */
-    char peer[FR_ADDRESS_TEXT_SIZE]; /* of its newest connection; "": it has none */
 };
 
 /* A vehicle became connected, is still connected (fr_presence_restate()), or expired. Called with the
@@ -111,22 +97,5 @@ bool fr_presence_disconnect(struct fr_presence *presence, int64_t now_ms,
  * now_ms (monotonic). False: there is none. */
 bool fr_presence_restate(struct fr_presence *presence, int64_t now_ms, fr_presence_event_fn *event,
                          void *ctx);
-
-/* List the vehicles whose VIN contains `part`: first the connected ones by VIN, then the expired
- * ones, the most recently seen first. The caller frees *list with free(3); NULL: out of memory.
- * Returns the number of entries. */
-size_t fr_presence_list(struct fr_presence *presence, const char *part,
-                        struct fr_presence_status **list);
-
-/* List all vehicles in no order, as fr_presence_list() does. The lock is released repeatedly, so that
- * a long list delays no connection; a vehicle that is added or removed meanwhile may be missing. */
-size_t fr_presence_list_all(struct fr_presence *presence, struct fr_presence_status **list);
-
-/* Copy the status of one vehicle. Returns false if it is not in the table. */
-bool fr_presence_find(struct fr_presence *presence, const char *vin,
-                      struct fr_presence_status *status);
-
-/* The number of connected vehicles, and of all vehicles in the table. */
-void fr_presence_count(struct fr_presence *presence, size_t *connected, size_t *known);
 
 #endif

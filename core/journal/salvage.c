@@ -114,7 +114,7 @@ static void salvage_scan_node(struct salvage *s, const uint8_t *page, uint64_t n
     size_t data_len = (size_t)salvage_get16(node) | (size_t)salvage_get16(node + 2) << 16;
     unsigned flags = salvage_get16(node + 4);
     size_t key_len = salvage_get16(node + 6), data_at = at + NODE_HEAD + key_len;
-    uint64_t seq, overflow;
+    uint64_t seq = 0, overflow;
 
     if ((flags & F_SUBDATA) || data_at > s->page_size)
         return;

@@ -7,7 +7,7 @@
 #include "util/hash.h"
 #include "util/memory.h"
 
-#define BUCKETS (1u << 14)
+#define BUCKETS (1u << 16) /* for up to FR_VALUE_BATCH_MAX entries: short chains */
 #define BYTES_MAX (16u << 20)
 
 struct batch_entry {
@@ -117,6 +117,8 @@ void fr_value_batch_clear(struct fr_value_batch *b)
     for (size_t i = 0; i < BUCKETS; i++) {
         struct batch_entry *entry = b->buckets[i], *next;
 
+        if (entry == NULL)
+            continue; /* a bucket that was never used needs no memory */
         for (; entry != NULL; entry = next) {
             next = entry->next;
             free(entry);

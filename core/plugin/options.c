@@ -180,6 +180,16 @@ struct fr_options *fr_options_read(const char *plugin, const struct fr_option *d
     return options;
 }
 
+bool fr_options_complete(const struct fr_options *options)
+{
+    for (size_t i = 0; i < options->count; i++)
+        if (options->declared[i].required &&
+            (options->declared[i].type == FR_OPTION_MAP ? options->values[i].node == NULL
+                                                        : options->values[i].text == NULL))
+            return false;
+    return true;
+}
+
 void fr_options_free(struct fr_options *options)
 {
     if (options == NULL)

@@ -7,6 +7,8 @@
 #ifndef FR_OPTIONS_H
 #define FR_OPTIONS_H
 
+#include <stdbool.h>
+
 #include "config/yaml_tree.h"
 #include "fleetroute/plugin.h"
 
@@ -20,6 +22,10 @@ struct fr_options;
 struct fr_options *fr_options_read(const char *plugin, const struct fr_option *declared,
                                    const struct fr_yaml_file *file, const struct fr_yaml *node,
                                    const struct fr_yaml *instance);
+
+/* Whether each required option has a value, so that the plugin can check the values. An option whose
+ * value has a mistake counts; it has its default value. */
+bool fr_options_complete(const struct fr_options *options);
 
 /* Free the options. NULL is ignored. */
 void fr_options_free(struct fr_options *options);

@@ -13,6 +13,7 @@
 #include "util/memory.h"
 
 #define UNIT_NAME "fleetroute.service"
+#define CHECK_CREATE "; create the file, or correct the path"
 
 enum check_use {
     CHECK_READ_AT_START, /* with the privileges of the start, or through the key reader */
@@ -78,29 +79,30 @@ static bool check_is_written(const struct fr_sink *sink, const char *path)
     return false;
 }
 
-static bool check_ends_in_file(const char *option)
+static bool check_ends_in(const char *option, const char *end)
 {
-    size_t len = strlen(option);
+    size_t len = strlen(option), end_len = strlen(end);
 
-    return len > 5 && strcmp(option + len - 5, "_file") == 0;
+    return len > end_len && strcmp(option + len - end_len, end) == 0;
 }
 
 /* The options of a sink or source. An absolute path of a file that exists, or the path in an option
- * NAME_file, is a file that the plugin reads. `sink`: NULL: a source. */
+ * NAME_file or in a map NAME_files, is a file that the plugin reads. `sink`: NULL: a source.
+ * `all_files`: these are the members of a map NAME_files. */
 static void check_add_options(struct check_run *run, const struct fr_yaml *options,
-                              const struct fr_sink *sink)
+                              const struct fr_sink *sink, bool all_files)
 {
     for (size_t i = 0; options != NULL && options->kind == FR_YAML_MAP && i < options->count; i++) {
         const struct fr_yaml *node = options->items[i];
         const char *name = options->keys[i]->text;
 
         if (node->kind == FR_YAML_MAP)
-            check_add_options(run, node, NULL);
+            check_add_options(run, node, NULL, check_ends_in(name, "_files"));
         else if (node->kind != FR_YAML_TEXT || node->text[0] != '/')
             continue;
         else if (check_is_written(sink, node->text))
             check_add_written(run, node->text, node, name);
-        else if (check_ends_in_file(name) || access(node->text, F_OK) == 0)
+        else if (all_files || check_ends_in(name, "_file") || access(node->text, F_OK) == 0)
             check_add(run, node->text, name, node, CHECK_READ);
     }
 }
@@ -134,9 +136,9 @@ static void check_list_files(struct check_run *run)
     if (c->journal_on && fr_yaml_get(journal, "path") != NULL)
         check_add(run, c->journal_path, "path", fr_yaml_get(journal, "path"), CHECK_WRITE);
     for (size_t i = 0; i < c->sink_count; i++)
-        check_add_options(run, c->sinks[i].options, run->setup->sinks[i]);
+        check_add_options(run, c->sinks[i].options, run->setup->sinks[i], false);
     for (size_t i = 0; i < c->source_count; i++)
-        check_add_options(run, c->sources[i].options, NULL);
+        check_add_options(run, c->sources[i].options, NULL, false);
 }
 
 /* ---- messages -------------------------------------------------------------------- */
@@ -210,8 +212,8 @@ static void check_report_access(struct check_run *run, const struct check_file *
             access->write ? "write in" : "read", file->path,
             file->use == CHECK_READ_AGAIN ? ", so a reload fails" : "", fr_buffer_string(&remedy));
     } else if (access->code != 0)
-        check_report(run, file, FR_SEVERITY_ERROR, "%s: %s: %s", file->what, file->path,
-                     strerror(access->code));
+        check_report(run, file, FR_SEVERITY_ERROR, "%s: %s: %s%s", file->what, file->path,
+                     strerror(access->code), access->code == ENOENT ? CHECK_CREATE : "");
     fr_buffer_free(&remedy);
 }
 
@@ -277,6 +279,16 @@ static void check_as_user(struct check_run *run, const bool *permitted)
     free(indexes);
 }
 
+/* Without a user to assume: report the files of plugins that do not exist. */
+static void check_missing(struct check_run *run, const bool *permitted)
+{
+    for (size_t i = 0; i < run->count; i++)
+        if (permitted[i] && run->files[i].use == CHECK_READ &&
+            access(run->files[i].path, F_OK) != 0 && errno == ENOENT)
+            check_report(run, &run->files[i], FR_SEVERITY_ERROR, "%s: %s: %s" CHECK_CREATE,
+                         run->files[i].what, run->files[i].path, strerror(ENOENT));
+}
+
 /* The user that the daemon will have. Without a unit, only root changes to the user of `user:`; a
  * developer may check a configuration whose user this machine has not. */
 static void check_find_user(struct check_run *run)
@@ -316,6 +328,8 @@ void fr_check_files(struct fr_setup *setup, const char *unit, bool is_default)
         permitted[i] = check_under_unit(&run, &run.files[i]);
     if (run.has_user)
         check_as_user(&run, permitted);
+    else
+        check_missing(&run, permitted);
     free(permitted);
     for (size_t i = 0; i < run.count; i++)
         free(run.files[i].path);

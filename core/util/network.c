@@ -26,11 +26,11 @@ static bool network_clear_host_bits(struct fr_network *network)
 
     for (unsigned i = 0; i < 16; i++) {
         unsigned first = i * 8, kept = network->bits <= first ? 0 : network->bits - first;
-        uint8_t mask = kept >= 8 ? 0xff : (uint8_t)(0xff00 >> kept);
+        unsigned mask = kept >= 8 ? 0xff : 0xff00U >> kept & 0xff;
 
         if ((network->address[i] & ~mask) != 0)
             clear = false;
-        network->address[i] &= mask;
+        network->address[i] = (uint8_t)(network->address[i] & mask);
     }
     return clear;
 }

@@ -114,6 +114,14 @@ bool fr_car_speed(const struct fr_car *car, double *km_per_h)
     return true;
 }
 
+bool fr_car_heading(const struct fr_car *car, double *degrees)
+{
+    if (!fr_car_number(car, FR_CAR_GPS_HEADING, degrees))
+        return false;
+    *degrees = fmod(round(*degrees) + 360, 360);
+    return true;
+}
+
 /* Power from voltage and current, positive when the battery is discharged. */
 static bool car_pack_power(const struct fr_car *car, double *kw)
 {

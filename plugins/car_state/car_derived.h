@@ -37,6 +37,9 @@ bool fr_car_in_gear(const struct fr_car *car);
 /* km/h; 0 while the vehicle is known to be parked. */
 bool fr_car_speed(const struct fr_car *car, double *km_per_h);
 
+/* Whole degrees, 0 to 359. */
+bool fr_car_heading(const struct fr_car *car, double *degrees);
+
 /*
  * Power of the battery in kW, as TeslaMate has it: positive when the vehicle consumes, negative
  * when it charges or recuperates; 0 when it is awake and parked. Derived from PackVoltage and

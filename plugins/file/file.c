@@ -74,7 +74,6 @@ static void file_gather(struct file_sink *sink, struct fr_delivery *d)
     size_t len = d->len;
     char path[PATH_SIZE];
 
-    d->plugin_data = NULL;
     if (!file_path_of(sink, d, path)) {
         sink->files.host->fail(
             sink->files.sink, d, FR_REFUSED,

@@ -16,27 +16,21 @@
 
 /* ---- answers --------------------------------------------------------------------- */
 
-static void files_answer(struct fr_files *f, struct fr_out_list *list, enum fr_outcome outcome)
+static void files_answer(struct fr_files *f, struct delivery_list *list, enum fr_outcome outcome)
 {
-    struct fr_delivery *d = list->first;
+    struct fr_delivery *d;
 
-    *list = (struct fr_out_list){0};
-    while (d != NULL) {
-        struct fr_delivery *next = d->plugin_data;
-
-        d->plugin_data = NULL;
+    while ((d = delivery_list_take(list)) != NULL)
         f->host->done(f->sink, d, outcome);
-        d = next;
-    }
 }
 
 /* Answer failed deliveries, with the cause in errno. If only this path is unusable, its deliveries
  * are answered FR_FAILED, so that other paths are not delayed. */
 static void files_fail(struct fr_files *f, const char *what, const struct fr_out *out,
-                       struct fr_out_list *failed)
+                       struct delivery_list *failed)
 {
     int error = errno;
-    struct fr_delivery *d = failed->first;
+    struct fr_delivery *d;
 
     if (!fr_file_error_is_of_path(error) || !fr_file_root_is_usable(f->pattern)) {
         f->down = true;
@@ -45,15 +39,9 @@ static void files_fail(struct fr_files *f, const char *what, const struct fr_out
         files_answer(f, failed, FR_RETRY);
         return;
     }
-    *failed = (struct fr_out_list){0};
-    while (d != NULL) {
-        struct fr_delivery *next = d->plugin_data;
-
-        d->plugin_data = NULL;
+    while ((d = delivery_list_take(failed)) != NULL)
         f->host->fail(f->sink, d, FR_FAILED, "cannot %s %s: %s%s", what, out->path, strerror(error),
                       fr_file_error_remedy(error));
-        d = next;
-    }
 }
 
 /* ---- syncing and closing --------------------------------------------------------- */
@@ -80,7 +68,7 @@ static const char *files_lost_word(size_t index)
  * durable are retried. Only the first file in a second is logged by name, because the log limits
  * the lines of each sink. */
 static void files_handle_lost(struct fr_files *f, struct fr_out *out, enum fr_out_identity how,
-                              struct fr_out_list *unsafe)
+                              struct delivery_list *unsafe)
 {
     size_t index = files_lost_index(how);
 
@@ -117,7 +105,7 @@ static void files_log_lost(struct fr_files *f)
  * it. */
 static void files_sync_out(struct fr_files *f, struct fr_out *out, bool durable)
 {
-    struct fr_out_list done = {0}, failed = {0};
+    struct delivery_list done = {0}, failed = {0};
     enum fr_out_identity identity;
 
     if (out->fd < 0 || !out->unsynced)
@@ -251,13 +239,13 @@ void fr_files_begin(struct fr_files *f)
 
 static void files_write_out(struct fr_files *f, struct fr_out *out)
 {
-    struct fr_out_list failed = {0};
+    struct delivery_list failed = {0};
     const char *what = out->fd < 0 ? "open" : "write";
 
     out->dirty = false;
     if (out->fd < 0 && files_open_out(f, out) != 0) {
         failed = out->gathered;
-        out->gathered = (struct fr_out_list){0};
+        out->gathered = (struct delivery_list){0};
         out->len = 0;
         files_fail(f, what, out, &failed);
         return;

@@ -12,33 +12,6 @@
 
 #define KEEP_CAPACITY 65536 /* bytes of memory that a file keeps between batches */
 
-/* ---- lists ----------------------------------------------------------------------- */
-
-static void out_list_append(struct fr_out_list *list, struct fr_delivery *d)
-{
-    d->plugin_data = NULL;
-    if (list->last != NULL)
-        list->last->plugin_data = d;
-    else
-        list->first = d;
-    list->last = d;
-    list->count++;
-}
-
-/* Move all of `from` to the end of `to`. */
-static void out_list_move(struct fr_out_list *to, struct fr_out_list *from)
-{
-    if (from->first == NULL)
-        return;
-    if (to->last != NULL)
-        to->last->plugin_data = from->first;
-    else
-        to->first = from->first;
-    to->last = from->last;
-    to->count += from->count;
-    *from = (struct fr_out_list){0};
-}
-
 /* ---- opening --------------------------------------------------------------------- */
 
 static int out_make_parents(char *path)
@@ -159,7 +132,7 @@ bool fr_out_gather(struct fr_out *out, const void *bytes, size_t len, struct fr_
                           : out_append(out, bytes, len) && out_append(out, "\n", 1);
 
     if (ok)
-        out_list_append(&out->gathered, d);
+        delivery_list_add(&out->gathered, d);
     else
         out->len = before;
     return ok;
@@ -194,7 +167,7 @@ static int out_truncate(struct fr_out *out)
     return 0;
 }
 
-int fr_out_write(struct fr_out *out, struct fr_out_list *failed)
+int fr_out_write(struct fr_out *out, struct delivery_list *failed)
 {
     int status = out->torn ? out_truncate(out) : 0, saved;
 
@@ -204,11 +177,11 @@ int fr_out_write(struct fr_out *out, struct fr_out_list *failed)
     if (status == 0) {
         out->size += (off_t)out->len;
         out->unsynced = true;
-        out_list_move(&out->written, &out->gathered);
+        delivery_list_append(&out->written, &out->gathered);
     } else {
         if (!out->torn)
             out_truncate(out);
-        out_list_move(failed, &out->gathered);
+        delivery_list_append(failed, &out->gathered);
     }
     out->len = 0;
     if (out->capacity > KEEP_CAPACITY) {
@@ -228,15 +201,15 @@ void fr_out_begin_sync(const struct fr_out *out)
         sync_file_range(out->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
-int fr_out_sync(struct fr_out *out, bool durable, struct fr_out_list *done,
-                struct fr_out_list *failed)
+int fr_out_sync(struct fr_out *out, bool durable, struct delivery_list *done,
+                struct delivery_list *failed)
 {
     int saved;
 
     if (!out->unsynced || durable || fdatasync(out->fd) == 0) {
         out->unsynced = false;
         out->synced = out->size;
-        out_list_move(done, &out->written);
+        delivery_list_append(done, &out->written);
         return 0;
     }
     /* The kernel may have dropped bytes that it could not write. All unsynced records are written
@@ -246,7 +219,7 @@ int fr_out_sync(struct fr_out *out, bool durable, struct fr_out_list *done,
         out->size = out->synced;
     else
         out->end_unknown = true;
-    out_list_move(failed, &out->written);
+    delivery_list_append(failed, &out->written);
     fr_out_close(out);
     errno = saved;
     return -1;

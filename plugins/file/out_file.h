@@ -10,13 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "delivery_list.h"
 #include "fleetroute/plugin.h"
-
-/* Deliveries in order, linked by their plugin_data. */
-struct fr_out_list {
-    struct fr_delivery *first, *last;
-    size_t count;
-};
 
 struct fr_out {
     char *path;
@@ -33,8 +28,8 @@ struct fr_out {
 
     char *bytes; /* not yet written */
     size_t len, capacity;
-    struct fr_out_list gathered; /* deliveries of `bytes` */
-    struct fr_out_list written;  /* written, waiting for a sync */
+    struct delivery_list gathered; /* deliveries of `bytes` */
+    struct delivery_list written;  /* written, waiting for a sync */
 
     /* out_table.h */
     struct fr_out *next_in_bucket;
@@ -65,7 +60,7 @@ bool fr_out_gather(struct fr_out *out, const void *bytes, size_t len, struct fr_
 
 /* Write the gathered bytes; their deliveries then wait for a sync. On failure the file is unchanged
  * and the deliveries are moved to *failed. */
-int fr_out_write(struct fr_out *out, struct fr_out_list *failed);
+int fr_out_write(struct fr_out *out, struct delivery_list *failed);
 
 /* Start writing back without waiting, so that several files can be synced in parallel. */
 void fr_out_begin_sync(const struct fr_out *out);
@@ -73,8 +68,8 @@ void fr_out_begin_sync(const struct fr_out *out);
 /* Sync the file; `durable`: the caller has synced it by other means. On success, move the written
  * deliveries to *done. On failure, move them to *failed, truncate the unsynced bytes and close the
  * file. */
-int fr_out_sync(struct fr_out *out, bool durable, struct fr_out_list *done,
-                struct fr_out_list *failed);
+int fr_out_sync(struct fr_out *out, bool durable, struct delivery_list *done,
+                struct delivery_list *failed);
 
 /* Compare the open file with the file at its path. A closed file is FR_OUT_SAME. */
 enum fr_out_identity fr_out_identity(const struct fr_out *out);

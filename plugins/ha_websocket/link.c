@@ -9,12 +9,13 @@
 #include <string.h>
 #include <wslay/wslay.h>
 
+#include "ingest/websocket_key.h"
+
 #define HEAD_MAX 8192           /* bytes of the HTTP response head */
 #define MESSAGE_MAX (32u << 20) /* a large registry has some megabytes */
 #define FRAMES_MAX 4096         /* in one message: wslay allocates memory for each */
 #define INPUT_MAX 262144        /* bytes read from the socket and not yet passed to wslay */
 #define CONNECT_SECONDS 5
-#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455, section 1.3 */
 
 struct link {
     const struct peer *peer;
@@ -27,7 +28,7 @@ struct link {
     wslay_event_context_ptr ws; /* NULL until the upgrade is done */
     struct event *late_loss;    /* reports late_why after link_new() has returned */
     char late_why[160];
-    char key[32], accept[32];
+    char key[32], accept[FR_WEBSOCKET_ACCEPT_SIZE];
     bool ended, in_wslay, freed;
     uint64_t message_bytes, message_frames; /* of the message that is being received */
     const char *refused;                    /* why reading was stopped; NULL: it was not */
@@ -165,18 +166,13 @@ static bool link_open_ws(struct link *link)
 
 static bool link_make_key(struct link *link)
 {
-    uint8_t random[16], digest[EVP_MAX_MD_SIZE];
-    char both[64];
-    unsigned len = 0;
+    uint8_t random[16];
 
     if (RAND_bytes(random, sizeof random) != 1)
         return false;
     EVP_EncodeBlock((uint8_t *)link->key, random, sizeof random);
-    snprintf(both, sizeof both, "%.24s%s", link->key, GUID);
-    if (EVP_Digest(both, strlen(both), digest, &len, EVP_sha1(), NULL) != 1)
-        return false;
-    EVP_EncodeBlock((uint8_t *)link->accept, digest, (int)len);
-    return true;
+    fr_websocket_key_accept(link->key, link->accept);
+    return link->accept[0] != '\0';
 }
 
 static void link_send_upgrade(struct link *link)

@@ -133,7 +133,9 @@ struct fr_entities *fr_entities_load(const char *path, char *why, size_t why_siz
     struct fr_entities *all;
 
     if (file == NULL) {
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        snprintf(why, why_size,
+                 "%s: %s; set `entities:` to the path of fleetroute's file entities.yaml", path,
+                 strerror(errno));
         return NULL;
     }
     all = entities_load(path, file, NULL, 0, why, why_size);

@@ -1,5 +1,6 @@
 #include "http/abrp_body.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +78,9 @@ static bool abrp_take_json(struct abrp_values *values, const char *field, const 
         if (json_is_number(latitude) && json_is_number(longitude))
             abrp_values_take_location(values, json_number_value(latitude),
                                       json_number_value(longitude));
-        return json_is_object(value);
+        else /* invalid: the former position must not stay */
+            abrp_values_take_location(values, (double)NAN, (double)NAN);
+        return true;
     }
     if (json_is_number(value)) {
         input.kind = ABRP_INPUT_NUMBER;
@@ -97,7 +100,9 @@ enum body_added abrp_body_add(struct abrp *abrp, struct fr_text_buffer *out,
                               const struct fr_delivery *d, const json_t *json)
 {
     struct vehicle *v = d->flags & FR_FLAG_LATE ? NULL : abrp_vehicle(abrp, d->vin);
-    int64_t ms = d->created_ms != 0 ? d->created_ms : d->received_ms;
+    /* The clock of a vehicle that is ahead must not stop the time of its values. */
+    int64_t ms =
+        d->created_ms != 0 && d->created_ms < d->received_ms ? d->created_ms : d->received_ms;
     bool is_taken = false;
     const char *field;
     json_t *value;

@@ -32,8 +32,7 @@ static void http_deliver(void *state, struct fr_delivery *const *batch, size_t c
         return;
     }
     for (size_t i = 0; i < count; i++)
-        if (!lane_add(http_lane_of(sink, batch[i]), batch[i]))
-            sink->host->done(sink->handle, batch[i], FR_RETRY);
+        lane_add(http_lane_of(sink, batch[i]), batch[i]);
     for (size_t i = 0; i < sink->lane_count; i++)
         lane_send(sink->lanes[i]);
 }

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "clock_ms.h"
+#include "delivery_list.h"
 #include "http/answer_text.h"
 #include "http/away.h"
 #include "http/http_state.h"
 #include "http/outcomes.h"
-#include "http/queue.h"
 
 #define RECENT_MS 5000   /* a request that was accepted then shows that the server works */
 #define TRIES_MAX 4      /* of a delivery at which the server fails and that is the cause */
@@ -22,7 +22,7 @@ struct lane {
     unsigned tries;      /* of the first delivery; 0: it is not suspected */
     int64_t lesson_ms;   /* monotonic: when such a delivery was last refused; 0: never */
     struct request *request;
-    struct queue waiting;
+    struct delivery_list waiting;
     struct fr_delivery **sent; /* of the request in progress */
     size_t sent_count;
     size_t step;         /* max deliveries of the next request */
@@ -61,16 +61,15 @@ void lane_free(struct lane *lane)
     request_free(lane->request);
     if (lane->timer != NULL)
         event_free(lane->timer);
-    queue_free(&lane->waiting);
     free(lane->sent);
     free(lane);
 }
 
 /* ---- sending --------------------------------------------------------------------- */
 
-bool lane_add(struct lane *lane, struct fr_delivery *delivery)
+void lane_add(struct lane *lane, struct fr_delivery *delivery)
 {
-    return queue_add(&lane->waiting, delivery);
+    delivery_list_add(&lane->waiting, delivery);
 }
 
 void lane_return_waiting(struct lane *lane)
@@ -78,7 +77,7 @@ void lane_return_waiting(struct lane *lane)
     struct http_sink *sink = lane->sink;
 
     while (lane->waiting.count != 0)
-        away_return(sink->away, queue_take(&lane->waiting));
+        away_return(sink->away, delivery_list_take(&lane->waiting));
     event_del(lane->timer);
     lane->halved = 0;
     lane->tries = 0;
@@ -92,12 +91,12 @@ static void lane_fill(struct lane *lane)
     struct fr_delivery *d;
 
     lane->sent_count = 0;
-    while ((d = queue_first(&lane->waiting)) != NULL) {
+    while ((d = lane->waiting.first) != NULL) {
         enum request_added added = request_add(lane->request, d);
 
         if (added == REQUEST_FULL)
             return;
-        queue_take(&lane->waiting);
+        delivery_list_take(&lane->waiting);
         if (added == REQUEST_ADDED)
             lane->sent[lane->sent_count++] = d;
         else if (added == REQUEST_NOTHING)
@@ -142,7 +141,7 @@ void lane_send(struct lane *lane)
     lane->returns = sink->returns;
     ok = request_begin(lane->request, lane->mode, lane->step, why, sizeof why);
     if (!ok) {
-        lane->sent[0] = queue_take(&lane->waiting);
+        lane->sent[0] = delivery_list_take(&lane->waiting);
         lane->sent_count = 1;
         lane_begin_away(lane, VERDICT_AWAY, why, 0);
         return;
@@ -183,12 +182,8 @@ static void lane_put_back(struct lane *lane, size_t step)
         lane->successes_before = lane->sink->successes;
     if (lane->halved < lane->sent_count)
         lane->halved = lane->sent_count;
-    while (lane->sent_count != 0) {
-        struct fr_delivery *d = lane->sent[--lane->sent_count];
-
-        if (!queue_put_back(&lane->waiting, d)) /* no memory */
-            lane->sink->host->done(lane->sink->handle, d, FR_RETRY);
-    }
+    while (lane->sent_count != 0)
+        delivery_list_add_first(&lane->waiting, lane->sent[--lane->sent_count]);
     lane->step = step;
 }
 

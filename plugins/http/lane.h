@@ -19,8 +19,8 @@ struct lane;
 struct lane *lane_new(struct http_sink *sink);
 void lane_free(struct lane *lane);
 
-/* Append a delivery. False: no memory. */
-bool lane_add(struct lane *lane, struct fr_delivery *delivery);
+/* Append a delivery. */
+void lane_add(struct lane *lane, struct fr_delivery *delivery);
 
 /* Send what waits, unless a request is in progress. */
 void lane_send(struct lane *lane);

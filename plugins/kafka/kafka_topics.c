@@ -91,12 +91,12 @@ static void topics_topic_failed(struct fr_topics *t, struct topic *topic, struct
         t->host->done(t->sink, d, FR_RETRY);
     else if (large && topic_window_shrink(&topic->window, topic_window_cost(d))) {
         topics_topic_too_large(t, topic);
-        delivery_list_append(&topic->returned, d);
+        delivery_list_add(&topic->returned, d);
     } else if (missing && topics_topic_missing(t, topic)) {
         if (sent)
-            delivery_list_append(&topic->returned, d);
+            delivery_list_add(&topic->returned, d);
         else
-            delivery_list_prepend(&topic->returned, d); /* it was the first one waiting */
+            delivery_list_add_first(&topic->returned, d); /* it was the first one waiting */
     } else {
         t->failed(t->ctx, topic->name, d, err);
         if (missing && !topic->exists)
@@ -414,7 +414,7 @@ void fr_topics_deliver(struct fr_topics *t, const char *name, struct fr_delivery
         topic_window_allows(&topic->window, topic_window_cost(delivery)))
         topics_topic_send(t, topic, delivery);
     else
-        delivery_list_append(&topic->waiting, delivery);
+        delivery_list_add(&topic->waiting, delivery);
 }
 
 struct fr_topics *fr_topics_new(struct fr_sink *sink, const struct fr_host *host,

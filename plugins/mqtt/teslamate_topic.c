@@ -223,28 +223,24 @@ bool topic_write_shift_state(const struct teslamate_topic *topic, const struct f
     return fr_car_time(car, FR_CAR_GEAR) != 0;
 }
 
-/* From 0 to 359 degrees. */
-bool topic_write_heading(const struct teslamate_topic *topic, const struct fr_car *car,
-                         const struct teslamate_settings *settings, struct fr_text_buffer *out)
-{
-    double heading;
-
-    (void)settings;
-    if (!fr_car_number(car, topic->field, &heading))
-        return false;
-    topic_put_number(out, fmod(round(heading) + 360, 360), 0);
-    return true;
-}
-
-/* 0 at a DC charger, where the current of the AC charger has no meaning. */
-bool topic_write_charger_current(const struct teslamate_topic *topic, const struct fr_car *car,
-                                 const struct teslamate_settings *settings,
-                                 struct fr_text_buffer *out)
+/* Current or voltage: 0 at a DC charger, where those of the AC charger have no meaning. */
+bool topic_write_ac_charger(const struct teslamate_topic *topic, const struct fr_car *car,
+                            const struct teslamate_settings *settings, struct fr_text_buffer *out)
 {
     if (!fr_car_is_fast_charging(car))
         return topic_write_number(topic, car, settings, out);
     fr_text_buffer_add(out, "0");
     return true;
+}
+
+/* "" unless an AC charger charges, as from TeslaMate: the phases of the last one must not stay. */
+bool topic_write_charger_phases(const struct teslamate_topic *topic, const struct fr_car *car,
+                                const struct teslamate_settings *settings,
+                                struct fr_text_buffer *out)
+{
+    if (fr_car_is_charging(car) && !fr_car_is_fast_charging(car))
+        return topic_write_number(topic, car, settings, out);
+    return fr_car_charging_state(car) != NULL;
 }
 
 /* "" without a scheduled start. */

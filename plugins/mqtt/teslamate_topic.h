@@ -51,8 +51,8 @@ topic_writer topic_write_geofence;
 topic_writer topic_write_coordinate;
 topic_writer topic_write_location;
 topic_writer topic_write_shift_state;
-topic_writer topic_write_heading;
-topic_writer topic_write_charger_current;
+topic_writer topic_write_ac_charger;
+topic_writer topic_write_charger_phases;
 topic_writer topic_write_scheduled_start;
 topic_writer topic_write_climate_mode;
 

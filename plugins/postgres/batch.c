@@ -1,9 +1,11 @@
 #include "postgres/batch.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void writer_free(struct writer *w)
 {
+    free(w->sorted);
     fr_text_buffer_free(&w->sql);
     parameters_free(&w->parameters);
 }
@@ -142,14 +144,47 @@ static void narrow_add(struct writer *w, const struct fr_delivery *d)
     narrow_add_if(&arrays[NARROW_LONGITUDE], kind == FR_VALUE_LOCATION, DB_FLOAT8, &d->value, true);
 }
 
+static int narrow_compare(const void *a, const void *b)
+{
+    const struct fr_delivery *x = *(const struct fr_delivery *const *)a;
+    const struct fr_delivery *y = *(const struct fr_delivery *const *)b;
+    int64_t at = parameters_time_ms(x), other = parameters_time_ms(y);
+    int order = strcmp(x->vin, y->vin);
+
+    order = order != 0 ? order : strcmp(x->name, y->name);
+    return order != 0 ? order : (at > other) - (at < other);
+}
+
+/* The deliveries in the order of the key: neighbours in the batch are neighbours in the server's index.
+ * False: no memory. */
+static bool narrow_sort(struct writer *w, const struct delivery_list *deliveries)
+{
+    size_t count = 0;
+
+    if (deliveries->count > w->sorted_size) {
+        const struct fr_delivery **sorted =
+            realloc(w->sorted, deliveries->count * sizeof(struct fr_delivery *));
+
+        if (sorted == NULL)
+            return false;
+        w->sorted = sorted;
+        w->sorted_size = deliveries->count;
+    }
+    for (const struct fr_delivery *d = deliveries->first; d != NULL; d = delivery_next(d))
+        w->sorted[count++] = d;
+    if (count != 0)
+        qsort(w->sorted, count, sizeof(struct fr_delivery *), narrow_compare);
+    return true;
+}
+
 static void narrow_make(struct writer *w, const struct db_location *at,
                         const struct delivery_list *deliveries)
 {
     for (int i = NARROW_FIELD; i < NARROW_COLUMNS; i++)
         parameters_begin(&w->parameters, narrow[i].type);
-    for (const struct fr_delivery *d = deliveries->first; d != NULL && !w->parameters.failed;
-         d = delivery_next(d))
-        narrow_add(w, d);
+    w->parameters.failed |= !narrow_sort(w, deliveries);
+    for (size_t i = 0; i < deliveries->count && !w->parameters.failed; i++)
+        narrow_add(w, w->sorted[i]);
     writer_insert(w, at, TABLE_NARROW,
                   ", field, unit, number, \"integer\", text, \"boolean\", latitude, longitude");
 }
@@ -214,7 +249,7 @@ static void document_make(struct writer *w, const struct db_location *at, enum d
 /* ---- a batch --------------------------------------------------------------------- */
 
 bool writer_make(struct writer *w, const struct db_location *at, enum db_table table,
-                 const struct delivery_list *deliveries)
+                 const struct delivery_list *deliveries, bool repeated)
 {
     fr_text_buffer_clear(&w->sql);
     parameters_clear(&w->parameters);
@@ -223,6 +258,7 @@ bool writer_make(struct writer *w, const struct db_location *at, enum db_table t
         narrow_make(w, at, deliveries);
     else
         document_make(w, at, table, deliveries);
-    fr_text_buffer_add(&w->sql, " ON CONFLICT DO NOTHING");
+    if (repeated || table != TABLE_NARROW) /* another constraint than the key remains an error */
+        fr_text_buffer_printf(&w->sql, " ON CONFLICT (%s) DO NOTHING", db_table_key(table));
     return parameters_end(&w->parameters) && !w->sql.failed;
 }

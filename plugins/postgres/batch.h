@@ -17,6 +17,8 @@ struct writer {
     const struct fr_host *host;
     struct fr_text_buffer sql;
     struct parameters parameters;
+    const struct fr_delivery **sorted; /* of a batch for the narrow table; owned */
+    size_t sorted_size;
 };
 
 void writer_free(struct writer *writer);
@@ -25,9 +27,10 @@ void writer_free(struct writer *writer);
 enum db_table batch_table(const struct fr_delivery *delivery, bool narrow);
 
 /* Make the statement of a batch for any table but the wide one, from `deliveries`, which stays as it is.
- * False: no memory. */
+ * Without `repeated`, the statement for the narrow table fails (SQLSTATE 23505) if one of its rows is
+ * there already, and costs the server less. False: no memory. */
 bool writer_make(struct writer *writer, const struct db_location *at, enum db_table table,
-                 const struct delivery_list *deliveries);
+                 const struct delivery_list *deliveries, bool repeated);
 
 /* Append "INSERT INTO table AS t (columns) SELECT * FROM unnest($1::…[], …)" with the arrays of
  * vin, time, txid and received_at in front; `columns` are the others. For the makers of statements. */

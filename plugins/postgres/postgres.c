@@ -24,6 +24,7 @@
 #define BATCH_MAX 4000          /* deliveries of a batch */
 #define BATCH_BYTES_MAX 1048576 /* bytes of records and texts of a batch, beside its first */
 #define BATCHES_MAX 2           /* without an answer */
+#define REPEATS 32              /* batches that may have rows which are there, after one that had */
 #define AGAIN_MAX 5             /* attempts of a batch that met another transaction */
 #define TIMEOUT_MIN_MS 1000
 #define TIMEOUT_MAX_MS 600000
@@ -37,6 +38,7 @@ struct batch {
     struct batch *next; /* in `again` */
     enum db_table table;
     bool checked;      /* the tables were read again for it */
+    bool repeated;     /* some of its rows may be there already */
     unsigned attempts; /* that met another transaction */
     struct delivery_list deliveries;
 };
@@ -49,8 +51,9 @@ struct postgres_sink {
     struct retention retention;
     struct writer writer;
     struct wide wide;
-    bool ready;    /* the tables are as needed */
-    bool troubled; /* the server refused the last batch, through no fault of a row */
+    bool ready;       /* the tables are as needed */
+    bool troubled;    /* the server refused the last batch, through no fault of a row */
+    unsigned repeats; /* number of the next batches that may have rows which are there already */
     struct delivery_list waiting[TABLES];
     struct batch *again;             /* to be sent before `waiting`; owned */
     struct batch *sent[BATCHES_MAX]; /* without an answer; NULL: free; owned */
@@ -139,19 +142,36 @@ static void postgres_divide(struct postgres_sink *sink, struct batch *batch, enu
     }
     half->sink = sink;
     half->table = batch->table;
+    half->repeated = batch->repeated;
     delivery_list_move(&half->deliveries, &batch->deliveries, batch->deliveries.count / 2);
     postgres_send_again(sink, batch);
     postgres_send_again(sink, half);
 }
 
+/* Whether a batch met a row with the same key, and is sent again with ON CONFLICT. */
+static bool postgres_is_repeated(struct postgres_sink *sink, struct batch *batch, const char *state)
+{
+    if (batch->table != TABLE_NARROW || batch->repeated || state == NULL ||
+        strcmp(state, DB_STATE_UNIQUE) != 0)
+        return false;
+    batch->repeated = true;
+    sink->repeats = REPEATS;
+    sink->troubled = false;
+    postgres_send_again(sink, batch);
+    return true;
+}
+
 static void postgres_failed(struct postgres_sink *sink, struct batch *batch, const PGresult *result)
 {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    struct db_error error = db_error_of(PQresultErrorField(result, PG_DIAG_SQLSTATE));
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    struct db_error error = db_error_of(state);
     char text[200], why[500];
     bool repeat = (error.fault == FAULT_AGAIN && ++batch->attempts <= AGAIN_MAX) ||
                   (error.fault == FAULT_SCHEMA && !batch->checked);
 
+    if (postgres_is_repeated(sink, batch, state))
+        return;
     server_text(message != NULL ? message : "unknown error", text, sizeof text);
     if (error.fault == FAULT_ROW || error.fault == FAULT_UNKNOWN) {
         sink->troubled = false;
@@ -274,7 +294,8 @@ static bool postgres_make(struct postgres_sink *sink, struct batch *batch)
             return false;
         made = wide_make(&sink->wide, &sink->writer, &sink->setup.schema.at);
     } else {
-        made = writer_make(&sink->writer, &sink->setup.schema.at, batch->table, &batch->deliveries);
+        made = writer_make(&sink->writer, &sink->setup.schema.at, batch->table, &batch->deliveries,
+                           batch->repeated);
     }
     if (!made)
         postgres_report_all(sink, &batch->deliveries, FR_RETRY);
@@ -318,6 +339,8 @@ static struct batch *postgres_next(struct postgres_sink *sink)
                 return NULL;
             batch->sink = sink;
             batch->table = (enum db_table)i;
+            batch->repeated = sink->repeats != 0;
+            sink->repeats -= sink->repeats != 0;
             postgres_fill(batch, &sink->waiting[i]);
             return batch;
         }
@@ -440,6 +463,7 @@ static void postgres_lost(void *ctx, const char *why)
     struct postgres_sink *sink = ctx;
 
     sink->ready = false;
+    sink->repeats = REPEATS; /* whether the last batches were committed is not known */
     retention_stop(&sink->retention);
     sink->host->health(sink->handle, FR_HEALTH_DOWN, "%s", why);
     postgres_return_waiting(sink);
@@ -541,6 +565,7 @@ static void *postgres_open_instance(struct fr_sink *handle, const struct fr_host
     sink->setup.schema.at.prefix = host->text(handle, "table_prefix");
     sink->setup.narrow = host->number(handle, "layout") == 1;
     sink->setup.timeout_ms = host->number(handle, "timeout");
+    sink->repeats = REPEATS; /* the journal may deliver again what the former process delivered */
     sink->setup.end = postgres_set_up;
     sink->setup.ctx = sink;
     if (!postgres_start(sink)) {

@@ -12,15 +12,20 @@
 #define KEYWORDS_MAX 64 /* keywords of libpq, and those that are added */
 #define SERVERS_MAX 16
 #define ADDRESSES_MAX 8 /* of one name */
+#define POLL_MS 10
 #define SYSTEM_CAS "/etc/ssl/certs/ca-certificates.crt"
 
 /* A name that is being resolved. libevent's DNS client cannot be freed in its own callback, nor between
- * a cancellation and its callback. A resolution that is not awaited any more therefore runs to its end
- * (8 s), and frees itself in an event of its own. */
+ * a cancellation and its callback. It has therefore an event base of its own, whose events are handled
+ * every POLL_MS, and at once after a cancellation. */
 struct resolution {
     struct servers *servers; /* NULL: no longer awaited */
-    struct event_base *base;
-    struct evdns_base *dns; /* owned */
+    struct event_base *base; /* owned */
+    struct evdns_base *dns;  /* owned */
+    struct event *poll;      /* of the sink's event base */
+    struct evdns_getaddrinfo_request *request;
+    bool done;
+    int error;
 };
 
 struct servers {
@@ -138,22 +143,31 @@ struct servers *servers_new(const char *connection, struct event_base *base, cha
     return NULL;
 }
 
-static void servers_abandon_resolution(struct servers *s)
+/* Not in a callback of the DNS client. NULL is allowed. */
+static void servers_free_resolution(struct resolution *r)
 {
-    if (s->resolution != NULL)
-        s->resolution->servers = NULL;
-    s->resolution = NULL;
+    if (r == NULL)
+        return;
+    r->servers = NULL;
+    if (r->request != NULL && !r->done) {
+        evdns_getaddrinfo_cancel(r->request);
+        for (int i = 0; i < 10 && !r->done; i++)
+            event_base_loop(r->base, EVLOOP_NONBLOCK);
+    }
+    if (r->poll != NULL)
+        event_free(r->poll);
+    if (r->dns != NULL)
+        evdns_base_free(r->dns, 0);
+    if (r->base != NULL)
+        event_base_free(r->base);
+    free(r);
 }
 
 void servers_free(struct servers *s)
 {
     if (s == NULL)
         return;
-    /* The sink's event loop does not run any more: no callback follows. */
-    if (s->resolution != NULL) {
-        evdns_base_free(s->resolution->dns, 0);
-        free(s->resolution);
-    }
+    servers_free_resolution(s->resolution);
     for (int i = 0; i < 3; i++)
         free(s->lists[i]);
     PQconninfoFree(s->options);
@@ -191,15 +205,6 @@ static bool servers_is_socket(const char *host)
     return host[0] == '\0' || host[0] == '/' || host[0] == '@';
 }
 
-static void servers_free_resolution(evutil_socket_t fd, short what, void *ctx)
-{
-    struct resolution *r = ctx;
-
-    (void)fd, (void)what;
-    evdns_base_free(r->dns, 0);
-    free(r);
-}
-
 static void servers_take_addresses(struct servers *s, const struct evutil_addrinfo *list)
 {
     s->address_count = s->address = 0;
@@ -221,19 +226,40 @@ static void servers_report(struct servers *s, int error)
 
 static void servers_resolved(int error, struct evutil_addrinfo *list, void *ctx)
 {
-    static const struct timeval now = {0, 0};
     struct resolution *r = ctx;
-    struct servers *s = r->servers;
 
-    if (s != NULL) {
-        s->resolution = NULL;
-        servers_take_addresses(s, list);
-    }
+    r->done = true;
+    r->error = error;
+    if (r->servers != NULL)
+        servers_take_addresses(r->servers, list);
     if (list != NULL)
         evutil_freeaddrinfo(list);
-    event_base_once(r->base, -1, EV_TIMEOUT, servers_free_resolution, r, &now);
-    if (s != NULL)
-        servers_report(s, error);
+}
+
+static void servers_poll(evutil_socket_t fd, short what, void *ctx)
+{
+    struct servers *s = ctx;
+    struct resolution *r = s->resolution;
+    int error;
+
+    (void)fd, (void)what;
+    event_base_loop(r->base, EVLOOP_NONBLOCK);
+    if (!r->done)
+        return;
+    error = r->error;
+    s->resolution = NULL;
+    servers_free_resolution(r);
+    servers_report(s, error);
+}
+
+static bool servers_prepare_resolution(struct servers *s, struct resolution *r)
+{
+    r->base = event_base_new();
+    /* New for each resolution, because resolv.conf may have changed. */
+    r->dns = r->base != NULL ? evdns_base_new(r->base, 0) : NULL;
+    r->poll = event_new(s->base, -1, EV_PERSIST, servers_poll, s);
+    return r->dns != NULL && r->poll != NULL &&
+           event_add(r->poll, &(struct timeval){0, POLL_MS * 1000}) == 0;
 }
 
 static void servers_resolve(struct servers *s)
@@ -241,21 +267,17 @@ static void servers_resolve(struct servers *s)
     const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct resolution *r = calloc(1, sizeof *r);
 
-    /* New for each resolution, because resolv.conf may have changed. */
-    if (r != NULL)
-        r->dns = evdns_base_new(s->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (r == NULL || r->dns == NULL) {
-        free(r);
+    if (r == NULL || !servers_prepare_resolution(s, r)) {
+        servers_free_resolution(r);
         servers_report(s, EVUTIL_EAI_MEMORY);
         return;
     }
     r->servers = s;
-    r->base = s->base;
     s->resolution = r;
     evdns_base_resolv_conf_parse(r->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
     evdns_base_set_option(r->dns, "timeout", "2");
     evdns_base_set_option(r->dns, "attempts", "2");
-    evdns_getaddrinfo(r->dns, s->hosts[s->current], NULL, &hints, servers_resolved, r);
+    r->request = evdns_getaddrinfo(r->dns, s->hosts[s->current], NULL, &hints, servers_resolved, r);
 }
 
 static void servers_name(struct servers *s)
@@ -273,7 +295,8 @@ void servers_next(struct servers *s, void (*ready)(void *, const char *), void *
 {
     const char *host;
 
-    servers_abandon_resolution(s);
+    servers_free_resolution(s->resolution);
+    s->resolution = NULL;
     if (s->address + 1 < s->address_count) {
         s->address++;
         ready(ctx, NULL);

@@ -5,22 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "clock_ms.h"
 #include "password_file.h"
+#include "postgres/login.h"
 #include "postgres/servers.h"
 #include "postgres/server_text.h"
 #include "postgres/sqlstate.h"
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 4000
-#define TICK_MS 500          /* interval of the checks for time-outs */
-#define PING_MS 3500         /* without an answer: the server is checked */
-#define INPUT_MAX 4194304    /* bytes without the end of a transaction */
-#define RECEIVE_BUFFER 65536 /* bytes of the socket */
-#define TRANSACTIONS_MAX 16  /* without an outcome */
-#define PARAMETERS_MAX 2048  /* of a statement: a value of each column of a table */
+#define TICK_MS 500         /* interval of the checks for time-outs */
+#define PING_MS 3500        /* without an answer: the server is checked */
+#define STUCK_MAX 2         /* logins whose threads compute without an end */
+#define TRANSACTIONS_MAX 16 /* without an outcome */
+#define PARAMETERS_MAX 2048 /* of a statement: a value of each column of a table */
 
 enum session_step { STEP_CLOSED, STEP_RESOLVING, STEP_CONNECTING, STEP_UP };
 
@@ -38,7 +37,9 @@ struct session {
     void *ctx;
     int64_t timeout_ms;
     struct servers *servers;
-    PGconn *connection; /* NULL: neither connected nor connecting */
+    PGconn *connection;             /* NULL: not connected */
+    struct login *login;            /* NULL: none runs */
+    struct login *stuck[STUCK_MAX]; /* cancelled, and still computing; NULL: none */
     enum session_step step;
     struct event *socket; /* of the connection; NULL: none */
     struct event *begin, *tick;
@@ -67,8 +68,33 @@ static struct transaction session_take(struct session *s)
     return t;
 }
 
+/* A place for a login that does not end; STUCK_MAX: none is free. */
+static int session_stuck_place(const struct session *s)
+{
+    int place = 0;
+
+    while (place < STUCK_MAX && s->stuck[place] != NULL)
+        place++;
+    return place;
+}
+
+/* session_begin() starts a login only if there is a place. */
+static void session_cancel_login(struct session *s)
+{
+    int place = session_stuck_place(s);
+
+    if (s->login != NULL && !login_cancel(s->login)) {
+        if (place < STUCK_MAX)
+            s->stuck[place] = s->login;
+        else
+            login_free(s->login);
+    }
+    s->login = NULL;
+}
+
 static void session_disconnect(struct session *s)
 {
+    session_cancel_login(s);
     if (s->socket != NULL)
         event_free(s->socket);
     s->socket = NULL;
@@ -195,16 +221,6 @@ static bool session_results(struct session *s)
     return PQstatus(s->connection) != CONNECTION_BAD;
 }
 
-/* Count the bytes that can be read. False: more than a server of PostgreSQL sends. */
-static bool session_count_input(struct session *s)
-{
-    int bytes = 0;
-
-    if (ioctl(PQsocket(s->connection), FIONREAD, &bytes) == 0 && bytes > 0)
-        s->input += (size_t)bytes;
-    return s->input <= INPUT_MAX;
-}
-
 static void session_watch(struct session *s, short what);
 
 /* Send what libpq holds, and wait for the events that it needs. */
@@ -226,7 +242,7 @@ static void session_on_event(evutil_socket_t fd, short what, void *ctx)
     char why[sizeof s->renew_why];
 
     (void)fd;
-    if (what & EV_READ && !session_count_input(s)) {
+    if (what & EV_READ && !login_count_input(s->connection, &s->input)) {
         session_lost(s, TOO_MUCH);
         return;
     }
@@ -244,24 +260,16 @@ static void session_on_event(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- connecting ------------------------------------------------------------------ */
 
-static void session_on_connecting(evutil_socket_t fd, short what, void *ctx);
-
-/* Wait for events of the socket, which libpq may have replaced. libpq reads a long message until the
- * socket is empty, and its bytes are counted only before, so the buffer of the socket is small. */
+/* Wait for events of the socket. */
 static void session_watch(struct session *s, short what)
 {
-    evutil_socket_t fd = PQsocket(s->connection);
-    event_callback_fn handler = s->step == STEP_UP ? session_on_event : session_on_connecting;
-    int size = RECEIVE_BUFFER;
-
-    if (s->socket != NULL && event_get_fd(s->socket) == fd &&
-        event_get_events(s->socket) == (what | EV_PERSIST) &&
-        event_get_callback(s->socket) == handler)
+    if (s->socket != NULL && event_get_events(s->socket) == (what | EV_PERSIST))
         return;
     if (s->socket != NULL)
         event_free(s->socket);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size); /* else: the default size */
-    s->socket = event_new(s->host->event_base(s->sink), fd, (short)(what | EV_PERSIST), handler, s);
+    login_bound_buffer(s->connection);
+    s->socket = event_new(s->host->event_base(s->sink), PQsocket(s->connection),
+                          (short)(what | EV_PERSIST), session_on_event, s);
     if (s->socket == NULL || event_add(s->socket, NULL) != 0)
         session_renew(s, "no memory");
 }
@@ -285,35 +293,18 @@ static void session_connected(struct session *s)
     s->events->up(s->ctx);
 }
 
-static void session_continue_connecting(struct session *s, PostgresPollingStatusType status)
-{
-    switch (status) {
-    case PGRES_POLLING_READING:
-        session_watch(s, EV_READ);
-        break;
-    case PGRES_POLLING_WRITING:
-        session_watch(s, EV_WRITE);
-        break;
-    case PGRES_POLLING_OK:
-        session_connected(s);
-        break;
-    case PGRES_POLLING_FAILED:
-    case PGRES_POLLING_ACTIVE:
-    default:
-        session_broken(s, " (is it PostgreSQL? check `connection:`)");
-        break;
-    }
-}
-
-static void session_on_connecting(evutil_socket_t fd, short what, void *ctx)
+static void session_logged_in(void *ctx, PGconn *connection, bool too_much)
 {
     struct session *s = ctx;
 
-    (void)fd, (void)what;
-    if (!session_count_input(s))
+    session_cancel_login(s);
+    s->connection = connection;
+    if (too_much)
         session_lost(s, TOO_MUCH);
+    else if (PQstatus(connection) != CONNECTION_OK)
+        session_broken(s, " (is it PostgreSQL? check `connection:`)");
     else
-        session_continue_connecting(s, PQconnectPoll(s->connection));
+        session_connected(s);
 }
 
 /* There is an address, or the reason why there is none. */
@@ -339,7 +330,11 @@ static void session_connect(void *ctx, const char *why)
     }
     PQsetErrorVerbosity(s->connection, PQERRORS_VERBOSE); /* with the SQLSTATE */
     PQsetNoticeReceiver(s->connection, session_ignore_notice, NULL);
-    session_watch(s, EV_WRITE);
+    s->login = login_start(s->connection, s->host->event_base(s->sink), session_logged_in, s);
+    if (s->login == NULL)
+        session_lost(s, "no memory, or no thread for the login");
+    else
+        s->connection = NULL; /* the login's */
 }
 
 static void session_begin(evutil_socket_t fd, short what, void *ctx)
@@ -348,6 +343,14 @@ static void session_begin(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd, (void)what;
     s->begun_ms = fr_clock_monotonic_ms();
+    for (int i = 0; i < STUCK_MAX; i++)
+        if (s->stuck[i] != NULL && login_cancel(s->stuck[i]))
+            s->stuck[i] = NULL;
+    if (session_stuck_place(s) == STUCK_MAX) {
+        session_lost(s, "the server asks for a login that takes minutes (is it yours? see "
+                        "scram_iterations of the server)");
+        return;
+    }
     s->step = STEP_RESOLVING;
     servers_next(s->servers, session_connect, s);
 }
@@ -465,6 +468,8 @@ void session_free(struct session *s)
     if (s == NULL)
         return;
     session_disconnect(s);
+    for (int i = 0; i < STUCK_MAX; i++)
+        login_free(s->stuck[i]);
     while (s->count != 0)
         PQclear(session_take(s).result);
     servers_free(s->servers);

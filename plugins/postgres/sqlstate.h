@@ -5,6 +5,8 @@
 #ifndef FR_POSTGRES_SQLSTATE_H
 #define FR_POSTGRES_SQLSTATE_H
 
+#define DB_STATE_UNIQUE "23505" /* a row with this key is there */
+
 /* What to do after an error. */
 enum db_fault {
     FAULT_ROW,     /* one of the rows: the batch is divided until that row is alone */

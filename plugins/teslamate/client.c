@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock_ms.h"
+#include "ingest/http_status.h"
 #include "ingest/http_upgrade.h"
 #include "teslamate/client_message.h"
 #include "teslamate/client_state.h"
@@ -102,36 +103,6 @@ void client_end(struct client *client, unsigned code)
     client_finish(client);
 }
 
-static const char *client_reason(int status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 413:
-        return "Content Too Large";
-    case 426:
-        return "Upgrade Required";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 501:
-        return "Not Implemented";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "Internal Server Error";
-    }
-}
-
 void client_answer(struct client *client, int status, const char *json)
 {
     struct evbuffer *out = bufferevent_get_output(client->socket);
@@ -143,7 +114,7 @@ void client_answer(struct client *client, int status, const char *json)
         out,
         "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
         "Content-Length: %zu\r\nCache-Control: no-store\r\n%sConnection: %s\r\n\r\n",
-        status, client_reason(status), strlen(json),
+        status, fr_http_status_reason(status), strlen(json),
         status == 401   ? "WWW-Authenticate: Bearer\r\n"
         : status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                         : "",
@@ -352,7 +323,7 @@ static void client_on_readable(struct bufferevent *socket, void *ctx)
         }
         /* A client that does not read its answers gets no further ones. */
         if (client->phase == PHASE_REQUEST && evbuffer_get_length(out) >= PIPELINE_BYTES)
-            break;
+            return;
         if (client->phase == PHASE_REQUEST)
             more = client_read_head(client, in) && client_read_content(client, in);
         else if (client->phase == PHASE_CONTENT)
@@ -362,6 +333,8 @@ static void client_on_readable(struct bufferevent *socket, void *ctx)
         else
             evbuffer_drain(in, evbuffer_get_length(in));
     }
+    if (client->input_ended)
+        client_finish(client);
 }
 
 /* Everything that was queued is sent. libevent's deferred call may be older than what was queued since. */
@@ -378,11 +351,19 @@ static void client_on_written(struct bufferevent *socket, void *ctx)
         client_on_readable(socket, ctx);
 }
 
+/* An end of the input alone: the client may still read the answers to what it has sent. */
 static void client_on_event(struct bufferevent *socket, short what, void *ctx)
 {
-    (void)socket;
-    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-        client_kill(ctx, NULL);
+    struct client *client = ctx;
+
+    if (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT) || client->phase == PHASE_WEBSOCKET)
+        client_kill(client, NULL);
+    else if (what & BEV_EVENT_EOF && client->phase != PHASE_DEAD) {
+        client->input_ended = true;
+        bufferevent_disable(socket, EV_READ);
+        bufferevent_enable(socket, EV_WRITE); /* libevent stops writing to TLS */
+        client_on_readable(socket, client);
+    }
 }
 
 void client_start(struct client *client)

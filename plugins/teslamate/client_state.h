@@ -22,6 +22,7 @@ struct client {
     uint64_t source; /* fr_address_source() */
     enum phase phase;
     bool authorised, idle, keep_alive, to_head, is_websocket;
+    bool input_ended; /* the client sends nothing more, but may still read */
     int wrong_tokens, messages;
     int64_t deadline_ms;          /* monotonic; 0: none */
     int64_t stuck_ms;             /* bytes wait, and none was taken since; 0: none wait */

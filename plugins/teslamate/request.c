@@ -4,7 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define KEY_LEN 24 /* 16 bytes in base64 */
+#include "ingest/websocket_key.h"
+
 #define LENGTH_DIGITS_MAX 8
 
 /* The content of the lines that were read. */
@@ -45,16 +46,6 @@ static bool request_list_contains(const char *list, const char *word)
         list += strcspn(list, ",");
     }
     return false;
-}
-
-static bool request_is_key(const char *text)
-{
-    if (strlen(text) != KEY_LEN || strcmp(text + KEY_LEN - 2, "==") != 0)
-        return false;
-    for (size_t i = 0; i < KEY_LEN - 2; i++)
-        if (!isalnum((unsigned char)text[i]) && text[i] != '+' && text[i] != '/')
-            return false;
-    return true;
 }
 
 static int request_hex_digit(char c)
@@ -166,7 +157,7 @@ static void request_read_header(struct head *head, const char *name, const char 
         head->close |= request_list_contains(value, "close");
     } else if (strcasecmp(name, "Sec-WebSocket-Version") == 0)
         request->version_13 |= request_list_contains(value, "13");
-    else if (strcasecmp(name, "Sec-WebSocket-Key") == 0 && request_is_key(value))
+    else if (strcasecmp(name, "Sec-WebSocket-Key") == 0 && fr_websocket_key_is_valid(value))
         request->key = value;
     else if (strcasecmp(name, "Expect") == 0)
         request->expect |= request_list_contains(value, "100-continue");

@@ -145,7 +145,7 @@ static void row_column(struct fr_text_buffer *out, const struct fr_car *car, uns
         break;
     case ROW_EST_HEADING:
     case ROW_HEADING:
-        known = fr_car_number(car, FR_CAR_GPS_HEADING, &number);
+        known = fr_car_heading(car, &number);
         row_integer(out, known, number);
         break;
     case ROW_EST_LAT:

@@ -22,7 +22,7 @@ enum row_column {
     ROW_ODOMETER,    /* miles */
     ROW_SOC,         /* percent, integer */
     ROW_ELEVATION,   /* always empty: vehicles do not send it */
-    ROW_EST_HEADING, /* degrees, integer */
+    ROW_EST_HEADING, /* degrees, integer, 0 to 359 */
     ROW_EST_LAT,     /* degrees */
     ROW_EST_LNG,
     ROW_POWER,       /* kW, integer; negative: charging or recuperating */

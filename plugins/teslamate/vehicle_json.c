@@ -181,7 +181,8 @@ static json_t *vehicle_make_drive_state(const struct vehicle *vehicle)
     vehicle_put_real(object, "native_longitude", known, longitude);
     vehicle_put_text(object, "native_type", "wgs");
     vehicle_put(object, "native_location_supported", json_integer(1));
-    vehicle_put_car_integer(object, "heading", car, FR_CAR_GPS_HEADING);
+    known = fr_car_heading(car, &number);
+    vehicle_put_integer(object, "heading", known, number);
     vehicle_put(object, "gps_as_of", json_integer(fr_car_time(car, FR_CAR_LOCATION) / 1000));
     vehicle_put(object, "power", json_integer(row_power(car)));
     vehicle_put_text(object, "shift_state", row_shift_state(car));

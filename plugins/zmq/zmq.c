@@ -10,6 +10,7 @@
 
 #include "fleetroute/plugin.h"
 #include "clock_ms.h"
+#include "delivery_list.h"
 #include "path_pattern.h"
 #include "zmq/endpoint.h"
 #include "zmq/publisher.h"
@@ -33,7 +34,7 @@ struct zeromq_sink {
     enum layout layout;
     bool wait;                             /* wait_for_subscriber */
     int64_t patience_ms;                   /* slow_after */
-    struct fr_delivery *first, *last;      /* wait for capacity, linked by plugin_data */
+    struct delivery_list waiting;          /* for capacity */
     int64_t full_since_ms;                 /* monotonic: 0 unless a delivery waits for capacity */
     int64_t impatient_until_ms;            /* monotonic: until then IMPATIENT_MS applies */
     int64_t dropped_ms;                    /* monotonic: of the last drop; 0: none */
@@ -84,8 +85,9 @@ static void zeromq_report_up(struct zeromq_sink *sink)
                  counts->closed, counts->closed_why);
     sink->host->health(
         sink->handle, slow || full ? FR_HEALTH_DEGRADED : FR_HEALTH_UP,
-        "%zu subscribers at %s%s%s%s; their queues were full %llu times%s", counts->subscribed,
-        sink->endpoint, open ? ", readable by everyone on the network: set curve_secret_key" : "",
+        "%zu subscriber%s at %s%s%s%s; queues were full %llu times%s", counts->subscribed,
+        counts->subscribed == 1 ? "" : "s", sink->endpoint,
+        open ? ", readable by everyone on the network: set curve_secret_key" : "",
         full ? ", and no more are accepted: raise max_subscribers" : "", closed, sink->overflows,
         slow ? ", and a slow subscriber lost messages: let it read faster, or raise send_hwm" : "");
 }
@@ -103,26 +105,13 @@ static void zeromq_report(struct zeromq_sink *sink)
 
 /* ---- deliveries ------------------------------------------------------------------ */
 
-static void zeromq_hold(struct zeromq_sink *sink, struct fr_delivery *d)
-{
-    d->plugin_data = NULL;
-    if (sink->first == NULL)
-        sink->first = d;
-    else
-        sink->last->plugin_data = d;
-    sink->last = d;
-}
-
 static void zeromq_return_all(struct zeromq_sink *sink)
 {
-    struct fr_delivery *d = sink->first, *next;
+    struct fr_delivery *d;
 
-    sink->first = sink->last = NULL;
     sink->full_since_ms = 0;
-    for (; d != NULL; d = next) {
-        next = d->plugin_data;
+    while ((d = delivery_list_take(&sink->waiting)) != NULL)
         sink->host->done(sink->handle, d, FR_RETRY);
-    }
 }
 
 /* TeslaLogger takes any record but V and alerts for a vehicle that falls asleep, and reads Tesla's JSON
@@ -237,9 +226,9 @@ static void zeromq_deliver(void *state, struct fr_delivery *const *batch, size_t
     for (size_t k = 0; k < count; k++)
         if (zeromq_is_down(sink))
             sink->host->done(sink->handle, batch[k], FR_RETRY);
-        else if (sink->first != NULL || !zeromq_deliver_one(sink, batch[k]))
-            zeromq_hold(sink, batch[k]);
-    if (sink->first != NULL && !event_pending(sink->pause_timer, EV_TIMEOUT, NULL))
+        else if (sink->waiting.first != NULL || !zeromq_deliver_one(sink, batch[k]))
+            delivery_list_add(&sink->waiting, batch[k]);
+    if (sink->waiting.first != NULL && !event_pending(sink->pause_timer, EV_TIMEOUT, NULL))
         zeromq_pause(sink);
     publisher_read(sink->publisher);
     if (overflows != sink->overflows)
@@ -252,17 +241,12 @@ static void zeromq_pause_ended(evutil_socket_t fd, short what, void *ctx)
     struct fr_delivery *d;
 
     (void)fd, (void)what;
-    while ((d = sink->first) != NULL) {
-        struct fr_delivery *next = d->plugin_data;
-
-        if (!zeromq_deliver_one(sink, d))
+    while ((d = delivery_list_take(&sink->waiting)) != NULL)
+        if (!zeromq_deliver_one(sink, d)) {
+            delivery_list_add_first(&sink->waiting, d);
+            zeromq_pause(sink);
             break;
-        sink->first = next; /* d is no longer valid */
-    }
-    if (sink->first == NULL)
-        sink->last = NULL;
-    else
-        zeromq_pause(sink);
+        }
     publisher_read(sink->publisher);
 }
 

@@ -46,6 +46,7 @@ static const char usage[] =
     "usage: bench [OPTIONS]      in the build folder\n"
     "  --only GROUP        saturated, paced, journal, fleet, memory, handshakes, storm, sinks,\n"
     "                      fleet60k; default: all but the last two\n"
+    "  --load TEXT         of fleet: only loads whose label contains TEXT, such as \"50 x 64\"\n"
     "  --kafka HOST:PORT   rows with Kafka, too\n"
     "  --seconds N         duration of a row instead of the default of its group\n"
     "  --vehicles N        of storm (5,000) and fleet60k (60,000)\n"
@@ -101,10 +102,15 @@ static void bench_raise_descriptors(void)
 static int bench_read_options(int argc, char **argv, const char **json)
 {
     static const struct option longs[] = {
-        {"kafka", required_argument, NULL, 'k'},     {"seconds", required_argument, NULL, 's'},
-        {"only", required_argument, NULL, 'o'},      {"vehicles", required_argument, NULL, 'v'},
-        {"processes", required_argument, NULL, 'p'}, {"rate", required_argument, NULL, 'r'},
-        {"json", required_argument, NULL, 'j'},      {NULL, 0, NULL, 0},
+        {"kafka", required_argument, NULL, 'k'},
+        {"seconds", required_argument, NULL, 's'},
+        {"only", required_argument, NULL, 'o'},
+        {"vehicles", required_argument, NULL, 'v'},
+        {"processes", required_argument, NULL, 'p'},
+        {"rate", required_argument, NULL, 'r'},
+        {"json", required_argument, NULL, 'j'},
+        {"load", required_argument, NULL, 'l'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -115,6 +121,8 @@ static int bench_read_options(int argc, char **argv, const char **json)
             bench.ms = (int64_t)(strtod(optarg, NULL) * 1000);
         else if (option == 'o')
             bench.only = optarg;
+        else if (option == 'l')
+            bench.load = optarg;
         else if (option == 'v')
             bench.vehicles = strtoul(optarg, NULL, 10);
         else if (option == 'p')

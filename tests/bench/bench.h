@@ -15,6 +15,7 @@ struct bench {
     char folder[512];   /* of all files of the run; deleted at the end */
     const char *kafka;  /* HOST:PORT; NULL: no rows with Kafka */
     const char *only;   /* the group of rows to run; NULL: the default ones */
+    const char *load;   /* part of the label of the fleet loads to run; NULL: all */
     int64_t ms;         /* duration of a row; 0: the default of its group */
     size_t vehicles;    /* of the groups storm and fleet60k; 0: their default */
     unsigned processes; /* of fleet60k */

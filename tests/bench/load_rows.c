@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -152,10 +153,18 @@ static struct server load_start(const char *routing, const char *journal, bool f
 
 /* ---- the groups ------------------------------------------------------------------ */
 
+static bool load_is_chosen(const struct load *load)
+{
+    return bench.load == NULL || strstr(load->label, bench.load) != NULL;
+}
+
 static void load_fleet_with_kafka(const struct load *load)
 {
-    double floor = load_run_floor(load);
+    double floor;
 
+    if (!load_is_chosen(load))
+        return;
+    floor = load_run_floor(load);
     if (bench.kafka != NULL)
         load_run_row(load, "journal, Kafka", load_start(to_kafka, journal_only, false, true),
                      floor);
@@ -163,31 +172,44 @@ static void load_fleet_with_kafka(const struct load *load)
         load_run_row(load, "journal", load_start(to_no_sink, journal_only, true, false), floor);
 }
 
-void load_rows_fleet(void)
+static void load_fleet_with_all(const struct load *load)
 {
-    const int64_t ms = bench_ms(FLEET_MS), short_ms = bench_ms(SHORT_MS);
-    const struct load hundred = {"fleet", "100 x 10/s", 100, 10, 5000, ms},
-                      thousands = {"fleet", "2,000 x 0.5/s", 2000, 0.5, 5000, ms},
-                      many = {"fleet", "10,000 x 0.5/s", 10000, 0.5, 5000, ms},
-                      saturated = {"fleet", "50 x 64", 50, 0, 64, short_ms};
     double floor;
 
-    report_heading(true);
-    load_fleet_with_kafka(&hundred);
-    load_fleet_with_kafka(&thousands);
-    floor = load_run_floor(&many);
-    load_run_row(&many,
-                 bench.kafka != NULL ? "journal, values, file, Kafka" : "journal, values, file",
-                 load_start(bench.kafka != NULL ? to_both : to_file, journal_and_values, true,
-                            bench.kafka != NULL),
-                 floor);
-    report_heading(false);
-    floor = load_run_floor(&saturated);
+    if (!load_is_chosen(load))
+        return;
+    floor = load_run_floor(load);
     if (bench.kafka != NULL)
-        load_run_row(&saturated, "journal, Kafka", load_start(to_kafka, journal_only, false, true),
+        load_run_row(load, "journal, values, file, Kafka",
+                     load_start(to_both, journal_and_values, true, true), floor);
+    else
+        load_run_row(load, "journal, values, file",
+                     load_start(to_file, journal_and_values, true, false), floor);
+}
+
+static void load_fleet_saturated(const struct load *load)
+{
+    double floor;
+
+    if (!load_is_chosen(load))
+        return;
+    floor = load_run_floor(load);
+    if (bench.kafka != NULL)
+        load_run_row(load, "journal, Kafka", load_start(to_kafka, journal_only, false, true),
                      floor);
-    load_run_row(&saturated, "journal, file", load_start(to_file, journal_only, true, false),
-                 floor);
+    load_run_row(load, "journal, file", load_start(to_file, journal_only, true, false), floor);
+}
+
+void load_rows_fleet(void)
+{
+    const int64_t ms = bench_ms(FLEET_MS);
+
+    report_heading(true);
+    load_fleet_with_kafka(&(struct load){"fleet", "100 x 10/s", 100, 10, 5000, ms});
+    load_fleet_with_kafka(&(struct load){"fleet", "2,000 x 0.5/s", 2000, 0.5, 5000, ms});
+    load_fleet_with_all(&(struct load){"fleet", "10,000 x 0.5/s", 10000, 0.5, 5000, ms});
+    report_heading(false);
+    load_fleet_saturated(&(struct load){"fleet", "50 x 64", 50, 0, 64, bench_ms(SHORT_MS)});
 }
 
 static void load_without_journal(const struct load *load)

@@ -182,7 +182,7 @@ with Daemon('records: [{type: V, to: archive, ack: archive}]', SINKS) as d:
     car.close()
 
 # message_timeout does not apply to a paused vehicle: the daemon does not read its half-sent message while
-# # an earlier record waits for the sink.
+# an earlier record waits for the sink.
 with Daemon(ROUTING, SINKS.replace("@", "@/gone").replace("file,", "file, retry: {min: 20 ms, max: 100 ms},", 1),
             f"limits: {{message_timeout: {TIMEOUT_MS} ms, max_unacknowledged: 1}}") as d:
     open(d.path("gone"), "w").close()

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 
-from fr import BUILD, SOURCE, VIN, Daemon, fleetroute, free_port, run_parts, wait_until, write_file
+from fr import BUILD, SOURCE, VIN, Daemon, check_mistakes, fleetroute, free_port, run_parts, wait_until, write_file
 from mosquitto import Mosquitto
 from tls_pki import DAY, Certificate, Key, name
 
@@ -137,6 +137,18 @@ def wrong_indentation():
     assert code == 1 and "routing.yaml:3:2: wrong indentation: this line begins in column 2; " in text, text
 
 
+def all_mistakes_of_a_plugin():
+    """An unknown option and a value of a wrong type do not hide what the plugin finds in another option."""
+    sinks = """  mqtt:
+    plugin: mqtt
+    options:
+      hots: 127.0.0.1
+      port: 99999
+      retain: perhaps"""
+    d = Daemon('records: [{type: "*", to: mqtt}]', sinks)
+    check_mistakes(d, ("hots:", 'did you mean "host"'), ("port:", "65535"), ("retain:", "perhaps"))
+
+
 def serve_certificate(d, begins, ends):
     """Replace the server's certificate by one with another validity."""
     key = Key(d.folder)
@@ -235,6 +247,28 @@ def as_the_user():
         assert code == 0 and "the user" not in text, text
 
 
+def missing_secret_files():
+    """Without `user:` too, each file that a plugin needs and that does not exist is an error."""
+    d = prepared('fields: [{field: Soc, to: [m, w]}]', f"""  m:
+    plugin: mqtt
+    options: {{layout: values, host: 127.0.0.1, password_file: /nonexistent/a}}
+  w:
+    plugin: http
+    options:
+      url: http://127.0.0.1:1880/tesla
+      header_files: {{Authorization: /nonexistent/b}}
+    path: /x""")
+    code, text = check(d)
+    assert code == 1 and "a sink has no \"path\"; an option of the plugin must be indented below `options:`" in text, text
+    d.sinks = d.sinks.replace("\n    path: /x", "")
+    d.write()
+    code, text = check(d)
+    for mistake in ("password_file: /nonexistent/a", "Authorization: /nonexistent/b"):
+        assert code == 1 and re.search(
+            rf"fleetroute.yaml:\d+:\d+: {mistake}: No such file or directory; create the file, or correct the path",
+            text), text
+
+
 def as_another_user():
     """Without root, the permission bits decide."""
     if os.getuid() != 0:
@@ -288,5 +322,5 @@ def values_for_people():
 
 
 if __name__ == "__main__":
-    run_parts(plurals, connections_in_the_log, connections_do_not_fill_the_log, quiet_start, missing_plugin, http_behind_https, wrong_indentation, certificate_age, certificate_in_the_daemon,
-              vins_and_unused_sinks, as_the_user, as_another_user, under_the_unit, values_for_people)
+    run_parts(plurals, connections_in_the_log, connections_do_not_fill_the_log, quiet_start, missing_plugin, http_behind_https, wrong_indentation, all_mistakes_of_a_plugin, certificate_age, certificate_in_the_daemon,
+              vins_and_unused_sinks, as_the_user, missing_secret_files, as_another_user, under_the_unit, values_for_people)

@@ -74,10 +74,10 @@ def run_parts(*parts, context=None, each=None):
 
 
 # Below the kernel's range for outgoing connections: a vehicle could take a free port of that range before
-# # the server listens.
+# the server listens.
 PORTS = range(15000, 32000)
 # A port belongs to the process that holds the lock on its file, also while no server listens there.
-# # Scenarios run in parallel, and each stops and starts its daemons.
+# Scenarios run in parallel, and each stops and starts its daemons.
 LOCKS = os.path.join(tempfile.gettempdir(), f"fr-ports-{os.getuid()}")
 _locked = []
 

@@ -97,7 +97,7 @@ def many_alerts():
         print(f"1,000 and 4,000 alerts in a record took {spent[0]:.2f} and {spent[1]:.2f} s of CPU")
         assert spent[1] < 8 * spent[0] + 0.5, spent
         # A broker keeps a message for each topic: a vehicle has at most 5,000 names with a topic. These keep it,
-        # # and the names of another vehicle are counted separately.
+        # and the names of another vehicle are counted separately.
         for names, most in (([f"b{i}" for i in range(4_000)], 999), ([f"a{i}" for i in range(1_000)], 1_000)):
             broker.published.clear()
             car.send(envelope("alerts", alerts(names), VIN))

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from fr import SOURCE, VIN, Daemon, check_mistakes, run_parts, wait_until
+from fr import PATIENCE, SOURCE, VIN, Daemon, check_mistakes, run_parts, wait_until
 from journal_checks import endless_load
 from postgres_server import HostilePostgres, Postgres, begin, login, message
 
@@ -179,6 +179,32 @@ def narrow():
         assert rows["VehicleSpeed"]["unit"] == "mph" and rows["VehicleSpeed"]["text"] is None, rows["VehicleSpeed"]
         assert server.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'fleetroute' AND "
                            "tablename NOT LIKE 'car\\_%'") == "0"
+
+
+def narrow_repeated():
+    """Values that are there already cost their batch another attempt, and nothing else: each is there once, beside new
+    ones in the same batch. A unique index of the administrator refuses its row only."""
+    with Postgres() as server, daemon(server.connection, "layout: narrow") as d:
+        count = "SELECT count(*) FROM fleetroute.telemetry_values"
+        is_up(d)
+        for n in range(40):  # after 32 batches the sink expects new rows only
+            put(d, n)
+            is_through(d)
+        assert server.value(count) == 40
+        line = {"type": "V", "vin": VIN, "txid": "again", "created_at": "2026-01-01T00:00:00.000Z",
+                "received_at": "2026-01-01T00:00:00.000Z", "data": {"VehicleSpeed": 200}}
+        d.say(json.dumps(line))
+        is_through(d)
+        line["data"]["Soc"] = 1
+        d.say(json.dumps(line), {"VehicleSpeed": 201})
+        is_through(d)
+        is_up(d)
+        assert server.value(count) == 43 and d.status()["sinks"]["postgres"]["dead_letters"] == 0
+        server.psql("CREATE UNIQUE INDEX own ON fleetroute.telemetry_values (number) WHERE field = 'Soc'")
+        d.say({"VehicleSpeed": 300, "Soc": 1}, {"VehicleSpeed": 301, "Soc": 2})
+        is_through(d)
+        wait_health(d, "degraded", "field Soc", "duplicate key value violates unique constraint")
+        assert server.value(count) == 46 and d.status()["sinks"]["postgres"]["dead_letters"] == 1
 
 
 def odd_texts():
@@ -669,6 +695,45 @@ def wrong_results(client, stream):
     stream.read()
 
 
+def endless_scram(client, stream):
+    """Ask for 2^31 - 1 iterations, for which libpq computes for many minutes."""
+    begin(client, stream)
+    client.sendall(message(b"R", struct.pack(">I", 10) + b"SCRAM-SHA-256\0\0"))
+    (length,) = struct.unpack(">xI", stream.read(5))
+    nonce = stream.read(length - 4).split(b"r=")[1]
+    client.sendall(message(b"R", struct.pack(">I", 11) + b"r=" + nonce + b"more,s=c2FsdA==,i=2147483647"))
+
+
+def endless_login():
+    """A server that asks for a login of many minutes: health says so within 10 s, the other sink goes on, a reload
+    changes to another server meanwhile, and SIGTERM ends the daemon in its bound."""
+    with HostilePostgres(endless_scram) as hostile_server, Postgres() as server, \
+            daemon(server.tcp, "password_file: '@/password'") as d:
+        write_password(d, "secret")
+        is_up(d)
+        bad = ARCHIVE + sink(f"host=127.0.0.1 port={hostile_server.port} user=fleet dbname=fleet",
+                             "password_file: '@/password', timeout: 1 s")
+        d.sinks = bad
+        d.reload()
+        put(d, 1, 2)
+        wait_health(d, "down", f"{hostile_server.port}/fleet: the server did not complete the login within 1000 ms")
+        wait_until("the other sink has all", lambda: len(d.lines("V.jsonl")) == 2)
+        wait_health(d, "down", "the server asks for a login that takes minutes", seconds=30)
+        assert hostile_server.connections == 2, hostile_server.connections  # each one costs a thread
+        d.sinks = ARCHIVE + sink(server.tcp, "password_file: '@/password'")
+        d.reload()
+        is_up(d)
+        is_through(d)
+        assert speeds(server) == [1, 2], speeds(server)
+        d.sinks = bad
+        d.reload()
+        wait_until("it computes", lambda: hostile_server.connections > 2)
+        wait_health(d, "down", "did not complete the login")
+        begun = time.monotonic()
+        assert d.end() == 0
+        assert time.monotonic() - begun < 15 * PATIENCE, time.monotonic() - begun
+
+
 def hostile():
     """Each broken server: health names a reason within 10 s, memory is bounded, the other sink goes on, and a good
     server gets all records."""
@@ -720,5 +785,5 @@ def mistakes():
     shutil.rmtree(d.folder)
 
 
-run_parts(trip, narrow, odd_texts, large_texts, outage, terminated, daemon_killed, frozen, failover, names, full_disk,
-          credentials, changed_column, foreign_table, bad_rows, locked, two_daemons, retention, tls, hostile, mistakes)
+run_parts(trip, narrow, narrow_repeated, odd_texts, large_texts, outage, terminated, daemon_killed, frozen, failover, names, full_disk,
+          credentials, changed_column, foreign_table, bad_rows, locked, two_daemons, retention, tls, endless_login, hostile, mistakes)

@@ -19,7 +19,7 @@ def deliver(brokers, form, cases):
     routing = f"records: [{{type: [V, alerts, errors], to: [kafka, redis, zmq], format: {form}}}]"
     with Daemon(routing, sinks(brokers, form, brokers.subscribe(form)), journal="{}") as d:
         wait_until("all sinks are connected", lambda: all(
-            s["why"].startswith("connected") or "1 subscribers at" in s["why"] or name == "kafka"
+            s["why"].startswith("connected") or "1 subscriber at" in s["why"] or name == "kafka"
             for name, s in d.status()["sinks"].items()))
         sender = Sender(d, (d.peer, d.port))
         mark(sender, brokers, form, BEGIN, mqtt=False)

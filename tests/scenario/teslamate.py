@@ -15,7 +15,7 @@ import time
 from datetime import datetime
 
 from fr import PATIENCE, SOURCE, VIN, Daemon, fleetroute, free_port, run_parts, skip, wait_until
-from teslamate_client import Raw, mask
+from teslamate_client import Raw, half_closed, mask
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../attack"))
 from messages import datum, envelope, field, location, moment  # noqa: E402
@@ -332,6 +332,7 @@ def fake_wake():
         car.close()
         assert client.error() == "vehicle_disconnected"
         assert m.state() == "asleep"
+        rows = client.pending_rows()
         for number in range(5):
             car = m.d.car()
             send(car, datum(SOC, real(55)))
@@ -341,7 +342,7 @@ def fake_wake():
             car.close()
             wait_until("it is gone", lambda: [r["status"] for r in m.d.records("presence.jsonl")].count("DISCONNECTED")
                        == number + 2)
-        assert not client.pending_rows(), client.texts
+        assert client.pending_rows() == rows, client.texts
         car = m.d.car()
         awake(car, datum(SOC, real(57)), past=False)
         row = client.row()[1]  # on the first subscription: TeslaMate does not subscribe again
@@ -542,6 +543,20 @@ def hostile_http():
         car.close()
 
 
+def half_closed_clients():
+    """A client that ends its direction gets the answers to all requests that it has sent, and then the end."""
+    request = f"GET /api/1/products HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    for tls in (False, True):
+        with Mate(tls=tls) as m:
+            m.d.say(*({"vin": f"5YJ3E1EA7KF{n:06d}", "Soc": 50} for n in range(30)))
+            wait_until("the vehicles are known", lambda: m.get("/api/1/products")[1]["count"] == 30)
+            for count, wrong in ((1, b""), (30, b""), (3, b"GET / HTTP/1.1\r\nHo"), (1, b"GET\r\n\r\n")):
+                answer = half_closed(m.port, request * count + wrong, m.ca())
+                assert answer.count(b"HTTP/1.1 200 OK") == count and answer.endswith(b"}"), (tls, count, answer[-200:])
+                assert (b"HTTP/1.1 400" in answer) == wrong.endswith(b"\r\n\r\n"), answer[-200:]
+            wait_until("all have ended", lambda: "no client connected" in m.health()[1])
+
+
 def hostile_frames():
     """Errors of the WebSocket protocol end the connection with the right code, messages of any kind do no harm."""
     deep = b"[" * 3000
@@ -668,4 +683,4 @@ def json_frame(what):
 
 if __name__ == "__main__":
     run_parts(trip, vehicle_data, library, fake_wake, tokens, configuration, certificates, keep_alive, hostile_http,
-              hostile_frames, many_connections, slow_reader)
+              half_closed_clients, hostile_frames, many_connections, slow_reader)

@@ -1,4 +1,5 @@
 """A raw client of teslamate.so, which can misbehave in HTTP and in the WebSocket protocol."""
+import contextlib
 import json
 import socket
 import ssl
@@ -15,6 +16,44 @@ def mask(payload, first=0x81):
     key = b"\x11\x22\x33\x44"
     size = bytes([0x80 | len(payload)]) if len(payload) < 126 else bytes([0xfe]) + struct.pack(">H", len(payload))
     return bytes([first]) + size + key + bytes(b ^ key[i % 4] for i, b in enumerate(payload))
+
+
+def half_closed(port, octets, ca=""):
+    """Send, end the direction to the server, and return all that the server answers."""
+    with socket.create_connection(("127.0.0.1", port), 25 * PATIENCE) as raw:
+        if ca:
+            return _half_closed_tls(raw, octets, ca)
+        raw.sendall(octets)
+        raw.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: raw.recv(65536), b""))
+
+
+def _half_closed_tls(raw, octets, ca):
+    """With TLS in memory, so that close_notify is sent without a look at what the server has sent meanwhile."""
+    incoming, outgoing, answer = ssl.MemoryBIO(), ssl.MemoryBIO(), b""
+    tls = ssl.create_default_context(cafile=ca).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    act = tls.do_handshake
+    while True:
+        try:
+            got = act()
+        except ssl.SSLWantReadError:
+            raw.sendall(outgoing.read())
+            came = raw.recv(65536)
+            if not came:
+                return answer
+            incoming.write(came)
+            continue
+        except ssl.SSLZeroReturnError:
+            return answer
+        if act == tls.do_handshake:
+            act = lambda: tls.read(65536)  # noqa: E731
+            tls.write(octets)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.unwrap()
+        elif got:
+            answer += got
+        else:
+            return answer
 
 
 class Raw:

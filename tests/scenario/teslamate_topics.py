@@ -47,7 +47,7 @@ TOPICS = {
     "usable_battery_level": INTEGER, "plugged_in": FLAG,
     "charging_state": "Disconnected|NoPower|Starting|Charging|Complete|Stopped", "charge_energy_added": DECIMAL,
     "charge_limit_soc": INTEGER, "charge_port_door_open": FLAG, "charger_actual_current": INTEGER,
-    "charger_phases": "[123]", "charger_power": INTEGER, "charger_voltage": INTEGER,
+    "charger_phases": "|[123]", "charger_power": INTEGER, "charger_voltage": INTEGER,
     "charge_current_request": INTEGER, "charge_current_request_max": INTEGER,
     "scheduled_charging_start_time": f"|{TIME}", "time_to_full_charge": DECIMAL,
     "tpms_pressure_fl": DECIMAL, "tpms_pressure_fr": DECIMAL, "tpms_pressure_rl": DECIMAL,
@@ -218,6 +218,32 @@ def check_trip(peer):
         assert seen in payloads(peer, name), (name, payloads(peer, name))
     odometer = float(last(peer, "odometer"))
     assert 29345 < odometer < 29360, odometer  # 18234.5 mi
+
+
+def chargers():
+    """Values of an AC charger do not stay when the charge ends, and not at a DC charger."""
+    names = ("charging_state", "charger_phases", "charger_voltage", "charger_actual_current", "charger_power")
+    with broker() as peer, daemon(peer.port, journal="{}") as d:
+        wait_connected(d)
+
+        def wait_values(*expected):
+            try:
+                wait_until(f"the values are {expected}", lambda: tuple(last(peer, n) for n in names) == expected)
+            except AssertionError as late:
+                raise AssertionError(f"{late}; they are {[last(peer, n) for n in names]}") from late
+        d.say({"Gear": "P", "DetailedChargeState": "Disconnected"})
+        wait_values("Disconnected", "", "0", "0", "0")
+        d.say({"DetailedChargeState": "Charging", "ChargerPhases": 3, "ChargerVoltage": 230, "ChargeAmps": 16,
+               "ACChargingPower": 11})
+        wait_values("Charging", "3", "230", "16", "11")
+        d.say({"DetailedChargeState": "Complete"})
+        wait_values("Complete", "", "0", "0", "0")
+        assert "teslamate/cars/1/charger_phases" not in retained(peer)
+        # The state comes before the kind of the charger, so values of the last AC charger are published in between.
+        d.say({"DetailedChargeState": "Charging"})
+        wait_values("Charging", "3", "230", "16", "11")
+        d.say({"FastChargerPresent": True, "DCChargingPower": 120})
+        wait_values("Charging", "", "0", "0", "120")
 
 
 def asleep_offline_and_awake():
@@ -400,5 +426,6 @@ def other_records():
         assert messages(peer) == []
 
 
-run_parts(every_topic_in_its_form, asleep_offline_and_awake, old_values_do_not_move_back, broker_without_memory,
-          numbers_of_vehicles, numbers_that_cannot_be_saved, refused_topic, restart_keeps_the_state, prefix_and_units, other_records)
+run_parts(every_topic_in_its_form, chargers, asleep_offline_and_awake, old_values_do_not_move_back,
+          broker_without_memory, numbers_of_vehicles, numbers_that_cannot_be_saved, refused_topic, restart_keeps_the_state,
+          prefix_and_units, other_records)

@@ -428,10 +428,13 @@ def run_loss(peer, fronts, groups):
 def a_slow_front_end(kafka):
     """The Kafka sink of one front-end lags by 4 s: its records arrive after younger ones of the other front-end.
     They are marked as late, and presence is held for longer than this lag."""
+    for topic in ("V", "connectivity", "presence"):  # a new topic would make Kafka assign the partitions again
+        kafka.admin("TopicCommand", "--create", "--topic", f"tesla_{topic}", "--partitions", "2")
     a = front_end(kafka, "a", properties='linger.ms: "4000"')
     b = front_end(kafka, "b", a)
     c = consumer(kafka, hold=12)
     with a, b, c:
+        wait_until("the consumer has its partitions", lambda: c.status()["sources"]["cars"]["health"] == "up", WITHIN)
         for front in (a, b, a, b, a):
             front.simulate("--vehicles", 1, "--rate", 5, "--duration", 3, "--acknowledged", a.path("part"))
             with open(a.path("part")) as f, open(a.path("all"), "a") as out:

@@ -81,7 +81,7 @@ def health(d, sink="zmq"):
 
 
 def wait_subscribed(d, count, sink="zmq"):
-    wait_until(f"{count} subscribers", lambda: f"{count} subscribers at" in health(d, sink)["why"])
+    wait_until(f"{count} subscribers", lambda: f"{count} subscriber{'' if count == 1 else 's'} at" in health(d, sink)["why"])
 
 
 def wait_sequence(subscriber, numbers):

@@ -6,6 +6,7 @@
 
 #include "ingest/http_request.h"
 #include "ingest/http_upgrade.h"
+#include "ingest/websocket_key.h"
 
 static const char good[] = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                            "Connection: keep-alive, Upgrade\r\n"
@@ -139,7 +140,7 @@ START_TEST(response_accepts_no_extension)
     struct fr_buffer out = {0};
     char key[32];
 
-    fr_http_accept_key("dGhlIHNhbXBsZSBub25jZQ==", key);
+    fr_websocket_key_accept("dGhlIHNhbXBsZSBub25jZQ==", key);
     ck_assert_str_eq(key, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); /* RFC 6455, 1.3 */
     fr_http_accept(&out, "dGhlIHNhbXBsZSBub25jZQ==");
     ck_assert_ptr_null(strstr(fr_buffer_string(&out), "Extensions"));

@@ -1,4 +1,4 @@
-/* The parts of http.so without a connection: bodies, escaping, answers, URLs, tokens, the queue. */
+/* The parts of http.so without a connection: bodies, escaping, answers, URLs, tokens, the list of deliveries. */
 #include "unit.h"
 
 #include <math.h>
@@ -7,12 +7,12 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "delivery_list.h"
 #include "http/abrp_values.h"
 #include "http/answer_text.h"
 #include "http/body.h"
 #include "http/encoding.h"
 #include "http/influx_line.h"
-#include "http/queue.h"
 #include "http/retry_after.h"
 #include "http/server_url.h"
 #include "http/vehicle_tokens.h"
@@ -303,6 +303,25 @@ START_TEST(abrp_units)
 }
 END_TEST
 
+START_TEST(abrp_forgets_an_invalid_position)
+{
+    struct fr_text_buffer out = {0};
+    struct fr_delivery d = record_of("{\"data\":{\"Soc\":50,\"Location\":{\"latitude\":1.5,"
+                                     "\"longitude\":-2}}}");
+    struct body *body = new_body("abrp");
+
+    ck_assert_int_eq(body_add(body, &out, BODY_TOGETHER, &d), BODY_ADDED);
+    body_end(body, &out);
+    assert_text(&out, " {\"tlm\":{\"utc\":1700000000,\"soc\":50,\"lat\":1.5,\"lon\":-2}}");
+    d = record_of("{\"data\":{\"Location\":null}}");
+    d.created_ms = NOW_MS + 86400000; /* a clock that is ahead */
+    ck_assert_int_eq(body_add(body, &out, BODY_TOGETHER, &d), BODY_ADDED);
+    body_end(body, &out);
+    assert_text(&out, " {\"tlm\":{\"utc\":1700000000,\"soc\":50}}");
+    body_free(body);
+}
+END_TEST
+
 START_TEST(encodings_can_be_decoded)
 {
     char text[50000], back[sizeof text];
@@ -444,20 +463,33 @@ START_TEST(tokens)
 }
 END_TEST
 
-START_TEST(queue_keeps_its_order)
+START_TEST(a_list_of_deliveries_keeps_its_order)
 {
     struct fr_delivery d[300];
-    struct queue q = {0};
+    struct delivery_list list = {0}, more = {0};
 
-    ck_assert_ptr_null(queue_first(&q));
-    for (size_t i = 100; i < 300; i++)
-        ck_assert(queue_add(&q, &d[i]));
+    ck_assert_ptr_null(delivery_list_take(&list));
+    delivery_list_append(&list, &more);
+    ck_assert_ptr_null(list.first);
+    for (size_t i = 100; i < 200; i++)
+        delivery_list_add(&list, &d[i]);
     for (size_t i = 100; i-- > 0;)
-        ck_assert(queue_put_back(&q, &d[i]));
-    for (size_t i = 0; i < 300; i++)
-        ck_assert_ptr_eq(queue_take(&q), &d[i]);
-    ck_assert_uint_eq(q.count, 0);
-    queue_free(&q);
+        delivery_list_add_first(&list, &d[i]);
+    for (size_t i = 200; i < 300; i++)
+        delivery_list_add(&more, &d[i]);
+    delivery_list_append(&list, &more);
+    ck_assert_uint_eq(list.count, 300);
+    ck_assert_ptr_null(more.first);
+    for (size_t i = 0; i < 300; i++) {
+        ck_assert_ptr_eq(delivery_list_take(&list), &d[i]);
+        ck_assert_ptr_null(d[i].plugin_data);
+    }
+    ck_assert_uint_eq(list.count, 0);
+    delivery_list_add_first(&list, &d[0]);
+    delivery_list_add(&list, &d[1]);
+    ck_assert_ptr_eq(delivery_list_take(&list), &d[0]);
+    ck_assert_ptr_eq(delivery_list_take(&list), &d[1]);
+    ck_assert_ptr_null(delivery_list_take(&list));
 }
 END_TEST
 
@@ -474,13 +506,14 @@ Suite *suite_http_sink(void)
     tcase_add_test(tcase, influx_bodies);
     tcase_add_test(tcase, teslemetry_bodies);
     tcase_add_test(tcase, abrp_units);
+    tcase_add_test(tcase, abrp_forgets_an_invalid_position);
     tcase_add_test(tcase, encodings_can_be_decoded);
     tcase_add_test(tcase, retry_after_is_bounded);
     tcase_add_test(tcase, statuses_have_verdicts);
     tcase_add_test(tcase, answers_have_reasons);
     tcase_add_test(tcase, urls);
     tcase_add_test(tcase, tokens);
-    tcase_add_test(tcase, queue_keeps_its_order);
+    tcase_add_test(tcase, a_list_of_deliveries_keeps_its_order);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -227,6 +227,28 @@ START_TEST(values_of_a_record_are_one_row)
 }
 END_TEST
 
+START_TEST(narrow_rows_are_in_the_order_of_the_key)
+{
+    struct db_location at = {"s", ""};
+    struct writer writer = {0};
+    struct delivery_list list = {0};
+    struct fr_delivery d[] = {value_of("a", 4, "VehicleSpeed", 1.5), value_of("b", 8, "Soc", 2.5),
+                              value_of("c", 8, "Soc", 3.5)};
+
+    d[1].received_ms++;
+    for (int i = 0; i < 3; i++)
+        delivery_list_add(&list, &d[i]);
+    ck_assert(writer_make(&writer, &at, TABLE_NARROW, &list, false));
+    ck_assert_ptr_null(strstr(fr_text_buffer_string(&writer.sql), "ON CONFLICT"));
+    ASSERT_ARRAY(writer.parameters.arrays[2], HEAD("\0\x19", "\3") "\0\0\0\1c\0\0\0\1b\0\0\0\1a");
+    ck_assert(writer_make(&writer, &at, TABLE_NARROW, &list, true));
+    ck_assert_ptr_nonnull(strstr(fr_text_buffer_string(&writer.sql),
+                                 " ON CONFLICT (vin, field, time, txid) DO NOTHING"));
+    ck_assert_ptr_eq(list.first, &d[0]);
+    writer_free(&writer);
+}
+END_TEST
+
 START_TEST(types_are_those_of_the_catalogue)
 {
     const char *why;
@@ -327,6 +349,7 @@ Suite *suite_postgres(void)
     tcase_add_test(tests, errors_have_a_class);
     tcase_add_test(tests, messages_are_one_clean_line);
     tcase_add_test(tests, values_of_a_record_are_one_row);
+    tcase_add_test(tests, narrow_rows_are_in_the_order_of_the_key);
     tcase_add_test(tests, types_are_those_of_the_catalogue);
     tcase_add_test(tests, two_names_of_one_column_are_one_field);
     tcase_add_test(tests, no_statement_names_a_column_of_a_location_twice);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ingest/presence.h"
+#include "ingest/presence_status.h"
 
 #define VIN "5YJ3E1EA7KF000001"
 

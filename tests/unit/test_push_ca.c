@@ -105,7 +105,7 @@ END_TEST
 
 START_TEST(the_oldest_of_many_are_ignored)
 {
-    char vin[18];
+    char vin[32];
 
     for (int i = 0; i < 40; i++) {
         snprintf(vin, sizeof vin, "5YJ3E1EA7KF0000%02d", i);

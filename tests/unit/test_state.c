@@ -46,7 +46,7 @@ START_TEST(a_state_is_read_as_written)
     ck_assert_uint_eq(state.vehicle_count, 0);
     ck_assert_double_eq(state.projected_usd, -1);
     for (int i = 9; i > 0; i--) {
-        char vin[18];
+        char vin[32];
 
         snprintf(vin, sizeof vin, "5YJ3E1EA7KF00000%d", i);
         fr_state_vehicle(&state, vin, true)->pushed_ms = i;

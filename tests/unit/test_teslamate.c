@@ -342,6 +342,35 @@ START_TEST(data_without_values)
 }
 END_TEST
 
+START_TEST(heading_is_from_0_to_359)
+{
+    static const struct {
+        double sent;
+        const char *column;
+        double integer;
+    } cases[] = {{359.7, ",0", 0}, {-90, ",270", 270}, {360, ",0", 0}, {12.4, ",12", 12}};
+    static const struct row_columns heading = {1, {ROW_HEADING}};
+    struct fr_text_buffer row = {0};
+    struct fixture f;
+
+    fixture_open(&f);
+    fixture_wake(&f);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *data;
+
+        put_real(&f, 23, "GpsHeading", "", cases[i].sent);
+        fr_text_buffer_clear(&row);
+        row_write(&row, vehicles_find(f.vehicles, VIN)->car, 1, &heading);
+        ck_assert_str_eq(strchr(fr_text_buffer_string(&row), ','), cases[i].column);
+        data = vehicle_json_data(vehicles_find(f.vehicles, VIN));
+        ck_assert(number_of(data, "drive_state", "heading") == cases[i].integer);
+        json_decref(data);
+    }
+    fr_text_buffer_free(&row);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(data_at_chargers)
 {
     struct fixture f;
@@ -481,6 +510,7 @@ Suite *suite_teslamate(void)
     tcase_add_test(tests, frames_of_records);
     tcase_add_test(tests, time_never_goes_back);
     tcase_add_test(tests, row_while_driving);
+    tcase_add_test(tests, heading_is_from_0_to_359);
     tcase_add_test(tests, row_while_parked_and_charging);
     tcase_add_test(tests, columns_of_a_client);
     tcase_add_test(tests, data_without_values);

@@ -311,7 +311,7 @@ struct fr_option {
     const char *default_value; /* as written in YAML; NULL: none */
     bool required;
     const char *choices;     /* FR_OPTION_CHOICE: the words, with '|' between */
-    const char *description; /* one line, shown by `fleetroute check --options` */
+    const char *description; /* one line, printed by `fleetroute check --options` */
 };
 
 /* Begins with FR_PLUGIN_HEADER. */
@@ -327,8 +327,9 @@ struct fr_plugin {
     size_t in_flight;                /* max unfinished deliveries; 0: 10,000 */
     enum fr_delivery_mode mode;      /* unless the configuration names one */
 
-    /* Check the options beyond their types; report each mistake with host->config_error(). Must not
-     * touch files or the network. May be NULL. */
+    /* Check the options beyond their types; report each mistake with host->config_error(). Required
+     * options have a value; an option with a mistake in its type has its default value. Must not touch
+     * files or the network. May be NULL. */
     void (*check)(struct fr_sink *sink, const struct fr_host *host);
 
     /* Start the sink. Returns its state, or NULL after host->config_error() or an error log line.
