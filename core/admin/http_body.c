@@ -6,17 +6,20 @@
 
 const char *fr_http_body_mistake(const struct evkeyvalq *headers, bool post)
 {
-    const char *length = NULL, *coding = NULL;
+    const char *length = NULL, *coding = NULL, *host = NULL, *origin = NULL;
 
     for (const struct evkeyval *h = headers->tqh_first; h != NULL; h = h->next.tqe_next) {
         const char **value = strcasecmp(h->key, "Content-Length") == 0      ? &length
                              : strcasecmp(h->key, "Transfer-Encoding") == 0 ? &coding
+                             : strcasecmp(h->key, "Host") == 0              ? &host
+                             : strcasecmp(h->key, "Origin") == 0            ? &origin
                                                                             : NULL;
 
         if (value == NULL)
             continue;
         if (*value != NULL)
-            return "the length of the body is given twice";
+            return value == &host || value == &origin ? "Host or Origin is given twice"
+                                                      : "the length of the body is given twice";
         *value = h->value;
     }
     if (length != NULL && coding != NULL)

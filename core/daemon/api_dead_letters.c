@@ -265,7 +265,7 @@ static const char *letters_read_query(const char *query, struct letters_page *pa
     if (fr_http_query_text(query, "sink", page->sink, sizeof page->sink) == FR_HTTP_MALFORMED)
         return "sink: the name of a sink is possible";
     if (!fr_http_query_number(query, "offset", 0, OFFSET_MAX, 0, &page->offset))
-        return "offset: a number from 0 is possible";
+        return "offset: a number from 0 to 1000000000 is possible";
     if (!fr_http_query_number(query, "limit", 0, FR_API_DEAD_LETTERS_MAX, LIMIT_DEFAULT,
                               &page->limit))
         return "limit: a number from 0 to 200 is possible";

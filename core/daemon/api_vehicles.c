@@ -130,7 +130,7 @@ static const char *vehicles_read_query(const char *query, struct vehicles_query 
 
     q->now_ms = fr_wall_ms();
     if (fr_http_query_text(query, "find", q->find, sizeof q->find) == FR_HTTP_MALFORMED)
-        return "find: a text of at most 127 bytes is possible";
+        return "find: a text of at most 127 bytes in UTF-8 without control characters is possible";
     if (!vehicles_read_word(query, "state", state_words, STATES, ANY, &q->state))
         return "state: connected, disconnected, silent and misbehaving are possible";
     if (!vehicles_read_word(query, "sort", key_words, KEYS, STATE, &q->key))
@@ -141,7 +141,7 @@ static const char *vehicles_read_query(const char *query, struct vehicles_query 
         return "order: asc and desc are possible";
     q->descending = order == 1;
     if (!fr_http_query_number(query, "offset", 0, 10000000, 0, &q->offset))
-        return "offset: a number from 0 is possible";
+        return "offset: a number from 0 to 10000000 is possible";
     if (!fr_http_query_number(query, "limit", 0, FR_API_LIMIT_MAX, LIMIT_DEFAULT, &q->limit))
         return "limit: a number from 0 to 1000 is possible";
     return NULL;
@@ -154,9 +154,11 @@ struct vehicles_row {
     const char *name;
 };
 
+/* A vehicle that has just connected is not silent: it slept, and its last record is old. */
 static bool vehicles_is_silent(const struct fr_presence_status *s, int64_t now_ms)
 {
-    return s->connected && now_ms - s->last_seen_ms >= FR_API_SILENT_MS;
+    return s->connected && now_ms - s->last_seen_ms >= FR_API_SILENT_MS &&
+           fr_monotonic_ms() - s->connected_ms >= FR_API_SILENT_MS;
 }
 
 static bool vehicles_is_misbehaving(const struct fr_presence_status *s, int64_t now_ms)

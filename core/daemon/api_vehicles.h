@@ -21,7 +21,7 @@ void fr_api_vehicles_release(void *ctx);
 /* GET /api/vehicles, also under its older name /vehicles: ?find=TEXT&state=STATE&sort=KEY&order=asc|desc&offset=N&limit=N
  *
  * find: a part of the VIN or of the name, in any case. state: connected, disconnected, silent
- * (connected, and no record for FR_API_SILENT_MS), misbehaving (a rejected message within
+ * (connected for FR_API_SILENT_MS, and no record in this time), misbehaving (a rejected message within
  * FR_API_MISBEHAVING_MS). sort: last_seen, vin, name, records, faults, state. */
 int fr_api_vehicles_list(void *ctx, const struct fr_http_call *call, struct fr_buffer *out);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/grouped.h"
 #include "util/plural.h"
 
 /* That no vehicle of this many is connected is not explained by parked cars. */
@@ -110,7 +111,7 @@ static void sentence_check_parts(struct sentence_state *state, const struct fr_h
     const struct fr_health_part *first = NULL;
     enum fr_health_level level =
         health == FR_HEALTH_DOWN ? FR_HEALTH_LEVEL_FAILURE : FR_HEALTH_LEVEL_WARNING;
-    char cause[640], waiting[64] = "";
+    char cause[640], waiting[64] = "", number[FR_GROUPED_SIZE];
     size_t count = 0;
 
     for (size_t i = 0; i < f->part_count; i++)
@@ -119,8 +120,8 @@ static void sentence_check_parts(struct sentence_state *state, const struct fr_h
     if (first == NULL)
         return;
     if (first->waiting != 0)
-        snprintf(waiting, sizeof waiting, " (%llu record%s wait%s)",
-                 (unsigned long long)first->waiting, fr_plural(first->waiting),
+        snprintf(waiting, sizeof waiting, " (%s record%s wait%s)",
+                 fr_grouped(first->waiting, number), fr_plural(first->waiting),
                  first->waiting == 1 ? "s" : "");
     sentence_add(state, level, sentence_part_remedy(first), "The %s \"%s\" %s%s%s", first->kind,
                  first->name,
@@ -133,7 +134,7 @@ static void sentence_check_parts(struct sentence_state *state, const struct fr_h
 
 static void sentence_check_warnings(struct sentence_state *state, const struct fr_health_facts *f)
 {
-    char cause[1100];
+    char cause[1100], number[FR_GROUPED_SIZE];
 
     if (f->certificate == FR_CERTIFICATE_EXPIRES_SOON)
         sentence_add(state, FR_HEALTH_LEVEL_WARNING,
@@ -155,12 +156,14 @@ static void sentence_check_warnings(struct sentence_state *state, const struct f
             state, FR_HEALTH_LEVEL_WARNING,
             "None is lost, and the oldest come first. If this lasts, the machine needs more "
             "CPU time.",
-            "%zu vehicle%s wait%s to connect", f->handshakes_waiting,
+            "%s vehicle%s wait%s to connect", fr_grouped(f->handshakes_waiting, number),
             fr_plural(f->handshakes_waiting), f->handshakes_waiting == 1 ? "s" : "");
 }
 
 static void sentence_check_vehicles(struct sentence_state *state, const struct fr_health_facts *f)
 {
+    char number[FR_GROUPED_SIZE];
+
     if (f->connected != 0 || f->has_sources)
         return;
     if (f->known == 0)
@@ -172,11 +175,13 @@ static void sentence_check_vehicles(struct sentence_state *state, const struct f
         sentence_add(state, FR_HEALTH_LEVEL_WARNING,
                      "Run `fleetroute doctor` on the server: it tests the name, the port and the "
                      "certificate.",
-                     "None of %zu known vehicles is connected", f->known);
+                     "None of %s known vehicles is connected", fr_grouped(f->known, number));
 }
 
 static void sentence_put_good(struct sentence_state *state, const struct fr_health_facts *f)
 {
+    char connected[FR_GROUPED_SIZE], known[FR_GROUPED_SIZE];
+
     if (f->known == 0)
         sentence_add(state, FR_HEALTH_LEVEL_OK, NULL, "Everything works");
     else if (f->connected == 0)
@@ -184,7 +189,8 @@ static void sentence_put_good(struct sentence_state *state, const struct fr_heal
                      "Everything works; no vehicle is connected now, as when they sleep");
     else
         sentence_add(state, FR_HEALTH_LEVEL_OK, NULL,
-                     "Everything works; %zu of %zu vehicle%s %s connected", f->connected, f->known,
+                     "Everything works; %s of %s vehicle%s %s connected",
+                     fr_grouped(f->connected, connected), fr_grouped(f->known, known),
                      fr_plural(f->known), f->connected == 1 ? "is" : "are");
 }
 

@@ -80,6 +80,8 @@ static void presence_enter_online(struct fr_presence *p, struct fr_presence_vehi
     bool is_due = !v->connected || p->restate_ms != 0;
 
     fr_presence_table_unlink(v);
+    if (!v->connected)
+        v->connected_ms = now_ms;
     presence_set_connected(p, v, true);
     v->stated_ms = now_ms;
     fr_presence_table_append(&p->online, v);
@@ -174,6 +176,7 @@ void fr_presence_expect(struct fr_presence *p, const char *vin, int64_t now_ms)
     if (!v->connected) {
         fr_presence_table_unlink(v);
         presence_set_connected(p, v, true);
+        v->connected_ms = now_ms;
         v->down_ms = presence_clock(p, now_ms);
         fr_presence_table_append(&p->in_grace, v);
     }

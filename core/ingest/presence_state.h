@@ -21,8 +21,9 @@ struct fr_presence_vehicle {
     unsigned connections;
     unsigned leaving; /* connections that are being closed because of connections_per_vin */
     bool connected;
-    int64_t down_ms;   /* presence_clock() when the last connection closed */
-    int64_t stated_ms; /* monotonic time of the last event "connected" */
+    int64_t connected_ms; /* monotonic time at which `connected` became true */
+    int64_t down_ms;      /* presence_clock() when the last connection closed */
+    int64_t stated_ms;    /* monotonic time of the last event "connected" */
     _Atomic int64_t last_seen_ms;
     _Atomic uint64_t records;
     _Atomic uint64_t faults;

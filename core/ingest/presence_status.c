@@ -25,6 +25,7 @@ static void status_copy(const struct fr_presence_vehicle *v, struct fr_presence_
     memcpy(status->vin, v->vin, strlen(v->vin) + 1);
     status->connected = v->connected;
     status->connections = v->connections;
+    status->connected_ms = v->connected_ms;
     status->last_seen_ms = atomic_load_explicit(&v->last_seen_ms, memory_order_relaxed);
     status->records = atomic_load_explicit(&v->records, memory_order_relaxed);
     status->faults = atomic_load_explicit(&v->faults, memory_order_relaxed);

@@ -18,10 +18,11 @@ struct fr_presence_status {
     char vin[FR_VIN_MAX + 1];
     bool connected; /* or within the grace period */
     unsigned connections;
-    int64_t last_seen_ms;  /* wall clock of the last record; 0: none since the vehicle is known */
-    uint64_t records;      /* number since the vehicle is known */
-    uint64_t faults;       /* fr_presence_fault() since the vehicle is known */
-    int64_t last_fault_ms; /* wall clock; 0: none */
+    int64_t connected_ms; /* monotonic: when `connected` became true, or its vehicle was expected */
+    int64_t last_seen_ms; /* wall clock of the last record; 0: none since the vehicle is known */
+    uint64_t records;     /* number since the vehicle is known */
+    uint64_t faults;      /* fr_presence_fault() since the vehicle is known */
+    int64_t last_fault_ms;           /* wall clock; 0: none */
     char peer[FR_ADDRESS_TEXT_SIZE]; /* of its newest connection; "": it has none */
 };
 

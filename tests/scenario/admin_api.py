@@ -397,7 +397,12 @@ def vehicles():
         found = wait_until("it is listed", lambda: me.json("/api/vehicles?state=misbehaving")["vehicles"])
         assert [v["vin"] for v in found] == [VIN] and found[0]["faults"] == 1 and found[0]["misbehaving"], found
         assert me.json("/api/vehicles?sort=faults&limit=1")["vehicles"][0]["vin"] == VIN
-        assert me.json("/api/vehicles?state=silent")["vehicles"] == []  # never sent a record, and is new
+        new = d.car(vin="5YJ3E1EA7KF000099")  # has not sent a record yet, and is not silent
+        wait_until("it is connected", lambda: me.json("/api/vehicles?find=KF000099")["found"])
+        found = me.json("/api/vehicles?find=KF000099")
+        assert found["silent"] == 0 and not found["vehicles"][0]["silent"] and not found["vehicles"][0]["records"], found
+        assert me.json("/api/vehicles?state=silent")["vehicles"] == []
+        new.close()
         bad.close()
         cars.terminate()
         cars.wait()

@@ -75,6 +75,9 @@ def bodies():
                             (b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n", chunk),
                             (act + length + b"Transfer-Encoding: chunked\r\n", chunk),
                             (act + length + b"Content-Length: 0\r\n", inner),
+                            (b"GET /status HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n", b""),
+                            (b"GET /status HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+                             b"Origin: http://evil.example\r\n", b""),
                             (act + b"Content-Length: 0\r\n" + length, inner),
                             (act + b"Content-Length: +0\r\n", inner),
                             (act + b"Transfer-Encoding: gzip, chunked\r\n", chunk),

@@ -106,6 +106,15 @@ class Browser:
                 (error) => done([String(error)]))""")
         return found
 
+    def small_targets(self):
+        """What a finger cannot hit: visible controls and links below 44 px, except links in a sentence and parts of a map."""
+        return self.ask("""[...document.querySelectorAll('a[href], button, input, select, summary, textarea')].map((e) => {
+            const label = ['checkbox', 'radio'].includes(e.type) ? e.closest('label') || e : e;
+            return [e, label.getBoundingClientRect(), label === e && e.type === 'checkbox' ? 20 : 0];
+        }).filter(([e, box, margins]) => e.checkVisibility({visibilityProperty: true}) && !e.closest('p, .skip, .leaflet-control-attribution')
+            && !e.classList.contains('skip') && box.width > 0 && (box.height + margins < 43.5 || box.width + margins < 43.5))
+            .map(([e, box]) => `${e.outerHTML.slice(0, 120)} ${Math.round(box.width)} x ${Math.round(box.height)}`).slice(0, 10)""")
+
     def ask(self, script):
         return self.do("/execute/sync", script=f"return {script}", args=[])
 

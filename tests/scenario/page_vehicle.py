@@ -79,6 +79,7 @@ def assert_fits(page, name):
         page.resize(width, height)
         assert not page.ask(WIDE), (name, width, page.ask("document.documentElement.scrollWidth"))
         page.screenshot(f"vehicle-{kind}-{name}")
+        assert kind == "desk" or not (small := page.small_targets()), (name, small)
 
 
 def assert_quiet(page, expected=()):

@@ -86,6 +86,7 @@ class Site:
                 b.resize(width, height)
                 b.wait(f"{name} fits in {width} px", "document.documentElement.scrollWidth <= document.documentElement.clientWidth", 5)
                 b.screenshot(f"{name}-{width}-{scheme}")
+                assert width > 400 or not (small := b.small_targets()), (name, small)
                 assert not (found := b.accessibility_problems()), (name, width, scheme, found)
         b.scheme("light")
         b.resize(1280, 900)
@@ -351,6 +352,13 @@ def live(browser):
         browser.wait("what was dropped is displayed", "document.getElementById('dropped').innerText.includes('not displayed')")
         browser.wait("the list is bounded", f"{RECORDS} == 300")
         assert not browser.severe_log_messages()
+        browser.type("#field", "NoSuchField")
+        browser.click("#filter button")
+        browser.wait("the mistake in the filter is named", "document.getElementById('stream_state').innerText.includes('not a field')")
+        browser.type("#field", "")
+        browser.click("#filter button")
+        browser.wait("the stream is open", "document.getElementById('stream_state').innerText == 'connected'")
+    browser.severe_log_messages()  # the status 400
 
 
 def hostile(browser):

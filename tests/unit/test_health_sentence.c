@@ -38,6 +38,10 @@ START_TEST(well)
     expect(FR_HEALTH_LEVEL_OK, "Everything works; 2 of 3 vehicles are connected.", "");
     facts.connected = facts.known = 1;
     expect(FR_HEALTH_LEVEL_OK, "Everything works; 1 of 1 vehicle is connected.", "");
+    facts.connected = 999;
+    facts.known = 1234567;
+    expect(FR_HEALTH_LEVEL_OK, "Everything works; 999 of 1,234,567 vehicles are connected.", "");
+    facts.known = 1;
     facts.connected = 0; /* a parked car sleeps */
     expect(FR_HEALTH_LEVEL_OK, "Everything works; no vehicle is connected now, as when they sleep.",
            "");
@@ -72,7 +76,7 @@ START_TEST(sinks_and_sources)
            "The sink \"archive\" does not work: disk full. 1 further problem.", "Correct");
     parts[0].health = FR_HEALTH_DEGRADED; /* less serious than the sink that is down */
     expect(FR_HEALTH_LEVEL_FAILURE,
-           "The sink \"home\" does not work (1200 records wait): connection refused. 1 further "
+           "The sink \"home\" does not work (1,200 records wait): connection refused. 1 further "
            "problem.",
            "Correct");
     parts[1].health = FR_HEALTH_UP;

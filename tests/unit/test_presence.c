@@ -197,6 +197,34 @@ START_TEST(many_vehicles)
 }
 END_TEST
 
+static int64_t connected_ms(struct fr_presence *p)
+{
+    struct fr_presence_status *list;
+    int64_t ms;
+
+    ck_assert_uint_eq(fr_presence_list(p, VIN, &list), 1);
+    ms = list[0].connected_ms;
+    free(list);
+    return ms;
+}
+
+START_TEST(time_of_the_connection)
+{
+    struct fr_presence *p = fr_presence_new(100);
+    struct fr_presence_link lte = {.peer = ""};
+
+    fr_presence_expect(p, VIN, 3);
+    ck_assert_int_eq(connected_ms(p), 3);
+    vehicle = fr_presence_up(p, VIN, &lte, 50, on_presence, NULL);
+    fr_presence_down(p, vehicle, &lte, 60);
+    ck_assert_int_eq(connected_ms(p), 3); /* it did not expire */
+    ck_assert(expires(p, 160));
+    vehicle = fr_presence_up(p, VIN, &lte, 500, on_presence, NULL);
+    ck_assert_int_eq(connected_ms(p), 500);
+    fr_presence_free(p);
+}
+END_TEST
+
 START_TEST(status_lists_expired_vehicles)
 {
     struct fr_presence *p = fr_presence_new(100);
@@ -380,6 +408,7 @@ Suite *suite_presence(void)
     tcase_add_test(tests, expiry_can_be_delayed);
     tcase_add_test(tests, connected_vehicles_are_stated_again);
     tcase_add_test(tests, many_vehicles);
+    tcase_add_test(tests, time_of_the_connection);
     tcase_add_test(tests, status_lists_expired_vehicles);
     tcase_add_test(tests, all_vehicles_are_listed_in_slices);
     tcase_add_test(tests, a_list_survives_new_vehicles);

@@ -24,7 +24,7 @@ function makeLetter(letter) {
     return make('li', '', make('div', 'box', session.acts ? box : ''), make('div', '',
         make('p', 'head', make('time', '', formatTime(letter.failed_ms ?? letter.received_ms)), make('strong', '', outside(letter.vin, 60)),
             make('span', '', outside(letter.type, 80)), letter.attempts ? make('span', 'quiet', formatCount(letter.attempts, 'attempt')) : '',
-            letter.seq ? make('span', 'quiet', `record ${letter.seq}`) : ''),
+            letter.seq ? make('span', 'quiet', `record ${formatNumber(letter.seq)}`) : ''),
         make('p', 'bad', outside(letter.error)),
         letter.record ? make('details', '', make('summary', '', 'Record'), make('pre', { tabIndex: 0 }, outside(JSON.stringify(letter.record, null, 2), 8000, true))) : ''));
 }

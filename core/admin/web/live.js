@@ -113,7 +113,8 @@ function connect() {
     clearTimeout(retry);
     setState('connecting', 'quiet');
     history.replaceState(null, '', query.size ? `?${query}` : location.pathname);
-    stream = new EventSource(address(`api/records?${query}`));
+    const url = address(`api/records?${query}`);
+    stream = new EventSource(url);
     stream.onopen = () => setState('connected', 'good');
     stream.onmessage = (event) => {
         received++;
@@ -125,11 +126,25 @@ function connect() {
         dropped += Number(JSON.parse(event.data).dropped) || 0;
         renderSoon();
     });
-    stream.onerror = explain;
+    stream.onerror = () => explain(url);
+}
+
+// The server's message about a filter that it does not accept; '': there is none.
+async function filterMistake(url) {
+    const request = new AbortController();
+    try {
+        const answer = await fetch(url, { signal: request.signal });
+        return answer.status === 400 ? (await answer.json()).message : '';
+    } catch (error) {
+        return '';
+    } finally {
+        request.abort(); // a stream that is accepted has no end
+    }
 }
 
 // A browser does not report why a stream ended, so the session is asked.
-async function explain() {
+async function explain(url) {
+    const failed = stream;
     const closed = stream.readyState === EventSource.CLOSED;
     setState('no connection; the page tries again', 'bad');
     try {
@@ -142,7 +157,11 @@ async function explain() {
     } catch (error) {
         // The daemon is away; the page tries again.
     }
-    if (closed) {
+    const mistake = closed ? await filterMistake(url) : '';
+    if (failed !== stream) return; // another filter was applied meanwhile
+    if (mistake) {
+        setState(cleanText(mistake), 'bad');
+    } else if (closed) {
         clearTimeout(retry);
         retry = setTimeout(connect, RETRY_MS);
     }

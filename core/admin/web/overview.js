@@ -93,9 +93,11 @@ function renderStatus() {
     element('all').hidden = false;
 }
 
-// The sentence about the health is requested again as soon as the health of a part changes.
+// The sentence about the health is requested again as soon as the health of a part changes, the first vehicle connects or
+// the last one disconnects.
 function healthOf(s) {
-    return [s.journal, s.certificate, s.keep, ...Object.values(s.sinks), ...Object.values(s.sources)].map((p) => p?.health).join();
+    const vehicles = `${s.vehicles_known > 0} ${s.vehicles_connected > 0},`;
+    return vehicles + [s.journal, s.certificate, s.keep, ...Object.values(s.sinks), ...Object.values(s.sources)].map((p) => p?.health).join();
 }
 
 async function refreshStatus() {

@@ -54,7 +54,7 @@ async function rewind(name, status) {
     const seq = await confirmAct({
         title: `Rewind ${name}`,
         text: [`The sink continues at the record of this number, so records are delivered again, or skipped. ` +
-            `The journal has the records ${journal.first} to ${journal.next - 1}; the sink has delivered those before ${status.sinks[name].cursor}.`],
+            `The journal has the records ${formatNumber(journal.first)} to ${formatNumber(journal.next - 1)}; the sink has delivered those before ${formatNumber(status.sinks[name].cursor)}.`],
         input: { label: 'Number of the record', type: 'number', value: String(journal.first), attributes: { min: String(journal.first), max: String(journal.next), step: '1' } },
         action: 'Rewind', danger: true,
     });

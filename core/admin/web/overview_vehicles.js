@@ -98,7 +98,7 @@ function makeRow(vehicle) {
         small.hidden = !v.name;
         setText(state, v.silent ? 'silent' : v.connected ? 'connected' : 'disconnected');
         setClass(state, `state ${v.silent ? 'warn' : v.connected ? 'good' : 'quiet'}`);
-        setText(more, v.misbehaving ? ' · misbehaving' : v.connections > 1 ? ` · ${v.connections} connections` : '');
+        setText(more, v.misbehaving ? ' · misbehaving' : v.connections > 1 ? ` · ${formatNumber(v.connections)} connections` : '');
         setClass(more, v.misbehaving ? 'bad' : 'quiet');
         setText(cells[1], formatAge(v.now_ms, v.last_ms));
         setText(cells[2], formatNumber(v.records));
