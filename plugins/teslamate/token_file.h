@@ -14,9 +14,9 @@
 
 struct token_file;
 
-/* Read the file: regular, mode 0600 or less (secret_file.h); empty lines and lines that begin with # are ignored. A token
- * has 16 to 512 of the characters that a URL and a header may have. NULL: `why` has the reason, which
- * names the file and the line, never a token. */
+/* Read the file, which is regular and has mode 0600 or less (secret_file.h). Empty lines and lines that begin
+ * with # are ignored. A token has 16 to 512 of the characters that a URL and a header may have. NULL: `why`
+ * has the reason, which names the file and the line, never a token. */
 struct token_file *token_file_read(const char *path, char *why, size_t why_size);
 
 void token_file_free(struct token_file *file);
