@@ -354,7 +354,7 @@ def live(browser):
         assert not browser.severe_log_messages()
         browser.type("#field", "NoSuchField")
         browser.click("#filter button")
-        browser.wait("the mistake in the filter is named", "document.getElementById('stream_state').innerText.includes('not a field')")
+        browser.wait("the mistake in the filter is named", "document.getElementById('stream_state').innerText.includes('no such field')")
         browser.type("#field", "")
         browser.click("#filter button")
         browser.wait("the stream is open", "document.getElementById('stream_state').innerText == 'connected'")
