@@ -1,21 +1,24 @@
 #include "postgres/login.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#define INPUT_MAX 4194304    /* bytes without the end of a transaction */
-#define RECEIVE_BUFFER 65536 /* bytes of the socket */
-#define CANCEL_NS 200000000  /* time in which a thread that does not compute ends */
+#define INPUT_MAX 4194304   /* bytes without the end of a transaction */
+#define RECEIVE_BUFFER 4096 /* bytes of the socket; answers are short */
+#define CANCEL_NS 200000000 /* time in which a thread that does not compute ends */
 
 struct login {
     PGconn *connection; /* owned; NULL: given to the callback */
@@ -79,6 +82,19 @@ static bool login_wait(struct login *l, short events)
     return fds[0].revents == 0;
 }
 
+/* Whether the server has sent more than INPUT_MAX bytes since the connection began. libpq reads as long as a
+ * fast server sends, so the bytes that wait before a call are fewer than those it reads. On a Unix socket the
+ * kernel does not count them. */
+static bool login_received_too_much(PGconn *connection)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+
+    memset(&info, 0, sizeof info);
+    return getsockopt(PQsocket(connection), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+           info.tcpi_bytes_received > INPUT_MAX;
+}
+
 static void login_loop(struct login *l)
 {
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
@@ -87,7 +103,8 @@ static void login_loop(struct login *l)
     while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
         if (!login_wait(l, status == PGRES_POLLING_READING ? POLLIN : POLLOUT))
             return;
-        l->too_much = !login_count_input(l->connection, &input);
+        l->too_much =
+            !login_count_input(l->connection, &input) || login_received_too_much(l->connection);
         if (l->too_much)
             return;
         status = PQconnectPoll(l->connection);

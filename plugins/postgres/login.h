@@ -34,8 +34,8 @@ void login_free(struct login *login);
  * without the end of a transaction. */
 bool login_count_input(PGconn *connection, size_t *input);
 
-/* libpq reads a long message until the socket is empty, and its bytes are counted only before, so the
- * buffer of the socket is small. */
+/* libpq reads a long message until the socket is empty, and a fast server refills a large buffer meanwhile, so
+ * the buffer of the socket is small. */
 void login_bound_buffer(PGconn *connection);
 
 #endif
