@@ -156,11 +156,14 @@ static void *login_thread(void *ctx)
 static void login_on_end(evutil_socket_t fd, short what, void *ctx)
 {
     struct login *l = ctx;
-    PGconn *connection = l->connection;
+    PGconn *connection;
 
     (void)fd, (void)what;
     event_del(l->event);
+    pthread_mutex_lock(&l->lock); /* orders what the thread has written before this */
+    connection = l->connection;
     l->connection = NULL;
+    pthread_mutex_unlock(&l->lock);
     l->end(l->ctx, connection, l->too_much);
 }
 
