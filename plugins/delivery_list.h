@@ -15,6 +15,12 @@ struct delivery_list {
     size_t count;
 };
 
+/* The delivery after this one; NULL: it is the last. */
+static inline struct fr_delivery *delivery_next(const struct fr_delivery *delivery)
+{
+    return delivery->plugin_data;
+}
+
 /* Add a delivery at the end. */
 static inline void delivery_list_add(struct delivery_list *list, struct fr_delivery *delivery)
 {
@@ -44,7 +50,7 @@ static inline struct fr_delivery *delivery_list_take(struct delivery_list *list)
 
     if (delivery == NULL)
         return NULL;
-    list->first = delivery->plugin_data;
+    list->first = delivery_next(delivery);
     if (list->first == NULL)
         list->last = NULL;
     list->count--;
@@ -62,6 +68,27 @@ static inline void delivery_list_append(struct delivery_list *to, struct deliver
     else
         to->first = from->first;
     to->last = from->last;
+    to->count += from->count;
+    *from = (struct delivery_list){0};
+}
+
+/* Move up to `count` deliveries from the head of `from` to the end of `to`. */
+static inline void delivery_list_move(struct delivery_list *to, struct delivery_list *from,
+                                      size_t count)
+{
+    for (; count != 0 && from->first != NULL; count--)
+        delivery_list_add(to, delivery_list_take(from));
+}
+
+/* Put all of `from` before the head of `to`. */
+static inline void delivery_list_put_back(struct delivery_list *to, struct delivery_list *from)
+{
+    if (from->first == NULL)
+        return;
+    from->last->plugin_data = to->first;
+    to->first = from->first;
+    if (to->last == NULL)
+        to->last = from->last;
     to->count += from->count;
     *from = (struct delivery_list){0};
 }

@@ -8,7 +8,7 @@
 #ifndef FR_POSTGRES_BATCH_H
 #define FR_POSTGRES_BATCH_H
 
-#include "postgres/delivery_list.h"
+#include "delivery_list.h"
 #include "postgres/fields.h"
 #include "postgres/parameters.h"
 

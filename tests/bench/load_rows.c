@@ -158,58 +158,51 @@ static bool load_is_chosen(const struct load *load)
     return bench.load == NULL || strstr(load->label, bench.load) != NULL;
 }
 
-static void load_fleet_with_kafka(const struct load *load)
-{
-    double floor;
+struct pipeline {
+    const char *name, *routing, *journal;
+    bool file, kafka;
+};
 
-    if (!load_is_chosen(load))
-        return;
-    floor = load_run_floor(load);
-    if (bench.kafka != NULL)
-        load_run_row(load, "journal, Kafka", load_start(to_kafka, journal_only, false, true),
-                     floor);
-    else
-        load_run_row(load, "journal", load_start(to_no_sink, journal_only, true, false), floor);
+static void load_run_pipeline(const struct load *load, const struct pipeline *p, double floor)
+{
+    if (p != NULL)
+        load_run_row(load, p->name, load_start(p->routing, p->journal, p->file, p->kafka), floor);
 }
 
-static void load_fleet_with_all(const struct load *load)
+/* A row of the floor, and one of each pipeline that is not NULL. */
+static void load_fleet(const struct load *load, const struct pipeline *first,
+                       const struct pipeline *second)
 {
     double floor;
 
     if (!load_is_chosen(load))
         return;
     floor = load_run_floor(load);
-    if (bench.kafka != NULL)
-        load_run_row(load, "journal, values, file, Kafka",
-                     load_start(to_both, journal_and_values, true, true), floor);
-    else
-        load_run_row(load, "journal, values, file",
-                     load_start(to_file, journal_and_values, true, false), floor);
-}
-
-static void load_fleet_saturated(const struct load *load)
-{
-    double floor;
-
-    if (!load_is_chosen(load))
-        return;
-    floor = load_run_floor(load);
-    if (bench.kafka != NULL)
-        load_run_row(load, "journal, Kafka", load_start(to_kafka, journal_only, false, true),
-                     floor);
-    load_run_row(load, "journal, file", load_start(to_file, journal_only, true, false), floor);
+    load_run_pipeline(load, first, floor);
+    load_run_pipeline(load, second, floor);
 }
 
 void load_rows_fleet(void)
 {
-    const int64_t ms = bench_ms(FLEET_MS);
+    static const struct pipeline journal = {"journal", to_no_sink, journal_only, true, false},
+                                 file = {"journal, file", to_file, journal_only, true, false},
+                                 kafka = {"journal, Kafka", to_kafka, journal_only, false, true},
+                                 values = {"journal, values, file", to_file, journal_and_values,
+                                           true, false},
+                                 all = {"journal, values, file, Kafka", to_both, journal_and_values,
+                                        true, true};
+    const int64_t ms = bench_ms(FLEET_MS), short_ms = bench_ms(SHORT_MS);
+    const bool with_kafka = bench.kafka != NULL;
+    const struct pipeline *sparse = with_kafka ? &kafka : &journal;
 
     report_heading(true);
-    load_fleet_with_kafka(&(struct load){"fleet", "100 x 10/s", 100, 10, 5000, ms});
-    load_fleet_with_kafka(&(struct load){"fleet", "2,000 x 0.5/s", 2000, 0.5, 5000, ms});
-    load_fleet_with_all(&(struct load){"fleet", "10,000 x 0.5/s", 10000, 0.5, 5000, ms});
+    load_fleet(&(struct load){"fleet", "100 x 10/s", 100, 10, 5000, ms}, sparse, NULL);
+    load_fleet(&(struct load){"fleet", "2,000 x 0.5/s", 2000, 0.5, 5000, ms}, sparse, NULL);
+    load_fleet(&(struct load){"fleet", "10,000 x 0.5/s", 10000, 0.5, 5000, ms},
+               with_kafka ? &all : &values, NULL);
     report_heading(false);
-    load_fleet_saturated(&(struct load){"fleet", "50 x 64", 50, 0, 64, bench_ms(SHORT_MS)});
+    load_fleet(&(struct load){"fleet", "50 x 64", 50, 0, 64, short_ms}, with_kafka ? &kafka : NULL,
+               &file);
 }
 
 static void load_without_journal(const struct load *load)
